@@ -1,0 +1,76 @@
+using Ipcs.Multiformats;
+
+namespace Ipcs.Blockstore;
+
+/// <summary>All the tables of one node. Owns them; disposing closes them.</summary>
+public interface IStore : IDisposable
+{
+    /// <summary>Blocks by multihash.</summary>
+    IBlockstore Blocks { get; }
+
+    /// <summary>Contents by digest.</summary>
+    IContentIndex Contents { get; }
+
+    /// <summary>Pins by root.</summary>
+    IPinStore Pins { get; }
+
+    /// <summary>Interrupted writes by reference.</summary>
+    IIngestStore Ingests { get; }
+
+    /// <summary>
+    /// Makes a content durable: its record is put and its ingest (if any) removed in one synced batch,
+    /// after which every block put before is durable too.
+    /// </summary>
+    void Commit(ContentRecord content, string? ingestRef);
+
+    /// <summary>Figures for <c>repo stat</c>.</summary>
+    StoreStatistics GetStatistics();
+}
+
+/// <summary>Contents by digest. Thread-safe.</summary>
+public interface IContentIndex
+{
+    /// <summary>The record; null when there is none.</summary>
+    ContentRecord? Get(in Digest digest);
+
+    /// <summary>Puts or replaces a record. With <paramref name="sync"/> it is durable on return.</summary>
+    void Put(ContentRecord record, bool sync = false);
+
+    /// <summary>Removes a record. False when there was none.</summary>
+    bool Delete(in Digest digest);
+
+    /// <summary>All records, as of the call, in the order of their digests.</summary>
+    IEnumerable<ContentRecord> Enumerate();
+}
+
+/// <summary>Pins by root. Thread-safe.</summary>
+public interface IPinStore
+{
+    /// <summary>Puts or replaces a pin, durably.</summary>
+    void Put(PinRecord pin);
+
+    /// <summary>The pin of exactly this root; null when there is none.</summary>
+    PinRecord? Get(in Cid root);
+
+    /// <summary>Removes a pin. False when there was none.</summary>
+    bool Delete(in Cid root);
+
+    /// <summary>All pins, as of the call.</summary>
+    IEnumerable<PinRecord> Enumerate();
+}
+
+/// <summary>Interrupted writes by reference. Thread-safe.</summary>
+public interface IIngestStore
+{
+    /// <summary>The record; null when there is none.</summary>
+    IngestRecord? Get(string reference);
+
+    /// <summary>Puts or replaces a record (not synced: a crash may lose the newest, never tear one).</summary>
+    void Put(IngestRecord record);
+
+    /// <summary>Removes a record. False when there was none.</summary>
+    bool Delete(string reference);
+
+    /// <summary>All records, as of the call.</summary>
+    IEnumerable<IngestRecord> Enumerate();
+}
