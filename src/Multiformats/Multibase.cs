@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using SimpleBase;
 
@@ -21,11 +22,20 @@ public enum MultibaseEncoding
 
     /// <summary>Bitcoin's base58.</summary>
     Base58Btc = 'z',
+
+    /// <summary>RFC 4648 base64 without padding.</summary>
+    Base64 = 'm',
+
+    /// <summary>RFC 4648 base64url without padding.</summary>
+    Base64Url = 'u',
 }
 
 /// <summary>Self-describing base encodings. Spec: https://github.com/multiformats/multibase.</summary>
 public static class Multibase
 {
+    private const string Base64UrlDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    private static readonly SearchValues<char> Base64UrlAlphabet = SearchValues.Create(Base64UrlDigits);
     private static readonly SearchValues<char> Base58Alphabet = SearchValues.Create("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
     private static readonly SearchValues<char> Base36Alphabet = SearchValues.Create("0123456789abcdefghijklmnopqrstuvwxyz");
     private static readonly SearchValues<char> Base32Alphabet = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
@@ -39,6 +49,8 @@ public static class Multibase
         MultibaseEncoding.Base32Upper => "B" + EncodeBase32(bytes).ToUpperInvariant(),
         MultibaseEncoding.Base36 => "k" + Base36.LowerCase.Encode(bytes),
         MultibaseEncoding.Base58Btc => "z" + EncodeBase58(bytes),
+        MultibaseEncoding.Base64 => "m" + Convert.ToBase64String(bytes).TrimEnd('='),
+        MultibaseEncoding.Base64Url => "u" + Base64Url.EncodeToString(bytes),
         _ => throw new ArgumentOutOfRangeException(nameof(encoding), encoding, "unknown multibase encoding"),
     };
 
@@ -61,6 +73,8 @@ public static class Multibase
             'k' => IsCase(body, upper: false) && TryBase36(body, out bytes),
             'K' => IsCase(body, upper: true) && TryBase36(body.ToLowerInvariant(), out bytes),
             'z' => TryDecodeBase58(body, out bytes),
+            'm' => !body.AsSpan().ContainsAny('-', '_') && TryBase64(body.Replace('+', '-').Replace('/', '_'), out bytes),
+            'u' => TryBase64(body, out bytes),
             _ => false,
         };
     }
@@ -113,6 +127,25 @@ public static class Multibase
         }
 
         bytes = Base36.LowerCase.Decode(body);
+        return true;
+    }
+
+    private static bool TryBase64(string body, [NotNullWhen(true)] out byte[]? bytes)
+    {
+        bytes = null;
+        if (body.AsSpan().ContainsAnyExcept(Base64UrlAlphabet) || body.Length % 4 == 1)
+        {
+            return false;
+        }
+
+        // Bits after the last byte must be zero, as with base32.
+        int tail = body.Length % 4;
+        if (tail != 0 && (Base64UrlDigits.IndexOf(body[^1], StringComparison.Ordinal) & (tail == 2 ? 0xf : 0x3)) != 0)
+        {
+            return false;
+        }
+
+        bytes = Base64Url.DecodeFromChars(body);
         return true;
     }
 
