@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# run.sh [SUITE...]     runs the test suites (all, or those whose names are given), one after the other
+#
+# Suites: every tests/*.Tests project by its name without .Tests, then conformance, interop, journey.
+# Logs lie in artifacts/logs/SUITE.log. The last line is `N passed, N failed`; the exit status is 1 when anything failed.
+# A suite that ends badly or runs no test counts as one failure, so nothing is green by not having run.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+logs=$root/artifacts/logs
+mkdir -p "$logs"
+export IPCS_BIN=${IPCS_BIN:-$root/artifacts/ipcs}
+wanted=" $* "
+passed=0 failed=0 skipped=0 rows=()
+
+selected() { [ "$wanted" = "  " ] || [[ $wanted == *" $1 "* ]]; }
+
+# Each counter prints "PASSED FAILED SKIPPED" of a log.
+count_dotnet() {
+    awk '$1 == "succeeded:" { p = $2 } $1 == "failed:" { f = $2 } $1 == "skipped:" { s = $2 } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+count_go() { # leaves only: a parent's verdict repeats its children's
+    awk '$1 == "---" && $2 ~ /^(PASS|FAIL|SKIP):$/ { verdict[$3] = $2; name = $3; while (sub("/[^/]*$", "", name)) inner[name] = 1 }
+         END { for (n in verdict) if (!(n in inner)) c[verdict[n]]++; print c["PASS:"] + 0, c["FAIL:"] + 0, c["SKIP:"] + 0 }' "$1"
+}
+count_lines() {
+    awk '/^ok /{ p++ } /^not ok /{ f++ } /^skip /{ s++ } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# suite NAME COUNTER SECONDS COMMAND...
+suite() {
+    local name=$1 counter=$2 limit=$3 log=$logs/$1.log rc=0 start=$SECONDS p f s
+    shift 3
+    selected "$name" || return 0
+    printf '== %s\n' "$name"
+    # SIGINT first, so that a script takes down what it put up; a minute later the hard way.
+    timeout --foreground -s INT -k 60 "$limit" "$@" > "$log" 2>&1 || rc=$?
+    read -r p f s < <($counter "$log")
+    if [ "$rc" != 0 ] && [ "$f" = 0 ]; then
+        f=1
+        if [ "$rc" = 124 ]; then echo "$name: not done within $limit s"; else echo "$name: exit status $rc"; fi
+    elif [ $((p + f + s)) = 0 ]; then
+        f=1
+        echo "$name: no test ran"
+    fi
+    if [ "$f" != 0 ]; then
+        grep -E '^(not ok |failed |\s*--- FAIL)' "$log" | head -40
+        echo "-- the end of $log"
+        tail -n 25 "$log"
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    rows+=("$(printf '%-22s %8d %8d %8d %7d s' "$name" "$p" "$f" "$s" $((SECONDS - start)))")
+}
+
+projects=()
+for project in tests/*.Tests/*.csproj; do
+    name=$(basename "$project" .Tests.csproj)
+    selected "$name" && projects+=("$name")
+done
+if [ ${#projects[@]} -gt 0 ]; then
+    echo "== building the test projects"
+    for name in "${projects[@]}"; do
+        dotnet build "tests/$name.Tests" -v q -nologo > "$logs/build-$name.log" 2>&1 || grep -E 'error' "$logs/build-$name.log" | sort -u | head -10
+    done
+    for name in "${projects[@]}"; do
+        suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests"
+    done
+fi
+suite conformance count_go 300 tests/EndToEnd/conformance.sh
+suite interop count_lines 480 tests/Interop/run.sh
+suite journey count_lines 600 python3 tests/EndToEnd/journey.py
+
+printf '\n%-22s %8s %8s %8s %9s\n' suite passed failed skipped time
+printf '%s\n' "${rows[@]}"
+[ $((passed + failed)) -gt 0 ] || { echo "run.sh: no suite is called$wanted" >&2; failed=1; }
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
