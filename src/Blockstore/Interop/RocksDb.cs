@@ -1,0 +1,213 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+[assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+
+namespace Ipcs.Blockstore.Interop;
+
+/// <summary>
+/// The functions of RocksDB's C API that we use. Header: https://github.com/facebook/rocksdb/blob/main/include/rocksdb/c.h.
+/// Every <c>errptr</c> goes through <see cref="Check"/>, which owns and frees the message.
+/// </summary>
+internal static unsafe partial class RocksDb
+{
+    private const string Library = "rocksdb";
+
+    /// <summary>Under the JIT the library is Debian's shared one; the AOT binary has it inside.</summary>
+    static RocksDb() => NativeLibrary.SetDllImportResolver(typeof(RocksDb).Assembly, Resolve);
+
+    /// <summary>Throws what RocksDB said, if it said anything.</summary>
+    public static void Check(byte* error, string where)
+    {
+        if (error is null)
+        {
+            return;
+        }
+
+        string message = Marshal.PtrToStringUTF8((nint)error) ?? "unknown error";
+        rocksdb_free(error);
+        throw new StoreException($"{where}: {message}", message.Contains("No space left", StringComparison.Ordinal));
+    }
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_options_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_destroy(nint options);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_create_if_missing(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_create_missing_column_families(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_write_buffer_size(nint options, nuint bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_db_write_buffer_size(nint options, nuint bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_write_buffer_number(nint options, int number);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_background_jobs(nint options, int jobs);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_open_files(nint options, int files);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_total_wal_size(nint options, ulong bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_keep_log_file_num(nint options, nuint number);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_enable_blob_files(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_min_blob_size(nint options, ulong bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_blob_file_size(nint options, ulong bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_enable_blob_gc(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_compression(nint options, int type);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_block_based_table_factory(nint options, nint tableOptions);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_block_based_options_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_block_based_options_destroy(nint options);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_block_based_options_set_block_cache(nint options, nint cache);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_block_based_options_set_filter_policy(nint options, nint policy);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_filterpolicy_create_bloom_full(double bitsPerKey);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_cache_create_lru(nuint capacity);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_cache_destroy(nint cache);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_open_column_families(
+        nint options, byte* name, int count, byte** names, nint* familyOptions, nint* handles, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_close(nint db);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_column_family_handle_destroy(nint handle);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_writeoptions_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_writeoptions_destroy(nint options);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_writeoptions_set_sync(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_readoptions_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_readoptions_destroy(nint options);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_readoptions_set_verify_checksums(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_readoptions_set_fill_cache(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_put_cf(
+        nint db, nint options, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_delete_cf(nint db, nint options, nint family, byte* key, nuint keyLength, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_get_pinned_cf(nint db, nint options, nint family, byte* key, nuint keyLength, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial byte* rocksdb_pinnableslice_value(nint slice, nuint* length);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_pinnableslice_destroy(nint slice);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_writebatch_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_writebatch_destroy(nint batch);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_writebatch_put_cf(nint batch, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_writebatch_delete_cf(nint batch, nint family, byte* key, nuint keyLength);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_write(nint db, nint options, nint batch, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_create_iterator_cf(nint db, nint options, nint family);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_iter_destroy(nint iterator);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_iter_seek_to_first(nint iterator);
+
+    [LibraryImport(Library)]
+    public static partial byte rocksdb_iter_valid(nint iterator);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_iter_next(nint iterator);
+
+    [LibraryImport(Library)]
+    public static partial byte* rocksdb_iter_key(nint iterator, nuint* length);
+
+    [LibraryImport(Library)]
+    public static partial byte* rocksdb_iter_value(nint iterator, nuint* length);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_iter_get_error(nint iterator, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial int rocksdb_property_int_cf(nint db, nint family, byte* name, ulong* value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_free(void* pointer);
+
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
+    {
+        if (name != Library)
+        {
+            return 0;
+        }
+
+        foreach (string candidate in (string[])["librocksdb.so", "librocksdb.so.7.8", "librocksdb.so.8.9", "librocksdb.so.9.10"])
+        {
+            if (NativeLibrary.TryLoad(candidate, out nint handle))
+            {
+                return handle;
+            }
+        }
+
+        return 0;
+    }
+}
