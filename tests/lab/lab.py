@@ -1,0 +1,406 @@
+"""A fleet on one machine: hosts as network namespaces on one switch, each with a containerd and an ipcs daemon of its own,
+and a docker-registry on a host of its own. Needs root, Linux, iproute2, util-linux, containerd, runc, docker-registry, skopeo.
+
+    with Lab(hosts=2) as lab:
+        lab.registry.push(layout, "app:v1")
+        one = lab.hosts[0]
+        one.start_ipcs(); one.start_containerd()
+        one.ctr("images", "pull", "--plain-http", lab.registry.reference("app:v1"))
+
+The switch is a namespace too, so nothing shows in the machine's own network, no address can collide with another lab's and
+no packet leaves. Everything is named by this process's id; a lab whose process is gone is swept away by the next one.
+Every wait is on a condition and has a time-out; what is started ends with this process at the latest.
+"""
+import ctypes
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+PREFIX = "ipcslab"
+NET = "10.77.0"
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+IPCS = os.environ.get("IPCS_BIN") or os.path.join(REPOSITORY, "artifacts", "ipcs")
+IMAGES = os.path.join(REPOSITORY, "artifacts", "lab", "images")
+PROGRAMS = ("ip", "tc", "nsenter", "containerd", "ctr", "runc", "docker-registry", "skopeo")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class LabError(Exception):
+    """A command failed or a wait ran out; the text is what a person should read."""
+
+
+def lacks():
+    """What keeps a lab from running here, as one line; empty when nothing does."""
+    if os.geteuid() != 0:
+        return "network namespaces, containerd and runc need root"
+    gone = [p for p in PROGRAMS if not shutil.which(p, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")]
+    if gone:
+        return "not installed: " + " ".join(gone) + " (scripts/setup.sh demo)"
+    if not os.access(IPCS, os.X_OK):
+        return f"no binary at {IPCS} (make build)"
+    return ""
+
+
+def run(*command, seconds=60, check=True):
+    """Runs a command to its end; its exit status, standard output and standard error."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               errors="replace", preexec_fn=_end_with_parent)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise LabError(f"not done within {seconds} s: {' '.join(command)}\n{err.strip()}") from None
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    done = subprocess.CompletedProcess(command, process.returncode, out, err)
+    if check and done.returncode:
+        raise LabError(f"{' '.join(command)}: exit status {done.returncode}\n{err.strip() or out.strip()}")
+    return done
+
+
+def wait(what, condition, seconds=30.0):
+    """Waits until condition() is true, and returns what it returned."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise LabError(f"after {seconds:g} s there is still no: {what}")
+        time.sleep(0.05)
+
+
+def _end_with_parent():
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even a killed test leaves no daemon behind
+    os.setpgid(0, 0)  # an interrupt from the terminal goes to this script alone, which ends the others in order
+
+
+class Service:
+    """A long-running process in a host's namespace, with its log."""
+
+    def __init__(self, name, namespace, command, log, env=None):
+        self.name, self.log = name, log
+        # Not `ip netns exec`: that mounts another /sys, and runc then finds no cgroups.
+        with open(log, "ab") as output, open(log + ".out", "ab") as lines:
+            self.begin = output.tell(), lines.tell()
+            self.process = subprocess.Popen(["nsenter", "--net=/run/netns/" + namespace, *command], stdin=subprocess.DEVNULL,
+                                            stdout=lines, stderr=output, preexec_fn=_end_with_parent, env={**os.environ, **(env or {})})
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process.poll() is None
+
+    def output(self):
+        """What this run of it wrote to its standard output."""
+        with open(self.log + ".out", errors="replace") as f:
+            f.seek(self.begin[1])
+            return f.read()
+
+    def tail(self):
+        with open(self.log, errors="replace") as f:
+            return "".join(f.readlines()[-15:])
+
+    def ready(self, what, condition, seconds):
+        """Waits for condition(); a process that ends meanwhile is an error at once."""
+        def check():
+            if not self.running():
+                raise LabError(f"{self.name} ended with status {self.process.returncode}:\n{self.tail()}{self.output()}")
+            return condition()
+        try:
+            return wait(what, check, seconds)
+        except LabError as e:
+            raise LabError(f"{e}\n{self.tail()}") from None
+
+    def stop(self, how=signal.SIGTERM, seconds=20):
+        """Ends it; the seconds that took."""
+        begin = time.monotonic()
+        if self.running():
+            self.process.send_signal(how)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise LabError(f"{self.name} did not end within {seconds} s of {signal.Signals(how).name}") from None
+        return time.monotonic() - begin
+
+
+class Node:
+    """A network namespace on the lab's switch."""
+
+    def __init__(self, lab, number, name):
+        self.lab, self.number, self.name = lab, number, name
+        self.address = f"{NET}.{number}"
+        self.namespace = f"{lab.name}-{number}"
+        self.folder = os.path.join(lab.folder, name)
+        os.makedirs(self.folder)
+        ip = lambda *words: run("ip", *words)
+        inside = lambda *words: run("ip", "-n", self.namespace, *words)
+        ip("netns", "add", self.namespace)
+        ip("link", "add", f"v{number}", "netns", lab.switch, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
+        run("ip", "-n", lab.switch, "link", "set", f"v{number}", "master", "switch", "up")
+        inside("link", "set", "lo", "up")
+        inside("addr", "add", self.address + "/24", "dev", "eth0")
+        inside("link", "set", "eth0", "up")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def enter(self, *command, **options):
+        return run("nsenter", "--net=/run/netns/" + self.namespace, *command, **options)
+
+    def limit(self, rate):
+        """Gives the host's link a rate (tc's words: 20mbit), both ways, as a switch port would; None takes it away."""
+        for namespace, device in ((self.namespace, "eth0"), (self.lab.switch, f"v{self.number}")):
+            run("tc", "-n", namespace, "qdisc", "del", "dev", device, "root", check=False)
+            if rate:
+                run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf", "rate", rate, "burst", "256kb", "latency", "30ms")
+
+
+class Host(Node):
+    """A host of the fleet: an ipcs daemon, and a containerd that has it as its content store."""
+
+    def __init__(self, lab, number):
+        super().__init__(lab, number, f"host{number}")
+        self.ipcs_service = self.containerd_service = None
+        self.api, self.content, self.socket = self.path("api.sock"), self.path("content.sock"), self.path("c.sock")
+        self.multiaddr = self.peer = None
+        self.snapshotter = lab.snapshotter
+
+    # ---- ipcs
+
+    def start_ipcs(self, *peers, seconds=30):
+        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to."""
+        command = [IPCS, "daemon", "--data", self.path("ipcs"), "--listen", f"/ip4/{self.address}/tcp/4001",
+                   "--content-socket", self.content, "--api-socket", self.api, "--mdns", "off", "--containerd", self.socket]
+        for other in peers:
+            command += ["--peer", other.multiaddr]
+        service = self.ipcs_service = Service(f"ipcs on {self.name}", self.namespace, command, self.path("ipcs.log"))
+        ready = service.ready("line `ready peer=`", lambda: re.search(r"^ready peer=(\S+) listen=(\S+) .*$", service.output(), re.M), seconds)
+        self.peer = ready.group(1)
+        listen = ready.group(2).split(",")[0]
+        self.multiaddr = listen if "/p2p/" in listen else f"{listen}/p2p/{self.peer}"
+
+    def ipcs(self, *words, seconds=120, check=True):
+        return self.enter(IPCS, *words, "--api-socket", self.api, seconds=seconds, check=check)
+
+    def peers(self):
+        return self.ipcs("swarm", "peers").stdout
+
+    def received(self):
+        """Bytes that came in over the host's link so far."""
+        with open(f"/proc/{self.ipcs_service.pid}/net/dev") as f:
+            return int(re.search(r"eth0:\s*(\d+)", f.read()).group(1))
+
+    # ---- containerd
+
+    def start_containerd(self, own_store=False, seconds=30):
+        """Starts containerd with ipcs as its only content store, or with its own store to compare with."""
+        version = 3 if re.search(r" v?2\.", run("containerd", "--version").stdout) else 2
+        if own_store:
+            text = f"version = {version}\ndisabled_plugins = []\n"
+        else:
+            text = run(IPCS, "containerd", "config", "--version", str(version)).stdout
+            text, n = re.subn(r'(?m)^(\s*address\s*=\s*).*$', lambda m: f'{m.group(1)}"{self.content}"', text)
+            if n != 1:
+                raise LabError("`ipcs containerd config` names no address:\n" + text)
+        # The kubelet's interface wants a network set-up, which is no part of this.
+        cri = '"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"'
+        text = re.sub(r"(?m)^(disabled_plugins\s*=\s*\[)(.*)", lambda m: m.group(1) + cri + (", " if m.group(2).strip() != "]" else "") + m.group(2), text)
+        text = re.sub(r"(?m)^(version\s*=.*)$", rf'\1\nroot = "{self.path("root")}"\nstate = "{self.path("state")}"', text)
+        text += f'\n[grpc]\n  address = "{self.socket}"\n[debug]\n  level = "warn"\n'
+        with open(self.path("containerd.toml"), "w") as f:
+            f.write(text)
+        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, ["containerd", "-c", self.path("containerd.toml")],
+                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none"})
+        service.ready("containerd that answers", lambda: self.ctr("version", check=False, seconds=10).returncode == 0, seconds)
+
+    def ctr(self, *words, seconds=120, check=True):
+        return self.enter("ctr", "-a", self.socket, *words, seconds=seconds, check=check)
+
+    def pull(self, reference, seconds=120, check=True):
+        """`ctr images pull` of a reference of the lab's registry, unpacked; the seconds it took."""
+        begin = time.monotonic()
+        self.ctr("images", "pull", "--plain-http", "--snapshotter", self.snapshotter, reference, seconds=seconds, check=check)
+        return time.monotonic() - begin
+
+    def run_container(self, reference, seconds=60):
+        """Runs the image's own command in a container to its end; what it printed."""
+        name = f"run-{time.monotonic_ns()}"
+        return self.ctr("run", "--rm", "--snapshotter", self.snapshotter, reference, name, seconds=seconds).stdout
+
+    # ---- end
+
+    def stop(self):
+        if self.containerd_service:
+            if self.containerd_service.running():
+                for task in run("ctr", "-a", self.socket, "tasks", "ls", "-q", check=False, seconds=10).stdout.split():
+                    run("ctr", "-a", self.socket, "tasks", "rm", "-f", task, check=False, seconds=10)
+            self._end(self.containerd_service)
+        if self.ipcs_service:
+            self._end(self.ipcs_service)
+
+    @staticmethod
+    def _end(service):
+        service.process.kill()
+        service.process.wait()
+
+
+class Registry(Node):
+    """A docker-registry over its filesystem store, with an access log."""
+
+    def __init__(self, lab, number):
+        super().__init__(lab, number, "registry")
+        self.service = None
+
+    def reference(self, name):
+        return f"{self.address}:5000/{name}"
+
+    def start(self):
+        with open(self.path("config.yml"), "w") as f:  # no cache: what is deleted on disk is gone at once
+            f.write(f'version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: "{self.path("data")}"}}\n'
+                    f'http: {{addr: "{self.address}:5000"}}\n')
+        service = self.service = Service("docker-registry", self.namespace, ["docker-registry", "serve", self.path("config.yml")],
+                                         self.path("registry.log"), {"OTEL_TRACES_EXPORTER": "none"})
+        service.ready("listening registry", self._listens, 20)
+
+    def _listens(self):
+        with open(f"/proc/{self.service.pid}/net/tcp") as f:  # 0A is LISTEN, 1388 port 5000
+            if any(line.split()[1].endswith(":1388") and line.split()[3] == "0A" for line in list(f)[1:]):
+                return True
+        with open(f"/proc/{self.service.pid}/net/tcp6") as f:
+            return any(line.split()[1].endswith(":1388") and line.split()[3] == "0A" for line in list(f)[1:])
+
+    def stop(self):
+        if self.service:
+            self.service.process.kill()
+            self.service.process.wait()
+
+    def push(self, layout, name):
+        """Copies the one image of an OCI layout (or what else skopeo knows, such as docker-archive:FILE) into the registry."""
+        source = layout if ":" in layout else "oci:" + layout
+        self.enter("skopeo", "--insecure-policy", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false", source,
+                   "docker://" + self.reference(name), seconds=300)
+
+    def lose_layers(self, keep):
+        """Deletes every blob's bytes from the store, those of the digests in keep left out; how many it deleted."""
+        gone = 0
+        for data in glob.glob(self.path("data/docker/registry/v2/blobs/sha256/*/*/data")):
+            if "sha256:" + os.path.basename(os.path.dirname(data)) not in keep:
+                shutil.rmtree(os.path.dirname(data))
+                gone += 1
+        return gone
+
+    def served(self, host):
+        """(path, status, bytes) of every blob that the host asked for; HEAD is not asking for bytes."""
+        with open(self.service.log, errors="replace") as err, open(self.service.log + ".out", errors="replace") as out:
+            text = out.read() + err.read()
+        line = re.compile(r'^(\S+) - \S+ \[[^]]*\] "GET (/v2/\S*/blobs/\S+) HTTP/\S+" (\d+) (\d+)', re.M)
+        return [(path, int(status), int(size)) for address, path, status, size in line.findall(text) if address == host.address]
+
+
+class Lab:
+    """The switch, the registry and the hosts; a context manager that takes everything away again."""
+
+    def __init__(self, hosts=2, keep_logs=None):
+        self.name = f"{PREFIX}-{os.getpid()}-{time.monotonic_ns() % 1000000:x}"
+        self.switch = self.name + "-switch"
+        self.keep_logs = keep_logs
+        self.count = hosts
+        self.hosts, self.registry, self.folder = [], None, None
+
+    def __enter__(self):
+        sweep()
+        self.folder = tempfile.mkdtemp(prefix=PREFIX + "-")
+        # Overlay does not lie on overlay, as in a container's own file system.
+        overlaid = run("stat", "-f", "-c", "%T", self.folder).stdout.strip() == "overlayfs"
+        self.snapshotter = "native" if overlaid else "overlayfs"
+        try:
+            run("ip", "netns", "add", self.switch)
+            run("ip", "-n", self.switch, "link", "add", "switch", "type", "bridge")
+            run("ip", "-n", self.switch, "link", "set", "switch", "up")
+            self.registry = Registry(self, 100)
+            self.registry.start()
+            self.hosts = [Host(self, k) for k in range(1, self.count + 1)]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def add_host(self):
+        """One more host, with nothing running."""
+        self.hosts.append(Host(self, len(self.hosts) + 1))
+        return self.hosts[-1]
+
+    def __exit__(self, *_):
+        handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}  # a second Ctrl-C must not cut this short
+        try:
+            for host in self.hosts:
+                host.stop()
+            if self.registry:
+                self.registry.stop()
+            if self.keep_logs:
+                for log in glob.glob(self.folder + "/*/*.log") + glob.glob(self.folder + "/*/*.toml"):
+                    os.makedirs(self.keep_logs, exist_ok=True)
+                    shutil.copy(log, os.path.join(self.keep_logs, os.path.basename(os.path.dirname(log)) + "-" + os.path.basename(log)))
+            _remove(self.name, self.folder)
+        finally:
+            for s, handler in handlers.items():
+                signal.signal(s, handler)
+
+
+def _remove(name, folder):
+    """Takes away a lab's leftover processes, mounts, folder and namespaces."""
+    if folder:
+        for pid in filter(str.isdigit, os.listdir("/proc")):  # shims outlive their containerd
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if (folder + "/").encode() in f.read() and int(pid) != os.getpid():
+                        os.kill(int(pid), signal.SIGKILL)
+            except (OSError, ProcessLookupError):
+                pass
+        with open("/proc/mounts") as f:
+            mounts = [line.split()[1] for line in f]
+        for mount in sorted((m for m in mounts if m.startswith(folder + "/")), reverse=True):
+            run("umount", "-l", mount, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+    for namespace in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        if namespace.startswith(name + "-"):
+            run("ip", "netns", "del", namespace, check=False)
+
+
+def sweep():
+    """Takes away namespaces of labs whose process is gone."""
+    for namespace in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        match = re.fullmatch(PREFIX + r"-(\d+)-.*", namespace)
+        if match and not os.path.isdir("/proc/" + match.group(1)):
+            run("ip", "netns", "del", namespace, check=False)
+
+
+def convert_result(output):
+    """The digest in the last line of `ipcs convert`: converted <NAME> sha256:<digest>."""
+    match = re.search(r"^converted (\S+) (sha256:[0-9a-f]{64})\s*$", output, re.M)
+    if not match:
+        raise LabError("`ipcs convert` printed no line `converted NAME sha256:DIGEST`:\n" + output)
+    return match.group(2)
+
+
+def documents(output):
+    """The JSON documents of an output, one per line or one in all."""
+    try:
+        whole = json.loads(output)
+        return whole if isinstance(whole, list) else [whole]
+    except ValueError:
+        return [json.loads(line) for line in output.splitlines() if line.strip()]
