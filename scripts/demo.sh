@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# demo.sh     the journey of an image through a fleet of three hosts, on this machine, told step by step
+#
+# IMAGE=reference     an image of yours instead of the small one (anything skopeo reads: a registry reference, docker-archive:FILE, oci:DIR)
+# Needs root: the hosts are network namespaces with a real containerd each. Leaves nothing behind, also when interrupted.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" != 0 ]; then
+    echo "demo: needs root, for network namespaces, containerd and runc. Nothing was done; try: sudo make demo" >&2
+    exit 1
+fi
+[ -x artifacts/ipcs ] || make --no-print-directory build
+exec python3 scripts/demo.py
