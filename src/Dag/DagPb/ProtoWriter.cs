@@ -1,0 +1,68 @@
+using System.Buffers.Binary;
+using System.Numerics;
+
+namespace Ipcs.Dag.DagPb;
+
+/// <summary>Writes protobuf fields into a span that is long enough.</summary>
+internal ref struct ProtoWriter(Span<byte> destination)
+{
+    private readonly Span<byte> _destination = destination;
+
+    /// <summary>How many bytes have been written.</summary>
+    public int Written { get; private set; }
+
+    /// <summary>How many bytes a varint of up to 64 bits takes.</summary>
+    public static int VarintLength(ulong value) => value == 0 ? 1 : ((63 - BitOperations.LeadingZeroCount(value)) / 7) + 1;
+
+    /// <summary>How many bytes a field of bytes takes, with its tag (fields below 16).</summary>
+    public static int BytesFieldLength(int length) => 1 + VarintLength((ulong)length) + length;
+
+    /// <summary>How many bytes a varint field takes, with its tag (fields below 16).</summary>
+    public static int VarintFieldLength(ulong value) => 1 + VarintLength(value);
+
+    public void Tag(int field, int wireType) => _destination[Written++] = (byte)((field << 3) | wireType);
+
+    public void Varint(ulong value)
+    {
+        while (value >= 0x80)
+        {
+            _destination[Written++] = (byte)(value | 0x80);
+            value >>= 7;
+        }
+
+        _destination[Written++] = (byte)value;
+    }
+
+    public void VarintField(int field, ulong value)
+    {
+        Tag(field, ProtoReader.Varint);
+        Varint(value);
+    }
+
+    /// <summary>Writes tag and length of a field of bytes; the bytes follow through <see cref="Space"/> or other writes.</summary>
+    public void BytesHead(int field, int length)
+    {
+        Tag(field, ProtoReader.Bytes);
+        Varint((ulong)length);
+    }
+
+    public void BytesField(int field, scoped ReadOnlySpan<byte> bytes)
+    {
+        BytesHead(field, bytes.Length);
+        bytes.CopyTo(Space(bytes.Length));
+    }
+
+    public void Fixed32Field(int field, uint value)
+    {
+        Tag(field, ProtoReader.Fixed32);
+        BinaryPrimitives.WriteUInt32LittleEndian(Space(4), value);
+    }
+
+    /// <summary>Takes the next bytes for the caller to fill.</summary>
+    public Span<byte> Space(int length)
+    {
+        Span<byte> space = _destination.Slice(Written, length);
+        Written += length;
+        return space;
+    }
+}

@@ -1,0 +1,237 @@
+using System.Security.Cryptography;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Chunking;
+using Ipcs.Dag.Read;
+using Ipcs.Dag.UnixFs;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Dag.Import;
+
+/// <summary>
+/// Makes a UnixFS file of the bytes pushed into it, block by block. It holds one open chunk and, per level of the DAG, at most one node's
+/// children: its memory doesn't grow with the file. Used by one caller at a time.
+/// </summary>
+public sealed class DagImporter
+{
+    private const int FirstBufferLength = 16 * 1024;
+
+    private readonly IBlockstore _store;
+    private readonly ImportProfile _profile;
+    private readonly IChunker _chunker;
+    private readonly LeafWriter _writer;
+    private readonly LevelStack _levels;
+    private byte[] _buffer = [];
+    private int _buffered;
+    private bool _finished;
+
+    /// <summary>Starts an import into <paramref name="store"/>.</summary>
+    /// <exception cref="ArgumentException">The profile is out of bounds.</exception>
+    public DagImporter(IBlockstore store, ImportProfile profile)
+    {
+        _store = store;
+        _profile = profile.Checked();
+        _chunker = profile.CreateChunker();
+        _writer = new LeafWriter(store, profile);
+        _levels = new LevelStack(_writer, profile.MaxChildren);
+    }
+
+    /// <summary>How many bytes have been written.</summary>
+    public long Length => DurableLength + _buffered;
+
+    /// <summary>How many bytes lie in full chunks that the store has; a resumed import goes on from here.</summary>
+    public long DurableLength { get; private set; }
+
+    /// <summary>
+    /// Takes the next bytes. Chunks that are whole in <paramref name="data"/> are hashed and stored from where they are (bare leaves);
+    /// everything else is copied once.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The import is finished.</exception>
+    public void Write(ReadOnlySpan<byte> data)
+    {
+        ThrowIfFinished();
+        while (!data.IsEmpty)
+        {
+            int cut = _chunker.FindCut(data);
+            if (cut == 0)
+            {
+                Append(data);
+                return;
+            }
+
+            if (_buffered == 0 && _writer.IsRaw)
+            {
+                AddLeaf(_writer.PutRaw(data[..cut]));
+            }
+            else
+            {
+                Append(data[..cut]);
+                FlushBuffer();
+            }
+
+            data = data[cut..];
+        }
+    }
+
+    /// <summary>Stores the last chunk and the nodes above it, and returns the root.</summary>
+    /// <exception cref="InvalidOperationException">It was finished before.</exception>
+    public DagRoot Finish() => Finish(null, null);
+
+    /// <summary>The same, with POSIX metadata in the root. A bare single leaf then becomes a dag-pb node, since it has no place for them.</summary>
+    /// <exception cref="InvalidOperationException">It was finished before.</exception>
+    public DagRoot Finish(uint? mode, UnixFsTime? mtime)
+    {
+        ThrowIfFinished();
+        if (_buffered > 0 || DurableLength == 0)
+        {
+            if (_buffer.Length == 0)
+            {
+                _buffer = new byte[LeafWriter.Headroom + LeafWriter.Tailroom];
+            }
+
+            FlushBuffer();
+        }
+
+        _finished = true;
+        _buffer = [];
+        bool single = _levels.Levels.Count == 1 && _levels.Levels[0].Count == 1;
+        DagEntry root = single && (mode is not null || mtime is not null)
+            ? _writer.PutInline(ReadLeaf(_levels.Levels[0][0].Cid), mode, mtime)
+            : _levels.Finish(mode, mtime);
+        return new DagRoot(root.Cid, root.Size, root.DagSize, _levels.Blocks);
+    }
+
+    /// <summary>
+    /// What <see cref="Restore"/> needs to go on from <see cref="DurableLength"/>: some 50 bytes per entry of each level (8 KiB a level under
+    /// the usual profiles).
+    /// </summary>
+    public byte[] ExportState()
+    {
+        ThrowIfFinished();
+        return ImportState.Encode(_profile, DurableLength, _levels);
+    }
+
+    /// <summary>Goes on with an import from its exported state. The next byte to write is the one at <see cref="DurableLength"/>.</summary>
+    /// <exception cref="DagFormatException">The state is not one of ours, or of another profile.</exception>
+    public static DagImporter Restore(IBlockstore store, ImportProfile profile, ReadOnlySpan<byte> state)
+    {
+        var importer = new DagImporter(store, profile);
+        importer.DurableLength = ImportState.Decode(state, profile, importer._levels);
+        return importer;
+    }
+
+    /// <summary>The leaves of <see cref="DurableLength"/>, in order, read from the nodes in the store.</summary>
+    /// <exception cref="BlockNotFoundException">While enumerating: the store has lost a node.</exception>
+    public IEnumerable<Cid> Leaves()
+    {
+        for (int level = _levels.Levels.Count - 1; level >= 0; level--)
+        {
+            foreach (DagEntry entry in _levels.Levels[level])
+            {
+                foreach (Cid leaf in LeavesBelow(entry.Cid, level))
+                {
+                    yield return leaf;
+                }
+            }
+        }
+    }
+
+    /// <summary>Reads the first <see cref="DurableLength"/> bytes back into <paramref name="hash"/>, for the content hash of a resumed import.</summary>
+    /// <exception cref="BlockNotFoundException">The store has lost a block.</exception>
+    /// <exception cref="DagFormatException">A block is not what was put.</exception>
+    public void RehashInto(IncrementalHash hash)
+    {
+        long total = 0;
+        foreach (Cid leaf in Leaves())
+        {
+            using System.Buffers.IMemoryOwner<byte> block = GetBlock(leaf);
+            ReadOnlySpan<byte> bytes = LeafBytes(leaf, block.Memory.Span);
+            hash.AppendData(bytes);
+            total += bytes.Length;
+        }
+
+        if (total != DurableLength)
+        {
+            throw new DagFormatException($"the stored chunks hold {total} bytes, not {DurableLength}");
+        }
+    }
+
+    /// <summary>The writer of leaves, for hashing them side by side.</summary>
+    internal LeafWriter Leaf => _writer;
+
+    /// <summary>Takes a leaf that <see cref="Leaf"/> has stored. Only between chunks.</summary>
+    internal void AddLeaf(in DagEntry leaf)
+    {
+        _levels.AddLeaf(leaf);
+        DurableLength += leaf.Size;
+    }
+
+    private void FlushBuffer()
+    {
+        DagEntry leaf = _writer.Put(_buffer, _buffered);
+        _buffered = 0;
+        AddLeaf(leaf);
+    }
+
+    private void Append(ReadOnlySpan<byte> data)
+    {
+        int needed = _buffered + data.Length;
+        int room = _buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom;
+        if (needed > room)
+        {
+            // Most imports are of manifests and configs: they don't get a buffer for a whole chunk at once.
+            int length = needed <= FirstBufferLength ? Math.Min(FirstBufferLength, _chunker.MaxLength) : _chunker.MaxLength;
+            byte[] larger = GC.AllocateUninitializedArray<byte>(LeafWriter.Headroom + length + LeafWriter.Tailroom);
+            _buffer.AsSpan(0, Math.Min(_buffer.Length, LeafWriter.Headroom + _buffered)).CopyTo(larger);
+            _buffer = larger;
+        }
+
+        data.CopyTo(_buffer.AsSpan(LeafWriter.Headroom + _buffered));
+        _buffered = needed;
+    }
+
+    private IEnumerable<Cid> LeavesBelow(Cid cid, int level)
+    {
+        if (level == 0)
+        {
+            yield return cid;
+            yield break;
+        }
+
+        Cid[] children;
+        using (System.Buffers.IMemoryOwner<byte> block = GetBlock(cid))
+        {
+            children = [.. DagWalk.Children(cid, block.Memory.Span)];
+        }
+
+        foreach (Cid child in children)
+        {
+            foreach (Cid leaf in LeavesBelow(child, level - 1))
+            {
+                yield return leaf;
+            }
+        }
+    }
+
+    private byte[] ReadLeaf(Cid leaf)
+    {
+        using System.Buffers.IMemoryOwner<byte> block = GetBlock(leaf);
+        return LeafBytes(leaf, block.Memory.Span).ToArray();
+    }
+
+    private static ReadOnlySpan<byte> LeafBytes(Cid leaf, ReadOnlySpan<byte> block)
+    {
+        FileBlock parsed = FileBlock.Parse(leaf, block);
+        return block.Slice(parsed.DataStart, parsed.DataLength);
+    }
+
+    private System.Buffers.IMemoryOwner<byte> GetBlock(Cid cid) =>
+        _store.Get(cid.Hash) ?? throw new BlockNotFoundException(cid, "a chunk of an interrupted import is not in the local store");
+
+    private void ThrowIfFinished()
+    {
+        if (_finished)
+        {
+            throw new InvalidOperationException("the import is finished");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+using Ipcs.Blockstore;
+using Ipcs.Dag.DagPb;
+using Ipcs.Dag.UnixFs;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Dag.Import;
+
+/// <summary>A block that a level of the DAG holds until its parent is written.</summary>
+/// <param name="Cid">The block.</param>
+/// <param name="Size">The file bytes below it.</param>
+/// <param name="DagSize">Its own length and all below it, in bytes.</param>
+internal readonly record struct DagEntry(Cid Cid, long Size, long DagSize);
+
+/// <summary>
+/// Makes leaves. Chunks lie in buffers with room before and after, so that the dag-pb frame is written around them and the bytes are
+/// not copied again. Thread-safe.
+/// </summary>
+internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
+{
+    /// <summary>Room before a chunk: <c>0a len 08 02 12 len</c>, with lengths of up to four bytes.</summary>
+    public const int Headroom = 12;
+
+    /// <summary>Room after a chunk: <c>18 size</c>.</summary>
+    public const int Tailroom = 6;
+
+    /// <summary>True when chunks can be stored from where they are.</summary>
+    public bool IsRaw => profile.RawLeaves;
+
+    /// <summary>Stores a bare chunk.</summary>
+    public DagEntry PutRaw(ReadOnlySpan<byte> chunk)
+    {
+        Multihash hash = Multihash.Sha256(chunk);
+        store.Put(hash, chunk);
+        return new DagEntry(Cid.V1(Multicodec.Raw, hash), chunk.Length, chunk.Length);
+    }
+
+    /// <summary>Stores the chunk that lies at <see cref="Headroom"/> in the buffer, and writes its frame around it if it needs one.</summary>
+    public DagEntry Put(byte[] buffer, int length)
+    {
+        if (IsRaw)
+        {
+            return PutRaw(buffer.AsSpan(Headroom, length));
+        }
+
+        // dag-pb Data { UnixFS Type File, Data (absent when empty), filesize }
+        int dataField = length == 0 ? 0 : ProtoWriter.BytesFieldLength(length);
+        int message = 2 + dataField + ProtoWriter.VarintFieldLength((ulong)length);
+        int head = 1 + ProtoWriter.VarintLength((ulong)message) + 2 + (dataField == 0 ? 0 : dataField - length);
+        int start = Headroom - head;
+        var writer = new ProtoWriter(buffer.AsSpan(start));
+        writer.BytesHead(1, message);
+        writer.VarintField(1, (ulong)UnixFsType.File);
+        if (length > 0)
+        {
+            writer.BytesHead(2, length);
+            writer.Space(length);
+        }
+
+        writer.VarintField(3, (ulong)length);
+        ReadOnlySpan<byte> block = buffer.AsSpan(start, writer.Written);
+        Multihash hash = Multihash.Sha256(block);
+        store.Put(hash, block);
+        return new DagEntry(NodeCid(hash), length, block.Length);
+    }
+
+    /// <summary>Stores an inner node over these children.</summary>
+    public DagEntry PutNode(List<DagEntry> children, uint? mode, UnixFsTime? mtime)
+    {
+        var links = new DagPbLink[children.Count];
+        long[] sizes = new long[children.Count];
+        long size = 0;
+        long dagSize = 0;
+        for (int i = 0; i < links.Length; i++)
+        {
+            links[i] = new DagPbLink(children[i].Cid, "", (ulong)children[i].DagSize);
+            sizes[i] = children[i].Size;
+            size += children[i].Size;
+            dagSize += children[i].DagSize;
+        }
+
+        byte[] data = new UnixFsData { Type = UnixFsType.File, FileSize = size, BlockSizes = sizes, Mode = mode, MTime = mtime }.Encode();
+        return PutNode(new DagPbNode(links, data), size, dagSize);
+    }
+
+    /// <summary>Stores a file of one node, with its bytes inside.</summary>
+    public DagEntry PutInline(byte[] bytes, uint? mode, UnixFsTime? mtime)
+    {
+        var data = new UnixFsData
+        {
+            Type = UnixFsType.File, Data = bytes.Length == 0 ? null : bytes, FileSize = bytes.Length, Mode = mode, MTime = mtime,
+        };
+        return PutNode(new DagPbNode([], data.Encode()), bytes.Length, 0);
+    }
+
+    private DagEntry PutNode(DagPbNode node, long size, long below)
+    {
+        byte[] block = node.Encode();
+        Multihash hash = Multihash.Sha256(block);
+        store.Put(hash, block);
+        return new DagEntry(NodeCid(hash), size, below + block.Length);
+    }
+
+    private Cid NodeCid(in Multihash hash) => profile.CidVersion == 0 ? Cid.V0(hash) : Cid.V1(Multicodec.DagPb, hash);
+}

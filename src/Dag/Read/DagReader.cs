@@ -1,0 +1,381 @@
+using System.Buffers;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Dag.Read;
+
+/// <summary>
+/// Reads a UnixFS file (or a raw block) from any offset. Inner nodes are cached within a budget; the last leaf stays, so that small reads in
+/// sequence get each leaf once; leaves ahead of a sequential reader are asked for early. Used by one caller at a time.
+/// </summary>
+public sealed class DagReader : IAsyncDisposable, IDisposable
+{
+    /// <summary>The deepest DAG read. A balanced file of two children per node would have 2^64 leaves.</summary>
+    public const int MaxDepth = 64;
+
+    /// <summary>How many leaves are asked for ahead of a sequential reader, unless told otherwise; a local source gets none.</summary>
+    public const int DefaultReadAhead = 4;
+
+    /// <summary>The most leaves ahead; each can be a block of 2 MiB in memory.</summary>
+    public const int MaxReadAhead = 32;
+
+    private readonly IBlockSource _source;
+    private readonly InnerNode? _root;
+    private readonly NodeCache _cache = new();
+    private readonly ReadAhead _ahead;
+
+    private IMemoryOwner<byte>? _leafOwner;
+    private ReadOnlyMemory<byte> _leaf;
+    private Cid _leafCid;
+    private long _leafStart;
+    private int _busy;
+    private bool _disposed;
+
+    private DagReader(Cid root, IBlockSource source, int readAhead, IMemoryOwner<byte> block, in FileBlock parsed)
+    {
+        Root = root;
+        _source = source;
+        Length = parsed.Length;
+        _ahead = new ReadAhead(source, readAhead);
+        if (parsed.Links.Length > 0)
+        {
+            _root = new InnerNode(parsed, block.Memory.Span);
+            block.Dispose();
+        }
+        else
+        {
+            SetLeaf(root, 0, block, parsed);
+        }
+    }
+
+    /// <summary>The root.</summary>
+    public Cid Root { get; }
+
+    /// <summary>The length of the file, in bytes.</summary>
+    public long Length { get; }
+
+    /// <summary>Gets the root and opens the file, with <see cref="DefaultReadAhead"/> unless the source is local.</summary>
+    /// <exception cref="BlockNotFoundException">The root is not to be had.</exception>
+    /// <exception cref="DagFormatException">The root is no file.</exception>
+    public static Task<DagReader> OpenAsync(Cid root, IBlockSource source, CancellationToken cancellationToken) =>
+        OpenAsync(root, source, source is LocalBlockSource ? 0 : DefaultReadAhead, cancellationToken);
+
+    /// <summary>Gets the root and opens the file.</summary>
+    /// <param name="root">The root: raw, or dag-pb with a UnixFS file.</param>
+    /// <param name="source">Where blocks come from.</param>
+    /// <param name="readAhead">How many leaves to ask for ahead of a sequential reader, 0 to <see cref="MaxReadAhead"/>.</param>
+    /// <param name="cancellationToken">Stops the wait for the root.</param>
+    /// <exception cref="BlockNotFoundException">The root is not to be had.</exception>
+    /// <exception cref="DagFormatException">The root is no file.</exception>
+    public static async Task<DagReader> OpenAsync(Cid root, IBlockSource source, int readAhead, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(readAhead);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(readAhead, MaxReadAhead);
+        IMemoryOwner<byte> block = await BlockGetter.GetAsync(source, root, cancellationToken);
+        try
+        {
+            return new DagReader(root, source, readAhead, block, FileBlock.Parse(root, block.Memory.Span));
+        }
+        catch
+        {
+            block.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Fills <paramref name="buffer"/> from <paramref name="offset"/> as far as the file goes; 0 at its end and beyond. No allocation while
+    /// the bytes are in the current leaf.
+    /// </summary>
+    /// <exception cref="BlockNotFoundException">A block is not to be had; what is here can still be read.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
+    /// <exception cref="InvalidOperationException">Another read is going on.</exception>
+    public ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        Enter();
+        if (offset >= Length || buffer.IsEmpty)
+        {
+            Leave();
+            return ValueTask.FromResult(0);
+        }
+
+        if (LeafHas(offset) && (_leaf.Length - (offset - _leafStart) >= buffer.Length || LeafEnd == Length))
+        {
+            int n = CopyLeaf(offset, buffer.Span);
+            Leave();
+            return ValueTask.FromResult(n);
+        }
+
+        return ReadSlowlyAsync(offset, buffer, cancellationToken);
+    }
+
+    /// <summary>Hands the bytes from <paramref name="offset"/> on, leaf by leaf and without a copy, until <paramref name="length"/> or the end.</summary>
+    /// <param name="write">Takes a piece, which it may use until it returns.</param>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">The most bytes.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>How many bytes were handed on.</returns>
+    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
+    public async Task<long> CopyToAsync(
+        Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> write, long offset, long length, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        Enter();
+        try
+        {
+            long done = 0;
+            while (done < length && offset < Length)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (!LeafHas(offset))
+                {
+                    await LoadLeafAsync(offset, cancellationToken);
+                }
+
+                ReadOnlyMemory<byte> piece = _leaf[(int)(offset - _leafStart)..];
+                piece = piece[..(int)Math.Min(piece.Length, length - done)];
+                await write(piece, cancellationToken);
+                offset += piece.Length;
+                done += piece.Length;
+            }
+
+            return done;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Writes the bytes from <paramref name="offset"/> to a stream, until <paramref name="length"/> or the end.</summary>
+    /// <returns>How many bytes were written.</returns>
+    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
+    public Task<long> CopyToAsync(Stream destination, long offset, long length, CancellationToken cancellationToken) =>
+        CopyToAsync(destination.WriteAsync, offset, length, cancellationToken);
+
+    /// <summary>Lets the leaf and everything asked for ahead go.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        _ahead.Dispose();
+        _leafOwner?.Dispose();
+        _leafOwner = null;
+        _leaf = default;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private long LeafEnd => _leafStart + _leaf.Length;
+
+    private bool LeafHas(long offset) => offset >= _leafStart && offset < LeafEnd;
+
+    private void Enter()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+        {
+            throw new InvalidOperationException("a DagReader reads for one caller at a time");
+        }
+    }
+
+    private void Leave() => Volatile.Write(ref _busy, 0);
+
+    private int CopyLeaf(long offset, Span<byte> destination)
+    {
+        ReadOnlySpan<byte> rest = _leaf.Span[(int)(offset - _leafStart)..];
+        int n = Math.Min(rest.Length, destination.Length);
+        rest[..n].CopyTo(destination);
+        return n;
+    }
+
+    private async ValueTask<int> ReadSlowlyAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            int filled = 0;
+            while (filled < buffer.Length && offset < Length)
+            {
+                if (!LeafHas(offset))
+                {
+                    await LoadLeafAsync(offset, cancellationToken);
+                }
+
+                int n = CopyLeaf(offset, buffer.Span[filled..]);
+                filled += n;
+                offset += n;
+            }
+
+            return filled;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Makes the leaf with the byte at <paramref name="offset"/> the current one.</summary>
+    private async ValueTask LoadLeafAsync(long offset, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        bool sequential = offset == LeafEnd;
+        if (!sequential)
+        {
+            _ahead.Clear();
+        }
+
+        InnerNode node = _root!;
+        long start = 0;
+        for (int depth = 1; depth <= MaxDepth; depth++)
+        {
+            if (offset - start < node.Inline.Length)
+            {
+                SetLeaf(default, start, null, node.Inline);
+                return;
+            }
+
+            (Cid cid, long childStart, long length) = node.Child(offset - start);
+            start += childStart;
+            if (_cache.Get(cid) is { } cached)
+            {
+                CheckLength(cid, cached.Length, length);
+                node = cached;
+                continue;
+            }
+
+            if (cid == _leafCid && _leafOwner is not null)
+            {
+                // The same block again, as in a file of zeros.
+                CheckLength(cid, _leaf.Length, length);
+                _leafStart = start;
+                return;
+            }
+
+            ValueTask<IMemoryOwner<byte>> pending = _ahead.TakeAsync(cid, cancellationToken);
+            if (sequential)
+            {
+                TopUp(start + length, cid);
+            }
+
+            IMemoryOwner<byte> block = await pending;
+            bool kept = false;
+            try
+            {
+                FileBlock parsed = FileBlock.Parse(cid, block.Memory.Span);
+                CheckLength(cid, parsed.Length, length);
+                if (parsed.Links.Length == 0)
+                {
+                    SetLeaf(cid, start, block, parsed);
+                    kept = true;
+                    return;
+                }
+
+                node = new InnerNode(parsed, block.Memory.Span);
+                _cache.Add(cid, node);
+            }
+            finally
+            {
+                if (!kept)
+                {
+                    block.Dispose();
+                }
+            }
+        }
+
+        throw new DagFormatException($"the DAG under {Root} is deeper than {MaxDepth}");
+    }
+
+    /// <summary>Asks for the blocks of the file from <paramref name="position"/> on, as many as may be.</summary>
+    private void TopUp(long position, Cid current)
+    {
+        for (int looked = 0; looked < 2 * MaxReadAhead && position < Length && _ahead.HasRoom; looked++)
+        {
+            InnerNode node = _root!;
+            long start = 0;
+            for (int depth = 1; ; depth++)
+            {
+                if (depth > MaxDepth)
+                {
+                    return;
+                }
+
+                if (position - start < node.Inline.Length)
+                {
+                    position = start + node.Inline.Length;
+                    break;
+                }
+
+                (Cid cid, long childStart, long length) = node.Child(position - start);
+                start += childStart;
+                if (_cache.Get(cid) is { } cached)
+                {
+                    // Sizes that differ are an error for whoever reads there, not for who looks ahead.
+                    if (cached.Length != length)
+                    {
+                        return;
+                    }
+
+                    node = cached;
+                    continue;
+                }
+
+                // No leaf is longer than a block: this must be an inner node, and what is below it can be asked for once it is here.
+                bool inner = length > Blockstore.IBlockstore.MaxBlockLength;
+                if (cid != current && cid != _leafCid)
+                {
+                    _ahead.Ask(cid);
+                }
+
+                if (inner && _ahead.TryPeek(cid, out ReadOnlyMemory<byte> bytes) && FileBlock.TryParse(cid.Codec, bytes.Span, out FileBlock parsed) is null && parsed.Length == length)
+                {
+                    node = new InnerNode(parsed, bytes.Span);
+                    _cache.Add(cid, node);
+                    _ahead.Drop(cid);
+                    continue;
+                }
+
+                if (inner)
+                {
+                    return;
+                }
+
+                position = start + length;
+                break;
+            }
+        }
+    }
+
+    private void SetLeaf(Cid cid, long start, IMemoryOwner<byte> owner, in FileBlock parsed)
+    {
+        SetLeaf(cid, start, owner, owner.Memory.Slice(parsed.DataStart, parsed.DataLength));
+    }
+
+    private void SetLeaf(Cid cid, long start, IMemoryOwner<byte>? owner, ReadOnlyMemory<byte> bytes)
+    {
+        _leafOwner?.Dispose();
+        _leafOwner = owner;
+        _leaf = bytes;
+        _leafCid = cid;
+        _leafStart = start;
+    }
+
+    private static void CheckLength(Cid cid, long actual, long expected)
+    {
+        if (actual != expected)
+        {
+            throw new DagFormatException($"block {cid} has {actual} bytes of the file, but its parent says {expected}");
+        }
+    }
+}
