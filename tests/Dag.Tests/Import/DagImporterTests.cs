@@ -1,0 +1,200 @@
+using System.Security.Cryptography;
+using CsCheck;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Dag.Tests.Import;
+
+public sealed class DagImporterTests
+{
+    [Fact]
+    public void ProfilesHaveNames()
+    {
+        Assert.True(ImportProfile.TryParse("kubo-v1", out ImportProfile? v1));
+        Assert.Same(ImportProfile.KuboV1, v1);
+        Assert.True(ImportProfile.TryParse("kubo-v0", out ImportProfile? v0));
+        Assert.Same(ImportProfile.KuboV0, v0);
+        Assert.False(ImportProfile.TryParse("kubo", out _));
+        Assert.False(ImportProfile.TryParse(null, out _));
+    }
+
+    [Theory]
+    [InlineData(0, 174)]
+    [InlineData(ImportProfile.MaxChunkSize + 1, 174)]
+    [InlineData(1, 1)]
+    [InlineData(1, ImportProfile.MaxMaxChildren + 1)]
+    public void ProfilesHaveBounds(int chunk, int children)
+    {
+        using var store = new MemoryStore();
+        Assert.Throws<ArgumentException>(() => new DagImporter(store.Blocks, TestDag.Tiny(chunk: chunk, children: children)));
+    }
+
+    [Fact]
+    public void TheLargestChunkIsAStorableBlock()
+    {
+        using var store = new MemoryStore();
+        DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false, chunk: ImportProfile.MaxChunkSize), new byte[ImportProfile.MaxChunkSize]);
+        Assert.True(store.Blocks.TryGetLength(root.Root.Hash, out int length));
+        Assert.InRange(length, ImportProfile.MaxChunkSize, IBlockstore.MaxBlockLength);
+    }
+
+    [Fact]
+    public void WritesOfAnySizesMakeTheSameRoot() => Gen.Select(Gen.Int[0, 700], Gen.Int[1, 100].Array[1, 20], Gen.Bool).Sample((size, steps, raw) =>
+    {
+        byte[] data = Xs128.Bytes("writes", size);
+        using var store = new MemoryStore();
+        DagRoot expected = TestDag.Import(store.Blocks, TestDag.Tiny(raw), data);
+        using var other = new MemoryStore();
+        var importer = new DagImporter(other.Blocks, TestDag.Tiny(raw));
+        for (int at = 0, i = 0; at < size; i++)
+        {
+            int step = Math.Min(steps[i % steps.Length], size - at);
+            importer.Write(data.AsSpan(at, step));
+            at += step;
+            Assert.Equal(at, importer.Length);
+            Assert.Equal(at / 16 * 16, importer.DurableLength);
+        }
+
+        Assert.Equal(expected, importer.Finish());
+    });
+
+    [Fact]
+    public void AnInterruptedImportResumes() => Gen.Select(Gen.Int[0, 3000], Gen.Int[0, 3000], Gen.Bool).Sample((size, stop, raw) =>
+    {
+        stop = Math.Min(stop, size);
+        byte[] data = Xs128.Bytes("resume", size);
+        using var store = new MemoryStore();
+        DagRoot expected = TestDag.Import(store.Blocks, TestDag.Tiny(raw), data);
+
+        using var other = new MemoryStore();
+        var first = new DagImporter(other.Blocks, TestDag.Tiny(raw));
+        first.Write(data.AsSpan(0, stop));
+        byte[] state = first.ExportState();
+
+        DagImporter second = DagImporter.Restore(other.Blocks, TestDag.Tiny(raw), state);
+        Assert.Equal(first.DurableLength, second.DurableLength);
+        Assert.Equal(second.DurableLength, second.Length);
+        Assert.Equal(state, second.ExportState());
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        second.RehashInto(hash);
+        Assert.Equal(SHA256.HashData(data.AsSpan(0, (int)second.DurableLength)), hash.GetCurrentHash());
+        second.Write(data.AsSpan((int)second.DurableLength));
+        Assert.Equal(expected, second.Finish());
+    });
+
+    [Fact]
+    public void DamagedStatesAreRefused()
+    {
+        using var store = new MemoryStore();
+        var importer = new DagImporter(store.Blocks, TestDag.Tiny());
+        importer.Write(Xs128.Bytes("state", 1000));
+        byte[] state = importer.ExportState();
+        for (int n = 0; n < state.Length; n++)
+        {
+            Assert.Throws<DagFormatException>(() => DagImporter.Restore(store.Blocks, TestDag.Tiny(), state.AsSpan(0, n)));
+        }
+
+        Assert.Throws<DagFormatException>(() => DagImporter.Restore(store.Blocks, TestDag.Tiny(), (byte[])[.. state, 0]));
+        Assert.Throws<DagFormatException>(() => DagImporter.Restore(store.Blocks, TestDag.Tiny(raw: false), state));
+        Assert.Throws<DagFormatException>(() => DagImporter.Restore(store.Blocks, ImportProfile.KuboV1, state));
+        Gen.Byte.Array[0, 100].Sample(bytes =>
+        {
+            try
+            {
+                DagImporter.Restore(store.Blocks, TestDag.Tiny(), (byte[])[.. state.AsSpan(0, 5), .. bytes]);
+            }
+            catch (DagFormatException)
+            {
+                // The one way to fail.
+            }
+        });
+    }
+
+    [Fact]
+    public void ALostChunkIsNamed()
+    {
+        using var store = new MemoryStore();
+        var importer = new DagImporter(store.Blocks, TestDag.Tiny());
+        importer.Write(Xs128.Bytes("lost", 1000));
+        Cid lost = importer.Leaves().ElementAt(7);
+        store.Blocks.Delete(lost.Hash);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Assert.Equal(lost, Assert.Throws<BlockNotFoundException>(() => importer.RehashInto(hash)).Cid);
+    }
+
+    [Fact]
+    public void AFinishedImportTakesNoMore()
+    {
+        using var store = new MemoryStore();
+        var importer = new DagImporter(store.Blocks, ImportProfile.KuboV1);
+        importer.Finish();
+        Assert.Throws<InvalidOperationException>(() => importer.Write([1]));
+        Assert.Throws<InvalidOperationException>(() => importer.Finish());
+        Assert.Throws<InvalidOperationException>(() => importer.ExportState());
+    }
+
+    [Fact]
+    public void MetadataOnASingleLeafNeedsANode()
+    {
+        using var store = new MemoryStore();
+        var importer = new DagImporter(store.Blocks, ImportProfile.KuboV1);
+        importer.Write("hello"u8);
+        DagRoot root = importer.Finish(0x1ed, null);
+        Assert.Equal(Multicodec.DagPb, root.Root.Codec);
+        Assert.Equal(5, root.Size);
+        using System.Buffers.IMemoryOwner<byte> block = store.Blocks.Get(root.Root.Hash)!;
+        Assert.Equal("0a0e0802120568656c6c6f180538ed03", Convert.ToHexStringLower(block.Memory.Span));
+    }
+
+    [Fact]
+    public async Task StreamsAreCancelledAndTheirErrorsPassedOn()
+    {
+        using var store = new MemoryStore();
+        using var cancel = new CancellationTokenSource();
+        var endless = new EndlessStream(after: 20, cancel.Cancel);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => DagImport.FromStreamAsync(endless, store.Blocks, TestDag.Tiny(), null, cancel.Token));
+        var failing = new EndlessStream(after: 20, () => throw new IOException("gone"));
+        await Assert.ThrowsAsync<IOException>(
+            () => DagImport.FromStreamAsync(failing, store.Blocks, TestDag.Tiny(), null, TestContext.Current.CancellationToken));
+    }
+
+    private sealed class EndlessStream(int after, Action then) : Stream
+    {
+        private int _reads;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (++_reads == after)
+            {
+                then();
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            buffer.Span.Fill((byte)_reads);
+            return ValueTask.FromResult(buffer.Length);
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush() => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}
