@@ -1,0 +1,54 @@
+using System.Security.Cryptography;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Libp2p.Ping;
+
+/// <summary>Ping: 32 random bytes, sent back. Spec: https://github.com/libp2p/specs/blob/master/ping/ping.md.</summary>
+public static class PingProtocol
+{
+    /// <summary>The protocol name.</summary>
+    public const string Name = "/ipfs/ping/1.0.0";
+
+    private const int Length = 32;
+
+    /// <summary>Measures one round trip, the opening of the stream left out.</summary>
+    /// <exception cref="IOException">The peer does not answer, or with other bytes.</exception>
+    public static async Task<TimeSpan> PingAsync(this IHost host, PeerId peer, CancellationToken cancellationToken)
+    {
+        await using PeerStream stream = await host.OpenStreamAsync(peer, [Name], cancellationToken);
+        byte[] sent = RandomNumberGenerator.GetBytes(Length);
+        byte[] got = new byte[Length];
+        long start = TimeProvider.System.GetTimestamp();
+        await stream.WriteAsync(sent, cancellationToken);
+        for (int n = 0; n < Length;)
+        {
+            int m = await stream.ReadAsync(got.AsMemory(n), cancellationToken);
+            n += m > 0 ? m : throw new EndOfStreamException($"{peer} ended the ping");
+        }
+
+        TimeSpan time = TimeProvider.System.GetElapsedTime(start);
+        return sent.AsSpan().SequenceEqual(got) ? time : throw new InvalidDataException($"{peer} answered the ping with other bytes");
+    }
+
+    /// <summary>Answers until the peer closes.</summary>
+    internal static async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[Length];
+        while (true)
+        {
+            int n = 0;
+            while (n < Length)
+            {
+                int m = await stream.ReadAsync(buffer.AsMemory(n), cancellationToken);
+                if (m == 0)
+                {
+                    return;
+                }
+
+                n += m;
+            }
+
+            await stream.WriteAsync(buffer, cancellationToken);
+        }
+    }
+}

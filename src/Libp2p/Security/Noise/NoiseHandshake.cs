@@ -1,0 +1,254 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Multiformats;
+using NSec.Cryptography;
+using ChaCha = System.Security.Cryptography.ChaCha20Poly1305;
+
+namespace Ipcs.Libp2p.Security.Noise;
+
+/// <summary>The peer's handshake breaks the protocol, or its identity does not hold.</summary>
+public sealed class NoiseException(string message) : IOException(message);
+
+/// <summary>
+/// Noise_XX_25519_ChaChaPoly_SHA256 as libp2p uses it, with no I/O: messages in, messages out.
+/// Specs: https://noiseprotocol.org/noise.html section 5; https://github.com/libp2p/specs/blob/master/noise/README.md.
+/// <code>
+/// -> e
+/// &lt;- e, ee, s, es     payload: NoiseHandshakePayload
+/// -> s, se            payload: NoiseHandshakePayload { 1: identity_key, 2: identity_sig }
+/// </code>
+/// The payload's extensions are read over: a js peer picks a muxer by them that its other side may not pick. Not thread-safe.
+/// </summary>
+public sealed class NoiseHandshake
+{
+    private const int DhLength = 32;
+    private const int TagLength = 16;
+    private static readonly byte[] SignaturePrefix = "noise-libp2p-static-key:"u8.ToArray();
+
+    private readonly KeyPair _identity;
+    private readonly byte[] _staticPrivate;
+    private readonly byte[] _staticPublic;
+    private readonly byte[] _ephemeralPrivate;
+    private readonly byte[] _ephemeralPublic;
+    private readonly byte[] _payload;
+    private byte[] _chainingKey;
+    private byte[] _hash;
+    private byte[]? _key;
+    private ulong _nonce;
+    private byte[] _remoteEphemeral = [];
+    private byte[] _remoteStatic = [];
+
+    /// <summary>A handshake with fresh keys.</summary>
+    public NoiseHandshake(KeyPair identity)
+        : this(identity, RandomNumberGenerator.GetBytes(DhLength), RandomNumberGenerator.GetBytes(DhLength))
+    {
+    }
+
+    /// <summary>A handshake with given X25519 private keys, as golden vectors need.</summary>
+    public NoiseHandshake(KeyPair identity, byte[] staticPrivate, byte[] ephemeralPrivate)
+    {
+        _identity = identity;
+        _staticPrivate = staticPrivate;
+        _ephemeralPrivate = ephemeralPrivate;
+        _staticPublic = PublicOf(staticPrivate);
+        _ephemeralPublic = PublicOf(ephemeralPrivate);
+        byte[] name = Encoding.ASCII.GetBytes("Noise_XX_25519_ChaChaPoly_SHA256");
+        _hash = name;
+        _chainingKey = name;
+        MixHash([]);
+        byte[] signature = identity.Sign([.. SignaturePrefix, .. _staticPublic]);
+        _payload = [0x0a, (byte)identity.PublicKeyProtobuf.Length, .. identity.PublicKeyProtobuf, 0x12, (byte)signature.Length, .. signature];
+    }
+
+    /// <summary>Who the peer has proved to be; the default until its payload has been read.</summary>
+    public PeerId RemotePeer { get; private set; }
+
+    /// <summary>The handshake hash.</summary>
+    public ReadOnlySpan<byte> HandshakeHash => _hash;
+
+    /// <summary>Initiator, first message.</summary>
+    public byte[] WriteA()
+    {
+        MixHash(_ephemeralPublic);
+        MixHash([]);
+        return _ephemeralPublic;
+    }
+
+    /// <summary>Responder, first message.</summary>
+    public void ReadA(ReadOnlySpan<byte> message)
+    {
+        if (message.Length < DhLength)
+        {
+            throw new NoiseException("the first handshake message is too short");
+        }
+
+        _remoteEphemeral = message[..DhLength].ToArray();
+        MixHash(_remoteEphemeral);
+        MixHash(message[DhLength..]);
+    }
+
+    /// <summary>Responder, second message. <paramref name="payload"/> replaces our own where vectors need it.</summary>
+    public byte[] WriteB(byte[]? payload = null)
+    {
+        MixHash(_ephemeralPublic);
+        MixKey(_ephemeralPrivate, _remoteEphemeral);
+        byte[] s = EncryptAndHash(_staticPublic);
+        MixKey(_staticPrivate, _remoteEphemeral);
+        return [.. _ephemeralPublic, .. s, .. EncryptAndHash(payload ?? _payload)];
+    }
+
+    /// <summary>Initiator, second message: proves who the responder is.</summary>
+    public void ReadB(ReadOnlySpan<byte> message)
+    {
+        if (message.Length < DhLength + DhLength + TagLength + TagLength)
+        {
+            throw new NoiseException("the second handshake message is too short");
+        }
+
+        _remoteEphemeral = message[..DhLength].ToArray();
+        MixHash(_remoteEphemeral);
+        MixKey(_ephemeralPrivate, _remoteEphemeral);
+        message = message[DhLength..];
+        _remoteStatic = DecryptAndHash(message[..(DhLength + TagLength)]);
+        MixKey(_ephemeralPrivate, _remoteStatic);
+        ReadPayload(DecryptAndHash(message[(DhLength + TagLength)..]));
+    }
+
+    /// <summary>Initiator, third message.</summary>
+    public byte[] WriteC(byte[]? payload = null)
+    {
+        byte[] s = EncryptAndHash(_staticPublic);
+        MixKey(_staticPrivate, _remoteEphemeral);
+        return [.. s, .. EncryptAndHash(payload ?? _payload)];
+    }
+
+    /// <summary>Responder, third message: proves who the initiator is.</summary>
+    public void ReadC(ReadOnlySpan<byte> message)
+    {
+        if (message.Length < DhLength + TagLength + TagLength)
+        {
+            throw new NoiseException("the third handshake message is too short");
+        }
+
+        _remoteStatic = DecryptAndHash(message[..(DhLength + TagLength)]);
+        MixKey(_ephemeralPrivate, _remoteStatic);
+        ReadPayload(DecryptAndHash(message[(DhLength + TagLength)..]));
+    }
+
+    /// <summary>The keys of the two directions, once the handshake is done.</summary>
+    public (byte[] InitiatorToResponder, byte[] ResponderToInitiator) Split()
+    {
+        byte[] output = HKDF.DeriveKey(System.Security.Cryptography.HashAlgorithmName.SHA256, [], 64, _chainingKey, []);
+        return (output[..32], output[32..]);
+    }
+
+    /// <summary>Writes the nonce of a counter: 4 zero bytes, 8 little-endian ones.</summary>
+    internal static void WriteNonce(Span<byte> nonce, ulong counter)
+    {
+        nonce[..4].Clear();
+        BinaryPrimitives.WriteUInt64LittleEndian(nonce[4..], counter);
+    }
+
+    private static byte[] PublicOf(byte[] privateKey)
+    {
+        using Key key = Key.Import(KeyAgreementAlgorithm.X25519, privateKey, KeyBlobFormat.RawPrivateKey);
+        return key.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+    }
+
+    private void MixHash(ReadOnlySpan<byte> data)
+    {
+        using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
+        hash.AppendData(_hash);
+        hash.AppendData(data);
+        _hash = hash.GetHashAndReset();
+    }
+
+    private void MixKey(byte[] privateKey, byte[] publicKey)
+    {
+        using Key key = Key.Import(KeyAgreementAlgorithm.X25519, privateKey, KeyBlobFormat.RawPrivateKey);
+        using SharedSecret? secret =
+            PublicKey.TryImport(KeyAgreementAlgorithm.X25519, publicKey, KeyBlobFormat.RawPublicKey, out PublicKey? remote)
+                ? KeyAgreementAlgorithm.X25519.Agree(key, remote!, new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport })
+                : null;
+        if (secret is null)
+        {
+            throw new NoiseException("the peer's X25519 key is not usable");
+        }
+
+        byte[] output = HKDF.DeriveKey(
+            System.Security.Cryptography.HashAlgorithmName.SHA256, secret.Export(SharedSecretBlobFormat.RawSharedSecret), 64, _chainingKey, []);
+        _chainingKey = output[..32];
+        _key = output[32..];
+        _nonce = 0;
+    }
+
+    private byte[] EncryptAndHash(ReadOnlySpan<byte> plain)
+    {
+        byte[] output = new byte[plain.Length + TagLength];
+        Span<byte> nonce = stackalloc byte[12];
+        WriteNonce(nonce, _nonce++);
+        using var cipher = new ChaCha(_key!);
+        cipher.Encrypt(nonce, plain, output.AsSpan(0, plain.Length), output.AsSpan(plain.Length), _hash);
+        MixHash(output);
+        return output;
+    }
+
+    private byte[] DecryptAndHash(ReadOnlySpan<byte> sealedBytes)
+    {
+        byte[] plain = new byte[sealedBytes.Length - TagLength];
+        Span<byte> nonce = stackalloc byte[12];
+        WriteNonce(nonce, _nonce++);
+        using var cipher = new ChaCha(_key!);
+        try
+        {
+            cipher.Decrypt(nonce, sealedBytes[..plain.Length], sealedBytes[plain.Length..], plain, _hash);
+        }
+        catch (AuthenticationTagMismatchException)
+        {
+            throw new NoiseException("a handshake message does not authenticate");
+        }
+
+        MixHash(sealedBytes);
+        return plain;
+    }
+
+    private void ReadPayload(ReadOnlySpan<byte> payload)
+    {
+        byte[]? key = null, signature = null;
+        while (payload.Length > 0)
+        {
+            // Every field of the payload, extensions included, is length-delimited.
+            byte tag = payload[0];
+            if ((tag & 7) != 2
+                || Varint.TryRead(payload[1..], out ulong length, out int n) != OperationStatus.Done
+                || length > (ulong)(payload.Length - 1 - n))
+            {
+                throw new NoiseException("the handshake payload is no protobuf");
+            }
+
+            ReadOnlySpan<byte> value = payload.Slice(1 + n, (int)length);
+            payload = payload[(1 + n + (int)length)..];
+            switch (tag >> 3)
+            {
+                case 1:
+                    key = value.ToArray();
+                    break;
+                case 2:
+                    signature = value.ToArray();
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (key is null || signature is null || !KeyPair.Verify(key, [.. SignaturePrefix, .. _remoteStatic], signature))
+        {
+            throw new NoiseException("the peer does not prove its identity (only Ed25519 keys are taken)");
+        }
+
+        RemotePeer = PeerId.FromPublicKey(key);
+    }
+}
