@@ -3,7 +3,6 @@
 import os
 import sys
 import textwrap
-import signal
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lab"))
 import images  # noqa: E402
@@ -151,7 +150,7 @@ def play(fleet, layout, name, mine):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lab.interruptible()
     lacking = lab.lacks()
     if lacking:
         print("demo: cannot run here: " + lacking, file=sys.stderr)

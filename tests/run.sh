@@ -33,8 +33,8 @@ suite() {
     shift 3
     selected "$name" || return 0
     printf '== %s\n' "$name"
-    # SIGINT first, so that a script takes down what it put up; a minute later the hard way.
-    timeout --foreground -s INT -k 60 "$limit" "$@" > "$log" 2>&1 || rc=$?
+    # SIGTERM first, so that a script takes down what it put up; a minute later the hard way.
+    timeout --foreground -k 60 "$limit" "$@" > "$log" 2>&1 || rc=$?
     read -r p f s < <($counter "$log")
     if [ "$rc" != 0 ] && [ "$f" = 0 ]; then
         f=1

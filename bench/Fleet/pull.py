@@ -3,7 +3,6 @@
 import os
 import statistics
 import sys
-import signal
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "lab"))
 import images  # noqa: E402
@@ -31,7 +30,7 @@ def once(layout, rate, times):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lab.interruptible()
     lacking = lab.lacks()
     if lacking:
         print("bench: cannot run here: " + lacking, file=sys.stderr)

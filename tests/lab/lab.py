@@ -19,6 +19,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -63,7 +64,7 @@ def run(*command, seconds=60, check=True):
         raise
     done = subprocess.CompletedProcess(command, process.returncode, out, err)
     if check and done.returncode:
-        raise LabError(f"{' '.join(command)}: exit status {done.returncode}\n{err.strip() or out.strip()}")
+        raise LabError(f"{' '.join(command[2 if command[0] == 'nsenter' else 0:])}: exit status {done.returncode}\n{err.strip() or out.strip()}")
     return done
 
 
@@ -323,7 +324,7 @@ class Lab:
 
     def __enter__(self):
         sweep()
-        self.folder = tempfile.mkdtemp(prefix=PREFIX + "-")
+        self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-")
         # Overlay does not lie on overlay, as in a container's own file system.
         overlaid = run("stat", "-f", "-c", "%T", self.folder).stdout.strip() == "overlayfs"
         self.snapshotter = "native" if overlaid else "overlayfs"
@@ -382,11 +383,19 @@ def _remove(name, folder):
 
 
 def sweep():
-    """Takes away namespaces of labs whose process is gone."""
-    for namespace in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
-        match = re.fullmatch(PREFIX + r"-(\d+)-.*", namespace)
-        if match and not os.path.isdir("/proc/" + match.group(1)):
-            run("ip", "netns", "del", namespace, check=False)
+    """Takes away what labs left whose process was killed."""
+    left = (os.listdir("/run/netns") if os.path.isdir("/run/netns") else []) + os.listdir(tempfile.gettempdir())
+    dead = {m.group(1) for m in (re.match(PREFIX + r"-(\d+)-", name) for name in left) if m and not os.path.isdir("/proc/" + m.group(1))}
+    for pid in dead:
+        name = f"{PREFIX}-{pid}"
+        for folder in glob.glob(os.path.join(tempfile.gettempdir(), name + "-*")) or [None]:
+            _remove(name, folder)
+
+
+def interruptible():
+    """Makes Ctrl-C and SIGTERM end this process through its `with` blocks, also where it was started in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def convert_result(output):
