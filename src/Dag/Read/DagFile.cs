@@ -9,8 +9,9 @@ public static class DagFile
     /// <summary>
     /// True only if the block is canonical dag-pb with a UnixFS File (or Raw), itself in its one encoding, whose sizes add up: inline bytes
     /// and block sizes to the file size, as many block sizes as links, links to raw and dag-pb blocks only. This decides whether a digest
-    /// names a <c>dag</c> content, so nothing else that a digest may name (gzip, zstd, JSON, tar) may pass: they all fail within their first bytes
-    /// (a canonical block starts 12 or 0a len 08 00/02, where 08 is a control character that no JSON and no tar name has).
+    /// names a <c>dag</c> content, so nothing else that a digest may name may pass. gzip, zstd and JSON can't: a canonical block starts
+    /// <c>12</c> or <c>0a len 08</c>, and 08 is a control character that no JSON text has. A tar can't, since it ends in two blocks of
+    /// zeros, and a canonical block never does.
     /// </summary>
     /// <param name="block">The whole block.</param>
     /// <param name="size">The length of the file, in bytes.</param>

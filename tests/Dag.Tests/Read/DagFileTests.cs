@@ -111,6 +111,14 @@ public sealed class DagFileTests
     }
 
     [Fact]
+    public void NothingThatEndsAsATarPasses() => Gen.Select(Gen.Byte.Array[0, 40], Gen.Int[0, 3]).Sample((data, children) =>
+    {
+        byte[] block = TestDag.Node(data.Length, data, [.. Enumerable.Repeat((Leaf, 0L), children)]);
+        Assert.True(DagFile.TryReadRoot(block, out _));
+        Assert.False(DagFile.TryReadRoot((byte[])[.. block, .. new byte[1024]], out _));
+    });
+
+    [Fact]
     public void NoJsonTextPasses() => Gen.String[Gen.OneOf(Gen.Char[' ', '~'], Gen.Char['\t', '\n']), 0, 200].Sample(
         text => Assert.False(DagFile.TryReadRoot(Encoding.UTF8.GetBytes("\n" + text), out _)));
 

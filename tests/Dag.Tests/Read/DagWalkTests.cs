@@ -102,7 +102,7 @@ public sealed class DagWalkTests
     [Fact]
     public void ABombOfLinksIsRefused()
     {
-        // Eleven levels of the widest nodes: each block is small, what waits to be visited is not.
+        // Twelve levels of the widest nodes: each block is small, what waits to be visited is not.
         using var store = new MemoryStore();
         Cid next = Cid.V1(Multicodec.Raw, new Multihash(Multihash.Identity, [0]));
         for (int level = 0; level < 12; level++)
