@@ -1,0 +1,293 @@
+using System.Buffers;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Wire;
+
+/// <summary>One line of a wantlist.</summary>
+/// <param name="Cid">What is wanted.</param>
+/// <param name="Priority">Higher first.</param>
+/// <param name="Cancel">True when it is wanted no more.</param>
+/// <param name="WantHave">True to be told whether it is there, false to be sent it.</param>
+/// <param name="SendDontHave">True to be told when it is not there.</param>
+public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool WantHave, bool SendDontHave);
+
+/// <summary>A block in a message: the prefix of its CID, without the digest, and its bytes.</summary>
+/// <param name="Version">0 or 1.</param>
+/// <param name="Codec">The codec.</param>
+/// <param name="HashCode">The hash function.</param>
+/// <param name="Data">The bytes, lent by the message's buffer.</param>
+public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data);
+
+/// <summary>Whether a block is there.</summary>
+/// <param name="Cid">The block.</param>
+/// <param name="Have">True for HAVE, false for DONT_HAVE.</param>
+public readonly record struct PresenceEntry(Cid Cid, bool Have);
+
+/// <summary>
+/// A Bitswap message. Spec: https://specs.ipfs.tech/bitswap-protocol/, section Bitswap 1.2.0 wire format.
+/// <code>
+/// Message  { 1: Wantlist, 2: repeated bytes blocks (1.0.0), 3: repeated Block payload, 4: repeated BlockPresence, 5: int32 pendingBytes }
+/// Wantlist { 1: repeated Entry, 2: bool full }   Entry { 1: block (CID), 2: int32 priority, 3: bool cancel, 4: WantType (0 block, 1 have), 5: bool sendDontHave }
+/// Block    { 1: prefix, 2: data }                BlockPresence { 1: cid, 2: type (0 have, 1 dont have) }
+/// </code>
+/// On the stream: varint(length) and the message.
+/// </summary>
+public sealed class BitswapMessage
+{
+    /// <summary>The longest message taken or sent, in bytes, as every implementation has it.</summary>
+    public const int MaxLength = 4 << 20;
+
+    /// <summary>The most entries of a kind in one message: a peer's whole wantlist is no longer with us.</summary>
+    public const int MaxEntries = 8192;
+
+    /// <summary>Wants and cancels.</summary>
+    public List<WantEntry> Wants { get; } = [];
+
+    /// <summary>True when the wants replace all earlier ones.</summary>
+    public bool Full { get; set; }
+
+    /// <summary>Blocks.</summary>
+    public List<BlockEntry> Blocks { get; } = [];
+
+    /// <summary>Presences.</summary>
+    public List<PresenceEntry> Presences { get; } = [];
+
+    /// <summary>Bytes that the sender has queued for us.</summary>
+    public int PendingBytes { get; set; }
+
+    /// <summary>Decodes a message; the blocks' bytes stay where they are.</summary>
+    public static bool TryDecode(ReadOnlyMemory<byte> source, out BitswapMessage? message)
+    {
+        message = null;
+        var made = new BitswapMessage();
+        ReadOnlySpan<byte> left = source.Span;
+        while (left.Length > 0)
+        {
+            if (!ProtoField.TryRead(ref left, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            {
+                return false;
+            }
+
+            bool good = (field.Number, field.Wire) switch
+            {
+                (1, 2) => made.TryDecodeWantlist(bytes),
+                (2, 2) => made.TryAddBlock(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, Slice(source, left, bytes))),
+                (3, 2) => made.TryDecodeBlock(bytes, Slice(source, left, bytes)),
+                (4, 2) => made.TryDecodePresence(bytes),
+                (5, 0) => true,
+                _ => field.Wire is 0 or 2,
+            };
+            if (!good)
+            {
+                return false;
+            }
+
+            if (field is { Number: 5, Wire: 0 })
+            {
+                made.PendingBytes = (int)(uint)field.Value;
+            }
+        }
+
+        message = made;
+        return true;
+    }
+
+    /// <summary>Encodes a message that has no blocks to lend: wants, presences, and blocks copied in.</summary>
+    public byte[] Encode()
+    {
+        var output = new ArrayBufferWriter<byte>(256 + Blocks.Sum(b => b.Data.Length + 32));
+        if (Wants.Count > 0 || Full)
+        {
+            var wantlist = new ArrayBufferWriter<byte>(64 * Wants.Count);
+            var entry = new ArrayBufferWriter<byte>(64);
+            foreach (WantEntry want in Wants)
+            {
+                entry.Clear();
+                ProtoField.WriteBytes(entry, 1, want.Cid.ToArray());
+                ProtoField.WriteNumber(entry, 2, (ulong)want.Priority);
+                if (want.Cancel)
+                {
+                    ProtoField.WriteNumber(entry, 3, 1);
+                }
+
+                ProtoField.WriteNumber(entry, 4, want.WantHave ? 1u : 0u);
+                if (want.SendDontHave)
+                {
+                    ProtoField.WriteNumber(entry, 5, 1);
+                }
+
+                ProtoField.WriteBytes(wantlist, 1, entry.WrittenSpan);
+            }
+
+            if (Full)
+            {
+                ProtoField.WriteNumber(wantlist, 2, 1);
+            }
+
+            ProtoField.WriteBytes(output, 1, wantlist.WrittenSpan);
+        }
+
+        var inner = new ArrayBufferWriter<byte>(64);
+        Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
+        foreach (BlockEntry block in Blocks)
+        {
+            int n = WritePrefix(prefix, block);
+            ProtoField.WriteHead(output, 3, ProtoField.BytesLength(1, n) + ProtoField.BytesLength(2, block.Data.Length));
+            ProtoField.WriteBytes(output, 1, prefix[..n]);
+            ProtoField.WriteBytes(output, 2, block.Data.Span);
+        }
+
+        foreach (PresenceEntry presence in Presences)
+        {
+            inner.Clear();
+            ProtoField.WriteBytes(inner, 1, presence.Cid.ToArray());
+            ProtoField.WriteNumber(inner, 2, presence.Have ? 0u : 1u);
+            ProtoField.WriteBytes(output, 4, inner.WrittenSpan);
+        }
+
+        if (PendingBytes > 0)
+        {
+            ProtoField.WriteNumber(output, 5, (ulong)PendingBytes);
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+
+    private static int WritePrefix(Span<byte> prefix, BlockEntry block)
+    {
+        int n = Varint.Write(prefix, (ulong)block.Version);
+        n += Varint.Write(prefix[n..], block.Codec);
+        n += Varint.Write(prefix[n..], block.HashCode);
+        uint length = block.HashCode switch
+        {
+            Multihash.Sha2_512 => 64,
+            Multihash.Sha2_384 => 48,
+            Multihash.Identity => (uint)block.Data.Length,
+            _ => 32,
+        };
+        return n + Varint.Write(prefix[n..], length);
+    }
+
+    /// <summary>The part of the message's memory that a span inside it is; <paramref name="left"/> is what follows it.</summary>
+    private static ReadOnlyMemory<byte> Slice(ReadOnlyMemory<byte> source, ReadOnlySpan<byte> left, ReadOnlySpan<byte> bytes) =>
+        source.Slice(source.Length - left.Length - bytes.Length, bytes.Length);
+
+    private bool TryAddBlock(BlockEntry block)
+    {
+        Blocks.Add(block);
+        return Blocks.Count <= MaxEntries;
+    }
+
+    private bool TryDecodeWantlist(ReadOnlySpan<byte> source)
+    {
+        while (source.Length > 0)
+        {
+            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            {
+                return false;
+            }
+
+            if (field is { Number: 1, Wire: 2 })
+            {
+                if (Wants.Count == MaxEntries || !TryDecodeWant(bytes))
+                {
+                    return false;
+                }
+            }
+            else if (field is { Number: 2, Wire: 0 })
+            {
+                Full = field.Value != 0;
+            }
+        }
+
+        return true;
+    }
+
+    private bool TryDecodeWant(ReadOnlySpan<byte> source)
+    {
+        Cid cid = default;
+        ulong priority = 0, cancel = 0, type = 0, sendDontHave = 0;
+        while (source.Length > 0)
+        {
+            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            {
+                return false;
+            }
+
+            switch (field.Number, field.Wire)
+            {
+                case (1, 2) when Cid.TryParse(bytes, out cid):
+                    break;
+                case (2, 0):
+                    priority = field.Value;
+                    break;
+                case (3, 0):
+                    cancel = field.Value;
+                    break;
+                case (4, 0) when field.Value <= 1:
+                    type = field.Value;
+                    break;
+                case (5, 0):
+                    sendDontHave = field.Value;
+                    break;
+                default:
+                    return false;
+            }
+        }
+
+        Wants.Add(new WantEntry(cid, (int)(uint)priority, cancel != 0, type == 1, sendDontHave != 0));
+        return !cid.IsDefault;
+    }
+
+    private bool TryDecodeBlock(ReadOnlySpan<byte> source, ReadOnlyMemory<byte> memory)
+    {
+        ReadOnlyMemory<byte> data = default;
+        ulong version = 0, codec = Multicodec.DagPb, hash = Multihash.Sha2_256;
+        while (source.Length > 0)
+        {
+            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            {
+                return false;
+            }
+
+            if (field is { Number: 2, Wire: 2 })
+            {
+                data = Slice(memory, source, bytes);
+            }
+            else if (field is { Number: 1, Wire: 2 })
+            {
+                if (Varint.TryRead(bytes, out version, out int a) != OperationStatus.Done
+                    || Varint.TryRead(bytes[a..], out codec, out int b) != OperationStatus.Done
+                    || Varint.TryRead(bytes[(a + b)..], out hash, out _) != OperationStatus.Done
+                    || version > 1 || codec > uint.MaxValue || hash > uint.MaxValue)
+                {
+                    return false;
+                }
+            }
+        }
+
+        return TryAddBlock(new BlockEntry((int)version, (uint)codec, (uint)hash, data));
+    }
+
+    private bool TryDecodePresence(ReadOnlySpan<byte> source)
+    {
+        Cid cid = default;
+        ulong type = 0;
+        while (source.Length > 0)
+        {
+            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
+                || (field is { Number: 1, Wire: 2 } && !Cid.TryParse(bytes, out cid)))
+            {
+                return false;
+            }
+
+            if (field is { Number: 2, Wire: 0 })
+            {
+                type = field.Value;
+            }
+        }
+
+        Presences.Add(new PresenceEntry(cid, type == 0));
+        return !cid.IsDefault && Presences.Count <= MaxEntries;
+    }
+}

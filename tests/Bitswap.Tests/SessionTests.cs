@@ -1,0 +1,227 @@
+using System.Buffers;
+using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Resolve;
+using Ipcs.Blockstore;
+using Ipcs.Libp2p;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ipcs.Bitswap.Tests;
+
+/// <summary>Sessions over real hosts on loopback.</summary>
+public sealed class SessionTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("mplex")]
+    [InlineData("yamux")]
+    public async Task ManyBlocksFromOnePeer(string muxer)
+    {
+        await using Node seeder = await Node.StartAsync(muxer);
+        await using Node leecher = await Node.StartAsync(muxer);
+        await leecher.ConnectAsync(seeder);
+        Cid[] cids = seeder.Add("many", count: 200, length: 262_144);
+        await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
+        Assert.Equal(200, leecher.Bitswap.Statistics.BlocksReceived);
+        Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);
+        Assert.Equal(200, seeder.Bitswap.Statistics.BlocksSent);
+    }
+
+    [Fact]
+    public async Task ThreePeersShareTheWork()
+    {
+        await using Node leecher = await Node.StartAsync("yamux");
+        var seeders = new List<Node>();
+        try
+        {
+            Cid[] cids = [];
+            for (int i = 0; i < 3; i++)
+            {
+                Node seeder = await Node.StartAsync("yamux");
+                seeders.Add(seeder);
+                cids = seeder.Add("three", count: 300, length: 100_000);
+                await leecher.ConnectAsync(seeder);
+            }
+
+            await leecher.FetchAsync(cids, []);
+            Assert.All(seeders, s => Assert.InRange(s.Bitswap.Statistics.BlocksSent, 30, 300));
+            Assert.InRange(leecher.Bitswap.Statistics.DuplicateBlocks, 0, 3);
+        }
+        finally
+        {
+            foreach (Node seeder in seeders)
+            {
+                await seeder.DisposeAsync();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task EachHasAPartAndTheOthersSayDontHave()
+    {
+        await using Node leecher = await Node.StartAsync("yamux");
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("mplex,yamux");
+        Cid[] cids = [.. a.Add("part-a", 50, 5000), .. b.Add("part-b", 50, 5000)];
+        await leecher.ConnectAsync(a);
+        await leecher.ConnectAsync(b);
+        await leecher.FetchAsync(cids, []);
+        Assert.Equal(100, leecher.Bitswap.Statistics.BlocksReceived);
+    }
+
+    [Fact]
+    public async Task APeerThatDiesInTheMiddleIsReplacedByTheOther()
+    {
+        await using Node leecher = await Node.StartAsync("yamux");
+        Node dying = await Node.StartAsync("yamux");
+        await using Node living = await Node.StartAsync("yamux");
+        Cid[] cids = dying.Add("die", 400, 262_144);
+        living.Add("die", 400, 262_144);
+        await leecher.ConnectAsync(dying);
+        await leecher.ConnectAsync(living);
+        Task fetch = leecher.FetchAsync(cids, []);
+        while (leecher.Bitswap.Statistics.BlocksReceived < 20)
+        {
+            await Task.Yield();
+        }
+
+        await dying.DisposeAsync();
+        await fetch;
+        Assert.All(cids, c => Assert.True(leecher.Store.Blocks.Has(c.Hash)));
+    }
+
+    [Fact]
+    public async Task ABlockThatNobodyHasFailsWithinItsTimeAndNamesIt()
+    {
+        await using Node a = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(300) });
+        await using Node b = await Node.StartAsync("yamux");
+        await a.ConnectAsync(b);
+        await using BitswapSession session = a.Bitswap.CreateSession([]);
+        Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256("nobody"u8));
+        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, Cancel));
+        Assert.Contains(cid.ToString(), e.Message, StringComparison.Ordinal);
+        Assert.Contains(b.Host.LocalPeer.ToString(), e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ABlockThatArrivesLaterIsServedToWhoWaits()
+    {
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await a.ConnectAsync(b);
+        byte[] block = Xs128.Bytes("late", 1000);
+        Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256(block));
+        await using PeerStream stream = await a.Host.OpenStreamAsync(b.Host.LocalPeer, ["/ipfs/bitswap/1.2.0"], Cancel);
+        var got = new TaskCompletionSource<byte[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        a.Host.Handle("/ipfs/bitswap/1.2.0", async (s, c) =>
+        {
+            using IMemoryOwner<byte>? m = await s.ReadMessageAsync(1 << 20, c);
+            Assert.True(Wire.BitswapMessage.TryDecode(m!.Memory, out Wire.BitswapMessage? message));
+            if (message!.Blocks.Count > 0)
+            {
+                got.TrySetResult(message.Blocks[0].Data.ToArray());
+            }
+        });
+        var want = new Wire.BitswapMessage();
+        want.Wants.Add(new Wire.WantEntry(cid, 1, Cancel: false, WantHave: false, SendDontHave: false));
+        await stream.WriteMessageAsync(want.Encode(), Cancel);
+
+        // The want has been taken once a question that comes after it on the same stream has been answered; the block may come before or after.
+        b.Store.Blocks.Put(cid.Hash, block);
+        while (!got.Task.IsCompleted)
+        {
+            b.Bitswap.BlockArrived(cid.Hash);
+            await Task.Yield();
+        }
+
+        Assert.Equal(block, await got.Task);
+    }
+
+    [Fact]
+    public async Task AFalseBlockCutsItsSenderOff()
+    {
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await a.ConnectAsync(b);
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        a.Host.PeerDisconnected += _ => gone.TrySetResult();
+        var message = new Wire.BitswapMessage();
+        message.Blocks.Add(new Wire.BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, Xs128.Bytes("false", 100)));
+        await using PeerStream stream = await b.Host.OpenStreamAsync(a.Host.LocalPeer, ["/ipfs/bitswap/1.2.0"], Cancel);
+        await stream.WriteMessageAsync(message.Encode(), Cancel);
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        Assert.False(a.Store.Blocks.Has(Multihash.Sha256(Xs128.Bytes("false", 100))));
+    }
+
+    [Fact]
+    public async Task ResolveAnswersFromTheSourceOnlyWhatWasAsked()
+    {
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        var record = new ContentRecord
+        {
+            Digest = Digest.Sha256("here"u8), Kind = ContentKind.Blob, Root = Cid.V1(Multicodec.Raw, Multihash.Sha256("here"u8)), Size = 4, Profile = "kubo-v1", Complete = true,
+        };
+        _ = new ResolveService(b.Host, new OneRecord(record));
+        var asking = new ResolveService(a.Host, new OneRecord(record));
+        await a.ConnectAsync(b);
+        IReadOnlyList<ContentRecord> got = await asking.AskAsync(b.Host.LocalPeer, [Digest.Sha256("gone"u8), record.Digest], Cancel);
+        Assert.Equivalent(record, Assert.Single(got));
+    }
+
+    private sealed class OneRecord(ContentRecord record) : IResolveSource
+    {
+        public ContentRecord? Resolve(in Digest digest) => digest == record.Digest ? record : null;
+    }
+
+    private sealed class Node : IAsyncDisposable
+    {
+        public required Host Host { get; init; }
+
+        public required BitswapService Bitswap { get; init; }
+
+        public required MemoryStore Store { get; init; }
+
+        public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null)
+        {
+            var host = new Host(new HostOptions
+            {
+                KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = muxers.Split(','),
+            });
+            var store = new MemoryStore();
+            var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
+            await host.StartAsync(Cancel);
+            return new Node { Host = host, Bitswap = bitswap, Store = store };
+        }
+
+        public Task ConnectAsync(Node other) => Host.ConnectAsync(other.Host.ListenAddresses[0], Cancel);
+
+        public Cid[] Add(string seed, int count, int length) => [.. Enumerable.Range(0, count).Select(i =>
+        {
+            byte[] block = Xs128.Bytes($"{seed}-{i}", length);
+            Multihash hash = Multihash.Sha256(block);
+            Store.Blocks.Put(hash, block);
+            return Cid.V1(Multicodec.Raw, hash);
+        })];
+
+        public async Task FetchAsync(IReadOnlyList<Cid> cids, IReadOnlyList<PeerId> peers)
+        {
+            await using BitswapSession session = Bitswap.CreateSession(peers);
+            await Task.WhenAll(cids.Select(async cid =>
+            {
+                using IMemoryOwner<byte> block = await session.GetAsync(cid, Cancel);
+                Assert.Equal(cid.Hash, Multihash.Sha256(block.Memory.Span));
+            }));
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Bitswap.DisposeAsync();
+            await Host.DisposeAsync();
+        }
+    }
+}

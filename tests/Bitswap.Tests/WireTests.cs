@@ -1,0 +1,78 @@
+using System.Text.Json;
+using CsCheck;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Bitswap.Tests;
+
+/// <summary>Messages as Helia makes them, and bytes that are none.</summary>
+public sealed class WireTests
+{
+    public static TheoryData<string> Names { get; } =
+        [.. Vectors.Load("bitswap-vectors.json").GetProperty("messages").EnumerateArray().Select(m => m.Text("name")!)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void VectorDecodes(string name)
+    {
+        JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
+        Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
+        JsonElement expected = vector.GetProperty("message");
+        JsonElement entries = expected.GetProperty("wantlist").GetProperty("entries");
+        Assert.Equal(entries.GetArrayLength(), message!.Wants.Count);
+        foreach ((JsonElement e, WantEntry want) in entries.EnumerateArray().Zip(message.Wants))
+        {
+            Assert.Equal(e.Hex("cidBytesHex"), want.Cid.ToArray());
+            Assert.Equal(e.GetProperty("priority").GetInt32(), want.Priority);
+            Assert.Equal(e.GetProperty("cancel").ValueKind == JsonValueKind.True, want.Cancel);
+            Assert.Equal(e.Text("wantType") == "WantHave", want.WantHave);
+            Assert.Equal(e.GetProperty("sendDontHave").ValueKind == JsonValueKind.True, want.SendDontHave);
+        }
+
+        Assert.Equal(
+            expected.GetProperty("blocks").EnumerateArray().Select(b => b.Text("dataHex")), message.Blocks.Select(b => Convert.ToHexStringLower(b.Data.Span)));
+        Assert.Equal(
+            expected.GetProperty("blockPresences").EnumerateArray().Select(p => (p.Text("cidBytesHex"), p.Text("type") == "HaveBlock")),
+            message.Presences.Select(p => ((string?)Convert.ToHexStringLower(p.Cid.ToArray()), p.Have)));
+        Assert.Equal(expected.GetProperty("pendingBytes").GetInt32(), message.PendingBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void WhatIsEncodedDecodesToTheSame(string name)
+    {
+        JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
+        Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? first));
+        Assert.True(BitswapMessage.TryDecode(first!.Encode(), out BitswapMessage? second));
+        Assert.Equal(first.Wants, second!.Wants);
+        Assert.Equal(first.Presences, second.Presences);
+        Assert.Equal(first.Blocks.Select(b => b.Data.ToArray()), second.Blocks.Select(b => b.Data.ToArray()));
+        Assert.Equal(first.Blocks.Select(b => (b.Version, b.Codec, b.HashCode)), second.Blocks.Select(b => (b.Version, b.Codec, b.HashCode)));
+        Assert.Equal(first.PendingBytes, second.PendingBytes);
+    }
+
+    [Fact]
+    public void BlocksOfVersion100AreRead()
+    {
+        JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("handmade")[0];
+        Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
+        Assert.Equal(vector.GetProperty("blocks").EnumerateArray().Select(b => b.GetString()), message!.Blocks.Select(b => Convert.ToHexStringLower(b.Data.Span)));
+    }
+
+    [Fact]
+    public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 300].Sample(bytes =>
+    {
+        _ = BitswapMessage.TryDecode(bytes, out _);
+        return true;
+    });
+
+    [Fact]
+    public void TooManyWantsAreRefused()
+    {
+        var message = new BitswapMessage();
+        Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256("x"u8));
+        message.Wants.AddRange(Enumerable.Repeat(new WantEntry(cid, 1, Cancel: false, WantHave: false, SendDontHave: false), BitswapMessage.MaxEntries + 1));
+        Assert.False(BitswapMessage.TryDecode(message.Encode(), out _));
+    }
+}
