@@ -17,11 +17,17 @@ public interface IStore : IDisposable
     /// <summary>Interrupted writes by reference.</summary>
     IIngestStore Ingests { get; }
 
+    /// <summary>Small durable facts of the rooms above.</summary>
+    IMetadataTable Metadata { get; }
+
     /// <summary>
     /// Makes a content durable: its record is put and its ingest (if any) removed in one synced batch,
     /// after which every block put before is durable too.
     /// </summary>
     void Commit(ContentRecord content, string? ingestRef);
+
+    /// <summary>Gives the room of deleted blocks back to the disk. May take minutes; everything else goes on meanwhile.</summary>
+    void Compact();
 
     /// <summary>Figures for <c>repo stat</c>.</summary>
     StoreStatistics GetStatistics();

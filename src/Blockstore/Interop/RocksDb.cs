@@ -13,20 +13,25 @@ internal static unsafe partial class RocksDb
 {
     private const string Library = "rocksdb";
 
+    private static readonly string[] LibraryFolders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"];
+
     /// <summary>Under the JIT the library is Debian's shared one; the AOT binary has it inside.</summary>
     static RocksDb() => NativeLibrary.SetDllImportResolver(typeof(RocksDb).Assembly, Resolve);
 
-    /// <summary>Throws what RocksDB said, if it said anything.</summary>
-    public static void Check(byte* error, string where)
+    /// <summary>Throws what RocksDB said, if it said anything, as <c>what: message</c>.</summary>
+    /// <exception cref="StoreException">It said something.</exception>
+    public static void Check(byte* error, string what)
     {
-        if (error is null)
-        {
-            return;
-        }
+        if (error is not null)
+            throw RocksError.Exception(TakeMessage(error), what);
+    }
 
-        string message = Marshal.PtrToStringUTF8((nint)error) ?? "unknown error";
+    /// <summary>The message, whose native memory is freed.</summary>
+    public static string TakeMessage(byte* error)
+    {
+        string message = Marshal.PtrToStringUTF8((nint)error) ?? "";
         rocksdb_free(error);
-        throw new StoreException($"{where}: {message}", message.Contains("No space left", StringComparison.Ordinal));
+        return message;
     }
 
     [LibraryImport(Library)]
@@ -37,9 +42,6 @@ internal static unsafe partial class RocksDb
 
     [LibraryImport(Library)]
     public static partial void rocksdb_options_set_create_if_missing(nint options, byte value);
-
-    [LibraryImport(Library)]
-    public static partial void rocksdb_options_set_create_missing_column_families(nint options, byte value);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_options_set_write_buffer_size(nint options, nuint bytes);
@@ -63,6 +65,24 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_options_set_keep_log_file_num(nint options, nuint number);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_log_file_size(nint options, nuint bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_info_log_level(nint options, int level);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_stats_dump_period_sec(nint options, uint seconds);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_bytes_per_sync(nint options, ulong bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_wal_bytes_per_sync(nint options, ulong bytes);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_file_opening_threads(nint options, int threads);
+
+    [LibraryImport(Library)]
     public static partial void rocksdb_options_set_enable_blob_files(nint options, byte value);
 
     [LibraryImport(Library)]
@@ -73,6 +93,9 @@ internal static unsafe partial class RocksDb
 
     [LibraryImport(Library)]
     public static partial void rocksdb_options_set_enable_blob_gc(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_blob_gc_force_threshold(nint options, double ratio);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_options_set_compression(nint options, int type);
@@ -93,6 +116,9 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_block_based_options_set_filter_policy(nint options, nint policy);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_block_based_options_set_cache_index_and_filter_blocks(nint options, byte value);
+
+    [LibraryImport(Library)]
     public static partial nint rocksdb_filterpolicy_create_bloom_full(double bitsPerKey);
 
     [LibraryImport(Library)]
@@ -104,6 +130,15 @@ internal static unsafe partial class RocksDb
     [LibraryImport(Library)]
     public static partial nint rocksdb_open_column_families(
         nint options, byte* name, int count, byte** names, nint* familyOptions, nint* handles, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial byte** rocksdb_list_column_families(nint options, byte* name, nuint* count, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_list_column_families_destroy(byte** names, nuint count);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_create_column_family(nint db, nint options, byte* name, byte** error);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_close(nint db);
@@ -125,9 +160,6 @@ internal static unsafe partial class RocksDb
 
     [LibraryImport(Library)]
     public static partial void rocksdb_readoptions_destroy(nint options);
-
-    [LibraryImport(Library)]
-    public static partial void rocksdb_readoptions_set_verify_checksums(nint options, byte value);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_readoptions_set_fill_cache(nint options, byte value);
@@ -173,6 +205,9 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_iter_seek_to_first(nint iterator);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_iter_seek(nint iterator, byte* key, nuint keyLength);
+
+    [LibraryImport(Library)]
     public static partial byte rocksdb_iter_valid(nint iterator);
 
     [LibraryImport(Library)]
@@ -191,23 +226,39 @@ internal static unsafe partial class RocksDb
     public static partial int rocksdb_property_int_cf(nint db, nint family, byte* name, ulong* value);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_set_options_cf(nint db, nint family, int count, byte** keys, byte** values, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_compact_range_cf(nint db, nint family, byte* start, nuint startLength, byte* limit, nuint limitLength);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_flush_cf(nint db, nint options, nint family, byte** error);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_flushoptions_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_flushoptions_destroy(nint options);
+
+    [LibraryImport(Library)]
     public static partial void rocksdb_free(void* pointer);
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
     {
         if (name != Library)
-        {
             return 0;
-        }
 
-        foreach (string candidate in (string[])["librocksdb.so", "librocksdb.so.7.8", "librocksdb.so.8.9", "librocksdb.so.9.10"])
+        // The name without a version comes with librocksdb-dev; the versioned ones with the library's own package.
+        foreach (string candidate in (string[])["librocksdb.so", "librocksdb.so.7.8"])
         {
             if (NativeLibrary.TryLoad(candidate, out nint handle))
-            {
                 return handle;
-            }
         }
 
-        return 0;
+        return LibraryFolders
+            .Where(Directory.Exists)
+            .SelectMany(folder => Directory.EnumerateFiles(folder, "librocksdb.so.*"))
+            .Select(file => NativeLibrary.TryLoad(file, out nint handle) ? handle : 0)
+            .FirstOrDefault(handle => handle != 0);
     }
 }

@@ -1,39 +1,29 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// An open RocksDB with its column families and options. A safe handle: a call in flight or a block lent out holds it open,
-/// a call after <see cref="SafeHandle.Dispose()"/> throws <see cref="ObjectDisposedException"/>.
+/// An open RocksDB with its column families. A safe handle: every call in flight, every block lent out and every walk holds it open,
+/// so that closing never takes memory from under one; the last of them closes it. A call after the disposal throws
+/// <see cref="ObjectDisposedException"/>.
 /// </summary>
 internal sealed unsafe class Database : SafeHandle
 {
-    /// <summary>Blocks of this size and above lie in blob files, which compactions don't rewrite.</summary>
-    private const ulong MinBlobLength = 4096;
+    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins"];
 
-    private const ulong BlobFileLength = 256UL << 20;
-    private const nuint WriteBuffer = 32 << 20;
-    private const nuint CacheLength = 16 << 20;
-    private const ulong MaxWal = 128UL << 20;
-
-    private readonly nint[] _families;
-    private readonly nint _options;
-    private readonly nint _blobOptions;
+    private readonly nint[] _families = new nint[Names.Length];
+    private readonly List<nint> _foreignFamilies = [];
     private readonly nint _write;
     private readonly nint _syncWrite;
     private readonly nint _read;
     private readonly nint _scan;
-    private volatile bool _closing;
+    private volatile bool _disposed;
 
-    private Database(nint db, nint[] families, nint options, nint blobOptions)
+    private Database(string folder)
         : base(0, ownsHandle: true)
     {
-        SetHandle(db);
-        _families = families;
-        _options = options;
-        _blobOptions = blobOptions;
+        Folder = folder;
         _write = RocksDb.rocksdb_writeoptions_create();
         _syncWrite = RocksDb.rocksdb_writeoptions_create();
         RocksDb.rocksdb_writeoptions_set_sync(_syncWrite, 1);
@@ -42,244 +32,326 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_readoptions_set_fill_cache(_scan, 0);
     }
 
-    /// <inheritdoc/>
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Opens or makes the database. The first family is <c>default</c>; those of <paramref name="blobFamilies"/> keep large values in blob files.</summary>
-    public static Database Open(string folder, string[] families, int[] blobFamilies)
+    /// <summary>True from the disposal on, though what is lent out may still hold it open.</summary>
+    public bool IsDisposed => _disposed;
+
+    /// <summary>Where it lies.</summary>
+    public string Folder { get; }
+
+    /// <summary>True when some of our families are not there: the database is new, or of another program, or of another schema.</summary>
+    public bool LacksFamilies => _families.Contains(0);
+
+    /// <summary>True when there are families that are none of ours.</summary>
+    public bool HasForeignFamilies => _foreignFamilies.Count > 0;
+
+    /// <summary>A family's name in RocksDB.</summary>
+    public static string NameOf(Family family) => Names[(int)family];
+
+    /// <summary>
+    /// Opens the database in a folder, or makes an empty one, with exactly the families that it has: nothing of a database that may turn out
+    /// not to be ours is changed.
+    /// </summary>
+    /// <exception cref="StoreException">It is in use or can't be opened.</exception>
+    public static Database Open(string folder, OptionSet options)
     {
-        nint options = RocksDb.rocksdb_options_create();
-        nint blobOptions = RocksDb.rocksdb_options_create();
-        nint cache = RocksDb.rocksdb_cache_create_lru(CacheLength);
-        foreach (nint o in (nint[])[options, blobOptions])
+        using NativeText path = new(folder);
+        string[] names = Exists(folder) ? ListFamilies(folder, path, options) : [Names[0]];
+        NativeText[] texts = [.. names.Select(name => new NativeText(name))];
+        nint[] namePointers = [.. texts.Select(text => (nint)text.Pointer)];
+        nint[] familyOptions = [.. names.Select(options.For)];
+        nint[] handles = new nint[names.Length];
+        Database database = new(folder);
+        byte* error = null;
+        fixed (nint* n = namePointers, o = familyOptions, h = handles)
         {
-            RocksDb.rocksdb_options_set_create_if_missing(o, 1);
-            RocksDb.rocksdb_options_set_create_missing_column_families(o, 1);
-            RocksDb.rocksdb_options_set_write_buffer_size(o, o == blobOptions ? WriteBuffer : 2 << 20);
-            RocksDb.rocksdb_options_set_max_write_buffer_number(o, 2);
-            RocksDb.rocksdb_options_set_compression(o, 0);
-            nint table = RocksDb.rocksdb_block_based_options_create();
-            RocksDb.rocksdb_block_based_options_set_block_cache(table, cache);
-            RocksDb.rocksdb_block_based_options_set_filter_policy(table, RocksDb.rocksdb_filterpolicy_create_bloom_full(10));
-            RocksDb.rocksdb_options_set_block_based_table_factory(o, table);
-            RocksDb.rocksdb_block_based_options_destroy(table);
+            database.SetHandle(RocksDb.rocksdb_open_column_families(options.Main, path.Pointer, names.Length, (byte**)n, o, h, &error));
         }
 
-        RocksDb.rocksdb_cache_destroy(cache);
-        RocksDb.rocksdb_options_set_db_write_buffer_size(options, 3 * WriteBuffer);
-        RocksDb.rocksdb_options_set_max_background_jobs(options, 2);
-        RocksDb.rocksdb_options_set_max_open_files(options, 512);
-        RocksDb.rocksdb_options_set_max_total_wal_size(options, MaxWal);
-        RocksDb.rocksdb_options_set_keep_log_file_num(options, 4);
-        RocksDb.rocksdb_options_set_enable_blob_files(blobOptions, 1);
-        RocksDb.rocksdb_options_set_min_blob_size(blobOptions, MinBlobLength);
-        RocksDb.rocksdb_options_set_blob_file_size(blobOptions, BlobFileLength);
-        RocksDb.rocksdb_options_set_enable_blob_gc(blobOptions, 1);
-
-        nint[] handles = new nint[families.Length];
-        nint[] familyOptions = [.. families.Select((_, i) => blobFamilies.Contains(i) ? blobOptions : options)];
-        nint[] names = [.. families.Select(Marshal.StringToCoTaskMemUTF8)];
-        nint folderName = Marshal.StringToCoTaskMemUTF8(folder);
-        try
+        Array.ForEach(texts, text => text.Dispose());
+        if (error is not null)
         {
+            database.SetHandle(0);
+            database.FreeOptions();
+            database.SetHandleAsInvalid();
+            throw CannotOpen(folder, RocksDb.TakeMessage(error));
+        }
+
+        for (int i = 0; i < names.Length; i++)
+        {
+            int family = Array.IndexOf(Names, names[i]);
+            if (family >= 0)
+                database._families[family] = handles[i];
+            else
+                database._foreignFamilies.Add(handles[i]);
+        }
+
+        return database;
+    }
+
+    /// <summary>Makes those of our families that are not there. Called by the opener alone.</summary>
+    public void CreateFamilies(OptionSet options)
+    {
+        for (int i = 0; i < Names.Length; i++)
+        {
+            if (_families[i] != 0)
+                continue;
+            using NativeText name = new(Names[i]);
             byte* error = null;
-            nint db;
-            fixed (nint* n = names, o = familyOptions, h = handles)
-            {
-                db = RocksDb.rocksdb_open_column_families(options, (byte*)folderName, families.Length, (byte**)n, o, h, &error);
-            }
-
-            if (error is not null)
-            {
-                RocksDb.rocksdb_options_destroy(options);
-                RocksDb.rocksdb_options_destroy(blobOptions);
-                RocksDb.Check(error, $"store {folder}");
-            }
-
-            return new Database(db, handles, options, blobOptions);
-        }
-        finally
-        {
-            Array.ForEach(names, Marshal.FreeCoTaskMem);
-            Marshal.FreeCoTaskMem(folderName);
+            _families[i] = RocksDb.rocksdb_create_column_family(handle, options.For(Names[i]), name.Pointer, &error);
+            RocksDb.Check(error, $"store {Folder}: make table {Names[i]}");
         }
     }
 
-    /// <summary>Puts one value.</summary>
-    public void Put(int family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync)
+    /// <summary>The value, lent out where RocksDB has it; null when there is none.</summary>
+    public PinnedBlock? Get(Family family, ReadOnlySpan<byte> key)
     {
-        using Lease lease = Hold();
-        byte* error = null;
-        fixed (byte* k = key, v = value)
-        {
-            RocksDb.rocksdb_put_cf(handle, sync ? _syncWrite : _write, _families[family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
-        }
-
-        RocksDb.Check(error, "write");
+        nint slice = GetSlice(family, key);
+        return slice == 0 ? null : new PinnedBlock(this, slice);
     }
 
-    /// <summary>Deletes one key.</summary>
-    public void Delete(int family, ReadOnlySpan<byte> key, bool sync)
+    /// <summary>The value in a new array; null when there is none.</summary>
+    public byte[]? GetCopy(Family family, ReadOnlySpan<byte> key)
     {
-        using Lease lease = Hold();
-        byte* error = null;
-        fixed (byte* k = key)
-        {
-            RocksDb.rocksdb_delete_cf(handle, sync ? _syncWrite : _write, _families[family], k, (nuint)key.Length, &error);
-        }
-
-        RocksDb.Check(error, "delete");
+        nint slice = GetSlice(family, key);
+        if (slice == 0)
+            return null;
+        nuint length;
+        byte* value = RocksDb.rocksdb_pinnableslice_value(slice, &length);
+        byte[] copy = new ReadOnlySpan<byte>(value, checked((int)length)).ToArray();
+        Release(slice);
+        return copy;
     }
 
-    /// <summary>Deletes one key, durably, and says whether it was there.</summary>
-    public bool Remove(int family, ReadOnlySpan<byte> key)
+    /// <summary>Copies a value no longer than <paramref name="destination"/>. False when there is none.</summary>
+    /// <exception cref="StoreException">The value is longer.</exception>
+    public bool TryCopy(Family family, ReadOnlySpan<byte> key, Span<byte> destination, out int length)
     {
-        using (System.Buffers.IMemoryOwner<byte>? value = Get(family, key))
+        length = 0;
+        nint slice = GetSlice(family, key);
+        if (slice == 0)
+            return false;
+        nuint n;
+        byte* value = RocksDb.rocksdb_pinnableslice_value(slice, &n);
+        bool fits = n <= (nuint)destination.Length;
+        if (fits)
         {
-            if (value is null)
-            {
-                return false;
-            }
+            length = (int)n;
+            new ReadOnlySpan<byte>(value, length).CopyTo(destination);
         }
 
-        Delete(family, key, sync: true);
+        Release(slice);
+        return fits ? true : throw Damaged(family, key);
+    }
+
+    public bool Contains(Family family, ReadOnlySpan<byte> key)
+    {
+        nint slice = GetSlice(family, key);
+        if (slice == 0)
+            return false;
+        Release(slice);
         return true;
     }
 
-    /// <summary>Puts one value and deletes one key of another family (unless that is empty) in one synced batch.</summary>
-    public void PutAndDelete(int putFamily, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, int deleteFamily, ReadOnlySpan<byte> deleteKey)
+    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync)
     {
-        using Lease lease = Hold();
-        nint batch = RocksDb.rocksdb_writebatch_create();
+        using Hold hold = Enter();
         byte* error = null;
-        fixed (byte* k = key, v = value, d = deleteKey)
+        fixed (byte* k = key, v = value)
         {
-            RocksDb.rocksdb_writebatch_put_cf(batch, _families[putFamily], k, (nuint)key.Length, v, (nuint)value.Length);
-            if (!deleteKey.IsEmpty)
-            {
-                RocksDb.rocksdb_writebatch_delete_cf(batch, _families[deleteFamily], d, (nuint)deleteKey.Length);
-            }
-
-            RocksDb.rocksdb_write(handle, _syncWrite, batch, &error);
+            RocksDb.rocksdb_put_cf(
+                handle, sync ? _syncWrite : _write, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
         }
 
-        RocksDb.rocksdb_writebatch_destroy(batch);
-        RocksDb.Check(error, "commit");
+        RocksDb.Check(error, $"store {Folder}: write");
     }
 
-    /// <summary>The value, pinned where RocksDB has it; null when there is none.</summary>
-    public PinnedValue? Get(int family, ReadOnlySpan<byte> key)
+    public void Delete(Family family, ReadOnlySpan<byte> key, bool sync)
     {
-        Lease lease = Hold();
+        using Hold hold = Enter();
         byte* error = null;
-        nint slice;
         fixed (byte* k = key)
         {
-            slice = RocksDb.rocksdb_get_pinned_cf(handle, _read, _families[family], k, (nuint)key.Length, &error);
+            RocksDb.rocksdb_delete_cf(handle, sync ? _syncWrite : _write, _families[(int)family], k, (nuint)key.Length, &error);
         }
 
-        if (slice == 0 || error is not null)
-        {
-            lease.Dispose();
-            RocksDb.Check(error, "read");
-            return null;
-        }
-
-        return new PinnedValue(this, slice);
+        RocksDb.Check(error, $"store {Folder}: delete");
     }
 
-    /// <summary>Gives back what <see cref="Get"/> took; called by the value itself.</summary>
+    /// <summary>Opens a batch on this database's families. Dispose it.</summary>
+    public Batch NewBatch() => new(_families);
+
+    /// <summary>Writes a batch, whole or not at all.</summary>
+    public void Write(in Batch batch, bool sync)
+    {
+        using Hold hold = Enter();
+        byte* error = null;
+        RocksDb.rocksdb_write(handle, sync ? _syncWrite : _write, batch.Pointer, &error);
+        RocksDb.Check(error, $"store {Folder}: write");
+    }
+
+    /// <summary>A walk over a family as of now.</summary>
+    public RocksIterator Iterate(Family family)
+    {
+        EnterAndHold();
+        return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scan, _families[(int)family]));
+    }
+
+    /// <summary>A number that RocksDB keeps, such as <c>rocksdb.estimate-num-keys</c>; 0 when it doesn't.</summary>
+    public long Property(Family family, string name)
+    {
+        using Hold hold = Enter();
+        using NativeText text = new(name);
+        ulong value = 0;
+        return RocksDb.rocksdb_property_int_cf(handle, _families[(int)family], text.Pointer, &value) == 0 ? (long)value : 0;
+    }
+
+    /// <summary>Sets an option of a family while the database is open.</summary>
+    public void SetOption(Family family, string name, string value)
+    {
+        using Hold hold = Enter();
+        using NativeText n = new(name);
+        using NativeText v = new(value);
+        byte* key = n.Pointer;
+        byte* text = v.Pointer;
+        byte* error = null;
+        RocksDb.rocksdb_set_options_cf(handle, _families[(int)family], 1, &key, &text, &error);
+        RocksDb.Check(error, $"store {Folder}: set {name}");
+    }
+
+    /// <summary>Writes a family's buffer to tables and blob files.</summary>
+    public void Flush(Family family)
+    {
+        using Hold hold = Enter();
+        nint options = RocksDb.rocksdb_flushoptions_create();
+        byte* error = null;
+        RocksDb.rocksdb_flush_cf(handle, options, _families[(int)family], &error);
+        RocksDb.rocksdb_flushoptions_destroy(options);
+        RocksDb.Check(error, $"store {Folder}: flush");
+    }
+
+    /// <summary>Rewrites a family without what was deleted.</summary>
+    public void Compact(Family family)
+    {
+        using Hold hold = Enter();
+        RocksDb.rocksdb_compact_range_cf(handle, _families[(int)family], null, 0, null, 0);
+    }
+
+    /// <summary>Gives back a value; called by who took it, once.</summary>
     public void Release(nint slice)
     {
         RocksDb.rocksdb_pinnableslice_destroy(slice);
         DangerousRelease();
     }
 
-    /// <summary>All pairs of a family as of the call, in the order of the keys.</summary>
-    public IEnumerable<T> Enumerate<T>(int family, PairReader<T> read)
+    /// <summary>Gives back an iterator; called by its owner, once.</summary>
+    public void ReleaseIterator(nint iterator)
     {
-        using Lease lease = Hold();
-        nint iterator = RocksDb.rocksdb_create_iterator_cf(handle, _scan, _families[family]);
-        try
-        {
-            RocksDb.rocksdb_iter_seek_to_first(iterator);
-            while (RocksDb.rocksdb_iter_valid(iterator) != 0)
-            {
-                yield return Current(iterator, read);
-                RocksDb.rocksdb_iter_next(iterator);
-            }
-
-            CheckIterator(iterator);
-        }
-        finally
-        {
-            RocksDb.rocksdb_iter_destroy(iterator);
-        }
+        RocksDb.rocksdb_iter_destroy(iterator);
+        DangerousRelease();
     }
 
-    /// <summary>A number that RocksDB keeps, such as <c>rocksdb.estimate-num-keys</c>; 0 when it doesn't.</summary>
-    public long Property(int family, string name)
+    /// <summary>The exception for a value that can't be what we wrote.</summary>
+    public StoreException Damaged(Family family, ReadOnlySpan<byte> key) =>
+        new($"store {Folder}: the entry {Convert.ToHexStringLower(key)} of table {NameOf(family)} is damaged") { IsCorruption = true };
+
+    protected override void Dispose(bool disposing)
     {
-        using Lease lease = Hold();
-        ulong value = 0;
-        fixed (byte* n = Encoding.UTF8.GetBytes(name + "\0"))
-        {
-            return RocksDb.rocksdb_property_int_cf(handle, _families[family], n, &value) == 0 ? (long)value : 0;
-        }
+        _disposed = true;
+        base.Dispose(disposing);
     }
 
-    /// <inheritdoc/>
     protected override bool ReleaseHandle()
     {
-        foreach (nint family in _families)
+        foreach (nint family in _families.Concat(_foreignFamilies))
         {
-            RocksDb.rocksdb_column_family_handle_destroy(family);
+            if (family != 0)
+                RocksDb.rocksdb_column_family_handle_destroy(family);
         }
 
         RocksDb.rocksdb_close(handle);
+        FreeOptions();
+        return true;
+    }
+
+    // RocksDB takes a folder without the file CURRENT for an empty one, and removes what data it finds there.
+    private static bool Exists(string folder)
+    {
+        try
+        {
+            if (File.Exists(Path.Combine(folder, "CURRENT")))
+                return true;
+            if (Directory.EnumerateFiles(folder).Any(file => Path.GetExtension(file) is ".sst" or ".blob"))
+                throw new StoreException($"store {folder}: there is data but the file CURRENT is missing") { IsCorruption = true };
+            return false;
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new StoreException($"store {folder}: cannot be opened: {e.Message}", e);
+        }
+    }
+
+    private static string[] ListFamilies(string folder, NativeText path, OptionSet options)
+    {
+        nuint count;
+        byte* error = null;
+        byte** list = RocksDb.rocksdb_list_column_families(options.Main, path.Pointer, &count, &error);
+        if (error is not null)
+            throw CannotOpen(folder, RocksDb.TakeMessage(error));
+        string[] names = new string[(int)count];
+        for (int i = 0; i < names.Length; i++)
+            names[i] = Marshal.PtrToStringUTF8((nint)list[i]) ?? "";
+        RocksDb.rocksdb_list_column_families_destroy(list, count);
+        return names;
+    }
+
+    private static StoreException CannotOpen(string folder, string message) => RocksError.IsLocked(message)
+        ? new StoreException($"store {folder}: in use by another process (or opened twice)")
+        : RocksError.Exception(message, $"store {folder}: cannot be opened");
+
+    // With a hold taken when there is a value; whoever gets the slice gives both back by Release.
+    private nint GetSlice(Family family, ReadOnlySpan<byte> key)
+    {
+        EnterAndHold();
+        byte* error = null;
+        nint slice;
+        fixed (byte* k = key)
+        {
+            slice = RocksDb.rocksdb_get_pinned_cf(handle, _read, _families[(int)family], k, (nuint)key.Length, &error);
+        }
+
+        if (slice == 0)
+        {
+            DangerousRelease();
+            RocksDb.Check(error, $"store {Folder}: read {Convert.ToHexStringLower(key)}");
+        }
+
+        return slice;
+    }
+
+    private void EnterAndHold()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        bool held = false;
+        DangerousAddRef(ref held);
+    }
+
+    private Hold Enter()
+    {
+        EnterAndHold();
+        return new Hold(this);
+    }
+
+    private void FreeOptions()
+    {
         RocksDb.rocksdb_writeoptions_destroy(_write);
         RocksDb.rocksdb_writeoptions_destroy(_syncWrite);
         RocksDb.rocksdb_readoptions_destroy(_read);
         RocksDb.rocksdb_readoptions_destroy(_scan);
-        RocksDb.rocksdb_options_destroy(_options);
-        RocksDb.rocksdb_options_destroy(_blobOptions);
-        return true;
     }
 
-    private static T Current<T>(nint iterator, PairReader<T> read)
-    {
-        nuint keyLength, valueLength;
-        byte* key = RocksDb.rocksdb_iter_key(iterator, &keyLength);
-        byte* value = RocksDb.rocksdb_iter_value(iterator, &valueLength);
-        return read(new ReadOnlySpan<byte>(key, (int)keyLength), new ReadOnlySpan<byte>(value, (int)valueLength));
-    }
-
-    private static void CheckIterator(nint iterator)
-    {
-        byte* error = null;
-        RocksDb.rocksdb_iter_get_error(iterator, &error);
-        RocksDb.Check(error, "scan");
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        _closing = true;
-        base.Dispose(disposing);
-    }
-
-    private Lease Hold()
-    {
-        ObjectDisposedException.ThrowIf(_closing, this);
-        bool held = false;
-        DangerousAddRef(ref held);
-        return new Lease(this);
-    }
-
-    /// <summary>Makes something of one pair.</summary>
-    public delegate T PairReader<out T>(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value);
-
-    private readonly struct Lease(Database database) : IDisposable
+    private readonly ref struct Hold(Database database)
     {
         public void Dispose() => database.DangerousRelease();
     }

@@ -1,0 +1,21 @@
+namespace Ipcs.Blockstore.Interop;
+
+/// <summary>
+/// What RocksDB's status messages mean. The C API gives no codes: a message is the code's name, a colon, the subcode's text and
+/// the rest (https://github.com/facebook/rocksdb/blob/main/util/status.cc).
+/// </summary>
+internal static class RocksError
+{
+    private static readonly string[] NoSpace = ["No space left on device", "Disk quota exceeded", "Max allowed space was reached"];
+
+    /// <summary>The exception for a message.</summary>
+    public static StoreException Exception(string message, string what) => new($"{what}: {message}")
+    {
+        IsNoSpace = NoSpace.Any(text => message.Contains(text, StringComparison.Ordinal)),
+        IsCorruption = message.StartsWith("Corruption:", StringComparison.Ordinal),
+    };
+
+    /// <summary>True when opening failed because someone (this process or another) has the folder open.</summary>
+    public static bool IsLocked(string message) =>
+        message.Contains("While lock file", StringComparison.Ordinal) || message.Contains("lock hold by current process", StringComparison.Ordinal);
+}

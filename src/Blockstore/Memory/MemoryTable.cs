@@ -1,0 +1,59 @@
+using Ipcs.Blockstore.Tables;
+
+namespace Ipcs.Blockstore.Memory;
+
+/// <summary>A table in memory. All tables of a store share one lock, so that a commit is seen whole or not at all.</summary>
+internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
+{
+    private readonly SortedDictionary<byte[], byte[]> _rows = new(KeyComparer.Instance);
+
+    public int Count
+    {
+        get
+        {
+            lock (gate)
+                return _rows.Count;
+        }
+    }
+
+    public byte[]? Get(ReadOnlySpan<byte> key)
+    {
+        store.ThrowIfDisposed();
+        byte[] name = key.ToArray();
+        lock (gate)
+            return _rows.TryGetValue(name, out byte[]? value) ? [.. value] : null;
+    }
+
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync)
+    {
+        store.ThrowIfDisposed();
+        byte[] name = key.ToArray();
+        byte[] copy = value.ToArray();
+        lock (gate)
+            _rows[name] = copy;
+    }
+
+    public bool Delete(ReadOnlySpan<byte> key, bool sync)
+    {
+        store.ThrowIfDisposed();
+        byte[] name = key.ToArray();
+        lock (gate)
+            return _rows.Remove(name);
+    }
+
+    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix)
+    {
+        store.ThrowIfDisposed();
+        List<KeyValuePair<byte[], byte[]>> found = [];
+        lock (gate)
+        {
+            foreach ((byte[] key, byte[] value) in _rows)
+            {
+                if (key.AsSpan().StartsWith(prefix))
+                    found.Add(new([.. key], [.. value]));
+            }
+        }
+
+        return found;
+    }
+}

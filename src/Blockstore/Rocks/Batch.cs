@@ -1,0 +1,31 @@
+using Ipcs.Blockstore.Interop;
+
+namespace Ipcs.Blockstore.Rocks;
+
+/// <summary>Puts and deletes that are written together.</summary>
+internal readonly unsafe ref struct Batch
+{
+    private readonly nint[] _families;
+
+    public Batch(nint[] families)
+    {
+        _families = families;
+        Pointer = RocksDb.rocksdb_writebatch_create();
+    }
+
+    public nint Pointer { get; }
+
+    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* k = key, v = value)
+            RocksDb.rocksdb_writebatch_put_cf(Pointer, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length);
+    }
+
+    public void Delete(Family family, ReadOnlySpan<byte> key)
+    {
+        fixed (byte* k = key)
+            RocksDb.rocksdb_writebatch_delete_cf(Pointer, _families[(int)family], k, (nuint)key.Length);
+    }
+
+    public void Dispose() => RocksDb.rocksdb_writebatch_destroy(Pointer);
+}

@@ -1,0 +1,30 @@
+using System.Collections;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Blockstore.Rocks;
+
+/// <summary>
+/// All blocks as of its making, one at a time: there may be millions. Walking it a second time gives them as of then.
+/// </summary>
+internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash, int Length)>
+{
+    private RocksIterator? _first = database.Iterate(Family.Lengths);
+
+    public IEnumerator<(Multihash Hash, int Length)> GetEnumerator() =>
+        Walk(Interlocked.Exchange(ref _first, null) ?? database.Iterate(Family.Lengths));
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    private IEnumerator<(Multihash Hash, int Length)> Walk(RocksIterator iterator)
+    {
+        using (iterator)
+        {
+            while (iterator.MoveNext())
+                yield return Read(iterator);
+        }
+    }
+
+    private (Multihash Hash, int Length) Read(RocksIterator iterator) => Multihash.TryParse(iterator.Key, out Multihash hash)
+        ? (hash, RocksBlocks.ReadLength(database, iterator.Key, iterator.Value))
+        : throw database.Damaged(Family.Lengths, iterator.Key);
+}

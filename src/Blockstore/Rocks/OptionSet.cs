@@ -1,0 +1,77 @@
+using Ipcs.Blockstore.Interop;
+
+namespace Ipcs.Blockstore.Rocks;
+
+/// <summary>RocksDB's options for the database and its families. Disposed once the database is open: RocksDB copies them.</summary>
+internal sealed class OptionSet : IDisposable
+{
+    // Below this a value lies in the tables: a blob's header and an extra read are worth it only for more than a page.
+    private const ulong MinBlobLength = 4096;
+    private const ulong BlobFileLength = 256UL << 20;
+
+    // Bounds the log that is replayed at start (and what small families may hold back).
+    private const ulong MaxWalLength = 192UL << 20;
+
+    // Small tables hold records of a few hundred bytes.
+    private const nuint SmallWriteBuffer = 4 << 20;
+
+    // Written-back in steps, so that the sync of a commit finds little left to write.
+    private const ulong SyncStep = 1 << 20;
+
+    private const int WarnLevel = 2;
+
+    public OptionSet(RocksStoreOptions options)
+    {
+        Main = RocksDb.rocksdb_options_create();
+        Blobs = RocksDb.rocksdb_options_create();
+        nint cache = RocksDb.rocksdb_cache_create_lru((nuint)options.CacheBytes);
+        foreach (nint set in (nint[])[Main, Blobs])
+        {
+            RocksDb.rocksdb_options_set_create_if_missing(set, 1);
+            RocksDb.rocksdb_options_set_write_buffer_size(set, set == Blobs ? (nuint)options.WriteBufferBytes : SmallWriteBuffer);
+            RocksDb.rocksdb_options_set_max_write_buffer_number(set, 2);
+            RocksDb.rocksdb_options_set_compression(set, 0);
+            nint table = RocksDb.rocksdb_block_based_options_create();
+            RocksDb.rocksdb_block_based_options_set_block_cache(table, cache);
+
+            // In the cache, and so within its bound, rather than beside it for every open file.
+            RocksDb.rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+            RocksDb.rocksdb_block_based_options_set_filter_policy(table, RocksDb.rocksdb_filterpolicy_create_bloom_full(10));
+            RocksDb.rocksdb_options_set_block_based_table_factory(set, table);
+            RocksDb.rocksdb_block_based_options_destroy(table);
+        }
+
+        RocksDb.rocksdb_cache_destroy(cache);
+        RocksDb.rocksdb_options_set_db_write_buffer_size(Main, (nuint)(3 * options.WriteBufferBytes));
+        RocksDb.rocksdb_options_set_max_background_jobs(Main, options.BackgroundJobs);
+        RocksDb.rocksdb_options_set_max_open_files(Main, options.MaxOpenFiles);
+        RocksDb.rocksdb_options_set_max_file_opening_threads(Main, options.BackgroundJobs);
+        RocksDb.rocksdb_options_set_max_total_wal_size(Main, MaxWalLength);
+        RocksDb.rocksdb_options_set_bytes_per_sync(Main, SyncStep);
+        RocksDb.rocksdb_options_set_wal_bytes_per_sync(Main, SyncStep);
+        RocksDb.rocksdb_options_set_keep_log_file_num(Main, 3);
+        RocksDb.rocksdb_options_set_max_log_file_size(Main, 1 << 20);
+        RocksDb.rocksdb_options_set_info_log_level(Main, WarnLevel);
+        RocksDb.rocksdb_options_set_stats_dump_period_sec(Main, 0);
+        RocksDb.rocksdb_options_set_enable_blob_files(Blobs, 1);
+        RocksDb.rocksdb_options_set_min_blob_size(Blobs, MinBlobLength);
+        RocksDb.rocksdb_options_set_blob_file_size(Blobs, BlobFileLength);
+        RocksDb.rocksdb_options_set_enable_blob_gc(Blobs, 1);
+        RocksDb.rocksdb_options_set_blob_gc_force_threshold(Blobs, 0.5);
+    }
+
+    /// <summary>The options of the database and of every family but one.</summary>
+    public nint Main { get; }
+
+    /// <summary>The options of <see cref="Family.Blocks"/>.</summary>
+    public nint Blobs { get; }
+
+    /// <summary>The options for a family by its name.</summary>
+    public nint For(string family) => family == Database.NameOf(Family.Blocks) ? Blobs : Main;
+
+    public void Dispose()
+    {
+        RocksDb.rocksdb_options_destroy(Main);
+        RocksDb.rocksdb_options_destroy(Blobs);
+    }
+}

@@ -1,0 +1,164 @@
+using System.Buffers.Text;
+using System.Text;
+using Ipcs.Blockstore.Rocks;
+using Ipcs.Blockstore.Tables;
+
+namespace Ipcs.Blockstore;
+
+/// <summary>
+/// All the tables of one node in one RocksDB: blocks in blob files, the rest in small tables. Blocks and ingests go to the write-ahead
+/// log unsynced; <see cref="Commit"/> syncs it, and with it all that was written before.
+/// A second process can't open the same folder.
+/// </summary>
+public sealed class RocksStore : IStore
+{
+    /// <summary>The layout of the tables. A store of another version is refused, never guessed at.</summary>
+    public const int SchemaVersion = 1;
+
+    // The first byte of the metadata's keys in the default family; the schema's key has another.
+    private const byte MetadataPrefix = (byte)'m';
+
+    private static readonly Family[] AllFamilies = Enum.GetValues<Family>();
+
+    private readonly Database _database;
+
+    private RocksStore(Database database)
+    {
+        _database = database;
+        Blocks = new RocksBlocks(database);
+        Contents = new ContentTable(new RocksTable(database, Family.Contents));
+        Pins = new PinTable(new RocksTable(database, Family.Pins));
+        Ingests = new IngestTable(new RocksTable(database, Family.Ingests));
+        Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, Family.Default), MetadataPrefix));
+    }
+
+    /// <inheritdoc/>
+    public IBlockstore Blocks { get; }
+
+    /// <inheritdoc/>
+    public IContentIndex Contents { get; }
+
+    /// <inheritdoc/>
+    public IPinStore Pins { get; }
+
+    /// <inheritdoc/>
+    public IIngestStore Ingests { get; }
+
+    /// <inheritdoc/>
+    public IMetadataTable Metadata { get; }
+
+    /// <summary>The database itself, for tests that damage it.</summary>
+    internal Database Database => _database;
+
+    private static ReadOnlySpan<byte> SchemaKey => "!schema"u8;
+
+    /// <summary>Opens the store in a folder, or makes it (the folder too, for its owner alone).</summary>
+    /// <exception cref="StoreException">
+    /// It is in use, damaged, of another schema version, not a store of ours, or can't be made; the message names the folder and the reason.
+    /// </exception>
+    public static RocksStore Open(string folder, RocksStoreOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        try
+        {
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException($"store {folder}: the folder cannot be made: {e.Message}", e);
+        }
+
+        using OptionSet set = new(options ?? new RocksStoreOptions());
+        Database database = Database.Open(folder, set);
+        try
+        {
+            CheckSchema(database, set);
+            return new RocksStore(database);
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Commit(ContentRecord content, string? ingestRef)
+    {
+        using Batch batch = _database.NewBatch();
+        batch.Put(Family.Contents, RecordCodec.Key(content.Digest), RecordCodec.Encode(content));
+        if (ingestRef is not null)
+            batch.Delete(Family.Ingests, RecordCodec.Key(ingestRef));
+        _database.Write(batch, sync: true);
+    }
+
+    /// <inheritdoc/>
+    public void Compact()
+    {
+        // A compaction rewrites the values of the oldest quarter of the blob files; now it shall look at all of them.
+        const string Option = "blob_garbage_collection_age_cutoff";
+        _database.Flush(Family.Lengths);
+        _database.Flush(Family.Blocks);
+        _database.SetOption(Family.Blocks, Option, "1.0");
+        try
+        {
+            foreach (Family family in AllFamilies)
+                _database.Compact(family);
+        }
+        finally
+        {
+            if (!_database.IsDisposed)
+                _database.SetOption(Family.Blocks, Option, "0.25");
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The number of blocks is an estimate, that of contents is counted.</remarks>
+    public StoreStatistics GetStatistics()
+    {
+        long bytes = 0;
+        foreach (Family family in AllFamilies)
+        {
+            bytes += _database.Property(family, "rocksdb.total-sst-files-size")
+                + _database.Property(family, "rocksdb.total-blob-file-size")
+                + _database.Property(family, "rocksdb.cur-size-all-mem-tables");
+        }
+
+        long contents = 0;
+        using RocksIterator iterator = _database.Iterate(Family.Contents);
+        while (iterator.MoveNext())
+            contents++;
+        return new StoreStatistics(_database.Property(Family.Lengths, "rocksdb.estimate-num-keys"), bytes, contents);
+    }
+
+    /// <summary>
+    /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
+    /// stays readable, and keeps the folder locked until it is given back.
+    /// </summary>
+    public void Dispose() => _database.Dispose();
+
+    private static void CheckSchema(Database database, OptionSet options)
+    {
+        byte[]? schema = database.GetCopy(Family.Default, SchemaKey);
+        if (schema is null)
+        {
+            using RocksIterator iterator = database.Iterate(Family.Default);
+            if (iterator.MoveNext() || database.HasForeignFamilies || !database.LacksFamilies)
+                throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
+            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), sync: true);
+        }
+        else if (!Utf8Parser.TryParse(schema, out int version, out int n) || n != schema.Length)
+        {
+            throw new StoreException($"store {database.Folder}: its schema version is damaged") { IsCorruption = true };
+        }
+        else if (version != SchemaVersion)
+        {
+            throw new StoreException(
+                $"store {database.Folder}: it has schema version {version}, this program reads version {SchemaVersion}");
+        }
+
+        // Also after a crash between the making of two of them.
+        if (database.LacksFamilies)
+            database.CreateFamilies(options);
+    }
+}

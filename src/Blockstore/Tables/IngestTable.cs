@@ -1,0 +1,18 @@
+namespace Ipcs.Blockstore.Tables;
+
+/// <summary>The interrupted writes over a table of bytes.</summary>
+internal sealed class IngestTable(ITable table) : IIngestStore
+{
+    public IngestRecord? Get(string reference)
+    {
+        byte[] key = RecordCodec.Key(reference);
+        return table.Get(key) is { } value ? RecordCodec.DecodeIngest(key, value) : null;
+    }
+
+    public void Put(IngestRecord record) => table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), sync: false);
+
+    public bool Delete(string reference) => table.Delete(RecordCodec.Key(reference), sync: false);
+
+    public IEnumerable<IngestRecord> Enumerate() =>
+        table.List([]).Select(pair => RecordCodec.DecodeIngest(pair.Key, pair.Value));
+}

@@ -1,0 +1,13 @@
+namespace Ipcs.Blockstore.Tables;
+
+/// <summary>The rooms' own facts over a table of bytes.</summary>
+internal sealed class MetadataTable(ITable table) : IMetadataTable
+{
+    public byte[]? Get(ReadOnlySpan<byte> key) => table.Get(key);
+
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync = false) => table.Put(key, value, sync);
+
+    public bool Delete(ReadOnlySpan<byte> key) => table.Delete(key, sync: false);
+
+    public IReadOnlyList<KeyValuePair<byte[], byte[]>> Enumerate(ReadOnlySpan<byte> prefix) => table.List(prefix);
+}

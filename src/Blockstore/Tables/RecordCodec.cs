@@ -1,0 +1,151 @@
+using System.Text;
+using Google.Protobuf;
+using Ipcs.Blockstore.Tables.Wire;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Blockstore.Tables;
+
+/// <summary>Records as keys and values of a table, and back.</summary>
+internal static class RecordCodec
+{
+    /// <summary>
+    /// The longest reference taken, in bytes of UTF-8. containerd's own are below 200; without a bound a client's messages
+    /// of 16 MiB would become keys, which are held in memory.
+    /// </summary>
+    public const int MaxReferenceLength = 16 << 10;
+
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    public static byte[] Key(in Digest digest) => digest.IsDefault
+        ? throw new ArgumentException("the default value is no digest", nameof(digest))
+        : Encoding.ASCII.GetBytes(digest.ToString());
+
+    public static byte[] Key(in Cid root) => root.IsDefault
+        ? throw new ArgumentException("the default value is no CID", nameof(root))
+        : root.ToArray();
+
+    /// <summary>A reference as a key.</summary>
+    /// <exception cref="ArgumentException">The reference is empty, too long, or no Unicode text.</exception>
+    public static byte[] Key(string reference)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(reference);
+        byte[] key = StrictUtf8.GetBytes(reference);
+        return key.Length <= MaxReferenceLength
+            ? key
+            : throw new ArgumentException($"a reference of {key.Length} bytes is longer than {MaxReferenceLength}", nameof(reference));
+    }
+
+    public static byte[] Encode(ContentRecord record)
+    {
+        ContentValue value = new()
+        {
+            Kind = (int)record.Kind,
+            Root = ByteString.CopyFrom(Key(record.Root)),
+            Size = record.Size,
+            Profile = record.Profile,
+            Owned = record.Owned,
+            Complete = record.Complete,
+            CreatedAt = record.CreatedAt.UtcTicks,
+            UpdatedAt = record.UpdatedAt.UtcTicks,
+        };
+        foreach ((string name, string text) in record.Labels)
+            value.Labels[name] = text;
+        return value.ToByteArray();
+    }
+
+    public static ContentRecord DecodeContent(ReadOnlySpan<byte> key, byte[] bytes)
+    {
+        ContentValue value = Parse(ContentValue.Parser, "content", key, bytes);
+        if (!Digest.TryParse(Encoding.ASCII.GetString(key), out Digest digest)
+            || !Cid.TryParse(value.Root.Span, out Cid root)
+            || !Enum.IsDefined((ContentKind)value.Kind)
+            || value.Size < 0
+            || !TryTime(value.CreatedAt, out DateTimeOffset created)
+            || !TryTime(value.UpdatedAt, out DateTimeOffset updated))
+        {
+            throw Damaged("content", key);
+        }
+
+        return new ContentRecord
+        {
+            Digest = digest,
+            Kind = (ContentKind)value.Kind,
+            Root = root,
+            Size = value.Size,
+            Profile = value.Profile,
+            Owned = value.Owned,
+            Complete = value.Complete,
+            CreatedAt = created,
+            UpdatedAt = updated,
+            Labels = new Dictionary<string, string>(value.Labels, StringComparer.Ordinal),
+        };
+    }
+
+    public static byte[] Encode(PinRecord record) => new PinValue { Recursive = record.Recursive, Name = record.Name }.ToByteArray();
+
+    public static PinRecord DecodePin(ReadOnlySpan<byte> key, byte[] bytes)
+    {
+        PinValue value = Parse(PinValue.Parser, "pin", key, bytes);
+        return Cid.TryParse(key, out Cid root) ? new PinRecord(root, value.Recursive, value.Name) : throw Damaged("pin", key);
+    }
+
+    public static byte[] Encode(IngestRecord record) => new IngestValue
+    {
+        Total = record.Total,
+        Expected = record.Expected,
+        StartedAt = record.StartedAt.UtcTicks,
+        UpdatedAt = record.UpdatedAt.UtcTicks,
+        Offset = record.Offset,
+        State = ByteString.CopyFrom(record.State.Span),
+    }.ToByteArray();
+
+    public static IngestRecord DecodeIngest(ReadOnlySpan<byte> key, byte[] bytes)
+    {
+        IngestValue value = Parse(IngestValue.Parser, "ingest", key, bytes);
+        if (value.Total < 0 || value.Offset < 0
+            || !TryTime(value.StartedAt, out DateTimeOffset started) || !TryTime(value.UpdatedAt, out DateTimeOffset updated))
+        {
+            throw Damaged("ingest", key);
+        }
+
+        return new IngestRecord
+        {
+            Ref = Encoding.UTF8.GetString(key),
+            Total = value.Total,
+            Expected = value.Expected,
+            StartedAt = started,
+            UpdatedAt = updated,
+            Offset = value.Offset,
+            State = value.State.Memory,
+        };
+    }
+
+    private static T Parse<T>(MessageParser<T> parser, string table, ReadOnlySpan<byte> key, byte[] bytes)
+        where T : IMessage<T>
+    {
+        try
+        {
+            return parser.ParseFrom(bytes);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw Damaged(table, key, e);
+        }
+    }
+
+    private static bool TryTime(long ticks, out DateTimeOffset time)
+    {
+        bool legal = ticks >= 0 && ticks <= DateTime.MaxValue.Ticks;
+        time = legal ? new DateTimeOffset(ticks, TimeSpan.Zero) : default;
+        return legal;
+    }
+
+    private static StoreException Damaged(string table, ReadOnlySpan<byte> key, Exception? cause = null)
+    {
+        string name = table == "pin" ? Convert.ToHexStringLower(key) : Encoding.UTF8.GetString(key);
+        string message = $"the {table} record of '{name}' is damaged";
+        return cause is null
+            ? new StoreException(message) { IsCorruption = true }
+            : new StoreException($"{message}: {cause.Message}", cause) { IsCorruption = true };
+    }
+}

@@ -1,0 +1,330 @@
+using System.Buffers;
+using Ipcs.Blockstore.Interop;
+using Ipcs.Blockstore.Rocks;
+using Ipcs.Blockstore.Tables;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Blockstore.Tests;
+
+public sealed class RocksStoreTests : StoreConformance
+{
+    private readonly TempFolder _folder = new();
+
+    private RocksStore Rocks => (RocksStore)Store;
+
+    [Fact]
+    public void A_second_opener_is_told_that_it_is_in_use()
+    {
+        _ = Store;
+        StoreException e = Assert.Throws<StoreException>(() => RocksStore.Open(_folder.Path));
+        Assert.Contains("in use", e.Message, StringComparison.Ordinal);
+        Assert.Contains(_folder.Path, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Everything_is_there_after_closing_and_opening()
+    {
+        Fill(Store);
+        Store.Dispose();
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        AssertFilled(again);
+    }
+
+    [Fact]
+    public void Everything_is_there_after_the_folder_is_made_with_its_parents()
+    {
+        string deep = Path.Combine(_folder.Path, "a", "b ü");
+        using (RocksStore store = RocksStore.Open(deep))
+            Fill(store);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(deep));
+        using RocksStore again = RocksStore.Open(deep);
+        AssertFilled(again);
+    }
+
+    [Fact]
+    public void What_was_committed_survives_a_crash()
+    {
+        Fill(Store);
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        AssertFilled(reopened);
+    }
+
+    [Fact]
+    public void A_torn_end_of_the_log_loses_only_what_came_last()
+    {
+        Fill(Store);
+        byte[] last = Xs128.Bytes("last", 50_000);
+        Store.Blocks.Put(Multihash.Sha256(last), last);
+        using TempFolder copy = _folder.Copy();
+        string log = Directory.GetFiles(copy.Path, "*.log").OrderBy(file => file, StringComparer.Ordinal).Last();
+        using (FileStream file = File.OpenWrite(log))
+            file.SetLength(file.Length - 1000);
+
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        AssertFilled(reopened);
+        Assert.False(reopened.Blocks.Has(Multihash.Sha256(last)));
+        Assert.Null(reopened.Blocks.Get(Multihash.Sha256(last)));
+        reopened.Blocks.Put(Multihash.Sha256(last), last);
+        Assert.True(reopened.Blocks.Has(Multihash.Sha256(last)));
+    }
+
+    [Fact]
+    public void A_folder_left_by_a_crash_while_it_was_made_opens()
+    {
+        // The families are made one by one, after the schema version: as if it ended before the last four.
+        using (OptionSet options = new(new RocksStoreOptions()))
+        using (Database database = Database.Open(_folder.Path, options))
+            database.Put(Family.Default, "!schema"u8, "1"u8, sync: true);
+        Fill(Store);
+        AssertFilled(Store);
+    }
+
+    [Theory]
+    [InlineData("2", "has schema version 2, this program reads version 1")]
+    [InlineData("1x", "schema version is damaged")]
+    [InlineData("", "schema version is damaged")]
+    public void Another_schema_version_is_refused(string version, string reason)
+    {
+        Rocks.Database.Put(Family.Default, "!schema"u8, System.Text.Encoding.ASCII.GetBytes(version), sync: true);
+        Store.Dispose();
+        AssertRefused(reason);
+    }
+
+    [Fact]
+    public void A_database_of_another_program_is_refused_and_not_changed()
+    {
+        using (OptionSet options = new(new RocksStoreOptions()))
+        using (Database database = Database.Open(_folder.Path, options))
+            database.Put(Family.Default, "key"u8, "value"u8, sync: true);
+        AssertRefused("of another program");
+        using (OptionSet options = new(new RocksStoreOptions()))
+        {
+            using Database database = Database.Open(_folder.Path, options);
+            Assert.True(database.LacksFamilies);
+            Assert.Null(database.GetCopy(Family.Default, "!schema"u8));
+        }
+    }
+
+    [Fact]
+    public void A_folder_that_lost_its_CURRENT_is_refused_and_keeps_its_data()
+    {
+        Fill(Store);
+        Store.Compact();
+        Store.Dispose();
+        string current = Path.Combine(_folder.Path, "CURRENT");
+        string away = Path.Combine(_folder.Path, "away");
+        File.Move(current, away);
+        AssertRefused("CURRENT is missing");
+        File.Move(away, current);
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        AssertFilled(again);
+    }
+
+    [Fact]
+    public void A_file_in_place_of_the_folder_is_refused()
+    {
+        string file = Path.Combine(_folder.Path, "file");
+        File.WriteAllText(file, "");
+        StoreException e = Assert.Throws<StoreException>(() => RocksStore.Open(file));
+        Assert.Contains(file, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_damaged_manifest_is_a_clear_error()
+    {
+        Fill(Store);
+        Store.Dispose();
+        foreach (string manifest in Directory.GetFiles(_folder.Path, "MANIFEST-*"))
+            File.WriteAllBytes(manifest, Xs128.Bytes("m", 500));
+        AssertRefused("cannot be opened");
+    }
+
+    [Fact]
+    public void Damaged_records_name_their_keys()
+    {
+        Digest digest = Digest.Sha256("d"u8);
+        Cid root = Cid.V0(Multihash.Sha256("p"u8));
+        Multihash hash = Multihash.Sha256("b"u8);
+        byte[] garbage = [0xff, 0xff, 0xff];
+        Rocks.Database.Put(Family.Contents, RecordCodec.Key(digest), garbage, sync: false);
+        Rocks.Database.Put(Family.Pins, RecordCodec.Key(root), garbage, sync: false);
+        Rocks.Database.Put(Family.Ingests, "the-ref"u8, garbage, sync: false);
+        Rocks.Database.Put(Family.Lengths, hash.ToArray(), new byte[20], sync: false);
+
+        AssertDamaged(digest.ToString(), () => Store.Contents.Get(digest));
+        AssertDamaged(digest.ToString(), () => Walk(Store.Contents.Enumerate()));
+        AssertDamaged(Convert.ToHexStringLower(root.ToArray()), () => Store.Pins.Get(root));
+        AssertDamaged("the-ref", () => Store.Ingests.Get("the-ref"));
+        AssertDamaged(hash.ToString(), () => Store.Blocks.TryGetLength(hash, out _));
+        AssertDamaged(hash.ToString(), () => Walk(Store.Blocks.Enumerate()));
+    }
+
+    [Theory]
+    [InlineData((int)Family.Contents)]
+    [InlineData((int)Family.Pins)]
+    [InlineData((int)Family.Lengths)]
+    public void Damaged_keys_are_named(int which)
+    {
+        Family family = (Family)which;
+        Rocks.Database.Put(family, [0x7f, 0x80], [], sync: false);
+        Action list = family switch
+        {
+            Family.Contents => () => Walk(Store.Contents.Enumerate()),
+            Family.Pins => () => Walk(Store.Pins.Enumerate()),
+            _ => () => Walk(Store.Blocks.Enumerate()),
+        };
+        Assert.True(Assert.Throws<StoreException>(list).IsCorruption);
+    }
+
+    [Fact]
+    public void Records_of_nonsense_values_are_damaged()
+    {
+        Digest digest = Digest.Sha256("d"u8);
+        ContentRecord good = Record("d") with { Digest = digest };
+        foreach (ContentRecord bad in (ContentRecord[])[good with { Kind = (ContentKind)7 }, good with { Size = -1 }])
+        {
+            Store.Contents.Put(bad);
+            AssertDamaged(digest.ToString(), () => Store.Contents.Get(digest));
+        }
+    }
+
+    [Fact]
+    public void A_block_damaged_on_disk_is_an_exception_and_never_wrong_bytes()
+    {
+        byte[] block = Xs128.Bytes("rot", 300_000);
+        Multihash hash = Multihash.Sha256(block);
+        Store.Blocks.Put(hash, block);
+        Store.Compact();
+        Store.Dispose();
+        string blob = Assert.Single(Directory.GetFiles(_folder.Path, "*.blob"));
+        using (FileStream file = new(blob, FileMode.Open))
+        {
+            file.Position = 150_000;
+            int old = file.ReadByte();
+            file.Position = 150_000;
+            file.WriteByte((byte)(old ^ 1));
+        }
+
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        Assert.True(again.Blocks.Has(hash));
+        StoreException e = Assert.Throws<StoreException>(() => again.Blocks.Get(hash));
+        Assert.True(e.IsCorruption);
+        Assert.Contains(hash.ToString(), e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Compacting_gives_the_room_of_deleted_blocks_back()
+    {
+        for (int i = 0; i < 80; i++)
+            Store.Blocks.Put(Multihash.Sha256([(byte)i]), Xs128.Bytes($"c{i}", 1 << 20));
+        long full = Store.GetStatistics().Bytes;
+        for (int i = 0; i < 80; i += 2)
+            Store.Blocks.Delete(Multihash.Sha256([(byte)i]));
+        Store.Compact();
+        long half = Store.GetStatistics().Bytes;
+        Assert.InRange(full, 80L << 20, 90L << 20);
+        Assert.InRange(half, 40L << 20, 45L << 20);
+        for (int i = 0; i < 80; i++)
+        {
+            using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256([(byte)i]));
+            Assert.Equal(i % 2 == 1, got is not null && got.Memory.Span.SequenceEqual(Xs128.Bytes($"c{i}", 1 << 20)));
+        }
+    }
+
+    [Fact]
+    public void Storing_again_writes_nothing()
+    {
+        byte[] block = Xs128.Bytes("again", 1 << 20);
+        Multihash hash = Multihash.Sha256(block);
+        for (int i = 0; i < 20; i++)
+            Store.Blocks.Put(hash, block);
+        Assert.InRange(Store.GetStatistics().Bytes, 1 << 20, 3 << 20);
+    }
+
+    [Fact]
+    public void A_handle_on_a_borrowed_block_outlives_the_owner_and_the_store()
+    {
+        byte[] block = Xs128.Bytes("pin", 100_000);
+        Multihash hash = Multihash.Sha256(block);
+        Store.Blocks.Put(hash, block);
+        IMemoryOwner<byte> owner = Store.Blocks.Get(hash)!;
+        using (MemoryHandle handle = owner.Memory.Pin())
+        {
+            owner.Dispose();
+            Store.Dispose();
+            unsafe
+            {
+                Assert.Equal(block, new ReadOnlySpan<byte>(handle.Pointer, block.Length).ToArray());
+            }
+
+            Assert.Contains("in use", Assert.Throws<StoreException>(() => RocksStore.Open(_folder.Path)).Message, StringComparison.Ordinal);
+        }
+
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        Assert.True(again.Blocks.Has(hash));
+    }
+
+    [Theory]
+    [InlineData("IO error: No space left on device: While appending to file: /x/000012.log: No space left on device", true, false)]
+    [InlineData("IO error: While fdatasync: /x: Disk quota exceeded", true, false)]
+    [InlineData("Corruption: block checksum mismatch: stored = 1, computed = 2", false, true)]
+    [InlineData("IO error: While pread offset 0: /x: Input/output error", false, false)]
+    public void Messages_of_RocksDB_are_told_apart(string message, bool noSpace, bool corruption)
+    {
+        StoreException e = RocksError.Exception(message, "here");
+        Assert.Equal(noSpace, e.IsNoSpace);
+        Assert.Equal(corruption, e.IsCorruption);
+        Assert.Equal("here: " + message, e.Message);
+        Assert.False(RocksError.IsLocked(message));
+    }
+
+    protected override IStore Open() => RocksStore.Open(_folder.Path);
+
+    protected override void Clean() => _folder.Dispose();
+
+    private static void Fill(IStore store)
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            byte[] block = Xs128.Bytes($"f{i}", 60_000 * i);
+            store.Blocks.Put(Multihash.Sha256(block), block);
+        }
+
+        store.Pins.Put(new PinRecord(Cid.V0(Multihash.Sha256("pin"u8)), Recursive: true, "pin"));
+        store.Ingests.Put(new IngestRecord { Ref = "done" });
+        store.Ingests.Put(new IngestRecord { Ref = "open", Offset = 7, State = new byte[] { 1, 2 } });
+        store.Metadata.Put("m/1"u8, "one"u8);
+        store.Commit(Record("filled"), "done");
+    }
+
+    private static void AssertFilled(IStore store)
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            byte[] block = Xs128.Bytes($"f{i}", 60_000 * i);
+            using IMemoryOwner<byte>? got = store.Blocks.Get(Multihash.Sha256(block));
+            Assert.Equal(block, got!.Memory.ToArray());
+        }
+
+        Assert.Equal("pin", Assert.Single(store.Pins.Enumerate()).Name);
+        Assert.Equal(7, Assert.Single(store.Ingests.Enumerate()).Offset);
+        Assert.Equal("one"u8.ToArray(), store.Metadata.Get("m/1"u8));
+        Assert.Equivalent(Record("filled"), store.Contents.Get(Record("filled").Digest), strict: true);
+    }
+
+    private static void AssertDamaged(string key, Action read)
+    {
+        StoreException e = Assert.Throws<StoreException>(read);
+        Assert.True(e.IsCorruption);
+        Assert.Contains(key, e.Message, StringComparison.Ordinal);
+    }
+
+    private void AssertRefused(string reason)
+    {
+        StoreException e = Assert.Throws<StoreException>(() => RocksStore.Open(_folder.Path));
+        Assert.Contains(_folder.Path, e.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, e.Message, StringComparison.Ordinal);
+    }
+}
