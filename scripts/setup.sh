@@ -8,7 +8,7 @@ set -euo pipefail
 purpose=${1:-build}
 die() { echo "setup: $*" >&2; exit 1; }
 
-build=(gcc libc6-dev binutils make curl ca-certificates librocksdb-dev libbz2-dev libsnappy-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev)
+build=(gcc g++ libc6-dev binutils cmake make curl ca-certificates librocksdb-dev libbz2-dev libsnappy-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev)
 lab=(containerd runc docker-registry skopeo iproute2 util-linux python3)
 case $purpose in
 build) want=("${build[@]}") ;;
