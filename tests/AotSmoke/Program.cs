@@ -7,7 +7,7 @@ using Ipcs.Node;
 using NSec.Cryptography;
 
 // Everything native, in one binary compiled ahead of time: RocksDB, libsodium, OpenSSL. With a number N it also measures the
-// store with N MiB of blocks of 256 KiB. Prints one line per thing that works; exit status 1 and a message when one doesn't.
+// store with N MiB of blocks of 256 KiB. Prints a line `ok` per thing that works; `not ok` and exit status 1 at the first that does not.
 NativeLibraries.Initialize();
 SignatureAlgorithm algorithm = SignatureAlgorithm.Ed25519;
 using (Key key = Key.Create(algorithm))
@@ -52,7 +52,7 @@ static void Require(bool condition, string what)
 {
     if (!condition)
     {
-        Console.Error.WriteLine("failed: " + what);
+        Console.WriteLine("not ok " + what);
         Environment.Exit(1);
     }
 

@@ -192,8 +192,13 @@ public abstract class StoreConformance : IDisposable
     {
         IngestRecord record = new()
         {
-            Ref = "ref/ü 1", Total = long.MaxValue, Expected = "sha256:x", Offset = 5, State = Xs128.Bytes("s", 100_000),
-            StartedAt = DateTimeOffset.UnixEpoch, UpdatedAt = DateTimeOffset.UnixEpoch.AddDays(1).AddTicks(1),
+            Ref = "ref/ü 1",
+            Total = long.MaxValue,
+            Expected = "sha256:x",
+            Offset = 5,
+            State = Xs128.Bytes("s", 100_000),
+            StartedAt = DateTimeOffset.UnixEpoch,
+            UpdatedAt = DateTimeOffset.UnixEpoch.AddDays(1).AddTicks(1),
         };
         Store.Ingests.Put(record);
         foreach (IngestRecord got in (IngestRecord[])[Store.Ingests.Get(record.Ref)!, Assert.Single(Store.Ingests.Enumerate())])
@@ -398,10 +403,15 @@ public abstract class StoreConformance : IDisposable
 
     protected static ContentRecord Record(string seed) => new()
     {
-        Digest = Digest.Sha256(Xs128.Bytes(seed, 10)), Kind = ContentKind.Dag,
+        Digest = Digest.Sha256(Xs128.Bytes(seed, 10)),
+        Kind = ContentKind.Dag,
         Root = Cid.V1(Multicodec.DagPb, Multihash.Sha256(Xs128.Bytes(seed, 11))),
-        Size = 10, Profile = "kubo-v1", Owned = true, Complete = true,
-        CreatedAt = DateTimeOffset.UnixEpoch.AddSeconds(1), UpdatedAt = DateTimeOffset.UnixEpoch.AddSeconds(2),
+        Size = 10,
+        Profile = "kubo-v1",
+        Owned = true,
+        Complete = true,
+        CreatedAt = DateTimeOffset.UnixEpoch.AddSeconds(1),
+        UpdatedAt = DateTimeOffset.UnixEpoch.AddSeconds(2),
     };
 
     protected static void Walk<T>(IEnumerable<T> all)
