@@ -41,6 +41,9 @@ public sealed class DagImporter
     /// <summary>How many bytes lie in full chunks that the store has; a resumed import goes on from here.</summary>
     public long DurableLength { get; private set; }
 
+    /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; good until the next write.</summary>
+    public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
+
     /// <summary>
     /// Takes the next bytes. Chunks that are whole in <paramref name="data"/> are hashed and stored from where they are (bare leaves);
     /// everything else is copied once.
