@@ -1,0 +1,96 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.RegularExpressions;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Oci;
+
+/// <summary>
+/// An image's name as Docker users write it: <c>alpine</c>, <c>host:5000/team/app:v1@sha256:…</c>.
+/// Grammar: https://github.com/distribution/reference/blob/main/reference.go.
+/// </summary>
+/// <param name="Host">The registry.</param>
+/// <param name="Repository">The path in it.</param>
+/// <param name="Tag">The tag; null when only a digest is given.</param>
+/// <param name="Digest">The digest; null when none is given.</param>
+public sealed partial record Reference(string Host, string Repository, string? Tag, Digest? Digest)
+{
+    private const string DefaultHost = "docker.io";
+
+    /// <summary>True for a registry on this machine, which speaks plain HTTP.</summary>
+    public bool IsLocal => Host.Split(':')[0] is "localhost" or "127.0.0.1" || Host.StartsWith("[::1]", StringComparison.Ordinal);
+
+    /// <summary>What the registry's API is asked for: the digest, else the tag.</summary>
+    public string Target => Digest?.ToString() ?? Tag ?? "latest";
+
+    /// <summary>Parses a name; a tag of <c>latest</c> is meant when nothing else is said.</summary>
+    public static bool TryParse(string text, [NotNullWhen(true)] out Reference? reference)
+    {
+        reference = null;
+        if (text.Length is 0 or > 512)
+        {
+            return false;
+        }
+
+        Digest? digest = null;
+        int at = text.IndexOf('@', StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            if (!Multiformats.Digest.TryParse(text[(at + 1)..], out Digest parsed))
+            {
+                return false;
+            }
+
+            digest = parsed;
+            text = text[..at];
+        }
+
+        string? tag = null;
+        int colon = text.LastIndexOf(':');
+        if (colon > text.LastIndexOf('/'))
+        {
+            tag = text[(colon + 1)..];
+            text = text[..colon];
+            if (!TagPattern().IsMatch(tag))
+            {
+                return false;
+            }
+        }
+
+        string host = DefaultHost;
+        int slash = text.IndexOf('/', StringComparison.Ordinal);
+        if (slash > 0 && (text[..slash] == "localhost" || text[..slash].AsSpan().ContainsAny('.', ':')))
+        {
+            host = text[..slash];
+            text = text[(slash + 1)..];
+            if (!HostPattern().IsMatch(host))
+            {
+                return false;
+            }
+        }
+
+        if (host == DefaultHost && !text.Contains('/', StringComparison.Ordinal))
+        {
+            text = "library/" + text;
+        }
+
+        if (!RepositoryPattern().IsMatch(text))
+        {
+            return false;
+        }
+
+        reference = new Reference(host, text, tag ?? (digest is null ? "latest" : null), digest);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Host}/{Repository}{(Tag is null ? "" : ":" + Tag)}{(Digest is null ? "" : "@" + Digest)}";
+
+    [GeneratedRegex(@"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex TagPattern();
+
+    [GeneratedRegex(@"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?\z", RegexOptions.CultureInvariant)]
+    private static partial Regex HostPattern();
+
+    [GeneratedRegex(@"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\z", RegexOptions.CultureInvariant)]
+    private static partial Regex RepositoryPattern();
+}
