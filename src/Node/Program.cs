@@ -1,1 +1,5 @@
-Console.WriteLine("ipcs");
+using Ipcs.Node;
+using Ipcs.Node.CommandLine;
+
+NativeLibraries.Initialize();
+return await Cli.RunAsync(args);

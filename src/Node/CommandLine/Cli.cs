@@ -1,0 +1,67 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Ipcs.Blockstore;
+using Ipcs.Node.Options;
+
+namespace Ipcs.Node.CommandLine;
+
+/// <summary>The command line: exit 0 done, 1 failed with one line on stderr, 2 wrong usage.</summary>
+internal static class Cli
+{
+    /// <summary>Parses and runs.</summary>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        RootCommand root = Build();
+        ParseResult parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            await Console.Error.WriteLineAsync($"ipcs: {parsed.Errors[0].Message} (see 'ipcs --help')");
+            return 2;
+        }
+
+        using var stop = new CancellationTokenSource();
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+        }
+        catch (OptionsException e)
+        {
+            await Console.Error.WriteLineAsync($"ipcs: {e.Message}");
+            return 2;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync("ipcs: interrupted");
+            return 1;
+        }
+        catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or System.Net.Sockets.SocketException)
+        {
+            await Console.Error.WriteLineAsync($"ipcs: {e.Message.ReplaceLineEndings(" ")}");
+            return 1;
+        }
+    }
+
+    /// <summary>The whole tree of commands.</summary>
+    public static RootCommand Build()
+    {
+        var root = new RootCommand("ipcs: the fleet's content store. A containerd content plugin that is a libp2p peer.");
+        var options = new GlobalOptions();
+        root.Options.Add(options.ApiSocket);
+        root.Options.Add(options.Json);
+        root.Subcommands.Add(DaemonCommand.Build(options));
+        foreach (Command command in NodeCommands.Build(options).Concat(FileCommands.Build(options)).Concat(ImageCommands.Build(options)))
+        {
+            root.Subcommands.Add(command);
+        }
+
+        return root;
+    }
+
+    private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
+    {
+        signal.Cancel = true;
+        stop.Cancel();
+    }
+}

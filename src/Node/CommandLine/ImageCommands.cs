@@ -1,0 +1,161 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.Node.CommandLine;
+
+/// <summary><c>convert</c>, <c>pull</c>, <c>containerd config</c>.</summary>
+internal static class ImageCommands
+{
+    /// <summary>The commands.</summary>
+    public static IEnumerable<Command> Build(GlobalOptions global)
+    {
+        yield return Convert(global);
+        yield return Pull(global);
+        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
+    }
+
+    private static Command Convert(GlobalOptions global)
+    {
+        var command = new Command("convert", "make an image whose descriptors are DAG roots");
+        var source = new Argument<string>("SRC") { Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | containerd:REF" };
+        var name = new Argument<string?>("NAME") { Description = "register it in containerd under this name", Arity = ArgumentArity.ZeroOrOne };
+        var space = Namespace();
+        var all = new Option<bool>("--all-platforms") { Description = "convert every platform of an index" };
+        var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registry (implied for localhost)" };
+        command.Arguments.Add(source);
+        command.Arguments.Add(name);
+        foreach (Option option in (Option[])[space, all, plain])
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(source)),
+                ("arg", parsed.GetValue(name)),
+                ("namespace", parsed.GetValue(space)),
+                ("all-platforms", parsed.GetValue(all) ? "true" : null),
+                ("plain-http", parsed.GetValue(plain) ? "true" : null));
+            using ApiClient client = global.Client(parsed);
+            var progress = new Progress();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, body: null, cancellationToken))
+            {
+                if (!progress.Shows(line))
+                {
+                    global.Print(parsed, line, l => PrintConverted(l, parsed.GetValue(name) ?? parsed.GetRequiredValue(source)));
+                }
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Pull(GlobalOptions global)
+    {
+        var command = new Command("pull", "bring an image from the fleet into containerd, with no registry");
+        var image = new Argument<string>("IMAGE") { Description = "NAME@sha256:ROOT, or ipfs://CID with NAME" };
+        var name = new Argument<string?>("NAME") { Description = "the name, where IMAGE is a CID", Arity = ArgumentArity.ZeroOrOne };
+        var space = Namespace();
+        var unpack = new Option<bool>("--unpack") { Description = "unpack it for this host's platform" };
+        command.Arguments.Add(image);
+        command.Arguments.Add(name);
+        command.Options.Add(space);
+        command.Options.Add(unpack);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(image)),
+                ("arg", parsed.GetValue(name)),
+                ("namespace", parsed.GetValue(space)),
+                ("unpack", parsed.GetValue(unpack) ? "true" : null));
+            using ApiClient client = global.Client(parsed);
+            var progress = new Progress();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/pull", query, body: null, cancellationToken))
+            {
+                if (!progress.Shows(line))
+                {
+                    global.Print(parsed, line, l => Console.Out.WriteLine($"pulled {l["name"]} {l["digest"]}"));
+                }
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Option<string> Namespace() => new("-n", "--namespace")
+    {
+        Description = "containerd's namespace", HelpName = "NAMESPACE", DefaultValueFactory = _ => "default",
+    };
+
+    private static void PrintConverted(JsonNode image, string name)
+    {
+        Console.Out.WriteLine($"original   {image["original"]}");
+        Console.Out.WriteLine($"converted  {image["converted"]}");
+        foreach (JsonNode? d in image["descriptors"]!.AsArray())
+        {
+            Console.Out.WriteLine($"{d!["mediaType"]}\t{d["original"]}\t{d["converted"]}\t{d["size"]}\t{d["blocks"]}");
+        }
+
+        Console.Out.WriteLine($"converted {name} {image["converted"]}");
+    }
+
+    private static Command ContainerdConfig(GlobalOptions global)
+    {
+        var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
+        var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var socket = new Option<string>("--content-socket")
+        {
+            Description = "the daemon's content socket", HelpName = "PATH", DefaultValueFactory = _ => new Options.NodeOptions().ContentSocket,
+        };
+        version.Validators.Add(v =>
+        {
+            if (v.GetValueOrDefault<int>() is not (2 or 3))
+            {
+                v.AddError("--version takes 2 or 3");
+            }
+        });
+        command.Options.Add(version);
+        command.Options.Add(socket);
+        command.SetAction(parsed => Console.Out.Write($"""
+            version = {parsed.GetValue(version)}
+            disabled_plugins = ["io.containerd.content.v1.content"]
+            required_plugins = ["io.containerd.content.v1.ipcs", "io.containerd.metadata.v1.bolt"]
+            [proxy_plugins.ipcs]
+              type = "content"
+              address = "{parsed.GetValue(socket)}"
+
+            """));
+        return command;
+    }
+
+    /// <summary>Progress lines of a long command: shown in place on a terminal, kept quiet when piped.</summary>
+    private sealed class Progress
+    {
+        private bool _shown;
+
+        /// <summary>True when the line is one of progress, which is then done with.</summary>
+        public bool Shows(JsonNode line)
+        {
+            bool progress = line["progress"] is not null;
+            if (Console.IsErrorRedirected)
+            {
+                return progress;
+            }
+
+            if (progress)
+            {
+                Console.Error.Write($"\r\x1b[K{line["progress"]}");
+                _shown = true;
+            }
+            else if (_shown)
+            {
+                Console.Error.Write("\r\x1b[K");
+            }
+
+            return progress;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Ipcs.ContentApi.V1;
+using Ipcs.Node.Containerd.V1;
+
+namespace Ipcs.Node.Containerd;
+
+/// <summary>containerd refused or did not answer; the message names the call.</summary>
+internal sealed class ContainerdException(string message, Exception? inner = null) : IOException(message, inner);
+
+/// <summary>containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
+internal sealed class ContainerdClient : IDisposable
+{
+    private readonly GrpcChannel _channel;
+
+    public ContainerdClient(string address)
+    {
+        Address = address.StartsWith("unix://", StringComparison.Ordinal) ? address["unix://".Length..] : address;
+        _channel = GrpcChannel.ForAddress("http://containerd", new GrpcChannelOptions
+        {
+            MaxReceiveMessageSize = 16 << 20,
+            HttpHandler = new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, cancellationToken) =>
+                {
+                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                    try
+                    {
+                        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Address), cancellationToken);
+                        return new NetworkStream(socket, ownsSocket: true);
+                    }
+                    catch
+                    {
+                        socket.Dispose();
+                        throw;
+                    }
+                },
+            },
+        });
+        Images = new Images.ImagesClient(_channel);
+        Leases = new Leases.LeasesClient(_channel);
+        Content = new Content.ContentClient(_channel);
+        Snapshots = new Snapshots.SnapshotsClient(_channel);
+        Diff = new Diff.DiffClient(_channel);
+    }
+
+    public string Address { get; }
+
+    public Images.ImagesClient Images { get; }
+
+    public Leases.LeasesClient Leases { get; }
+
+    public Content.ContentClient Content { get; }
+
+    public Snapshots.SnapshotsClient Snapshots { get; }
+
+    public Diff.DiffClient Diff { get; }
+
+    /// <summary>What every call carries: the namespace, and the lease that holds what it makes.</summary>
+    public static Metadata Headers(string space, string? lease = null)
+    {
+        var headers = new Metadata { { "containerd-namespace", space } };
+        if (lease is not null)
+        {
+            headers.Add("containerd-lease", lease);
+        }
+
+        return headers;
+    }
+
+    /// <summary>Runs a call; its failure becomes one line that names it.</summary>
+    public async Task<T> CallAsync<T>(string what, Func<Task<T>> call)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (RpcException e)
+        {
+            throw new ContainerdException($"containerd at {Address}: {what}: {e.Status.Detail}", e);
+        }
+    }
+
+    public void Dispose() => _channel.Dispose();
+}
