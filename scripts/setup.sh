@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh [build|test|demo]     installs, through apt, what is missing for that purpose (default: build)
 #
-# Idempotent: with everything there it asks neither apt nor for root. Debian 12 or newer, Ubuntu 22.04 or newer.
+# Idempotent: with everything there it asks neither apt nor for root. Debian 12 or newer, Ubuntu 24.04 or newer.
 # The .NET 10 SDK must be there already (any way of installing it will do): Debian has no package of it.
 set -euo pipefail
 
