@@ -1,30 +1,52 @@
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
-using Ipcs.ContentApi.Writing;
 using Ipcs.Dag.Import;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi;
 
-/// <summary>How a host takes the content service in.</summary>
+/// <summary>How a host takes the content service in: on a unix socket of its own, with HTTP/2.</summary>
 public static class ContentApiExtensions
 {
-    /// <summary>What containerd's proxy client allows in one message, both ways, in bytes.</summary>
-    private const int MaxMessage = 16 << 20;
+    /// <summary>The longest message either way, in bytes: what containerd's proxy client allows.</summary>
+    public const int MaxMessageLength = 16 << 20;
 
-    /// <summary>Adds the service over a store and a fleet; writes are imported with <paramref name="profile"/>.</summary>
-    public static IServiceCollection AddContentApi(this IServiceCollection services, IStore store, IContentFleet fleet, ImportProfile profile)
+    /// <summary>
+    /// Adds the service over a store and a fleet; what containerd writes is imported with <paramref name="profile"/>. Neither is disposed by
+    /// the host. Adds <see cref="ContentUpdates"/> unless the host has its own already (the fleet should use the same), and
+    /// <see cref="IContentIngests"/> for garbage collection.
+    /// </summary>
+    public static IServiceCollection AddContentApi(
+        this IServiceCollection services, IStore store, IContentFleet fleet, ImportProfile profile, Action<ContentApiOptions>? configure = null)
     {
-        services.AddGrpc(o =>
+        var options = new ContentApiOptions();
+        configure?.Invoke(options);
+        services.AddGrpc().AddServiceOptions<ContentService>(grpc =>
         {
-            o.MaxReceiveMessageSize = MaxMessage;
-            o.MaxSendMessageSize = MaxMessage;
+            grpc.MaxReceiveMessageSize = MaxMessageLength;
+            grpc.MaxSendMessageSize = MaxMessageLength;
         });
-        services.AddSingleton<ReaderCache>();
+        services.TryAddSingleton(new ContentUpdates(store));
+        services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
+        services.AddSingleton<RpcErrors>();
+        services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
+        services.AddSingleton(provider => new IngestTable(store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
+        services.AddSingleton<IContentIngests>(provider => provider.GetRequiredService<IngestTable>());
         services.AddSingleton(provider => new ContentService(
-            store, fleet, new IngestTable(store, profile, TimeProvider.System), provider.GetRequiredService<ReaderCache>(), TimeProvider.System));
+            store,
+            fleet,
+            profile,
+            options,
+            provider.GetRequiredService<ContentUpdates>(),
+            provider.GetRequiredService<IngestTable>(),
+            provider.GetRequiredService<ReaderCache>(),
+            provider.GetRequiredService<RpcErrors>()));
         return services;
     }
 

@@ -1,452 +1,248 @@
-using System.Buffers;
-using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Filters;
+using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
 using Ipcs.ContentApi.V1;
-using Ipcs.ContentApi.Writing;
-using Ipcs.Dag.Read;
+using Ipcs.ContentApi.Wire;
+using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
-using Status = Ipcs.ContentApi.V1.Status;
 
 namespace Ipcs.ContentApi;
 
 /// <summary>
-/// containerd's content service, nine RPCs. API: https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto.
-/// Info, the opening of a Write, COMMIT and Abort run inside containerd's write transaction: none of them waits longer than its budget.
+/// containerd's content service over the store and the fleet. A positive Info is a promise that containerd acts upon, so it is made durable
+/// before it is given.
 /// </summary>
-internal sealed class ContentService(IStore store, IContentFleet fleet, IngestTable ingests, ReaderCache readers, TimeProvider time) : Content.ContentBase
+internal sealed class ContentService(
+    IStore store,
+    IContentFleet fleet,
+    ImportProfile profile,
+    ContentApiOptions options,
+    ContentUpdates updates,
+    IngestTable ingests,
+    ReaderCache readers,
+    RpcErrors errors) : ContentServiceBase
 {
-    /// <summary>Bytes in one Read answer: the best size for gRPC, and far under the message limit.</summary>
-    private const int ReadLength = 1 << 20;
+    /// <summary>A List message has at most so many contents, as containerd's own.</summary>
+    private const int MaxBatch = 100;
 
-    /// <summary>Contents in one List answer.</summary>
-    private const int ListLength = 100;
+    /// <summary>And is sent once it has so many bytes: labels can be long, and messages have a bound.</summary>
+    private const int MaxBatchLength = 1 << 20;
 
-    /// <summary>containerd's own bound on a label, key and value together, in characters.</summary>
-    private const int MaxLabel = 4096;
+    /// <summary>Ingest statuses can't be streamed; what doesn't fit in a message is left out.</summary>
+    private const int MaxStatusesLength = 15 << 20;
 
-    /// <summary>The most labels of a content; containerd sets one per child of a manifest.</summary>
-    private const int MaxLabels = 1024;
+    public override Task<InfoResponse> Info(InfoRequest request, ServerCallContext context) =>
+        errors.Guard(InfoAsync(request, context.CancellationToken), context);
 
-    /// <summary>The longest reference, in characters; containerd's are a digest and a word.</summary>
-    private const int MaxRef = 1024;
+    public override Task<UpdateResponse> Update(UpdateRequest request, ServerCallContext context) =>
+        errors.Guard(Task.Run(() => Update(request), CancellationToken.None), context);
 
-    public override Task<InfoResponse> Info(InfoRequest request, ServerCallContext context) => Guard(async () =>
-    {
-        Digest digest = ParseDigest(request.Digest);
-        ContentRecord record = await OwnAsync(digest, context.CancellationToken) ?? throw Errors.NotFound($"content {digest}: not found");
-        return new InfoResponse { Info = ToInfo(record) };
-    });
+    public override Task List(ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context) =>
+        errors.Guard(ListAsync(request, responseStream, context.CancellationToken), context);
 
-    public override Task<UpdateResponse> Update(UpdateRequest request, ServerCallContext context) => Guard(() =>
-    {
-        Info info = request.Info ?? throw Errors.Invalid("info is required");
-        Digest digest = ParseDigest(info.Digest);
-        CheckLabels(info.Labels);
-        ContentRecord record = Owned(digest);
-        var labels = new Dictionary<string, string>(record.Labels, StringComparer.Ordinal);
-        IEnumerable<string> paths = request.UpdateMask is { Paths.Count: > 0 } mask ? mask.Paths : ["labels"];
-        foreach (string path in paths)
-        {
-            if (path == "labels")
-            {
-                labels = new Dictionary<string, string>(info.Labels, StringComparer.Ordinal);
-            }
-            else if (path.StartsWith("labels.", StringComparison.Ordinal))
-            {
-                string key = path["labels.".Length..];
-                if (info.Labels.TryGetValue(key, out string? value) && value.Length > 0)
-                {
-                    labels[key] = value;
-                }
-                else
-                {
-                    labels.Remove(key);
-                }
-            }
-            else
-            {
-                throw Errors.Invalid($"cannot update {path} of content {digest}");
-            }
-        }
+    public override Task<Empty> Delete(DeleteContentRequest request, ServerCallContext context) =>
+        errors.Guard(DeleteAsync(request), context);
 
-        if (labels.Count > MaxLabels)
-        {
-            throw Errors.Invalid($"more than {MaxLabels} labels");
-        }
+    public override Task Read(ReadContentRequest request, IServerStreamWriter<ReadReply> responseStream, ServerCallContext context) =>
+        errors.Guard(new ReadSession(store, fleet, readers).RunAsync(request, responseStream, context.CancellationToken), context);
 
-        record = record with { Labels = labels.Where(l => l.Value.Length > 0).ToDictionary(StringComparer.Ordinal), UpdatedAt = time.GetUtcNow() };
-        store.Contents.Put(record, sync: true);
-        return Task.FromResult(new UpdateResponse { Info = ToInfo(record) });
-    });
+    public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context) =>
+        errors.Guard(Task.Run(() => Status(request), CancellationToken.None), context);
 
-    public override Task List(ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context) => Guard(async () =>
-    {
-        ContentFilter filter = ContentFilter.Parse(request.Filters);
-        var answer = new ListContentResponse();
-        foreach (ContentRecord record in store.Contents.Enumerate())
-        {
-            if (!record.Owned || !filter.Matches(path => Field(record, path)))
-            {
-                continue;
-            }
-
-            answer.Info.Add(ToInfo(record));
-            if (answer.Info.Count == ListLength)
-            {
-                await responseStream.WriteAsync(answer, context.CancellationToken);
-                answer = new ListContentResponse();
-            }
-        }
-
-        if (answer.Info.Count > 0)
-        {
-            await responseStream.WriteAsync(answer, context.CancellationToken);
-        }
-
-        return true;
-    });
-
-    public override Task<Empty> Delete(DeleteContentRequest request, ServerCallContext context) => Guard(() =>
-    {
-        Digest digest = ParseDigest(request.Digest);
-        Owned(digest);
-        store.Contents.Delete(digest);
-        return Task.FromResult(new Empty());
-    });
-
-    public override Task Read(ReadContentRequest request, IServerStreamWriter<ReadContentResponse> responseStream, ServerCallContext context) => Guard(async () =>
-    {
-        CancellationToken cancel = context.CancellationToken;
-        Digest digest = ParseDigest(request.Digest);
-        ContentRecord record = Owned(digest);
-        if (request.Offset < 0 || request.Size < 0)
-        {
-            throw Errors.Invalid($"offset {request.Offset} and size {request.Size} must not be negative");
-        }
-
-        if (request.Offset > record.Size)
-        {
-            throw Errors.OutOfRange($"offset {request.Offset} is past the end of {digest}, {record.Size}");
-        }
-
-        // A size is how much to read at the most: a client need not know where the end is.
-        long rest = record.Size - request.Offset;
-        long size = request.Size == 0 ? rest : Math.Min(request.Size, rest);
-
-        // A blob is served once its whole hash has been checked; a dag's blocks are checked one by one.
-        if (record is { Complete: false, Kind: ContentKind.Blob })
-        {
-            await fleet.WaitAsync(digest, cancel);
-            record = Owned(digest);
-        }
-
-        DagReader reader = readers.Take(digest) ?? await DagReader.OpenAsync(record.Root, fleet.SourceFor(record), cancel);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(ReadLength, Math.Max(size, 1)));
-        bool good = false;
-        try
-        {
-            for (long offset = request.Offset, end = offset + size; offset < end;)
-            {
-                int n = await reader.ReadAsync(offset, buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - offset)), cancel);
-                if (n == 0)
-                {
-                    throw new Dag.DagFormatException($"{digest} ends at {offset}");
-                }
-
-                // The message is on the wire's buffers when the write is done, so that the array may be used again.
-                await responseStream.WriteAsync(new ReadContentResponse { Offset = offset, Data = UnsafeByteOperations.UnsafeWrap(buffer.AsMemory(0, n)) }, cancel);
-                offset += n;
-            }
-
-            good = true;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-            if (good && record.Complete)
-            {
-                readers.Return(digest, reader);
-            }
-            else
-            {
-                await reader.DisposeAsync();
-            }
-        }
-
-        return true;
-    });
-
-    public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context) => Guard(() =>
-    {
-        IngestRecord record = ingests.Find(CheckRef(request.Ref)) ?? throw Errors.NotFound($"ingest {request.Ref}: not found");
-        return Task.FromResult(new StatusResponse { Status = ToStatus(record) });
-    });
-
-    public override Task<ListStatusesResponse> ListStatuses(ListStatusesRequest request, ServerCallContext context) => Guard(() =>
-    {
-        ContentFilter filter = ContentFilter.Parse(request.Filters);
-        var answer = new ListStatusesResponse();
-        answer.Statuses.AddRange(ingests.All().Where(r => filter.Matches(path => path is ["ref"] ? r.Ref : null)).Select(ToStatus));
-        return Task.FromResult(answer);
-    });
-
-    public override Task<Empty> Abort(AbortRequest request, ServerCallContext context) => Guard(async () =>
-        await ingests.AbortAsync(CheckRef(request.Ref), context.CancellationToken) ? new Empty() : throw Errors.NotFound($"ingest {request.Ref}: not found"));
+    public override Task<ListStatusesResponse> ListStatuses(ListStatusesRequest request, ServerCallContext context) =>
+        errors.Guard(Task.Run(() => ListStatuses(request), CancellationToken.None), context);
 
     public override Task Write(
-        IAsyncStreamReader<WriteContentRequest> requestStream, IServerStreamWriter<WriteContentResponse> responseStream, ServerCallContext context) => Guard(async () =>
+        IAsyncStreamReader<WriteRequest> requestStream, IServerStreamWriter<WriteContentResponse> responseStream, ServerCallContext context) =>
+        errors.Guard(
+            new WriteSession(store, fleet, updates, ingests, profile, options).RunAsync(requestStream, responseStream, context.CancellationToken),
+            context);
+
+    public override Task<Empty> Abort(AbortRequest request, ServerCallContext context) =>
+        errors.Guard(AbortAsync(request, context.CancellationToken), context);
+
+    private async Task<InfoResponse> InfoAsync(InfoRequest request, CancellationToken cancellationToken)
     {
-        CancellationToken cancel = context.CancellationToken;
-        if (!await requestStream.MoveNext(cancel))
-        {
-            throw Errors.Invalid("a write begins with a request");
-        }
-
-        WriteContentRequest first = requestStream.Current;
-        string reference = CheckRef(first.Ref);
-        if (first.Expected.Length > 0 && store.Contents.Get(ParseDigest(first.Expected)) is { Owned: true } there)
-        {
-            throw Errors.Exists($"content {there.Digest}: already exists");
-        }
-
-        Ingest? ingest = await ingests.OpenAsync(reference, first.Total, first.Expected, cancel);
-        try
-        {
-            do
-            {
-                WriteContentRequest request = requestStream.Current;
-                if (request.Ref.Length > 0 && request.Ref != reference)
-                {
-                    throw Errors.Invalid($"the stream writes {reference}, not {request.Ref}");
-                }
-
-                if (request.Action == WriteAction.Commit)
-                {
-                    (WriteContentResponse answer, ContentRecord content) = Commit(ingest, request);
-
-                    // The lock is let go before the answer: the client may open the reference again at once.
-                    ingests.Close(ingest, save: false);
-                    ingest = null;
-                    fleet.LookAhead(await LookAhead.DigestsAsync(store, content));
-                    await responseStream.WriteAsync(answer, cancel);
-                    return true;
-                }
-
-                await responseStream.WriteAsync(Step(ingest, request), cancel);
-            }
-            while (await requestStream.MoveNext(cancel));
-        }
-        catch (RpcException e) when (e.StatusCode == StatusCode.AlreadyExists && ingest is not null)
-        {
-            ingests.Close(ingest, save: false);
-            ingest = null;
-            store.Ingests.Delete(reference);
-            throw;
-        }
-        finally
-        {
-            if (ingest is not null)
-            {
-                ingests.Close(ingest, save: true);
-            }
-        }
-
-        return true;
-    });
-
-    private static WriteContentResponse Step(Ingest ingest, WriteContentRequest request)
-    {
-        ingest.Describe(request.Total, request.Expected);
-        if (request.Action == WriteAction.Write)
-        {
-            Take(ingest, request);
-        }
-        else if (request.Action != WriteAction.Stat)
-        {
-            throw Errors.Invalid($"write action {(int)request.Action} is not known");
-        }
-
-        return Answer(ingest, request.Action);
-    }
-
-    private static void Take(Ingest ingest, WriteContentRequest request)
-    {
-        if (request.Data.Length == 0)
-        {
-            return;
-        }
-
-        if (request.Offset == 0 && ingest.Offset > 0)
-        {
-            ingest.Truncate();
-        }
-        else if (request.Offset != ingest.Offset)
-        {
-            throw Errors.OutOfRange($"ref {ingest.Record.Ref}: a write at {request.Offset}, and the ingest is at {ingest.Offset}");
-        }
-
-        ingest.Append(request.Data.Span);
-    }
-
-    private static WriteContentResponse Answer(Ingest ingest, WriteAction action)
-    {
-        IngestRecord record = ingest.Record;
-        return new WriteContentResponse
-        {
-            Action = action,
-            StartedAt = Timestamp.FromDateTimeOffset(record.StartedAt),
-            UpdatedAt = Timestamp.FromDateTimeOffset(record.UpdatedAt),
-            Offset = ingest.Offset,
-            Total = record.Total,
-            Digest = ingest.Current.ToString(),
-        };
-    }
-
-    private (WriteContentResponse Answer, ContentRecord Content) Commit(Ingest ingest, WriteContentRequest request)
-    {
-        CheckLabels(request.Labels);
-        if (request.Data.Length > 0 || (request.Offset > 0 && request.Offset != ingest.Offset))
-        {
-            Take(ingest, request);
-            if (request.Data.Length == 0)
-            {
-                throw Errors.OutOfRange($"ref {ingest.Record.Ref}: a commit at {request.Offset}, and the ingest is at {ingest.Offset}");
-            }
-        }
-
-        if (request.Total > 0 && request.Total != ingest.Offset)
-        {
-            throw Errors.Failed($"ref {ingest.Record.Ref}: unexpected commit size {ingest.Offset}, expected {request.Total}");
-        }
-
-        Digest actual = ingest.Current;
-        if (request.Expected.Length > 0)
-        {
-            Digest expected = ParseDigest(request.Expected);
-            actual = ingest.DigestLike(expected);
-            if (actual != expected)
-            {
-                throw Errors.Failed($"ref {ingest.Record.Ref}: unexpected commit digest {actual}, expected {expected}");
-            }
-        }
-
-        if (store.Contents.Get(actual) is { Owned: true })
-        {
-            throw Errors.Exists($"content {actual}: already exists");
-        }
-
-        WriteContentResponse answer = Answer(ingest, WriteAction.Commit);
-        answer.Digest = actual.ToString();
-        return (answer, ingest.Commit(actual, request.Labels.Where(l => l.Value.Length > 0).ToDictionary(StringComparer.Ordinal)));
-    }
-
-    /// <summary>
-    /// The content as containerd's: from the index, or found in the fleet within its budget. A positive answer is a promise, so it is durable
-    /// before it is given.
-    /// </summary>
-    private async ValueTask<ContentRecord?> OwnAsync(Digest digest, CancellationToken cancellationToken)
-    {
+        Digest digest = RpcErrors.ParseDigest(request.Digest);
         ContentRecord? record = store.Contents.Get(digest);
-        if (record is { Owned: true })
+        if (record is null or { Owned: false })
         {
-            return record;
+            record = Claim(digest, found: null) ?? Claim(digest, await fleet.FindAsync(digest, cancellationToken))
+                ?? throw RpcErrors.NotFound($"content {digest} not found");
         }
 
-        if (record is not { Complete: true })
-        {
-            record = await fleet.FindAsync(digest, cancellationToken);
-            if (record is null)
-            {
-                return null;
-            }
-        }
-
-        DateTimeOffset now = time.GetUtcNow();
-        record = record with { Owned = true, CreatedAt = record.CreatedAt == default ? now : record.CreatedAt, UpdatedAt = now };
-        store.Contents.Put(record, sync: true);
         if (!record.Complete)
         {
             fleet.StartFetch(record);
         }
 
-        return record;
+        return new InfoResponse { Info = ToWire(record) };
     }
 
-    private ContentRecord Owned(Digest digest) =>
-        store.Contents.Get(digest) is { Owned: true } record ? record : throw Errors.NotFound($"content {digest}: not found");
-
-    private static string? Field(ContentRecord record, IReadOnlyList<string> path) => path switch
+    /// <summary>Makes a content that is here, or that the fleet has found, containerd's, durably.</summary>
+    private ContentRecord? Claim(Digest digest, ContentRecord? found) => updates.Change(digest, record =>
     {
-        ["digest"] => record.Digest.ToString(),
-        ["labels", _, ..] => record.Labels.GetValueOrDefault(string.Join('.', path.Skip(1))),
-        _ => null,
-    };
-
-    private static Digest ParseDigest(string text) => Digest.TryParse(text, out Digest digest) ? digest : throw Errors.Invalid($"'{text}' is not a digest");
-
-    private static string CheckRef(string reference) => reference.Length switch
-    {
-        0 => throw Errors.Invalid("a reference is required"),
-        > MaxRef => throw Errors.Invalid($"the reference is longer than {MaxRef} characters"),
-        _ => reference,
-    };
-
-    private static void CheckLabels(IDictionary<string, string> labels)
-    {
-        if (labels.Count > MaxLabels)
+        DateTimeOffset now = options.Time.GetUtcNow();
+        return record switch
         {
-            throw Errors.Invalid($"more than {MaxLabels} labels");
-        }
+            { Owned: true } => record,
+            { Complete: true } => record with { Owned = true, CreatedAt = now, UpdatedAt = now },
+            _ when found is null => record,
+            _ => found with { Digest = digest, Owned = true, CreatedAt = now, UpdatedAt = now },
+        };
+    }) is { Owned: true } owned ? owned : null;
 
-        foreach ((string key, string value) in labels)
-        {
-            if (key.Length + value.Length > MaxLabel)
+    private UpdateResponse Update(UpdateRequest request)
+    {
+        Digest digest = RpcErrors.ParseDigest(request.Info?.Digest ?? "");
+        ContentRecord record = updates.Change(digest, record => record is { Owned: true }
+            ? record with
             {
-                throw Errors.Invalid($"label {key[..Math.Min(key.Length, 64)]} is longer than {MaxLabel} characters with its value");
+                Labels = Labels.Update(record.Labels, request.Info!.Labels, request.UpdateMask?.Paths ?? []),
+                UpdatedAt = options.Time.GetUtcNow(),
+            }
+            : record) is { Owned: true } updated
+            ? updated
+            : throw RpcErrors.NotFound($"content {digest} not found");
+        return new UpdateResponse { Info = ToWire(record) };
+    }
+
+    private async Task ListAsync(
+        ListContentRequest request, IServerStreamWriter<ListContentResponse> replies, CancellationToken cancellationToken)
+    {
+        ContentFilter filter = ParseFilter(request.Filters);
+        var batch = new ListContentResponse();
+        int length = 0;
+        foreach (ContentRecord record in store.Contents.Enumerate())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (!record.Owned || !filter.Matches(FieldsOf(record)))
+            {
+                continue;
+            }
+
+            Info info = ToWire(record);
+            batch.Info.Add(info);
+            length += info.CalculateSize();
+            if (batch.Info.Count == MaxBatch || length >= MaxBatchLength)
+            {
+                await replies.WriteAsync(batch, cancellationToken);
+                batch = new ListContentResponse();
+                length = 0;
             }
         }
+
+        if (batch.Info.Count > 0)
+        {
+            await replies.WriteAsync(batch, cancellationToken);
+        }
     }
 
-    private static Info ToInfo(ContentRecord record)
+    private async Task<Empty> DeleteAsync(DeleteContentRequest request)
     {
-        var info = new Info
+        Digest digest = RpcErrors.ParseDigest(request.Digest);
+        bool owned = false;
+        updates.Change(digest, record =>
         {
-            Digest = record.Digest.ToString(),
-            Size = record.Size,
-            CreatedAt = Timestamp.FromDateTimeOffset(record.CreatedAt),
-            UpdatedAt = Timestamp.FromDateTimeOffset(record.UpdatedAt),
-        };
-        foreach ((string key, string value) in record.Labels)
+            owned = record is { Owned: true };
+
+            // What a person has pinned stays known by its digest; the labels were containerd's.
+            return owned && store.Pins.Get(record!.Root) is null
+                ? null
+                : owned ? record! with { Owned = false, Labels = new Dictionary<string, string>(0) } : record;
+        });
+        if (!owned)
         {
-            info.Labels[key] = value;
+            throw RpcErrors.NotFound($"content {digest} not found");
         }
 
-        return info;
+        await readers.ForgetAsync(digest);
+        return new Empty();
     }
 
-    private static Status ToStatus(IngestRecord record) => new()
+    private StatusResponse Status(StatusRequest request)
     {
-        StartedAt = Timestamp.FromDateTimeOffset(record.StartedAt),
-        UpdatedAt = Timestamp.FromDateTimeOffset(record.UpdatedAt),
-        Ref = record.Ref,
-        Offset = record.Offset,
-        Total = record.Total,
-        Expected = record.Expected,
-    };
+        CheckReference(request.Ref);
+        return new StatusResponse
+        {
+            Status = ToWire(ingests.Get(request.Ref) ?? throw RpcErrors.NotFound($"ref {request.Ref} not found")),
+        };
+    }
 
-    private static async Task<T> Guard<T>(Func<Task<T>> handler)
+    private ListStatusesResponse ListStatuses(ListStatusesRequest request)
+    {
+        ContentFilter filter = ParseFilter(request.Filters);
+        var response = new ListStatusesResponse();
+        int length = 0;
+        foreach (IngestStatus status in ingests.List().Where(s => filter.Matches(FieldsOf(s))))
+        {
+            V1.Status wire = ToWire(status);
+            length += wire.CalculateSize() + 8;
+            if (length > MaxStatusesLength)
+            {
+                break;
+            }
+
+            response.Statuses.Add(wire);
+        }
+
+        return response;
+    }
+
+    private async Task<Empty> AbortAsync(AbortRequest request, CancellationToken cancellationToken)
+    {
+        CheckReference(request.Ref);
+        return await ingests.AbortAsync(request.Ref, cancellationToken) ? new Empty() : throw RpcErrors.NotFound($"ref {request.Ref} not found");
+    }
+
+    private static void CheckReference(string reference)
+    {
+        if (reference.Length == 0)
+        {
+            throw RpcErrors.InvalidArgument("the reference is empty");
+        }
+    }
+
+    private static ContentFilter ParseFilter(IReadOnlyCollection<string> filters)
     {
         try
         {
-            return await handler();
+            return ContentFilter.Parse(filters);
         }
-        catch (Exception e)
+        catch (FormatException e)
         {
-            throw Errors.From(e);
+            throw RpcErrors.InvalidArgument(e.Message);
         }
     }
+
+    private static ContentFilter.FieldLookup FieldsOf(ContentRecord record) => path => path switch
+    {
+        ["digest"] => record.Digest.ToString(),
+        ["labels", ..] => record.Labels.GetValueOrDefault(string.Join('.', path.Skip(1))),
+        _ => null,
+    };
+
+    private static ContentFilter.FieldLookup FieldsOf(IngestStatus status) => path => path is ["ref"] ? status.Ref : null;
+
+    private static Info ToWire(ContentRecord record) => new()
+    {
+        Digest = record.Digest.ToString(),
+        Size = record.Size,
+        CreatedAt = Timestamp.FromDateTimeOffset(record.CreatedAt),
+        UpdatedAt = Timestamp.FromDateTimeOffset(record.UpdatedAt),
+        Labels = { record.Labels.ToDictionary() },
+    };
+
+    private static V1.Status ToWire(IngestStatus status) => new()
+    {
+        Ref = status.Ref,
+        Offset = status.Offset,
+        Total = status.Total,
+        Expected = status.Expected,
+        StartedAt = Timestamp.FromDateTimeOffset(status.StartedAt),
+        UpdatedAt = Timestamp.FromDateTimeOffset(status.UpdatedAt),
+    };
 }

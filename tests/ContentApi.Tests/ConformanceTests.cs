@@ -1,58 +1,95 @@
 using System.Diagnostics;
+using Ipcs.Blockstore;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>containerd's own content test suite, at the socket and through its metadata layer (tests/Conformance drives it).</summary>
+/// <summary>containerd's own content test suite, driven by tests/Conformance, against the service alone over both stores.</summary>
 public sealed class ConformanceTests
 {
-    private static readonly string Root = FindRoot();
-
-    [Theory]
-    [InlineData("TestDirect")]
-    [InlineData("TestMetadata")]
-    [InlineData("TestMetadataShared")]
-    [InlineData("TestMetadataIsolated")]
-    public async Task SuitePasses(string test)
+    [Fact]
+    public async Task OverMemory()
     {
-        CancellationToken cancel = TestContext.Current.CancellationToken;
-        string suite = Path.Combine(Root, "artifacts", "content_suite.test");
-        if (!File.Exists(suite))
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(suite)!);
-            (int built, string log) = await RunAsync(Path.Combine(Root, "tests/Conformance/build.sh"), [suite], [], cancel);
-            Assert.True(built == 0, log);
-        }
-
-        await using var server = new ContentServer();
-        await server.StartAsync(cancel);
-        (int code, string output) = await RunAsync(suite, [$"-test.run=^{test}$", "-test.v"], [("CONTENT_SOCKET", server.Socket)], cancel);
-        Assert.True(code == 0, output);
-        Assert.Contains($"--- PASS: {test}", output, StringComparison.Ordinal);
+        using var store = new MemoryStore();
+        await RunAsync(store);
     }
 
-    private static async Task<(int Code, string Output)> RunAsync(string program, string[] args, (string, string)[] environment, CancellationToken cancel)
+    [Fact]
+    public async Task OverRocks()
     {
-        var start = new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true };
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("ipcs-conformance-");
+        try
+        {
+            using RocksStore store = RocksStore.Open(folder.FullName);
+            await RunAsync(store);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static async Task RunAsync(IStore store)
+    {
+        Assert.SkipUnless(IsThere("go"), "the Go compiler is not installed: tests/Conformance/build.sh says which packages it needs");
+        DirectoryInfo work = Directory.CreateTempSubdirectory("ipcs-suite-");
+        try
+        {
+            string suite = Path.Combine(work.FullName, "content-suite.test");
+            (int code, string output) = await ExecuteAsync(Path.Combine(Root(), "tests", "Conformance", "build.sh"), [suite], []);
+            Assert.True(code == 0, output);
+
+            await using ContentHost host = await ContentHost.StartAsync(store);
+            (code, output) = await ExecuteAsync(
+                suite, ["-test.v", "-test.timeout", "120s", "-test.run", "^(TestDirect|TestMetadata|TestMetadataShared|TestMetadataIsolated)$"], [("CONTENT_SOCKET", host.Socket)]);
+            Assert.True(code == 0, output);
+            foreach (string test in (string[])["TestDirect", "TestMetadata", "TestMetadataShared", "TestMetadataIsolated"])
+            {
+                Assert.Contains($"--- PASS: {test} ", output, StringComparison.Ordinal);
+            }
+
+            Assert.Empty(store.Contents.Enumerate());
+            Assert.Empty(store.Ingests.Enumerate());
+        }
+        finally
+        {
+            work.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<(int Code, string Output)> ExecuteAsync(string program, string[] arguments, (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach ((string name, string value) in environment)
         {
             start.Environment[name] = value;
         }
 
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(cancel);
-        Task<string> error = process.StandardError.ReadToEndAsync(cancel);
-        await process.WaitForExitAsync(cancel);
-        return (process.ExitCode, await output + await error);
+        using var process = Process.Start(start)!;
+        try
+        {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+            Task<string> error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            return (process.ExitCode, await output + await error);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
     }
 
-    private static string FindRoot()
+    private static bool IsThere(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
+
+    private static string Root()
     {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Ipcs.sln")))
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Ipcs.sln")))
         {
-            folder = Path.GetDirectoryName(folder) ?? throw new DirectoryNotFoundException("Ipcs.sln");
+            folder = folder.Parent;
         }
 
-        return folder;
+        return folder?.FullName ?? throw new DirectoryNotFoundException($"no Ipcs.sln above {AppContext.BaseDirectory}");
     }
 }

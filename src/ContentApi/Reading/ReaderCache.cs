@@ -1,66 +1,84 @@
-using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>
-/// Readers kept warm between RPCs: containerd unpacks by one new Read of 32 KiB after the other, and the leaf and the link table that
-/// the last one used serve the next eight. Each reader has one user at a time; the oldest idle ones are closed.
+/// Readers that nobody uses just now, the last used first. Unpacking reads 32 KiB per RPC: with a warm reader a leaf is got once and not
+/// eight times, and no inner node twice. Each reader has one user at a time; a content may have several readers. Thread-safe.
 /// </summary>
-internal sealed class ReaderCache : IDisposable
+internal sealed class ReaderCache(int capacity) : IAsyncDisposable
 {
-    /// <summary>Idle readers: one per layer that is unpacked at the same time, and some; each holds a leaf.</summary>
-    private const int MaxIdle = 16;
+    private readonly Lock _gate = new();
+    private readonly LinkedList<WarmReader> _idle = new();
+    private bool _disposed;
 
-    private readonly Lock _lock = new();
-    private readonly LinkedList<(Digest Digest, DagReader Reader)> _idle = new();
-
-    /// <summary>An idle reader of a content; null when there is none.</summary>
-    public DagReader? Take(Digest digest)
+    /// <summary>An idle reader, which is the caller's from then on; null when there is none.</summary>
+    public WarmReader? Take(ReaderKey key)
     {
-        lock (_lock)
+        lock (_gate)
         {
-            for (LinkedListNode<(Digest Digest, DagReader Reader)>? node = _idle.Last; node is not null; node = node.Previous)
+            for (LinkedListNode<WarmReader>? node = _idle.First; node is not null; node = node.Next)
             {
-                if (node.Value.Digest == digest)
+                if (node.Value.Key == key)
                 {
                     _idle.Remove(node);
-                    return node.Value.Reader;
+                    return node.Value;
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>Gives a reader back.</summary>
+    public ValueTask GiveAsync(WarmReader reader)
+    {
+        WarmReader? dropped = null;
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                dropped = reader;
+            }
+            else
+            {
+                _idle.AddFirst(reader);
+                if (_idle.Count > capacity)
+                {
+                    dropped = _idle.Last!.Value;
+                    _idle.RemoveLast();
                 }
             }
         }
 
-        return null;
+        return dropped?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 
-    /// <summary>Takes a reader back.</summary>
-    public void Return(Digest digest, DagReader reader)
+    /// <summary>Closes the idle readers of a content.</summary>
+    public ValueTask ForgetAsync(Digest digest) => DropAsync(reader => reader.Key.Digest == digest);
+
+    public ValueTask DisposeAsync()
     {
-        DagReader? oldest = null;
-        lock (_lock)
+        lock (_gate)
         {
-            _idle.AddLast((digest, reader));
-            if (_idle.Count > MaxIdle)
-            {
-                oldest = _idle.First!.Value.Reader;
-                _idle.RemoveFirst();
-            }
+            _disposed = true;
         }
 
-        oldest?.Dispose();
+        return DropAsync(_ => true);
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private async ValueTask DropAsync(Predicate<WarmReader> which)
     {
-        lock (_lock)
+        var dropped = new List<WarmReader>();
+        lock (_gate)
         {
-            foreach ((_, DagReader reader) in _idle)
-            {
-                reader.Dispose();
-            }
+            dropped.AddRange(_idle.Where(reader => which(reader)));
+            dropped.ForEach(reader => _idle.Remove(reader));
+        }
 
-            _idle.Clear();
+        foreach (WarmReader reader in dropped)
+        {
+            await reader.DisposeAsync();
         }
     }
 }

@@ -44,6 +44,9 @@ public sealed class DagImporter
     /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; good until the next write.</summary>
     public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
 
+    /// <summary>The blocks below which the first <see cref="DurableLength"/> bytes lie: what a garbage collection must keep with all below them.</summary>
+    public IReadOnlyList<Cid> Roots => [.. _levels.Levels.SelectMany(level => level).Select(entry => entry.Cid)];
+
     /// <summary>
     /// Takes the next bytes. Chunks that are whole in <paramref name="data"/> are hashed and stored from where they are (bare leaves);
     /// everything else is copied once.

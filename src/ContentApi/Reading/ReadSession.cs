@@ -1,0 +1,103 @@
+using Grpc.Core;
+using Ipcs.Blockstore;
+using Ipcs.ContentApi.V1;
+using Ipcs.ContentApi.Wire;
+using Ipcs.Dag;
+using Ipcs.Dag.Read;
+using Ipcs.Multiformats;
+
+namespace Ipcs.ContentApi.Reading;
+
+/// <summary>Reads of contents: the range, the wait for what is not here yet, and the reader.</summary>
+internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache readers)
+{
+    /// <summary>Streams the bytes that a request asks for.</summary>
+    public async Task RunAsync(ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
+    {
+        Digest digest = RpcErrors.ParseDigest(request.Digest);
+        if (request.Offset < 0 || request.Size < 0)
+        {
+            throw RpcErrors.InvalidArgument($"offset {request.Offset}, size {request.Size}: neither may be negative");
+        }
+
+        ContentRecord content = Find(digest);
+        if (request.Offset > content.Size)
+        {
+            throw RpcErrors.OutOfRange($"{digest} has {content.Size} bytes, there is no offset {request.Offset}");
+        }
+
+        if (!content.Complete)
+        {
+            fleet.StartFetch(content);
+
+            // A dag is verified block by block and may be read while it comes; a blob only once all of it has been.
+            if (content.Kind == ContentKind.Blob)
+            {
+                await fleet.WaitAsync(digest, cancellationToken);
+                content = Find(digest);
+            }
+        }
+
+        long left = content.Size - request.Offset;
+        long length = request.Size == 0 ? left : Math.Min(request.Size, left);
+        if (length == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await ReadAsync(content, request.Offset, length, replies, cancellationToken);
+        }
+        catch (BlockNotFoundException e) when (!content.Complete)
+        {
+            throw new ContentUnavailableException($"{digest} is not whole here: {e.Message}", e);
+        }
+    }
+
+    private async Task ReadAsync(
+        ContentRecord content, long offset, long length, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
+    {
+        WarmReader reader = await OpenAsync(content, cancellationToken);
+        bool good = false;
+        try
+        {
+            if (reader.Reader.Length != content.Size)
+            {
+                throw new DagFormatException($"{content.Digest} has {content.Size} bytes, but its DAG {content.Root} has {reader.Reader.Length}");
+            }
+
+            await new ReplyStream(replies).SendAsync(reader.Reader, offset, length, cancellationToken);
+            good = true;
+        }
+        finally
+        {
+            await (good ? readers.GiveAsync(reader) : reader.DisposeAsync());
+        }
+    }
+
+    private async ValueTask<WarmReader> OpenAsync(ContentRecord content, CancellationToken cancellationToken)
+    {
+        var key = new ReaderKey(content.Digest, content.Root, content.Complete);
+        if (readers.Take(key) is { } warm)
+        {
+            return warm;
+        }
+
+        // What is whole is read without the network.
+        IBlockSource source = content.Complete ? new LocalBlockSource(store.Blocks) : fleet.SourceFor(content);
+        try
+        {
+            return new WarmReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source);
+        }
+        catch
+        {
+            await WarmReader.DisposeAsync(source);
+            throw;
+        }
+    }
+
+    private ContentRecord Find(Digest digest) => store.Contents.Get(digest) is { } record && (record.Owned || record.Complete)
+        ? record
+        : throw RpcErrors.NotFound($"content {digest} not found");
+}

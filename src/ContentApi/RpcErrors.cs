@@ -1,0 +1,90 @@
+using Google.Protobuf;
+using Grpc.Core;
+using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Multiformats;
+using Microsoft.Extensions.Logging;
+
+namespace Ipcs.ContentApi;
+
+/// <summary>The one place where errors become gRPC codes. Codes: https://grpc.io/docs/guides/status-codes/.</summary>
+internal sealed partial class RpcErrors(ILogger<ContentService> logger)
+{
+    public static RpcException InvalidArgument(string message) => Error(StatusCode.InvalidArgument, message);
+
+    public static RpcException NotFound(string message) => Error(StatusCode.NotFound, message);
+
+    public static RpcException AlreadyExists(Digest digest) => Error(StatusCode.AlreadyExists, $"content {digest} exists");
+
+    public static RpcException FailedPrecondition(string message) => Error(StatusCode.FailedPrecondition, message);
+
+    public static RpcException OutOfRange(string message) => Error(StatusCode.OutOfRange, message);
+
+    public static RpcException Unavailable(string message) => Error(StatusCode.Unavailable, message);
+
+    public static RpcException ResourceExhausted(string message) => Error(StatusCode.ResourceExhausted, message);
+
+    public static RpcException Aborted(string message) => Error(StatusCode.Aborted, message);
+
+    /// <summary>The digest of a request.</summary>
+    /// <exception cref="RpcException">It is none.</exception>
+    public static Digest ParseDigest(string text) => Digest.TryParse(text, out Digest digest)
+        ? digest
+        : throw InvalidArgument($"\"{(text.Length > 160 ? text[..160] + "..." : text)}\" is not a digest");
+
+    /// <summary>Runs a handler; whatever it throws leaves as an <see cref="RpcException"/>.</summary>
+    public async Task<T> Guard<T>(Task<T> handler, ServerCallContext context)
+    {
+        try
+        {
+            return await handler;
+        }
+        catch (Exception e)
+        {
+            throw Map(e, context);
+        }
+    }
+
+    /// <summary>The same for a handler that streams.</summary>
+    public async Task Guard(Task handler, ServerCallContext context)
+    {
+        try
+        {
+            await handler;
+        }
+        catch (Exception e)
+        {
+            throw Map(e, context);
+        }
+    }
+
+    private RpcException Map(Exception error, ServerCallContext context)
+    {
+        RpcException mapped = error switch
+        {
+            RpcException rpc => rpc,
+            _ when context.CancellationToken.IsCancellationRequested => Error(StatusCode.Cancelled, "the call was cancelled"),
+            OperationCanceledException => Error(StatusCode.Cancelled, "the call was cancelled"),
+            ContentUnavailableException e => Error(StatusCode.Unavailable, e.Message),
+            InvalidProtocolBufferException e => Error(StatusCode.InvalidArgument, e.Message),
+            StoreException { IsNoSpace: true } e => Error(StatusCode.ResourceExhausted, e.Message),
+            StoreException or DagFormatException or BlockNotFoundException => Error(StatusCode.DataLoss, error.Message),
+            ObjectDisposedException => Error(StatusCode.Unavailable, "the daemon is ending"),
+
+            // What is left of these is the client's connection breaking.
+            IOException e => Error(StatusCode.Cancelled, e.Message),
+            _ => Error(StatusCode.Internal, $"{error.GetType().Name}: {error.Message}"),
+        };
+        if (mapped.StatusCode is StatusCode.Internal or StatusCode.DataLoss or StatusCode.ResourceExhausted)
+        {
+            LogFailed(context.Method, mapped.StatusCode, error);
+        }
+
+        return mapped;
+    }
+
+    private static RpcException Error(StatusCode code, string message) => new(new Status(code, message));
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} failed with {Code}")]
+    private partial void LogFailed(string method, StatusCode code, Exception error);
+}
