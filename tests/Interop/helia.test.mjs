@@ -1,4 +1,4 @@
-// ipcs and Helia (js-libp2p) against each other: Bitswap both ways, ping, the DHT of a LAN. Prints `ok NAME` / `not ok NAME: why`.
+// ipcs and Helia (js-libp2p) against each other: Bitswap both ways, ping. Prints `ok NAME` / `not ok NAME: why`.
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -185,28 +185,6 @@ async function withJsLimits () {
   await daemon.stop()
 }
 
-async function routing () {
-  const daemon = await Daemon.start('routing')
-  const peer = await helia(['--muxer', 'yamux,mplex', '--dht', 'lan', '--key', 'helia-routing'])
-  await check('DHT: Helia finds ipcs as the provider of a file', async () => {
-    await peer.cmd({ connect: daemon.addr })
-    const cid = await daemon.add(genBytes('dht out', 1000), LEAVES[0][2])
-    await daemon.run('routing', 'provide', cid)
-    await until('provider', async () => {
-      const r = await peer.raw({ find_providers: cid, max: 1, timeout: 5 })
-      return r.ok && r.providers.some(p => p.id === daemon.id)
-    })
-  })
-  await check('DHT: ipcs finds Helia as the provider of a file', async () => {
-    const { cid } = await peer.cmd({ add: { size: 1000, seed: 'dht in', profile: 'kubo-v1' } })
-    await until('place in the routing table', async () => (await peer.cmd({ dht_table: 1 })).dhtLan.size > 0)
-    await peer.cmd({ provide: cid })
-    await until('provider', async () => (await daemon.text('routing', 'findprovs', cid)).includes(peer.id))
-  })
-  await stopHelia(peer)
-  await daemon.stop()
-}
-
 async function cleanUp () {
   for (const one of running) (one.proc ?? one.process).kill('SIGKILL')
   rmSync(work, { recursive: true, force: true })
@@ -214,7 +192,7 @@ async function cleanUp () {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { cleanUp().finally(() => process.exit(130)) })
 
 try {
-  for (const [name, part] of [['mplex', () => exchange('mplex')], ['yamux', () => exchange('yamux')], ["js's own limits", withJsLimits], ['routing', routing]]) {
+  for (const [name, part] of [['mplex', () => exchange('mplex')], ['yamux', () => exchange('yamux')], ["js's own limits", withJsLimits]]) {
     try { await part() } catch (e) {
       failed++
       console.log(`not ok ${name}: ${String(e?.message ?? e).replaceAll('\n', ' | ')}`)

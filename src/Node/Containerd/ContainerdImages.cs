@@ -100,7 +100,20 @@ internal sealed class ContainerdImages(ContainerdClient client, string space)
                         Action = WriteAction.Stat, Ref = $"ipcs-{descriptor.Digest}", Total = descriptor.Size, Expected = descriptor.Digest.ToString(),
                     },
                     cancellationToken);
-                await write.ResponseStream.MoveNext(cancellationToken);
+                if (await write.ResponseStream.MoveNext(cancellationToken) && write.ResponseStream.Current.Offset == descriptor.Size)
+                {
+                    // The metadata layer has found it in its backend: a commit with no bytes makes it the namespace's.
+                    await write.RequestStream.WriteAsync(
+                        new WriteContentRequest
+                        {
+                            Action = WriteAction.Commit, Total = descriptor.Size, Offset = descriptor.Size, Expected = descriptor.Digest.ToString(),
+                        },
+                        cancellationToken);
+                    if (await write.ResponseStream.MoveNext(cancellationToken))
+                    {
+                        return true;
+                    }
+                }
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.AlreadyExists)
             {
