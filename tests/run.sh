@@ -17,7 +17,8 @@ selected() { [ "$wanted" = "  " ] || [[ $wanted == *" $1 "* ]]; }
 
 # Each counter prints "PASSED FAILED SKIPPED" of a log.
 count_dotnet() {
-    awk '$1 == "succeeded:" { p = $2 } $1 == "failed:" { f = $2 } $1 == "skipped:" { s = $2 } END { print p + 0, f + 0, s + 0 }' "$1"
+    # Where colours are forced on, escapes stand before the words.
+    sed 's/\x1b\[[0-9;]*[a-zA-Z]//g' "$1" | awk '$1 == "succeeded:" { p = $2 } $1 == "failed:" { f = $2 } $1 == "skipped:" { s = $2 } END { print p + 0, f + 0, s + 0 }'
 }
 count_go() { # leaves only: a parent's verdict repeats its children's
     awk '$1 == "---" && $2 ~ /^(PASS|FAIL|SKIP):$/ { verdict[$3] = $2; name = $3; while (sub("/[^/]*$", "", name)) inner[name] = 1 }
@@ -63,7 +64,7 @@ if [ ${#projects[@]} -gt 0 ]; then
         dotnet build "tests/$name.Tests" -v q -nologo > "$logs/build-$name.log" 2>&1 || grep -E 'error' "$logs/build-$name.log" | sort -u | head -10
     done
     for name in "${projects[@]}"; do
-        suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests"
+        suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests" -- --no-ansi --no-progress
     done
 fi
 suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
