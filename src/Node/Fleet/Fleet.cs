@@ -36,6 +36,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
     private readonly IHost _host;
     private readonly IStore _store;
+    private readonly ContentUpdates _updates;
     private readonly BitswapService _bitswap;
     private readonly ResolveService _resolve;
     private readonly TimeSpan _budget;
@@ -46,10 +47,11 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
     private readonly CancellationTokenSource _stopping = new();
 
-    public Fleet(IHost host, IStore store, BitswapService bitswap, TimeSpan budget, TimeProvider time, ILogger logger)
+    public Fleet(IHost host, IStore store, ContentUpdates updates, BitswapService bitswap, TimeSpan budget, TimeProvider time, ILogger logger)
     {
         _host = host;
         _store = store;
+        _updates = updates;
         _bitswap = bitswap;
         _budget = budget;
         _time = time;
@@ -254,7 +256,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             await using BitswapSession session = _bitswap.CreateSession([peer]);
             using IMemoryOwner<byte> root = await session.GetAsync(record.Root, cancellationToken);
             bool sound = record.Root.Codec == Multicodec.Raw
-                ? root.Memory.Length == record.Size && record.Root.Hash == record.Digest.Hash
+                ? root.Memory.Length == record.Size && (record.Digest.Hash.Code != Multihash.Sha2_256 || record.Root.Hash == record.Digest.Hash)
                 : DagFile.TryReadRoot(root.Memory.Span, out long size) && size == record.Size;
             if (!sound)
             {
@@ -318,11 +320,8 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             throw new ContentUnavailableException($"{digest} could not be fetched from {Describe(sources)}: {e.Message}", e);
         }
 
-        // containerd may have taken or dropped it meanwhile: only what is there now is marked.
-        if (_store.Contents.Get(digest) is { } current)
-        {
-            _store.Commit(current with { Complete = true, UpdatedAt = _time.GetUtcNow() }, ingestRef: null);
-        }
+        // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
+        _updates.Change(digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
 
         LogFetched(digest, record.Size, sources.Length, _time.GetElapsedTime(started).TotalMilliseconds);
     }
