@@ -21,6 +21,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
     {
         Post(routes, "id", Id);
         Post(routes, "version", Version);
+        Post(routes, "config/show", ConfigShow);
         Post(routes, "ping", new SwarmApi(node).PingAsync);
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
@@ -36,14 +37,32 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
         Post(routes, "ipcs/convert", new ImagesApi(node).ConvertAsync);
         Post(routes, "ipcs/pull", new ImagesApi(node).PullAsync);
-        routes.MapFallback(context => WriteErrorAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}"));
+        routes.MapFallback("{*path}", NoSuchCommandAsync);
     }
 
     private void Post(IEndpointRouteBuilder routes, string path, Func<ApiRequest, Task> handler) =>
         routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler)));
 
+    /// <summary>Kubo too takes POST alone: a page in a browser can send a GET anywhere.</summary>
+    private static Task NoSuchCommandAsync(HttpContext context)
+    {
+        if (HttpMethods.IsPost(context.Request.Method))
+        {
+            return WriteErrorAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}");
+        }
+
+        context.Response.Headers.Allow = HttpMethods.Post;
+        return WriteErrorAsync(context, StatusCodes.Status405MethodNotAllowed, "commands are called by POST");
+    }
+
     private async Task AnswerAsync(HttpContext context, Func<ApiRequest, Task> handler)
     {
+        if (!OriginCheck.Allows(context))
+        {
+            await WriteErrorAsync(context, StatusCodes.Status403Forbidden, "forbidden: neither a page of another origin nor a name that is no address may call commands");
+            return;
+        }
+
         try
         {
             await handler(new ApiRequest(context));
@@ -103,6 +122,8 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         ["Repo"] = "1",
         ["System"] = System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier,
     });
+
+    private Task ConfigShow(ApiRequest request) => request.JsonAsync(Ipcs.Node.Options.ConfigFile.Document(node.Options));
 
     private Task RepoStat(ApiRequest request)
     {
