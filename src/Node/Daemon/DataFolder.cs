@@ -29,5 +29,5 @@ internal static class DataFolder
     }
 
     /// <summary>True when others than the owner may do something with the key's file.</summary>
-    public static bool IsKeyExposed(string folder) => (File.GetUnixFileMode(KeyFile(folder)) & NotOwner) != 0;
+    public static bool IsKeyExposed(string folder) => (File.GetUnixFileMode(KeyFile(folder)) & NotOwner) != UnixFileMode.None;
 }
