@@ -23,7 +23,7 @@ public sealed class OriginCheckTests
     [InlineData("127.0.0.1:5001", null, null, "Mozilla/5.0", false)]
     public void OnlyOurOwnOriginAndProgramsMayCall(string host, string? origin, string? referer, string? agent, bool allowed)
     {
-        var headers = new HeaderDictionary();
+        IHeaderDictionary headers = new HeaderDictionary();
         if (origin is not null)
         {
             headers.Origin = origin;
