@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
+using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
@@ -31,13 +32,12 @@ internal sealed class FilesApi(NodeServices node)
 
         // Kubo's rule: version 1 has raw leaves unless said otherwise.
         bool rawLeaves = request.Flag("raw-leaves", version == 1);
-        string chunker = request.Option("chunker") ?? "size-262144";
-        if (!chunker.StartsWith("size-", StringComparison.Ordinal) || !int.TryParse(chunker.AsSpan(5), out int size) || size is < 1 or > 1 << 20)
+        if (!ChunkerSpec.TryParse(request.Option("chunker") ?? ChunkerSpec.Default.Text, out ChunkerSpec? chunker, out string? problem))
         {
-            throw ApiException.Bad($"option chunker: '{chunker}' is not size-N with N from 1 to 1048576");
+            throw ApiException.Bad($"option chunker: {problem}");
         }
 
-        var profile = new ImportProfile { Name = "", CidVersion = (int)version, RawLeaves = rawLeaves, ChunkSize = size, MaxChildren = ImportProfile.KuboV1.MaxChildren };
+        var profile = new ImportProfile { Name = "", CidVersion = (int)version, RawLeaves = rawLeaves, Chunker = chunker };
         bool pin = request.Flag("pin", true);
         MultipartReader parts = Multipart(request);
         bool any = false;
