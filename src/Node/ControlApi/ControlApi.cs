@@ -3,6 +3,7 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Dag;
+using Ipcs.Dag.Directories;
 using Ipcs.Libp2p;
 using Ipcs.Node.Containerd;
 using Ipcs.Node.Daemon;
@@ -26,11 +27,18 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
         Post(routes, "swarm/disconnect", new SwarmApi(node).DisconnectAsync);
-        Post(routes, "add", new FilesApi(node).AddAsync);
+        Post(routes, "add", new AddApi(node).AddAsync);
         Post(routes, "cat", new FilesApi(node).CatAsync);
-        Post(routes, "block/get", new FilesApi(node).BlockGetAsync);
-        Post(routes, "block/put", new FilesApi(node).BlockPutAsync);
-        Post(routes, "block/stat", new FilesApi(node).BlockStatAsync);
+        Post(routes, "get", new FilesApi(node).GetAsync);
+        Post(routes, "ls", new FilesApi(node).ListAsync);
+        Post(routes, "refs", new DagApi(node).RefsAsync);
+        Post(routes, "dag/stat", new DagApi(node).StatAsync);
+        Post(routes, "dag/export", new DagApi(node).ExportAsync);
+        Post(routes, "dag/import", new DagApi(node).ImportAsync);
+        Post(routes, "block/get", new BlocksApi(node).GetAsync);
+        Post(routes, "block/put", new BlocksApi(node).PutAsync);
+        Post(routes, "block/stat", new BlocksApi(node).StatAsync);
+        Post(routes, "block/rm", new BlocksApi(node).RemoveAsync);
         Post(routes, "repo/stat", RepoStat);
         Post(routes, "ipcs/content/ls", new ContentsApi(node).ListAsync);
         Post(routes, "ipcs/content/info", new ContentsApi(node).Info);
@@ -84,7 +92,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
 
     private static bool IsExpected(Exception e) => e
         is ApiException or ConnectException or StreamResetException or BlockNotFoundException or BlockUnavailableException or DagFormatException
-        or StoreException or ContentUnavailableException or ImageSourceException or ContainerdException or BadHttpRequestException or FormatException;
+        or DagPathException or StoreException or ContentUnavailableException or ImageSourceException or ContainerdException or BadHttpRequestException or FormatException;
 
     private static async Task WriteErrorAsync(HttpContext context, int status, string message)
     {
