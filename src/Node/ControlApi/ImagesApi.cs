@@ -34,7 +34,7 @@ internal sealed class ImagesApi(NodeServices node)
             Containerd = reference => new ContainerdSource(containerd, space, reference),
         });
         using Hold hold = node.Store.Hold();
-        var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { AllPlatforms = request.Flag("all-platforms") };
+        var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { Updates = node.Updates, AllPlatforms = request.Flag("all-platforms") };
         ConvertedImage image = await converter.ConvertAsync(request.Aborted);
         if (name is not null)
         {
@@ -126,7 +126,8 @@ internal sealed class ImagesApi(NodeServices node)
             {
                 hold?.Add(record.Root);
                 DateTimeOffset now = TimeProvider.System.GetUtcNow();
-                node.Store.Contents.Put(record with { CreatedAt = now, UpdatedAt = now });
+                ContentRecord found = record;
+                record = node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now })!;
                 break;
             }
 

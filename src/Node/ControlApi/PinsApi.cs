@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
-using Ipcs.Dag;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Ipcs.Node.Daemon;

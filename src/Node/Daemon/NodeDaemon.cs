@@ -39,6 +39,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
         IStore store = RocksStore.Open(Path.Combine(_options.Data, "store"));
         _open.Push(new Closing(store));
+        var updates = new ContentUpdates(store);
         var host = new Libp2p.Swarm.Host(new Libp2p.Swarm.HostOptions
         {
             KeyPair = key,
@@ -51,15 +52,14 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _open.Push(host);
         var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions(), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
-        var fleet = new Fleet.Fleet(host, store, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
+        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
         _open.Push(fleet);
 
-        var updates = new ContentUpdates(store);
         WebApplication content = ContentDoor(store, fleet, updates);
         var collector = new GarbageCollector(
             store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
-        var services = new NodeServices(_options, store, host, bitswap, fleet) { Collector = collector };
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector };
         await StartDoorAsync(content, _options.ContentSocket, cancellationToken);
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
