@@ -53,6 +53,24 @@ public sealed class DoorTests
     }
 
     [Fact]
+    public async Task WhatAFetchedManifestNamesIsAskedForAhead()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord layer = await one.AddAsync(Xs128.Bytes("layer", 5000));
+        ContentRecord manifest = await one.AddAsync(System.Text.Encoding.ASCII.GetBytes($$"""{"layers":[{"digest":"{{layer.Digest}}"}]}"""));
+        await two.ConnectAsync(one);
+        await two.TakeAsync(manifest.Digest);
+        await two.Fleet.WaitAsync(manifest.Digest, Cancel);
+
+        // Nobody has asked for the layer; its answer is there or under way.
+        while (!two.Fleet.Knows(layer.Digest))
+        {
+            await Task.Delay(1, Cancel);
+        }
+    }
+
+    [Fact]
     public async Task NobodyHasItIsSaidOnceAllHaveAnswered()
     {
         await using FleetNode one = await FleetNode.StartAsync();

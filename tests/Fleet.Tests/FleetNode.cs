@@ -29,7 +29,7 @@ internal sealed class FleetNode : IAsyncDisposable
         });
         var store = new MemoryStore();
         var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
-        var fleet = new Node.Fleet.Fleet(host, store, bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
+        var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
         await host.StartAsync(Cancel);
         return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };
     }

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Ipcs.Bitswap;
-using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Resolve;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
@@ -78,6 +77,9 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     /// <summary>Where in the fleet a digest is: the connected peers that have it, each with its record.</summary>
     public Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken) =>
         _questions.LocateAsync(digest, cancellationToken);
+
+    /// <summary>True once a connected peer is known to have the whole of a content.</summary>
+    public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
@@ -155,10 +157,11 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             sources = _questions.Holders(digest);
         }
 
+        ReadOnlyMemory<byte> text;
         await using var source = new BitswapSource(_bitswap.CreateSession(sources));
         try
         {
-            await FetchAndCheckAsync(record, source, cancellationToken);
+            text = await FetchAndCheckAsync(record, source, cancellationToken);
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
@@ -168,11 +171,15 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
         _updates.Change(digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
 
+        // A manifest that comes from the fleet passes no COMMIT: what it names is asked for here.
+        LookAhead(ManifestScan.Descriptors(text));
         LogFetched(digest, record.Size, sources.Length, _time.GetElapsedTime(started).TotalMilliseconds);
     }
 
-    /// <summary>Reads the whole content through the session; for a blob, hashes it on the way and compares.</summary>
-    private static async Task FetchAndCheckAsync(ContentRecord record, BitswapSource source, CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads the whole content through the session; for a blob, hashes it on the way and compares. Returns the bytes when they may be a manifest.
+    /// </summary>
+    private static async Task<ReadOnlyMemory<byte>> FetchAndCheckAsync(ContentRecord record, BitswapSource source, CancellationToken cancellationToken)
     {
         await using DagReader reader = await DagReader.OpenAsync(record.Root, source, FetchAhead, cancellationToken);
         if (reader.Length != record.Size)
@@ -182,12 +189,22 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
         using IncrementalHash? hash = record.Kind == ContentKind.Blob ? IncrementalHash.CreateHash(HashName(record.Digest)) : null;
         byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
+        byte[] text = [];
         try
         {
             long offset = 0;
             for (int n; (n = await reader.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += n)
             {
                 hash?.AppendData(buffer.AsSpan(0, n));
+                if (offset == 0 && buffer[0] == '{' && record.Size <= ManifestScan.MaxLength)
+                {
+                    text = new byte[record.Size];
+                }
+
+                if (text.Length > 0)
+                {
+                    buffer.AsSpan(0, n).CopyTo(text.AsSpan((int)offset));
+                }
             }
         }
         finally
@@ -200,6 +217,8 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         {
             throw new DagFormatException($"the bytes under {record.Root} do not hash to {record.Digest}");
         }
+
+        return text;
     }
 
     private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
