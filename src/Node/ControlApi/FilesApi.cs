@@ -47,6 +47,7 @@ internal sealed class FilesApi(NodeServices node)
             string name = ContentDispositionHeaderValue.TryParse(part.ContentDisposition, out ContentDispositionHeaderValue? disposition)
                 ? Uri.UnescapeDataString(HeaderUtilities.RemoveQuotes(disposition.FileName).ToString())
                 : "";
+            using Hold hold = node.Store.Hold();
             DagRoot root = await DagImport.FromStreamAsync(part.Body, node.Store.Blocks, profile, alsoHash: null, request.Aborted);
             if (pin)
             {

@@ -3,6 +3,7 @@ using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Node.Options;
+using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Hosting.Systemd;
 using HostOptionsAlias = Microsoft.Extensions.Hosting.HostOptions;
@@ -54,8 +55,14 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
         _open.Push(fleet);
 
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet);
-        await StartDoorAsync(ContentDoor(services), _options.ContentSocket, cancellationToken);
+        WebApplication content = ContentDoor(store, fleet, updates);
+        var collector = new GarbageCollector(
+            store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
+        _open.Push(new Closing(collector));
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector };
+        await StartDoorAsync(content, _options.ContentSocket, cancellationToken);
+        _open.Push(new GcSchedule(
+            collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
         await StartDoorAsync(ApiDoor(services), _options.ApiSocket, cancellationToken);
 
         // Peers last: whoever connects finds everything in place.
@@ -89,11 +96,11 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         UnixDoor.Restrict(socket);
     }
 
-    private WebApplication ContentDoor(NodeServices node)
+    private WebApplication ContentDoor(IStore store, Fleet.Fleet fleet, ContentUpdates updates)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddSingleton(node.Updates);
-        builder.Services.AddContentApi(node.Store, node.Fleet, _options.Profile);
+        builder.Services.AddSingleton(updates);
+        builder.Services.AddContentApi(store, fleet, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;

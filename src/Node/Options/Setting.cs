@@ -27,6 +27,8 @@ internal sealed record Setting(string Name, string Value, string Help, bool Mult
         new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v)),
         new("info-budget", "MS", "how long an Info may wait for the fleet's answer, in milliseconds", false, (o, v) => o.InfoBudget = Milliseconds(v)),
         new("mdns", "off", "peers are found by --peer; finding them by mDNS is not there yet, so off is the only value", false, (_, v) => OneOf(v, "off")),
+        new("gc-interval", "TIME", "how often garbage is collected, such as 30m or 1h; off for only by 'repo gc'", false, (o, v) => o.GcInterval = Quantity.Duration(Last(v))),
+        new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v))),
         new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json"),
     ];
 
