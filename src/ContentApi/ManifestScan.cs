@@ -7,7 +7,7 @@ namespace Ipcs.ContentApi;
 /// Finds the descriptors in a manifest or index.
 /// Spec: https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md; Docker's schema 2 has the same names.
 /// </summary>
-internal static class ManifestScan
+public static class ManifestScan
 {
     /// <summary>The longest text looked at: what registries take for a manifest.</summary>
     public const int MaxLength = 4 << 20;

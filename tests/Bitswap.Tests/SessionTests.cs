@@ -157,27 +157,6 @@ public sealed class SessionTests
         Assert.False(a.Store.Blocks.Has(Multihash.Sha256(Xs128.Bytes("false", 100))));
     }
 
-    [Fact]
-    public async Task ResolveAnswersFromTheSourceOnlyWhatWasAsked()
-    {
-        await using Node a = await Node.StartAsync("yamux");
-        await using Node b = await Node.StartAsync("yamux");
-        var record = new ContentRecord
-        {
-            Digest = Digest.Sha256("here"u8), Kind = ContentKind.Blob, Root = Cid.V1(Multicodec.Raw, Multihash.Sha256("here"u8)), Size = 4, Profile = "kubo-v1", Complete = true,
-        };
-        _ = new ResolveService(b.Host, new OneRecord(record));
-        var asking = new ResolveService(a.Host, new OneRecord(record));
-        await a.ConnectAsync(b);
-        IReadOnlyList<ContentRecord> got = await asking.AskAsync(b.Host.LocalPeer, [Digest.Sha256("gone"u8), record.Digest], Cancel);
-        Assert.Equivalent(record, Assert.Single(got));
-    }
-
-    private sealed class OneRecord(ContentRecord record) : IResolveSource
-    {
-        public ContentRecord? Resolve(in Digest digest) => digest == record.Digest ? record : null;
-    }
-
     private sealed class Node : IAsyncDisposable
     {
         public required Host Host { get; init; }

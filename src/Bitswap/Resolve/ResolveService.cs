@@ -1,195 +1,146 @@
 using System.Buffers;
-using Ipcs.Bitswap.Wire;
+using System.Collections.Concurrent;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Resolve;
 
-/// <summary>Where the answers come from; declared here, wired by Node.</summary>
-public interface IResolveSource
-{
-    /// <summary>What is known of a digest here; null when nothing is.</summary>
-    ContentRecord? Resolve(in Digest digest);
-}
-
-/// <summary>
-/// "Which of these digests do you have?" Wire format: docs/protocols/resolve.md.
-/// <code>
-/// Question { 1: repeated bytes digest (multihash) }
-/// Answer   { 1: repeated Content }   Content { 1: digest, 2: kind, 3: root (CID), 4: size, 5: profile, 6: complete }
-/// </code>
-/// </summary>
-public sealed class ResolveService
+/// <summary>"Which of these digests do you have?", asked and answered. Owns a link per peer that is asked. Wire format: docs/protocols/resolve.md.</summary>
+public sealed class ResolveService : IAsyncDisposable
 {
     /// <summary>The protocol name.</summary>
     public const string Protocol = "/ipcs/resolve/1.0.0";
 
-    /// <summary>The most digests in one question: an index of an image with many platforms has some hundreds.</summary>
-    public const int MaxDigests = 1024;
+    /// <summary>The most digests in one question.</summary>
+    public const int MaxDigests = ResolveWire.MaxDigests;
 
-    /// <summary>The longest message, in bytes: a thousand contents with room to spare.</summary>
-    public const int MaxLength = 1 << 20;
+    /// <summary>Streams that a peer may keep open for questions: one is what it needs.</summary>
+    private const int MaxStreams = 8;
 
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(10);
 
     private readonly IHost _host;
     private readonly IResolveSource _source;
+    private readonly IBlockstore _blocks;
+    private readonly ConcurrentDictionary<PeerId, ResolveLink> _links = new();
+    private readonly ConcurrentDictionary<PeerId, int> _streams = new();
 
     /// <summary>Begins to answer.</summary>
-    public ResolveService(IHost host, IResolveSource source)
+    public ResolveService(IHost host, IResolveSource source, IBlockstore blocks)
     {
         _host = host;
         _source = source;
+        _blocks = blocks;
         host.Handle(Protocol, AnswerAsync);
+        host.PeerIdentified += OnIdentified;
+        host.PeerDisconnected += OnDisconnected;
     }
 
     /// <summary>Asks one connected peer. What it does not have is not in the answer.</summary>
     /// <exception cref="IOException">It does not answer, or not to the question.</exception>
-    public async Task<IReadOnlyList<ContentRecord>> AskAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<ResolvedContent>> AskAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(digests.Count, MaxDigests);
-        await using PeerStream stream = await _host.OpenStreamAsync(peer, [Protocol], cancellationToken);
-        var question = new ArrayBufferWriter<byte>(40 * digests.Count);
-        foreach (Digest digest in digests)
-        {
-            ProtoField.WriteBytes(question, 1, digest.Hash.ToArray());
-        }
+        return Link(peer).AskAsync(digests, cancellationToken);
+    }
 
-        await stream.WriteMessageAsync(question.WrittenMemory, cancellationToken);
-        await stream.CloseWriteAsync(cancellationToken);
-        using IMemoryOwner<byte>? answer = await stream.ReadMessageAsync(MaxLength, cancellationToken);
-        return answer is not null && TryDecodeAnswer(answer.Memory.Span, digests, out List<ContentRecord> records)
-            ? records
-            : throw new InvalidDataException($"{peer} answers a resolve question with something else");
+    /// <summary>True when a peer owes an answer for longer than is normal: its next one is better not waited for.</summary>
+    public bool Hangs(PeerId peer) => _links.TryGetValue(peer, out ResolveLink? link) && link.Hangs;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _host.PeerIdentified -= OnIdentified;
+        _host.PeerDisconnected -= OnDisconnected;
+        foreach (ResolveLink link in _links.Values)
+        {
+            await link.DisposeAsync();
+        }
+    }
+
+    private ResolveLink Link(PeerId peer) => _links.GetOrAdd(peer, p => new ResolveLink(_host, p));
+
+    private void OnIdentified(PeerInfo peer)
+    {
+        if (peer.Protocols.Contains(Protocol))
+        {
+            _ = Link(peer.Peer).WarmAsync();
+        }
+    }
+
+    private void OnDisconnected(PeerId peer)
+    {
+        if (_links.TryRemove(peer, out ResolveLink? link))
+        {
+            _ = link.DisposeAsync().AsTask();
+        }
     }
 
     private async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(AnswerTime);
-        using IMemoryOwner<byte>? question = await stream.ReadMessageAsync(MaxLength, limit.Token);
-        if (question is null || !TryDecodeQuestion(question.Memory.Span, out List<Digest> digests))
+        PeerId peer = stream.RemotePeer;
+        if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams)
+        {
+            Leave(peer);
+            throw new InvalidDataException($"{MaxStreams} streams for questions are open already");
+        }
+
+        try
+        {
+            var reader = new LengthPrefixedReader(stream, ResolveWire.MaxLength);
+            while (await reader.ReadAsync(cancellationToken) is { } question)
+            {
+                ArrayBufferWriter<byte> answer;
+                using (question)
+                {
+                    answer = Answer(question.Memory.Span);
+                }
+
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                limit.CancelAfter(AnswerTime);
+                await stream.WriteMessageAsync(answer.WrittenMemory, limit.Token);
+            }
+        }
+        finally
+        {
+            Leave(peer);
+        }
+    }
+
+    private void Leave(PeerId peer)
+    {
+        if (_streams.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
+        {
+            _streams.TryRemove(new KeyValuePair<PeerId, int>(peer, 0));
+        }
+    }
+
+    private ArrayBufferWriter<byte> Answer(ReadOnlySpan<byte> question)
+    {
+        if (!ResolveWire.TryDecodeQuestion(question, out List<Digest> digests))
         {
             throw new InvalidDataException("a resolve question is no list of digests");
         }
 
         var answer = new ArrayBufferWriter<byte>(256);
+        int room = ResolveWire.MaxRootBlocks;
         foreach (Digest digest in digests)
         {
             if (_source.Resolve(digest) is { } record)
             {
-                ProtoField.WriteBytes(answer, 1, Encode(record));
+                using IMemoryOwner<byte>? root = RootBlock(record, room);
+                room -= root?.Memory.Length ?? 0;
+                ResolveWire.WriteContent(answer, record, root is null ? default : root.Memory.Span);
             }
         }
 
-        await stream.WriteMessageAsync(answer.WrittenMemory, limit.Token);
+        return answer;
     }
 
-    private static ReadOnlySpan<byte> Encode(ContentRecord record)
-    {
-        var output = new ArrayBufferWriter<byte>(128);
-        ProtoField.WriteBytes(output, 1, record.Digest.Hash.ToArray());
-        ProtoField.WriteNumber(output, 2, (ulong)record.Kind);
-        ProtoField.WriteBytes(output, 3, record.Root.ToArray());
-        ProtoField.WriteNumber(output, 4, (ulong)record.Size);
-        ProtoField.WriteBytes(output, 5, System.Text.Encoding.UTF8.GetBytes(record.Profile));
-        ProtoField.WriteNumber(output, 6, record.Complete ? 1u : 0u);
-        return output.WrittenSpan;
-    }
-
-    private static bool TryDecodeQuestion(ReadOnlySpan<byte> source, out List<Digest> digests)
-    {
-        digests = [];
-        while (source.Length > 0)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
-                || field is not { Number: 1, Wire: 2 }
-                || digests.Count == MaxDigests
-                || !TryDigest(bytes, out Digest digest))
-            {
-                return false;
-            }
-
-            digests.Add(digest);
-        }
-
-        return true;
-    }
-
-    private static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out List<ContentRecord> records)
-    {
-        records = [];
-        while (source.Length > 0)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
-                || field is not { Number: 1, Wire: 2 }
-                || records.Count == asked.Count
-                || !TryDecodeContent(bytes, out ContentRecord? record)
-                || !asked.Contains(record!.Digest))
-            {
-                return false;
-            }
-
-            records.Add(record);
-        }
-
-        return true;
-    }
-
-    private static bool TryDecodeContent(ReadOnlySpan<byte> source, out ContentRecord? record)
-    {
-        record = null;
-        Digest digest = default;
-        Cid root = default;
-        ulong kind = 0, size = 0, complete = 0;
-        string profile = "";
-        while (source.Length > 0)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
-            {
-                return false;
-            }
-
-            switch (field.Number, field.Wire)
-            {
-                case (1, 2) when TryDigest(bytes, out digest):
-                    break;
-                case (2, 0) when field.Value <= 1:
-                    kind = field.Value;
-                    break;
-                case (3, 2) when Cid.TryParse(bytes, out root):
-                    break;
-                case (4, 0) when field.Value <= long.MaxValue:
-                    size = field.Value;
-                    break;
-                case (5, 2) when bytes.Length <= 64:
-                    profile = System.Text.Encoding.UTF8.GetString(bytes);
-                    break;
-                case (6, 0):
-                    complete = field.Value;
-                    break;
-                default:
-                    return false;
-            }
-        }
-
-        if (digest.IsDefault || root.IsDefault)
-        {
-            return false;
-        }
-
-        record = new ContentRecord
-        {
-            Digest = digest, Kind = (ContentKind)kind, Root = root, Size = (long)size, Profile = profile, Complete = complete != 0,
-        };
-        return true;
-    }
-
-    private static bool TryDigest(ReadOnlySpan<byte> bytes, out Digest digest)
-    {
-        bool good = Multihash.TryParse(bytes, out Multihash hash) && hash.Code is Multihash.Sha2_256 or Multihash.Sha2_384 or Multihash.Sha2_512;
-        digest = good ? new Digest(hash) : default;
-        return good;
-    }
+    /// <summary>The root's block, when it is small enough to go along.</summary>
+    private IMemoryOwner<byte>? RootBlock(ContentRecord record, int room) =>
+        _blocks.TryGetLength(record.Root.Hash, out int length) && length <= Math.Min(ResolveWire.MaxRootBlock, room)
+            ? _blocks.Get(record.Root.Hash)
+            : null;
 }

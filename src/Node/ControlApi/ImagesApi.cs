@@ -33,7 +33,7 @@ internal sealed class ImagesApi(NodeServices node)
             PlainHttp = request.Flag("plain-http"),
             Containerd = reference => new ContainerdSource(containerd, space, reference),
         });
-        var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { AllPlatforms = request.Flag("all-platforms") };
+        var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { Updates = node.Updates, AllPlatforms = request.Flag("all-platforms") };
         ConvertedImage image = await converter.ConvertAsync(request.Aborted);
         if (name is not null)
         {
@@ -116,7 +116,8 @@ internal sealed class ImagesApi(NodeServices node)
             if (record is not null)
             {
                 DateTimeOffset now = TimeProvider.System.GetUtcNow();
-                node.Store.Contents.Put(record with { CreatedAt = now, UpdatedAt = now });
+                ContentRecord found = record;
+                record = node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now })!;
                 break;
             }
 

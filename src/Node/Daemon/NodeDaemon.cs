@@ -38,6 +38,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
         IStore store = RocksStore.Open(Path.Combine(_options.Data, "store"));
         _open.Push(new Closing(store));
+        var updates = new ContentUpdates(store);
         var host = new Libp2p.Swarm.Host(new Libp2p.Swarm.HostOptions
         {
             KeyPair = key,
@@ -50,10 +51,10 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _open.Push(host);
         var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions(), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
-        var fleet = new Fleet.Fleet(host, store, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
+        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
         _open.Push(fleet);
 
-        var services = new NodeServices(_options, store, host, bitswap, fleet);
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet);
         await StartDoorAsync(ContentDoor(services), _options.ContentSocket, cancellationToken);
         await StartDoorAsync(ApiDoor(services), _options.ApiSocket, cancellationToken);
 
@@ -91,6 +92,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     private WebApplication ContentDoor(NodeServices node)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
+        builder.Services.AddSingleton(node.Updates);
         builder.Services.AddContentApi(node.Store, node.Fleet, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Ipcs.Bitswap;
-using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Resolve;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
@@ -19,43 +18,35 @@ namespace Ipcs.Node.Fleet;
 /// </summary>
 internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 {
-    /// <summary>How long "nobody has it" is remembered: containerd repeats its Info within a pull, a new owner appears seldom.</summary>
-    private static readonly TimeSpan NegativeTime = TimeSpan.FromSeconds(1);
-
-    /// <summary>How long one question to the fleet may take in all; Info itself waits only for its budget.</summary>
-    private static readonly TimeSpan QuestionTime = TimeSpan.FromSeconds(5);
-
-    /// <summary>Answers remembered at once: a pull of a large index asks for some hundreds.</summary>
-    private const int MaxAnswers = 4096;
-
     /// <summary>The most digests asked for ahead in one go: more is no image.</summary>
     private const int MaxLookAhead = 1024;
 
     /// <summary>Leaves asked for ahead of the hash of a fetch: 8 MiB in flight at 256 KiB each.</summary>
     private const int FetchAhead = 32;
 
-    private readonly IHost _host;
     private readonly IStore _store;
+    private readonly ContentUpdates _updates;
     private readonly BitswapService _bitswap;
     private readonly ResolveService _resolve;
     private readonly TimeSpan _budget;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly FleetIndex _index;
-    private readonly ConcurrentDictionary<Digest, Answer> _answers = new();
+    private readonly FleetQuestions _questions;
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
     private readonly CancellationTokenSource _stopping = new();
 
-    public Fleet(IHost host, IStore store, BitswapService bitswap, TimeSpan budget, TimeProvider time, ILogger logger)
+    public Fleet(IHost host, IStore store, ContentUpdates updates, BitswapService bitswap, TimeSpan budget, TimeProvider time, ILogger logger)
     {
-        _host = host;
         _store = store;
+        _updates = updates;
         _bitswap = bitswap;
         _budget = budget;
         _time = time;
         _logger = logger;
         _index = new FleetIndex(store);
-        _resolve = new ResolveService(host, _index);
+        _resolve = new ResolveService(host, _index, store.Blocks);
+        _questions = new FleetQuestions(host, store.Blocks, bitswap, _resolve, time, logger, _stopping.Token);
     }
 
     /// <inheritdoc/>
@@ -66,26 +57,29 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             return here with { Owned = false };
         }
 
-        try
+        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
+        if (!decided.IsCompleted)
         {
-            return await Ask(digest).Task.WaitAsync(_budget, _time, cancellationToken);
+            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
+            await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
         }
-        catch (TimeoutException)
+
+        if (!decided.IsCompleted)
         {
+            LogTooLate(digest, _budget.TotalMilliseconds);
             return null;
         }
+
+        return await decided;
     }
 
-    /// <summary>Where in the fleet a digest is: the connected peers that have it, each with its record. Waits for all answers, at most the question's time.</summary>
-    public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-        limit.CancelAfter(QuestionTime);
-        PeerId[] peers = ResolvingPeers();
-        ContentRecord?[] records = await Task.WhenAll(peers.Select(p => AskPeerAsync(p, digest, limit.Token)));
-        cancellationToken.ThrowIfCancellationRequested();
-        return [.. peers.Zip(records).Where(x => x.Second is not null).Select(x => (x.First, x.Second!))];
-    }
+    /// <summary>Where in the fleet a digest is: the connected peers that have it, each with its record.</summary>
+    public Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken) =>
+        _questions.LocateAsync(digest, cancellationToken);
+
+    /// <summary>True once a connected peer is known to have the whole of a content.</summary>
+    public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
@@ -104,22 +98,14 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     /// <inheritdoc/>
     public IBlockSource SourceFor(ContentRecord content) => content.Complete
         ? new LocalBlockSource(_store.Blocks)
-        : new BitswapSource(_bitswap.CreateSession(KnownSources(content.Digest)));
+        : new BitswapSource(_bitswap.CreateSession(_questions.Holders(content.Digest)));
 
     /// <summary>Blocks from here first, and from any connected peer else. The caller disposes it.</summary>
     public BitswapSource AnySource() => new(_bitswap.CreateSession([]));
 
     /// <inheritdoc/>
-    public void LookAhead(IReadOnlyList<Digest> digests)
-    {
-        foreach (Digest digest in digests.Take(MaxLookAhead))
-        {
-            if (_index.Resolve(digest) is null)
-            {
-                _ = Ask(digest);
-            }
-        }
-    }
+    public void LookAhead(IReadOnlyList<Digest> digests) =>
+        _questions.Ask([.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })]);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -130,147 +116,9 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             await fetch.Value.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
+        await _resolve.DisposeAsync();
         _stopping.Dispose();
     }
-
-    private PeerId[] ResolvingPeers() =>
-        [.. _host.Peers.Where(p => p.Protocols.Contains(ResolveService.Protocol)).Select(p => p.Peer).Distinct()];
-
-    /// <summary>The question under way or just answered for a digest, else a new one.</summary>
-    private Answer Ask(Digest digest)
-    {
-        DateTimeOffset now = _time.GetUtcNow();
-        if (_answers.TryGetValue(digest, out Answer? known) && IsFresh(known, now))
-        {
-            return known;
-        }
-
-        if (_answers.Count >= MaxAnswers)
-        {
-            Forget(now);
-        }
-
-        var fresh = new Answer(now, a => AskAllAsync(digest, a));
-        Answer current = known is null
-            ? _answers.GetOrAdd(digest, fresh)
-            : _answers.TryUpdate(digest, fresh, known) ? fresh : _answers.GetOrAdd(digest, fresh);
-        _ = current.Task;
-        return current;
-    }
-
-    private bool IsFresh(Answer answer, DateTimeOffset now)
-    {
-        if (!answer.Task.IsCompleted)
-        {
-            return true;
-        }
-
-        // A positive answer holds as long as a peer that gave it is connected, a negative one for a moment.
-        return answer.Task is { IsCompletedSuccessfully: true, Result: not null }
-            ? ResolvingPeers().Intersect(answer.Sources.Keys).Any()
-            : now - answer.Asked < NegativeTime;
-    }
-
-    private void Forget(DateTimeOffset now)
-    {
-        foreach ((Digest digest, Answer answer) in _answers)
-        {
-            if (answer.Task.IsCompleted && (now - answer.Asked > NegativeTime))
-            {
-                _answers.TryRemove(digest, out _);
-            }
-        }
-    }
-
-    private async Task<ContentRecord?> AskAllAsync(Digest digest, Answer answer)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        limit.CancelAfter(QuestionTime);
-        var waiting = new Dictionary<Task<ContentRecord?>, PeerId>();
-        foreach (PeerId peer in ResolvingPeers())
-        {
-            waiting.Add(AskPeerAsync(peer, digest, limit.Token), peer);
-        }
-
-        while (waiting.Count > 0)
-        {
-            Task<ContentRecord?> done = await Task.WhenAny(waiting.Keys);
-            waiting.Remove(done, out PeerId peer);
-            if (await done is not { Complete: true } record || !await IsRootSoundAsync(peer, record, limit.Token))
-            {
-                continue;
-            }
-
-            answer.Sources.TryAdd(peer, 0);
-            _ = CollectOthersAsync(waiting, record, answer);
-            return record with { Complete = false, Owned = false };
-        }
-
-        return null;
-    }
-
-    /// <summary>The slower peers' answers are sources too, when they name the same root.</summary>
-    private static async Task CollectOthersAsync(Dictionary<Task<ContentRecord?>, PeerId> waiting, ContentRecord first, Answer answer)
-    {
-        foreach ((Task<ContentRecord?> task, PeerId peer) in waiting)
-        {
-            if (await task is { } record && record.Root == first.Root)
-            {
-                answer.Sources.TryAdd(peer, 0);
-            }
-        }
-    }
-
-    private async Task<ContentRecord?> AskPeerAsync(PeerId peer, Digest digest, CancellationToken cancellationToken)
-    {
-        try
-        {
-            IReadOnlyList<ContentRecord> records = await _resolve.AskAsync(peer, [digest], cancellationToken);
-            return records.FirstOrDefault(r => r.Digest == digest && IsPlausible(r));
-        }
-        catch (Exception e)
-        {
-            // Whatever one peer does wrong, the others' answers count.
-            LogNoAnswer(peer, digest, e.Message);
-            return null;
-        }
-    }
-
-    /// <summary>What must hold of a record whoever sends it: a dag's root is its digest, a small blob's raw block too.</summary>
-    private static bool IsPlausible(ContentRecord record) =>
-        record.Size >= 0
-        && record.Root.Hash.Code == Multihash.Sha2_256
-        && (record.Kind == ContentKind.Dag
-            ? record.Root.Codec == Multicodec.DagPb && record.Root.Hash == record.Digest.Hash
-            : record.Root.Codec is Multicodec.DagPb or Multicodec.Raw);
-
-    /// <summary>
-    /// Info's answer is a promise of a size, so the root block itself must be here and say the same; a peer's word is not enough.
-    /// </summary>
-    private async Task<bool> IsRootSoundAsync(PeerId peer, ContentRecord record, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using BitswapSession session = _bitswap.CreateSession([peer]);
-            using IMemoryOwner<byte> root = await session.GetAsync(record.Root, cancellationToken);
-            bool sound = record.Root.Codec == Multicodec.Raw
-                ? root.Memory.Length == record.Size && record.Root.Hash == record.Digest.Hash
-                : DagFile.TryReadRoot(root.Memory.Span, out long size) && size == record.Size;
-            if (!sound)
-            {
-                LogFalseRecord(peer, record.Digest);
-            }
-
-            return sound;
-        }
-        catch (Exception e)
-        {
-            LogNoAnswer(peer, record.Digest, e.Message);
-            return false;
-        }
-    }
-
-    private PeerId[] KnownSources(Digest digest) => _answers.TryGetValue(digest, out Answer? answer) ? [.. answer.Sources.Keys] : [];
 
     /// <summary>The fetch under way for a digest, or a new one; a failed one is forgotten, so that the next who waits tries again.</summary>
     private Task FetchOf(Digest digest) => _fetches.GetOrAdd(digest, d => new Lazy<Task>(() => Task.Run(() => RunFetchAsync(d)))).Value;
@@ -300,35 +148,37 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
 
         long started = _time.GetTimestamp();
-        PeerId[] sources = KnownSources(digest);
+        PeerId[] sources = _questions.Holders(digest);
         if (sources.Length == 0)
         {
             // After a restart, or when those who had it are gone: look for the root's owners, not for a missing block's.
-            await Ask(digest).Task.WaitAsync(cancellationToken);
-            sources = KnownSources(digest);
+            await _questions.Ask(digest).Decided.WaitAsync(cancellationToken);
+            sources = _questions.Holders(digest);
         }
 
+        ReadOnlyMemory<byte> text;
         await using var source = new BitswapSource(_bitswap.CreateSession(sources));
         try
         {
-            await FetchAndCheckAsync(record, source, cancellationToken);
+            text = await FetchAndCheckAsync(record, source, cancellationToken);
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
             throw new ContentUnavailableException($"{digest} could not be fetched from {Describe(sources)}: {e.Message}", e);
         }
 
-        // containerd may have taken or dropped it meanwhile: only what is there now is marked.
-        if (_store.Contents.Get(digest) is { } current)
-        {
-            _store.Commit(current with { Complete = true, UpdatedAt = _time.GetUtcNow() }, ingestRef: null);
-        }
+        // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
+        _updates.Change(digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
 
+        // A manifest that comes from the fleet passes no COMMIT: what it names is asked for here.
+        LookAhead(ManifestScan.Descriptors(text));
         LogFetched(digest, record.Size, sources.Length, _time.GetElapsedTime(started).TotalMilliseconds);
     }
 
-    /// <summary>Reads the whole content through the session; for a blob, hashes it on the way and compares.</summary>
-    private static async Task FetchAndCheckAsync(ContentRecord record, BitswapSource source, CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads the whole content through the session; for a blob, hashes it on the way and compares. Returns the bytes when they may be a manifest.
+    /// </summary>
+    private static async Task<ReadOnlyMemory<byte>> FetchAndCheckAsync(ContentRecord record, BitswapSource source, CancellationToken cancellationToken)
     {
         await using DagReader reader = await DagReader.OpenAsync(record.Root, source, FetchAhead, cancellationToken);
         if (reader.Length != record.Size)
@@ -338,12 +188,22 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
         using IncrementalHash? hash = record.Kind == ContentKind.Blob ? IncrementalHash.CreateHash(HashName(record.Digest)) : null;
         byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
+        byte[] text = [];
         try
         {
             long offset = 0;
             for (int n; (n = await reader.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += n)
             {
                 hash?.AppendData(buffer.AsSpan(0, n));
+                if (offset == 0 && buffer[0] == '{' && record.Size <= ManifestScan.MaxLength)
+                {
+                    text = new byte[record.Size];
+                }
+
+                if (text.Length > 0)
+                {
+                    buffer.AsSpan(0, n).CopyTo(text.AsSpan((int)offset));
+                }
             }
         }
         finally
@@ -356,6 +216,8 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         {
             throw new DagFormatException($"the bytes under {record.Root} do not hash to {record.Digest}");
         }
+
+        return text;
     }
 
     private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
@@ -367,30 +229,9 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
     private static string Describe(PeerId[] sources) => sources.Length == 0 ? "any connected peer" : string.Join(", ", sources);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} gave no answer for {Digest}: {Reason}")]
-    private partial void LogNoAnswer(PeerId peer, Digest digest, string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} says of {Digest} what its root block does not")]
-    private partial void LogFalseRecord(PeerId peer, Digest digest);
+    [LoggerMessage(Level = LogLevel.Information, Message = "nobody has said within {Budget} ms whether they have {Digest}")]
+    private partial void LogTooLate(Digest digest, double budget);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]
     private partial void LogFetched(Digest digest, long bytes, int peers, double milliseconds);
-
-    /// <summary>One question to the fleet, begun by the first who looks at its task: coalesces the others, and remembers who has it.</summary>
-    private sealed class Answer
-    {
-        private readonly Lazy<Task<ContentRecord?>> _task;
-
-        public Answer(DateTimeOffset asked, Func<Answer, Task<ContentRecord?>> ask)
-        {
-            Asked = asked;
-            _task = new Lazy<Task<ContentRecord?>>(() => ask(this));
-        }
-
-        public DateTimeOffset Asked { get; }
-
-        public ConcurrentDictionary<PeerId, byte> Sources { get; } = new();
-
-        public Task<ContentRecord?> Task => _task.Value;
-    }
 }

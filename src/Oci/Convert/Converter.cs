@@ -39,6 +39,9 @@ public sealed class Converter(IImageSource source, IStore store, ImportProfile p
     /// <summary>True to convert every platform of an index, not only this host's.</summary>
     public bool AllPlatforms { get; init; }
 
+    /// <summary>Who else changes records of the same store.</summary>
+    public ContentUpdates Updates { get; init; } = new(store);
+
     /// <summary>Converts the image.</summary>
     public async Task<ConvertedImage> ConvertAsync(CancellationToken cancellationToken)
     {
@@ -131,15 +134,12 @@ public sealed class Converter(IImageSource source, IStore store, ImportProfile p
         var digest = new Digest(root.Root.Hash);
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         store.Pins.Put(new PinRecord(root.Root, Recursive: true, $"convert {descriptor.Digest}"));
-        if (store.Contents.Get(digest) is null)
-        {
-            store.Commit(
-                new ContentRecord
-                {
-                    Digest = digest, Kind = ContentKind.Dag, Root = root.Root, Size = root.Size, Profile = profile.Name, Complete = true, CreatedAt = now, UpdatedAt = now,
-                },
-                ingestRef: null);
-        }
+        Updates.Change(digest, there => there is null
+            ? new ContentRecord
+            {
+                Digest = digest, Kind = ContentKind.Dag, Root = root.Root, Size = root.Size, Profile = profile.Name, Complete = true, CreatedAt = now, UpdatedAt = now,
+            }
+            : there.Complete ? there : there with { Complete = true });
 
         var converted = new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, digest, root.Size, root.Root, root.Blocks);
         lock (_lock)

@@ -1,11 +1,10 @@
-using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
-namespace Ipcs.ContentApi;
+namespace Ipcs.Blockstore;
 
 /// <summary>
 /// Changes of a content's record, one at a time per digest: whoever reads a record, changes it and puts it back does so here, or loses
-/// what another has changed meanwhile.
+/// what another has changed meanwhile. One instance per store.
 /// </summary>
 public sealed class ContentUpdates(IStore store)
 {
@@ -37,7 +36,7 @@ public sealed class ContentUpdates(IStore store)
     }
 
     /// <summary>The same, but what <paramref name="change"/> returns is committed, and the ingest of the reference ended with it.</summary>
-    internal ContentRecord Commit(Digest digest, string reference, Func<ContentRecord?, ContentRecord> change)
+    public ContentRecord Commit(Digest digest, string reference, Func<ContentRecord?, ContentRecord> change)
     {
         lock (StripeOf(digest))
         {

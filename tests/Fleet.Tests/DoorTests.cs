@@ -1,0 +1,193 @@
+using System.Diagnostics;
+using Ipcs.Blockstore;
+using Ipcs.Libp2p;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Fleet.Tests;
+
+/// <summary>The door in Info: what it finds, how fast, and what it costs when peers don't answer.</summary>
+public sealed class DoorTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(20_000)]
+    [InlineData(200_000)]
+    [InlineData(3_000_000)]
+    public async Task WhatAPeerHasIsFoundAndFetched(int length)
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("content", length));
+        await two.ConnectAsync(one);
+        ContentRecord taken = await two.TakeAsync(there.Digest);
+        Assert.Equal((there.Root, there.Size, there.Kind), (taken.Root, taken.Size, taken.Kind));
+        await two.Fleet.WaitAsync(there.Digest, Cancel);
+        Assert.True(two.Store.Contents.Get(there.Digest)!.Complete);
+    }
+
+    [Fact]
+    public async Task AfterALookAheadTheAnswerIsThereAtOnce()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
+        ContentRecord[] there = [await one.AddAsync(Xs128.Bytes("a", 1000)), await one.AddAsync(Xs128.Bytes("b", 900_000))];
+        await two.ConnectAsync(one);
+        two.Fleet.LookAhead([.. there.Select(r => r.Digest)]);
+
+        // With no budget at all only what has come before can be an answer.
+        foreach (ContentRecord record in there)
+        {
+            while (await two.Fleet.FindAsync(record.Digest, Cancel) is null)
+            {
+                await Task.Delay(1, Cancel);
+            }
+
+            ValueTask<ContentRecord?> again = two.Fleet.FindAsync(record.Digest, Cancel);
+            Assert.True(again.IsCompletedSuccessfully);
+            Assert.NotNull(again.Result);
+        }
+    }
+
+    [Fact]
+    public async Task WhatAFetchedManifestNamesIsAskedForAhead()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord layer = await one.AddAsync(Xs128.Bytes("layer", 5000));
+        ContentRecord manifest = await one.AddAsync(System.Text.Encoding.ASCII.GetBytes($$"""{"layers":[{"digest":"{{layer.Digest}}"}]}"""));
+        await two.ConnectAsync(one);
+        await two.TakeAsync(manifest.Digest);
+        await two.Fleet.WaitAsync(manifest.Digest, Cancel);
+
+        // Nobody has asked for the layer; its answer is there or under way.
+        while (!two.Fleet.Knows(layer.Digest))
+        {
+            await Task.Delay(1, Cancel);
+        }
+    }
+
+    [Fact]
+    public async Task NobodyHasItIsSaidOnceAllHaveAnswered()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5));
+        await two.ConnectAsync(one);
+        Assert.Null(await two.Fleet.FindAsync(Digest.Sha256("nobody's"u8), Cancel));
+    }
+
+    [Fact]
+    public async Task APeerThatHangsIsNotWaitedForASecondTime()
+    {
+        await using FleetNode alive = await FleetNode.StartAsync();
+        await using FleetNode hanging = await FleetNode.StartAsync();
+        hanging.Host.Handle("/ipcs/resolve/1.0.0", (_, cancel) => Task.Delay(Timeout.Infinite, cancel));
+        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5));
+        await two.ConnectAsync(alive);
+        await two.ConnectAsync(hanging);
+        Task<ContentRecord?> first = two.Fleet.FindAsync(Digest.Sha256("first"u8), Cancel).AsTask();
+        for (byte i = 0; ; i++)
+        {
+            Task<ContentRecord?> next = two.Fleet.FindAsync(Digest.Sha256([i]), Cancel).AsTask();
+            if (await Task.WhenAny(next, Task.Delay(100, Cancel)) == next)
+            {
+                Assert.Null(await next);
+                Assert.False(first.IsCompleted);
+                return;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task ALateAnswerIsKeptForTheNextWhoAsks()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("late", 5000));
+        await two.ConnectAsync(one);
+        Assert.Null(await two.Fleet.FindAsync(there.Digest, Cancel));
+        while (await two.Fleet.FindAsync(there.Digest, Cancel) is null)
+        {
+            await Task.Delay(1, Cancel);
+        }
+    }
+
+    [Fact]
+    public async Task APartialHolderIsNoPromise()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord part = await one.AddAsync(Xs128.Bytes("part", 5000), complete: false);
+        await two.ConnectAsync(one);
+        Assert.Null(await two.Fleet.FindAsync(part.Digest, Cancel));
+    }
+
+    [Fact]
+    public async Task ASizeThatTheRootBlockDoesNotHaveIsRefused()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("size", 500_000));
+        one.Store.Commit(there with { Size = 500_001 }, ingestRef: null);
+        await two.ConnectAsync(one);
+        Assert.Null(await two.Fleet.FindAsync(there.Digest, Cancel));
+    }
+
+    [Fact]
+    public async Task AQuestionAfterALostStreamIsAnswered()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord a = await one.AddAsync(Xs128.Bytes("a", 10));
+        ContentRecord b = await one.AddAsync(Xs128.Bytes("b", 10));
+        await two.ConnectAsync(one);
+        Assert.NotNull(await two.Fleet.FindAsync(a.Digest, Cancel));
+        await one.Host.DisconnectAsync(two.Host.LocalPeer);
+        await two.ConnectAsync(one);
+        Assert.NotNull(await two.Fleet.FindAsync(b.Digest, Cancel));
+    }
+
+    /// <summary>Info's latency with ten peers connected; printed, and held to a bound that a loaded machine keeps too.</summary>
+    [Fact]
+    public async Task TheDoorIsQuick()
+    {
+        FleetNode[] peers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => FleetNode.StartAsync()));
+        try
+        {
+            await using FleetNode two = await FleetNode.StartAsync();
+            foreach (FleetNode peer in peers)
+            {
+                await two.ConnectAsync(peer);
+            }
+
+            var known = new List<double>();
+            var unknown = new List<double>();
+            for (int i = 0; i < 50; i++)
+            {
+                ContentRecord there = await peers[i % 10].AddAsync(Xs128.Bytes($"quick{i}", 600_000));
+                long start = Stopwatch.GetTimestamp();
+                Assert.NotNull(await two.Fleet.FindAsync(there.Digest, Cancel));
+                known.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                start = Stopwatch.GetTimestamp();
+                Assert.Null(await two.Fleet.FindAsync(Digest.Sha256(BitConverter.GetBytes(i)), Cancel));
+                unknown.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            }
+
+            known.Sort();
+            unknown.Sort();
+            TestContext.Current.SendDiagnosticMessage($"a peer has it: {known[25]:F2} ms median, {known[47]:F2} at 95%; nobody: {unknown[25]:F2}, {unknown[47]:F2}");
+            Assert.InRange(known[25], 0, 100);
+            Assert.InRange(unknown[25], 0, 100);
+        }
+        finally
+        {
+            foreach (FleetNode peer in peers)
+            {
+                await peer.DisposeAsync();
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using Ipcs.Bitswap;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Multiformats;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Ipcs.Fleet.Tests;
+
+/// <summary>One node of a fleet in this process: a real host on loopback, a store in memory, Bitswap and the door.</summary>
+internal sealed class FleetNode : IAsyncDisposable
+{
+    public required Host Host { get; init; }
+
+    public required MemoryStore Store { get; init; }
+
+    public required BitswapService Bitswap { get; init; }
+
+    public required Node.Fleet.Fleet Fleet { get; init; }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null)
+    {
+        var host = new Host(new HostOptions
+        {
+            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = ["mplex", "yamux"],
+        });
+        var store = new MemoryStore();
+        var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
+        var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
+        await host.StartAsync(Cancel);
+        return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };
+    }
+
+    public async Task ConnectAsync(FleetNode other)
+    {
+        await Host.ConnectAsync(other.Host.ListenAddresses[0], Cancel);
+        while (!other.Host.Peers.Any(p => p.Peer == Host.LocalPeer && p.Protocols.Count > 0))
+        {
+            await Task.Delay(1, Cancel);
+        }
+    }
+
+    /// <summary>Adds bytes as a blob that is whole here.</summary>
+    public async Task<ContentRecord> AddAsync(byte[] bytes, bool complete = true)
+    {
+        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), Store.Blocks, ImportProfile.KuboV1, alsoHash: null, Cancel);
+        var record = new ContentRecord
+        {
+            Digest = Digest.Sha256(bytes), Kind = ContentKind.Blob, Root = root.Root, Size = bytes.Length, Profile = "kubo-v1", Owned = true, Complete = complete,
+        };
+        Store.Commit(record, ingestRef: null);
+        return record;
+    }
+
+    /// <summary>What containerd's Info does when the fleet has a content: it becomes containerd's, and its fetch begins.</summary>
+    public async Task<ContentRecord> TakeAsync(Digest digest)
+    {
+        ContentRecord found = Assert.IsType<ContentRecord>(await Fleet.FindAsync(digest, Cancel));
+        ContentRecord owned = found with { Owned = true };
+        Store.Commit(owned, ingestRef: null);
+        Fleet.StartFetch(owned);
+        return owned;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Fleet.DisposeAsync();
+        await Bitswap.DisposeAsync();
+        await Host.DisposeAsync();
+    }
+}
