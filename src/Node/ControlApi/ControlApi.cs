@@ -39,7 +39,12 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "block/put", new BlocksApi(node).PutAsync);
         Post(routes, "block/stat", new BlocksApi(node).StatAsync);
         Post(routes, "block/rm", new BlocksApi(node).RemoveAsync);
-        Post(routes, "repo/stat", RepoStat);
+        Post(routes, "repo/stat", new RepoApi(node).Stat);
+        Post(routes, "repo/gc", new RepoApi(node).GcAsync);
+        Post(routes, "repo/verify", new RepoApi(node).VerifyAsync);
+        Post(routes, "pin/add", new PinsApi(node).AddAsync);
+        Post(routes, "pin/rm", new PinsApi(node).Remove);
+        Post(routes, "pin/ls", new PinsApi(node).ListAsync);
         Post(routes, "ipcs/content/ls", new ContentsApi(node).ListAsync);
         Post(routes, "ipcs/content/info", new ContentsApi(node).Info);
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
@@ -132,19 +137,6 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
     });
 
     private Task ConfigShow(ApiRequest request) => request.JsonAsync(Ipcs.Node.Options.ConfigFile.Document(node.Options));
-
-    private Task RepoStat(ApiRequest request)
-    {
-        StoreStatistics statistics = node.Store.GetStatistics();
-        return request.JsonAsync(new JsonObject
-        {
-            ["RepoSize"] = statistics.Bytes,
-            ["NumObjects"] = statistics.Blocks,
-            ["NumContents"] = statistics.Contents,
-            ["RepoPath"] = node.Options.Data,
-            ["Version"] = "ipcs-repo@1",
-        });
-    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
     private partial void LogUnexpected(string path, Exception error);

@@ -3,6 +3,7 @@ using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Node.Options;
+using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Ipcs.Node.Daemon;
@@ -57,10 +58,16 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
         _open.Push(fleet);
 
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet);
+        WebApplication content = ContentDoor(store, fleet, updates);
+        var collector = new GarbageCollector(
+            store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
+        _open.Push(new Closing(collector));
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector };
+        _open.Push(new GcSchedule(
+            collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
         var doors = new Doors();
         _open.Push(doors);
-        await doors.OpenAsync(ContentDoor(services), _options.ContentSocket, cancellationToken);
+        await doors.OpenAsync(content, _options.ContentSocket, cancellationToken);
         WebApplication api = ApiDoor(services);
         await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
@@ -91,11 +98,11 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
-    private WebApplication ContentDoor(NodeServices node)
+    private WebApplication ContentDoor(IStore store, Fleet.Fleet fleet, ContentUpdates updates)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddSingleton(node.Updates);
-        builder.Services.AddContentApi(node.Store, node.Fleet, _options.Profile);
+        builder.Services.AddSingleton(updates);
+        builder.Services.AddContentApi(store, fleet, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;

@@ -147,6 +147,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             return;
         }
 
+        using Hold kept = _store.Keep(record.Root);
         long started = _time.GetTimestamp();
         PeerId[] sources = _questions.Holders(digest);
         if (sources.Length == 0)

@@ -37,6 +37,12 @@ internal sealed class NodeOptions
     /// <summary>How long an Info may wait for the fleet's answer.</summary>
     public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How often garbage is collected; zero for only when asked.</summary>
+    public TimeSpan GcInterval { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>With a size of the store in bytes, garbage is collected only once nine tenths of it are used; zero for none.</summary>
+    public long StorageMax { get; set; }
+
     /// <summary>Logs as JSON lines instead of text.</summary>
     public bool JsonLogs { get; set; }
 
