@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Ipcs.Bitswap;
-using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Resolve;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
