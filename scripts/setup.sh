@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh [build|test|demo]     installs, through apt, what is missing for that purpose (default: build)
+# setup.sh [build|test|demo|bench]     installs, through apt, what is missing for that purpose (default: build)
 #
 # Idempotent: with everything there it asks neither apt nor for root. Debian 12 or newer, Ubuntu 24.04 or newer.
 # The .NET 10 SDK must be there already (any way of installing it will do): Debian has no package of it.
@@ -14,6 +14,7 @@ case $purpose in
 build) want=("${build[@]}") ;;
 test) want=("${build[@]}" "${lab[@]}" golang-go golang-github-containerd-containerd-dev npm) ;;
 demo) want=("${build[@]}" "${lab[@]}") ;;
+bench) want=("${build[@]}" "${lab[@]}" golang-go golang-github-containerd-containerd-dev npm mmdebstrap xz-utils zstd) ;;
 *) sed -n '2,5p' "$0"; exit 2 ;;
 esac
 

@@ -17,6 +17,12 @@ public interface IStore : IDisposable
     /// <summary>Interrupted writes by reference.</summary>
     IIngestStore Ingests { get; }
 
+    /// <summary>What is to be announced to the DHT.</summary>
+    IProvideStore Provides { get; }
+
+    /// <summary>Peers that were met.</summary>
+    IPeerStore Peers { get; }
+
     /// <summary>Small durable facts of the rooms above.</summary>
     IMetadataTable Metadata { get; }
 
@@ -25,6 +31,16 @@ public interface IStore : IDisposable
     /// after which every block put before is durable too.
     /// </summary>
     void Commit(ContentRecord content, string? ingestRef);
+
+    /// <summary>
+    /// From now until its disposal no garbage collection takes a block that anybody stores, reads or asks for. Who makes a DAG, or finds one,
+    /// and then names it by a pin or a content opens a hold first; who reads one that may lose its owner adds the root.
+    /// </summary>
+    Hold Hold();
+
+    /// <summary>Begins a garbage collection. One at a time.</summary>
+    /// <exception cref="InvalidOperationException">Another is under way.</exception>
+    Collection BeginCollection();
 
     /// <summary>Gives the room of deleted blocks back to the disk. May take minutes; everything else goes on meanwhile.</summary>
     void Compact();

@@ -10,6 +10,7 @@ namespace Ipcs.Blockstore;
 public sealed class MemoryStore : IStore
 {
     private readonly Lock _gate = new();
+    private readonly BlockGate _blockGate = new();
     private readonly MemoryBlocks _blocks;
     private readonly MemoryTable _contents;
     private readonly MemoryTable _ingests;
@@ -18,12 +19,14 @@ public sealed class MemoryStore : IStore
     /// <summary>An empty store.</summary>
     public MemoryStore()
     {
-        _blocks = new MemoryBlocks(this);
+        _blocks = new MemoryBlocks(this, _blockGate);
         _contents = new MemoryTable(this, _gate);
         _ingests = new MemoryTable(this, _gate);
         Contents = new ContentTable(_contents);
         Ingests = new IngestTable(_ingests);
         Pins = new PinTable(new MemoryTable(this, _gate));
+        Provides = new ProvideTable(new MemoryTable(this, _gate));
+        Peers = new PeerTable(new MemoryTable(this, _gate));
         Metadata = new MetadataTable(new MemoryTable(this, _gate));
     }
 
@@ -38,6 +41,12 @@ public sealed class MemoryStore : IStore
 
     /// <inheritdoc/>
     public IIngestStore Ingests { get; }
+
+    /// <inheritdoc/>
+    public IProvideStore Provides { get; }
+
+    /// <inheritdoc/>
+    public IPeerStore Peers { get; }
 
     /// <inheritdoc/>
     public IMetadataTable Metadata { get; }
@@ -57,13 +66,27 @@ public sealed class MemoryStore : IStore
     }
 
     /// <inheritdoc/>
+    public Hold Hold()
+    {
+        ThrowIfDisposed();
+        return _blockGate.Open();
+    }
+
+    /// <inheritdoc/>
+    public Collection BeginCollection()
+    {
+        ThrowIfDisposed();
+        return new Collection(_blockGate, _blocks);
+    }
+
+    /// <inheritdoc/>
     public void Compact() => ThrowIfDisposed();
 
     /// <inheritdoc/>
     public StoreStatistics GetStatistics()
     {
         ThrowIfDisposed();
-        return new StoreStatistics(_blocks.Count, _blocks.Bytes, _contents.Count);
+        return new StoreStatistics(_blocks.Count, _blocks.Bytes, _blocks.Bytes, _contents.Count);
     }
 
     /// <inheritdoc/>

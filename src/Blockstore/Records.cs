@@ -77,8 +77,38 @@ public sealed record IngestRecord
 /// <param name="Name">A name for people; may be empty.</param>
 public sealed record PinRecord(Cid Root, bool Recursive, string Name);
 
-/// <summary>Figures of a store.</summary>
-/// <param name="Blocks">How many blocks there are (an estimate where counting is not free).</param>
-/// <param name="Bytes">What they take on disk, in bytes.</param>
+/// <summary>A key that is announced to the DHT.</summary>
+public sealed record ProvideRecord
+{
+    /// <summary>The key: the multihash of a root, or of <c>CIDv1(raw, D)</c>.</summary>
+    public required Multihash Key { get; init; }
+
+    /// <summary>When it is to be announced next.</summary>
+    public required DateTimeOffset DueAt { get; init; }
+
+    /// <summary>When it was announced last; null when it never was.</summary>
+    public DateTimeOffset? ProvidedAt { get; init; }
+
+    /// <summary>How often it failed since.</summary>
+    public int Failures { get; init; }
+}
+
+/// <summary>A peer that was met.</summary>
+public sealed record PeerRecord
+{
+    /// <summary>Who.</summary>
+    public required PeerId Peer { get; init; }
+
+    /// <summary>Where, the best first, without the peer's id at the end.</summary>
+    public IReadOnlyList<Multiaddr> Addresses { get; init; } = [];
+
+    /// <summary>When it was connected last.</summary>
+    public DateTimeOffset SeenAt { get; init; }
+}
+
+/// <summary>Figures of a store. All are exact and none needs a scan of the blocks.</summary>
+/// <param name="Blocks">How many blocks there are.</param>
+/// <param name="BlockBytes">How long they are together, in bytes.</param>
+/// <param name="Bytes">What the store takes on disk, logs and what is yet to be compacted included, in bytes.</param>
 /// <param name="Contents">How many contents the index has.</param>
-public sealed record StoreStatistics(long Blocks, long Bytes, long Contents);
+public sealed record StoreStatistics(long Blocks, long BlockBytes, long Bytes, long Contents);

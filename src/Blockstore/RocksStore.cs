@@ -13,7 +13,7 @@ namespace Ipcs.Blockstore;
 public sealed class RocksStore : IStore
 {
     /// <summary>The layout of the tables. A store of another version is refused, never guessed at.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     // The first byte of the metadata's keys in the default family; the schema's key has another.
     private const byte MetadataPrefix = (byte)'m';
@@ -21,19 +21,25 @@ public sealed class RocksStore : IStore
     private static readonly Family[] AllFamilies = Enum.GetValues<Family>();
 
     private readonly Database _database;
+    private readonly BlockGate _gate = new();
+    private readonly BlockCounters _counters;
+    private readonly RocksBlocks _blocks;
 
     private RocksStore(Database database)
     {
         _database = database;
-        Blocks = new RocksBlocks(database);
+        _counters = new BlockCounters(database);
+        _blocks = new RocksBlocks(database, _gate, _counters);
         Contents = new ContentTable(new RocksTable(database, Family.Contents));
         Pins = new PinTable(new RocksTable(database, Family.Pins));
         Ingests = new IngestTable(new RocksTable(database, Family.Ingests));
+        Provides = new ProvideTable(new RocksTable(database, Family.Provides));
+        Peers = new PeerTable(new RocksTable(database, Family.Peers));
         Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, Family.Default), MetadataPrefix));
     }
 
     /// <inheritdoc/>
-    public IBlockstore Blocks { get; }
+    public IBlockstore Blocks => _blocks;
 
     /// <inheritdoc/>
     public IContentIndex Contents { get; }
@@ -43,6 +49,12 @@ public sealed class RocksStore : IStore
 
     /// <inheritdoc/>
     public IIngestStore Ingests { get; }
+
+    /// <inheritdoc/>
+    public IProvideStore Provides { get; }
+
+    /// <inheritdoc/>
+    public IPeerStore Peers { get; }
 
     /// <inheritdoc/>
     public IMetadataTable Metadata { get; }
@@ -93,17 +105,64 @@ public sealed class RocksStore : IStore
     }
 
     /// <inheritdoc/>
+    public Hold Hold()
+    {
+        ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
+        return _gate.Open();
+    }
+
+    /// <inheritdoc/>
+    public Collection BeginCollection()
+    {
+        ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
+        return new Collection(_gate, _blocks);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Blob files in which nothing is left go at once. Files with something left are rewritten when that gives back a quarter of what all take
+    /// (or when it is cheap): each byte given back costs at most three bytes written.
+    /// </remarks>
     public void Compact()
+    {
+        const long Cheap = 1L << 30;
+        _database.Flush(Family.Lengths);
+        _database.Flush(Family.Blocks);
+        foreach (Family family in AllFamilies)
+            _database.Compact(family, all: false);
+        long garbage = _database.Property(Family.Blocks, "rocksdb.live-blob-file-garbage-size");
+        long total = _database.Property(Family.Blocks, "rocksdb.live-blob-file-size");
+        if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
+            RewriteBlobs();
+    }
+
+    /// <inheritdoc/>
+    public StoreStatistics GetStatistics()
+    {
+        long contents = 0;
+        using (RocksIterator iterator = _database.Iterate(Family.Contents))
+        {
+            while (iterator.MoveNext())
+                contents++;
+        }
+
+        return new StoreStatistics(_counters.Blocks, _counters.Bytes, BytesOnDisk(), contents);
+    }
+
+    /// <summary>
+    /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
+    /// stays readable, and keeps the folder locked until it is given back.
+    /// </summary>
+    public void Dispose() => _database.Dispose();
+
+    private void RewriteBlobs()
     {
         // A compaction rewrites the values of the oldest quarter of the blob files; now it shall look at all of them.
         const string Option = "blob_garbage_collection_age_cutoff";
-        _database.Flush(Family.Lengths);
-        _database.Flush(Family.Blocks);
         _database.SetOption(Family.Blocks, Option, "1.0");
         try
         {
-            foreach (Family family in AllFamilies)
-                _database.Compact(family);
+            _database.Compact(Family.Blocks, all: true);
         }
         finally
         {
@@ -112,30 +171,23 @@ public sealed class RocksStore : IStore
         }
     }
 
-    /// <inheritdoc/>
-    /// <remarks>The number of blocks is an estimate, that of contents is counted.</remarks>
-    public StoreStatistics GetStatistics()
+    private long BytesOnDisk()
     {
         long bytes = 0;
-        foreach (Family family in AllFamilies)
+        foreach (FileInfo file in new DirectoryInfo(_database.Folder).EnumerateFiles())
         {
-            bytes += _database.Property(family, "rocksdb.total-sst-files-size")
-                + _database.Property(family, "rocksdb.total-blob-file-size")
-                + _database.Property(family, "rocksdb.cur-size-all-mem-tables");
+            try
+            {
+                bytes += file.Length;
+            }
+            catch (FileNotFoundException)
+            {
+                // RocksDB has just deleted it.
+            }
         }
 
-        long contents = 0;
-        using RocksIterator iterator = _database.Iterate(Family.Contents);
-        while (iterator.MoveNext())
-            contents++;
-        return new StoreStatistics(_database.Property(Family.Lengths, "rocksdb.estimate-num-keys"), bytes, contents);
+        return bytes;
     }
-
-    /// <summary>
-    /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
-    /// stays readable, and keeps the folder locked until it is given back.
-    /// </summary>
-    public void Dispose() => _database.Dispose();
 
     private static void CheckSchema(Database database, OptionSet options)
     {

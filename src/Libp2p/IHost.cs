@@ -45,7 +45,11 @@ public interface IHost
 /// <param name="Protocols">What its identify answer lists; empty before it is in.</param>
 /// <param name="AgentVersion">What it calls itself.</param>
 public sealed record PeerInfo(
-    PeerId Peer, Multiaddr Address, bool Inbound, string Muxer, IReadOnlyList<string> Protocols, string AgentVersion);
+    PeerId Peer, Multiaddr Address, bool Inbound, string Muxer, IReadOnlyList<string> Protocols, string AgentVersion)
+{
+    /// <summary>Where it says that it listens, as its identify answer lists it (unspecified addresses such as 0.0.0.0 may be among them); empty before it is in.</summary>
+    public IReadOnlyList<Multiaddr> ListenAddresses { get; init; } = [];
+}
 
 /// <summary>A connection could not be made, or a stream not opened.</summary>
 public sealed class ConnectException : IOException

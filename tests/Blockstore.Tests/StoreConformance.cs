@@ -260,6 +260,206 @@ public abstract class StoreConformance : IDisposable
     }
 
     [Fact]
+    public void The_provide_queue_gives_what_is_due_the_longest_due_first()
+    {
+        Multihash[] keys = [.. Enumerable.Range(0, 5).Select(i => Multihash.Sha256([(byte)i]))];
+        DateTimeOffset start = DateTimeOffset.UnixEpoch;
+        for (int i = 0; i < keys.Length; i++)
+            Assert.True(Store.Provides.Put(new ProvideRecord { Key = keys[i], DueAt = start.AddHours(5 - i) }));
+        Assert.Equal(5, Store.Provides.Count);
+        Assert.Empty(Store.Provides.Due(start, 10));
+        Assert.Equal([keys[4], keys[3], keys[2]], Store.Provides.Due(start.AddHours(3), 10).Select(record => record.Key));
+        Assert.Equal([keys[4], keys[3]], Store.Provides.Due(start.AddHours(9), 2).Select(record => record.Key));
+
+        ProvideRecord done = new() { Key = keys[4], DueAt = start.AddHours(12), ProvidedAt = start.AddHours(1), Failures = 3 };
+        Assert.True(Store.Provides.Put(done));
+        Assert.True(Store.Provides.Put(done));
+        Assert.Equal(done, Store.Provides.Get(keys[4]));
+        Assert.Equal([keys[3], keys[2]], Store.Provides.Due(start.AddHours(3), 10).Select(record => record.Key));
+        Assert.Equal(5, Store.Provides.Count);
+
+        Assert.True(Store.Provides.Delete(keys[3]));
+        Assert.False(Store.Provides.Delete(keys[3]));
+        Assert.Null(Store.Provides.Get(keys[3]));
+        Assert.Equal(4, Store.Provides.Count);
+        Assert.Equal([keys[2], keys[1], keys[0], keys[4]], Store.Provides.Due(start.AddDays(1), 10).Select(record => record.Key));
+        Assert.Equal(4, Store.Provides.Enumerate().Count());
+    }
+
+    [Fact]
+    public void A_peer_record_keeps_every_field_and_no_more_addresses_than_it_may()
+    {
+        PeerRecord record = Peer(1) with
+        {
+            Addresses = [Multiaddr.Parse("/ip4/10.0.0.1/tcp/4001"), Multiaddr.Parse("/dns4/a.example/tcp/1")],
+            SeenAt = DateTimeOffset.UnixEpoch.AddTicks(1),
+        };
+        Store.Peers.Put(record);
+        Assert.Equivalent(record, Store.Peers.Get(record.Peer), strict: true);
+        Store.Peers.Put(record with { Addresses = [.. Enumerable.Range(1, 40).Select(i => Multiaddr.Parse($"/ip4/10.0.0.1/tcp/{i}"))] });
+        Assert.Equal(IPeerStore.MaxAddresses, Assert.Single(Store.Peers.Enumerate()).Addresses.Count);
+        Assert.Equal("/ip4/10.0.0.1/tcp/1", Store.Peers.Get(record.Peer)!.Addresses[0].ToString());
+        Assert.True(Store.Peers.Delete(record.Peer));
+        Assert.False(Store.Peers.Delete(record.Peer));
+        Assert.Null(Store.Peers.Get(record.Peer));
+    }
+
+    [Fact]
+    public void Of_too_many_peers_those_not_seen_the_longest_go()
+    {
+        for (int i = 0; i <= IPeerStore.MaxPeers; i++)
+            Store.Peers.Put(Peer(i) with { SeenAt = DateTimeOffset.UnixEpoch.AddSeconds(IPeerStore.MaxPeers - i) });
+        Assert.InRange(Store.Peers.Enumerate().Count(), IPeerStore.MaxPeers / 2, IPeerStore.MaxPeers);
+        Assert.Null(Store.Peers.Get(Peer(IPeerStore.MaxPeers - 1).Peer));
+        Assert.NotNull(Store.Peers.Get(Peer(0).Peer));
+        Assert.NotNull(Store.Peers.Get(Peer(IPeerStore.MaxPeers).Peer));
+    }
+
+    [Fact]
+    public void A_collection_sweeps_what_is_neither_marked_nor_touched()
+    {
+        Multihash[] hashes = [.. Enumerable.Range(0, 600).Select(i => PutBlock($"g{i}", 100 + i))];
+        BlockSet marks = new();
+        foreach (Multihash hash in hashes.Take(100))
+            Assert.True(marks.Add(hash));
+        using (Collection collection = Store.BeginCollection())
+        {
+            Assert.Throws<InvalidOperationException>(() => Store.BeginCollection());
+            Assert.True(Store.Blocks.Has(hashes[100]));
+            Assert.True(Store.Blocks.TryGetLength(hashes[101], out _));
+            Store.Blocks.Get(hashes[102])!.Dispose();
+            PutBlock("g103", 203);
+            Multihash late = PutBlock("late", 9);
+            Dictionary<Multihash, int> removed = [];
+            collection.Sweep(marks, removed.Add, TestContext.Current.CancellationToken);
+            Assert.Equal(hashes.Skip(104).ToHashSet(), removed.Keys.ToHashSet());
+            Assert.All(Enumerable.Range(104, 496), i => Assert.Equal(100 + i, removed[hashes[i]]));
+            Assert.True(Store.Blocks.Has(late));
+        }
+
+        Assert.Equal(105, Store.Blocks.Enumerate().Count());
+        StoreStatistics statistics = Store.GetStatistics();
+        Assert.Equal(105, statistics.Blocks);
+        Assert.Equal(Enumerable.Range(100, 104).Sum() + 9, statistics.BlockBytes);
+        Sweep(new BlockSet());
+        Assert.Empty(Store.Blocks.Enumerate());
+        Assert.Equal(0, Store.GetStatistics().BlockBytes);
+    }
+
+    [Fact]
+    public void What_is_touched_under_a_hold_is_kept_until_its_end()
+    {
+        Multihash before = PutBlock("before", 10);
+        Hold hold = Store.Hold();
+        Multihash during = PutBlock("during", 10);
+        Multihash found = PutBlock("found", 10);
+        Sweep(new BlockSet());
+        Assert.Equal(new HashSet<Multihash> { during, found }, Store.Blocks.Enumerate().Select(block => block.Hash).ToHashSet());
+        Assert.False(Store.Blocks.Has(before));
+        hold.Dispose();
+        hold.Dispose();
+        Sweep(new BlockSet());
+        Assert.Empty(Store.Blocks.Enumerate());
+    }
+
+    [Fact]
+    public void A_hold_closed_while_a_collection_is_under_way_has_still_held()
+    {
+        Hold hold = Store.Hold();
+        Multihash block = PutBlock("b", 10);
+        using (Collection collection = Store.BeginCollection())
+        {
+            hold.Dispose();
+            collection.Sweep(new BlockSet(), (_, _) => Assert.Fail(), TestContext.Current.CancellationToken);
+        }
+
+        Assert.True(Store.Blocks.Has(block));
+    }
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(40, 17_000)]
+    public void What_only_a_closed_hold_has_held_goes_while_a_younger_is_open(int generations, int touched)
+    {
+        List<Hold> older = [];
+        for (int i = 0; i < generations; i++)
+        {
+            older.Add(Store.Hold());
+            PutBlock("each", 10);
+        }
+
+        Hold first = Store.Hold();
+        for (int i = 0; i < touched; i++)
+            _ = Store.Blocks.Has(Multihash.Sha256(BitConverter.GetBytes(i)));
+        Multihash old = PutBlock("old", 10);
+        using Hold second = Store.Hold();
+        Multihash young = PutBlock("young", 10);
+        Sweep(new BlockSet());
+        Assert.Equal(generations == 0 ? 2 : 3, Store.Blocks.Enumerate().Count());
+        first.Dispose();
+        older.ForEach(hold => hold.Dispose());
+        Sweep(new BlockSet());
+        Assert.Equal([young], Store.Blocks.Enumerate().Select(block => block.Hash));
+        Assert.False(Store.Blocks.Has(old));
+    }
+
+    [Fact]
+    public void Roots_of_holds_are_told_to_the_collection()
+    {
+        Cid root = Cid.V0(Multihash.Sha256("r"u8));
+        Hold hold = Store.Hold().Add(root);
+        using (Hold other = Store.Hold().Add(root))
+        using (Collection collection = Store.BeginCollection())
+            Assert.Equal([root], collection.HeldRoots());
+        hold.Dispose();
+        using (Collection collection = Store.BeginCollection())
+            Assert.Empty(collection.HeldRoots());
+    }
+
+    [Fact]
+    public async Task Sweeping_beside_writers_never_takes_what_they_were_told_is_there()
+    {
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        byte[][] blocks = [.. Enumerable.Range(0, 300).Select(i => Xs128.Bytes($"s{i}", 5000))];
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        Task[] writers = [.. Enumerable.Range(0, 3).Select(which => Task.Factory.StartNew(
+            () =>
+            {
+                Random random = new(which);
+                while (!stop.IsCancellationRequested)
+                {
+                    // As an import does: some blocks, stored or found here, and at the end all of them must be.
+                    using Hold hold = Store.Hold();
+                    byte[][] mine = [.. Enumerable.Range(0, 20).Select(_ => blocks[random.Next(blocks.Length)])];
+                    foreach (byte[] block in mine)
+                    {
+                        if (!Store.Blocks.Has(Multihash.Sha256(block)))
+                            Store.Blocks.Put(Multihash.Sha256(block), block);
+                    }
+
+                    foreach (byte[] block in mine)
+                    {
+                        using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(block));
+                        Assert.True(got is not null && got.Memory.Span.SequenceEqual(block));
+                    }
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default))];
+        long swept = 0;
+        for (int round = 0; round < 100 || (swept < 1000 && round < 5000); round++)
+            swept += Sweep(new BlockSet());
+        await stop.CancelAsync();
+        await Task.WhenAll(writers);
+        Assert.InRange(swept, 1000, long.MaxValue);
+        Sweep(new BlockSet());
+        Assert.Empty(Store.Blocks.Enumerate());
+        StoreStatistics statistics = Store.GetStatistics();
+        Assert.Equal((0, 0), (statistics.Blocks, statistics.BlockBytes));
+    }
+
+    [Fact]
     public void Any_sequence_of_puts_and_deletes_leaves_what_a_dictionary_has()
     {
         Gen.Select(Gen.Int[0, 15], Gen.Int[0, 2]).Array[0, 60].Sample(
@@ -375,7 +575,8 @@ public abstract class StoreConformance : IDisposable
             () => Store.Blocks.TryGetLength(hash, out _), () => Walk(Store.Blocks.Enumerate()), () => Store.Commit(record, null),
             () => Store.Contents.Get(record.Digest), () => Store.Contents.Put(record), () => Store.Contents.Delete(record.Digest),
             () => Walk(Store.Contents.Enumerate()), () => Store.Pins.Get(record.Root), () => Store.Ingests.Get("r"),
-            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(),
+            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(), () => Store.Hold(), () => Store.BeginCollection(),
+            () => Store.Provides.Due(default, 1), () => Walk(Store.Peers.Enumerate()),
         ];
         Assert.All(calls, call => Assert.Throws<ObjectDisposedException>(call));
         Assert.Equal(block, borrowed.Memory.ToArray());
@@ -389,7 +590,7 @@ public abstract class StoreConformance : IDisposable
         Assert.Equal(0, Store.GetStatistics().Blocks);
         Store.Blocks.Put(Multihash.Sha256("x"u8), Xs128.Bytes("x", 100_000));
         StoreStatistics statistics = Store.GetStatistics();
-        Assert.Equal(1, statistics.Blocks);
+        Assert.Equal((1, 100_000), (statistics.Blocks, statistics.BlockBytes));
         Assert.InRange(statistics.Bytes, 100_000, 1_000_000_000);
     }
 
@@ -412,6 +613,27 @@ public abstract class StoreConformance : IDisposable
         Complete = true,
         CreatedAt = DateTimeOffset.UnixEpoch.AddSeconds(1),
         UpdatedAt = DateTimeOffset.UnixEpoch.AddSeconds(2),
+    };
+
+    protected Multihash PutBlock(string seed, int length)
+    {
+        byte[] block = Xs128.Bytes(seed, length);
+        Multihash hash = Multihash.Sha256(block);
+        Store.Blocks.Put(hash, block);
+        return hash;
+    }
+
+    protected long Sweep(BlockSet marks)
+    {
+        long removed = 0;
+        using Collection collection = Store.BeginCollection();
+        collection.Sweep(marks, (_, _) => removed++, TestContext.Current.CancellationToken);
+        return removed;
+    }
+
+    protected static PeerRecord Peer(int i) => new()
+    {
+        Peer = PeerId.FromPublicKey([8, 1, 18, 4, .. BitConverter.GetBytes(i)]),
     };
 
     protected static void Walk<T>(IEnumerable<T> all)

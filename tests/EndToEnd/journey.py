@@ -15,6 +15,8 @@ import lab  # noqa: E402
 from tap import Results, equal, scenario, true  # noqa: E402
 
 LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "journey")
+# A peer that is nowhere: the identity of the libp2p specification's example key.
+NOBODY = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 results = Results()
 check = results.check
 
@@ -139,7 +141,7 @@ def the_journey(fleet, layout):
         true(time.monotonic() - begin < 125, "it took longer")
     with check("a connect to nobody fails within 40 s, in one line"):
         begin = time.monotonic()
-        one_line(two.ipcs("swarm", "connect", f"/ip4/{lab.NET}.77/tcp/4001/p2p/{one.peer}", check=False, seconds=60))
+        one_line(two.ipcs("swarm", "connect", f"/ip4/{lab.NET}.77/tcp/4001/p2p/{NOBODY}", check=False, seconds=60))
         true(time.monotonic() - begin < 42, "it took longer")
 
 
@@ -162,7 +164,7 @@ def the_lost_source(fleet, layout):
                                      "--snapshotter", two.snapshotter, name], stdout=lab.subprocess.PIPE, stderr=lab.subprocess.STDOUT, text=True)
         try:
             lab.wait("2 MB of the fetch", lambda: two.received() - before > 2 << 20 or pull.poll() is not None)
-            true(pull.poll() is None, "the pull ended before the source was killed")
+            true(pull.poll() is None, "the pull ended before the source was killed: " + (pull.stdout.read() if pull.poll() is not None else ""))
             one.ipcs_service.stop(signal.SIGKILL)
             killed = time.monotonic()
             output = pull.communicate(timeout=150)[0]
@@ -191,6 +193,8 @@ def main():
         return 1
     for name, play, layout in (("journey", the_journey, images.small(lab.IMAGES)),
                                ("the lost source", the_lost_source, images.random(lab.IMAGES, "noise", 24 << 20))):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         with scenario(name), lab.Lab(hosts=2, keep_logs=os.path.join(LOGS, name.replace(" ", "-"))) as fleet:
             play(fleet, layout)
     return 1 if results.failed else 0

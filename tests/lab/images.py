@@ -3,6 +3,8 @@
 small(FOLDER)   `app:v1`, three layers, about 22 MB: a static userland with a CA bundle and time zones; libc and a big Go
                 program (rclone); a start script that uses both and prints a line. Kept in FOLDER and made once.
 random(FOLDER, NAME, SIZE)   the same userland under a layer of SIZE bytes that no compressor makes smaller.
+real(FOLDER, NAME)   one of the real images of real/make-images.sh (mini app24 base29 base29next svc1 svc2 dev296); needs root and
+                mmdebstrap, and takes minutes the first time. Its tag is v1, but `next` of base29next and v2 of svc2.
 """
 import fcntl
 import glob
@@ -179,10 +181,23 @@ def random(folder, name, size):
     return _once(folder, f"{name}-{size}", make)
 
 
-def layers(layout):
-    """The manifest's digest, and the descriptors of the config and the layers."""
+def real(folder, name):
+    out = os.path.join(folder, "real")
+    os.makedirs(out, exist_ok=True)
+    with open(os.path.join(out, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        maker = os.path.join(os.path.dirname(os.path.abspath(__file__)), "real", "make-images.sh")
+        made = subprocess.run([maker, out, name], capture_output=True, text=True)
+    if made.returncode:
+        raise RuntimeError(f"{maker} {name}: exit status {made.returncode}\n{made.stdout[-1000:]}{made.stderr[-1000:]}")
+    return os.path.join(out, name.removesuffix("next").rstrip("12") if name in ("svc1", "svc2", "base29next") else name)
+
+
+def layers(layout, tag=None):
+    """The manifest's digest, and the descriptors of the config and the layers, of the image with this tag (the first when none is given)."""
     with open(os.path.join(layout, "index.json")) as f:
-        digest = json.load(f)["manifests"][0]["digest"]
+        manifests = json.load(f)["manifests"]
+    digest = next(m["digest"] for m in manifests if tag in (None, m["annotations"]["org.opencontainers.image.ref.name"]))
     with open(os.path.join(layout, "blobs", "sha256", digest[7:])) as f:
         manifest = json.load(f)
     return digest, manifest["config"], manifest["layers"]

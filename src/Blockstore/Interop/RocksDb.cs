@@ -98,6 +98,9 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_options_set_blob_gc_force_threshold(nint options, double ratio);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_uint64add_merge_operator(nint options);
+
+    [LibraryImport(Library)]
     public static partial void rocksdb_options_set_compression(nint options, int type);
 
     [LibraryImport(Library)]
@@ -190,6 +193,10 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_writebatch_put_cf(nint batch, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_writebatch_merge_cf(
+        nint batch, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength);
+
+    [LibraryImport(Library)]
     public static partial void rocksdb_writebatch_delete_cf(nint batch, nint family, byte* key, nuint keyLength);
 
     [LibraryImport(Library)]
@@ -229,7 +236,23 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_set_options_cf(nint db, nint family, int count, byte** keys, byte** values, byte** error);
 
     [LibraryImport(Library)]
-    public static partial void rocksdb_compact_range_cf(nint db, nint family, byte* start, nuint startLength, byte* limit, nuint limitLength);
+    public static partial void rocksdb_compact_range_cf_opt(
+        nint db, nint family, nint options, byte* start, nuint startLength, byte* limit, nuint limitLength);
+
+    [LibraryImport(Library)]
+    public static partial nint rocksdb_compactoptions_create();
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_compactoptions_destroy(nint options);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_compactoptions_set_exclusive_manual_compaction(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_compactoptions_set_bottommost_level_compaction(nint options, byte value);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_disable_manual_compaction(nint db);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_flush_cf(nint db, nint options, nint family, byte** error);

@@ -41,7 +41,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
             return _rows.Remove(name);
     }
 
-    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix)
+    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue)
     {
         store.ThrowIfDisposed();
         List<KeyValuePair<byte[], byte[]>> found = [];
@@ -49,7 +49,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
         {
             foreach ((byte[] key, byte[] value) in _rows)
             {
-                if (key.AsSpan().StartsWith(prefix))
+                if (found.Count < max && key.AsSpan().StartsWith(prefix))
                     found.Add(new([.. key], [.. value]));
             }
         }

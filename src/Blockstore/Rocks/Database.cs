@@ -10,7 +10,7 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed unsafe class Database : SafeHandle
 {
-    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins"];
+    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins", "provides", "peers"];
 
     private readonly nint[] _families = new nint[Names.Length];
     private readonly List<nint> _foreignFamilies = [];
@@ -19,6 +19,7 @@ internal sealed unsafe class Database : SafeHandle
     private readonly nint _read;
     private readonly nint _scan;
     private volatile bool _disposed;
+    private int _disposing;
 
     private Database(string folder)
         : base(0, ownsHandle: true)
@@ -156,7 +157,7 @@ internal sealed unsafe class Database : SafeHandle
 
     public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         byte* error = null;
         fixed (byte* k = key, v = value)
         {
@@ -169,7 +170,7 @@ internal sealed unsafe class Database : SafeHandle
 
     public void Delete(Family family, ReadOnlySpan<byte> key, bool sync)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         byte* error = null;
         fixed (byte* k = key)
         {
@@ -185,7 +186,7 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Writes a batch, whole or not at all.</summary>
     public void Write(in Batch batch, bool sync)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         byte* error = null;
         RocksDb.rocksdb_write(handle, sync ? _syncWrite : _write, batch.Pointer, &error);
         RocksDb.Check(error, $"store {Folder}: write");
@@ -201,7 +202,7 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>A number that RocksDB keeps, such as <c>rocksdb.estimate-num-keys</c>; 0 when it doesn't.</summary>
     public long Property(Family family, string name)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         using NativeText text = new(name);
         ulong value = 0;
         return RocksDb.rocksdb_property_int_cf(handle, _families[(int)family], text.Pointer, &value) == 0 ? (long)value : 0;
@@ -210,7 +211,7 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Sets an option of a family while the database is open.</summary>
     public void SetOption(Family family, string name, string value)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         using NativeText n = new(name);
         using NativeText v = new(value);
         byte* key = n.Pointer;
@@ -223,7 +224,7 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Writes a family's buffer to tables and blob files.</summary>
     public void Flush(Family family)
     {
-        using Hold hold = Enter();
+        using InUse use = Enter();
         nint options = RocksDb.rocksdb_flushoptions_create();
         byte* error = null;
         RocksDb.rocksdb_flush_cf(handle, options, _families[(int)family], &error);
@@ -231,11 +232,20 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.Check(error, $"store {Folder}: flush");
     }
 
-    /// <summary>Rewrites a family without what was deleted.</summary>
-    public void Compact(Family family)
+    /// <summary>Rewrites a family without what was deleted. Ends early, with what it has done, when the database is disposed.</summary>
+    /// <param name="family">Which.</param>
+    /// <param name="all">True to rewrite also the lowest level's files, which nothing above them covers.</param>
+    public void Compact(Family family, bool all)
     {
-        using Hold hold = Enter();
-        RocksDb.rocksdb_compact_range_cf(handle, _families[(int)family], null, 0, null, 0);
+        // enum class BottommostLevelCompaction in rocksdb/options.h.
+        const byte Skip = 0;
+        const byte Force = 2;
+        using InUse use = Enter();
+        nint options = RocksDb.rocksdb_compactoptions_create();
+        RocksDb.rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+        RocksDb.rocksdb_compactoptions_set_bottommost_level_compaction(options, all ? Force : Skip);
+        RocksDb.rocksdb_compact_range_cf_opt(handle, _families[(int)family], options, null, 0, null, 0);
+        RocksDb.rocksdb_compactoptions_destroy(options);
     }
 
     /// <summary>Gives back a value; called by who took it, once.</summary>
@@ -258,6 +268,13 @@ internal sealed unsafe class Database : SafeHandle
 
     protected override void Dispose(bool disposing)
     {
+        if (disposing && !IsInvalid && Interlocked.Exchange(ref _disposing, 1) == 0)
+        {
+            // A compaction may take minutes, and holds the database open.
+            using InUse use = Enter();
+            RocksDb.rocksdb_disable_manual_compaction(handle);
+        }
+
         _disposed = true;
         base.Dispose(disposing);
     }
@@ -337,10 +354,10 @@ internal sealed unsafe class Database : SafeHandle
         DangerousAddRef(ref held);
     }
 
-    private Hold Enter()
+    private InUse Enter()
     {
         EnterAndHold();
-        return new Hold(this);
+        return new InUse(this);
     }
 
     private void FreeOptions()
@@ -351,7 +368,7 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_readoptions_destroy(_scan);
     }
 
-    private readonly ref struct Hold(Database database)
+    private readonly ref struct InUse(Database database)
     {
         public void Dispose() => database.DangerousRelease();
     }

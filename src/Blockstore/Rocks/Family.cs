@@ -3,7 +3,7 @@ namespace Ipcs.Blockstore.Rocks;
 /// <summary>The column families. The first is the one that every RocksDB has.</summary>
 internal enum Family
 {
-    /// <summary>The schema version and the metadata of the rooms above. Key prefixes keep the two apart.</summary>
+    /// <summary>The schema version, the counters, and the metadata of the rooms above. Key prefixes keep the two apart.</summary>
     Default = 0,
 
     /// <summary>Multihash to block. Values of 4 KiB and more lie in blob files.</summary>
@@ -23,4 +23,10 @@ internal enum Family
 
     /// <summary>Root to pin record.</summary>
     Pins = 5,
+
+    /// <summary>The provide queue: by key, and by the time when due.</summary>
+    Provides = 6,
+
+    /// <summary>Peer to peer record.</summary>
+    Peers = 7,
 }

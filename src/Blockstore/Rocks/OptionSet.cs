@@ -31,6 +31,7 @@ internal sealed class OptionSet : IDisposable
             RocksDb.rocksdb_options_set_write_buffer_size(set, set == Blobs ? (nuint)options.WriteBufferBytes : SmallWriteBuffer);
             RocksDb.rocksdb_options_set_max_write_buffer_number(set, 2);
             RocksDb.rocksdb_options_set_compression(set, 0);
+            RocksDb.rocksdb_options_set_uint64add_merge_operator(set);
             nint table = RocksDb.rocksdb_block_based_options_create();
             RocksDb.rocksdb_block_based_options_set_block_cache(table, cache);
 

@@ -7,26 +7,25 @@ namespace Ipcs.Blockstore.Rocks;
 /// Blocks in RocksDB. Reads check RocksDB's checksum, so that a block damaged on disk is an exception
 /// (<see cref="StoreException.IsCorruption"/>) for every reader, those that don't hash again too.
 /// </summary>
-internal sealed class RocksBlocks(Database database) : IBlockstore
+internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounters counters) : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
     {
+        gate.Touch(hash);
         Span<byte> key = stackalloc byte[Multihash.MaxLength];
         return database.Contains(Family.Lengths, key[..hash.Write(key)]);
     }
 
     public bool TryGetLength(in Multihash hash, out int length)
     {
-        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
-        ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
-        Span<byte> value = stackalloc byte[Varint.MaxLength];
-        bool found = database.TryCopy(Family.Lengths, key, value, out int n);
-        length = found ? ReadLength(key, value[..n]) : 0;
-        return found;
+        gate.Touch(hash);
+        Span<byte> key = stackalloc byte[Multihash.MaxLength];
+        return TryGetLength(key[..hash.Write(key)], out length);
     }
 
     public IMemoryOwner<byte>? Get(in Multihash hash)
     {
+        gate.Touch(hash);
         Span<byte> key = stackalloc byte[Multihash.MaxLength];
         return database.Get(Family.Blocks, key[..hash.Write(key)]);
     }
@@ -36,30 +35,67 @@ internal sealed class RocksBlocks(Database database) : IBlockstore
         BlockLimit.Check(hash, data.Length);
         Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
         ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
+        gate.Enter(hash);
+        try
+        {
+            // Writing it again would leave a copy in the blob files for the compactions to find.
+            if (database.Contains(Family.Lengths, key))
+                return;
 
-        // Writing it again would leave a copy in the blob files for the compactions to find.
-        if (database.Contains(Family.Lengths, key))
-            return;
-
-        Span<byte> length = stackalloc byte[Varint.MaxLength];
-        int n = Varint.Write(length, (ulong)data.Length);
-        using Batch batch = database.NewBatch();
-        batch.Put(Family.Lengths, key, length[..n]);
-        batch.Put(Family.Blocks, key, data);
-        database.Write(batch, sync: false);
+            Span<byte> length = stackalloc byte[Varint.MaxLength];
+            int n = Varint.Write(length, (ulong)data.Length);
+            using Batch batch = database.NewBatch();
+            batch.Put(Family.Lengths, key, length[..n]);
+            batch.Put(Family.Blocks, key, data);
+            BlockCounters.Put(batch, 1, data.Length);
+            database.Write(batch, sync: false);
+            counters.Add(1, data.Length);
+        }
+        finally
+        {
+            gate.Leave(hash);
+        }
     }
 
     public void Delete(in Multihash hash)
     {
-        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
-        ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
-        using Batch batch = database.NewBatch();
-        batch.Delete(Family.Lengths, key);
-        batch.Delete(Family.Blocks, key);
-        database.Write(batch, sync: false);
+        gate.Enter(hash);
+        try
+        {
+            DeleteAll([hash]);
+        }
+        finally
+        {
+            gate.Leave(hash);
+        }
     }
 
     public IEnumerable<(Multihash Hash, int Length)> Enumerate() => new BlockWalk(database);
+
+    public List<(Multihash Hash, int Length)> DeleteAll(IReadOnlyList<Multihash> hashes)
+    {
+        List<(Multihash Hash, int Length)> gone = new(hashes.Count);
+        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
+        long bytes = 0;
+        using Batch batch = database.NewBatch();
+        foreach (Multihash hash in hashes)
+        {
+            ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
+            if (!TryGetLength(key, out int length))
+                continue;
+            batch.Delete(Family.Lengths, key);
+            batch.Delete(Family.Blocks, key);
+            bytes += length;
+            gone.Add((hash, length));
+        }
+
+        if (gone.Count == 0)
+            return gone;
+        BlockCounters.Put(batch, -gone.Count, -bytes);
+        database.Write(batch, sync: false);
+        counters.Add(-gone.Count, -bytes);
+        return gone;
+    }
 
     /// <summary>A length as <see cref="Put"/> wrote it.</summary>
     /// <exception cref="StoreException">It is none.</exception>
@@ -68,5 +104,11 @@ internal sealed class RocksBlocks(Database database) : IBlockstore
             ? (int)length
             : throw database.Damaged(Family.Lengths, key);
 
-    private int ReadLength(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) => ReadLength(database, key, value);
+    private bool TryGetLength(ReadOnlySpan<byte> key, out int length)
+    {
+        Span<byte> value = stackalloc byte[Varint.MaxLength];
+        bool found = database.TryCopy(Family.Lengths, key, value, out int n);
+        length = found ? ReadLength(database, key, value[..n]) : 0;
+        return found;
+    }
 }

@@ -23,11 +23,11 @@ internal sealed class RocksTable(Database database, Family family) : ITable
         }
     }
 
-    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix)
+    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue)
     {
         List<KeyValuePair<byte[], byte[]>> found = [];
         using RocksIterator iterator = database.Iterate(family);
-        while (iterator.MoveNext(prefix) && iterator.Key.StartsWith(prefix))
+        while (found.Count < max && iterator.MoveNext(prefix) && iterator.Key.StartsWith(prefix))
             found.Add(new(iterator.Key.ToArray(), iterator.Value.ToArray()));
         return found;
     }

@@ -12,6 +12,6 @@ internal interface ITable
     /// <summary>Removes a value. False when there was none.</summary>
     bool Delete(ReadOnlySpan<byte> key, bool sync);
 
-    /// <summary>Everything whose key begins with <paramref name="prefix"/>, as of the call, in the keys' byte order.</summary>
-    IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix);
+    /// <summary>Those whose key begins with <paramref name="prefix"/>, as of the call, in the keys' byte order, the first <paramref name="max"/>.</summary>
+    IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue);
 }

@@ -9,8 +9,8 @@ internal sealed class PrefixedTable(ITable table, byte first) : ITable
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync) => table.Delete(Whole(key), sync);
 
-    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix) =>
-        [.. table.List(Whole(prefix)).Select(pair => new KeyValuePair<byte[], byte[]>(pair.Key[1..], pair.Value))];
+    public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue) =>
+        [.. table.List(Whole(prefix), max).Select(pair => new KeyValuePair<byte[], byte[]>(pair.Key[1..], pair.Value))];
 
     private byte[] Whole(ReadOnlySpan<byte> key) => [first, .. key];
 }

@@ -120,6 +120,56 @@ internal static class RecordCodec
         };
     }
 
+    public static byte[] Encode(ProvideRecord record) => new ProvideValue
+    {
+        DueAt = record.DueAt.UtcTicks,
+        ProvidedAt = record.ProvidedAt?.UtcTicks ?? 0,
+        Failures = record.Failures,
+    }.ToByteArray();
+
+    public static ProvideRecord DecodeProvide(ReadOnlySpan<byte> key, byte[] bytes)
+    {
+        ProvideValue value = Parse(ProvideValue.Parser, "provide", key, bytes);
+        return Multihash.TryParse(key, out Multihash hash) && TryTime(value.DueAt, out DateTimeOffset due)
+            && TryTime(value.ProvidedAt, out DateTimeOffset provided) && value.Failures >= 0
+            ? new ProvideRecord
+            {
+                Key = hash,
+                DueAt = due,
+                ProvidedAt = value.ProvidedAt == 0 ? null : provided,
+                Failures = value.Failures,
+            }
+            : throw Damaged("provide", key);
+    }
+
+    public static byte[] Encode(PeerRecord record)
+    {
+        PeerValue value = new() { SeenAt = record.SeenAt.UtcTicks };
+        foreach (Multiaddr address in record.Addresses.Take(IPeerStore.MaxAddresses))
+            value.Addresses.Add(ByteString.CopyFrom(address.Bytes));
+        return value.ToByteArray();
+    }
+
+    public static PeerRecord DecodePeer(ReadOnlySpan<byte> key, byte[] bytes)
+    {
+        PeerValue value = Parse(PeerValue.Parser, "peer", key, bytes);
+        if (!PeerId.TryParse(key, out PeerId peer) || !TryTime(value.SeenAt, out DateTimeOffset seen))
+            throw Damaged("peer", key);
+        List<Multiaddr> addresses = [];
+        foreach (ByteString bytesOfOne in value.Addresses)
+            addresses.Add(Multiaddr.TryParse(bytesOfOne.Span, out Multiaddr? address) ? address : throw Damaged("peer", key));
+        return new PeerRecord { Peer = peer, Addresses = addresses, SeenAt = seen };
+    }
+
+    public static StoreException Damaged(string table, ReadOnlySpan<byte> key, Exception? cause = null)
+    {
+        string name = table is "content" or "ingest" ? Encoding.UTF8.GetString(key) : Convert.ToHexStringLower(key);
+        string message = $"the {table} record of '{name}' is damaged";
+        return cause is null
+            ? new StoreException(message) { IsCorruption = true }
+            : new StoreException($"{message}: {cause.Message}", cause) { IsCorruption = true };
+    }
+
     private static T Parse<T>(MessageParser<T> parser, string table, ReadOnlySpan<byte> key, byte[] bytes)
         where T : IMessage<T>
     {
@@ -138,14 +188,5 @@ internal static class RecordCodec
         bool legal = ticks >= 0 && ticks <= DateTime.MaxValue.Ticks;
         time = legal ? new DateTimeOffset(ticks, TimeSpan.Zero) : default;
         return legal;
-    }
-
-    private static StoreException Damaged(string table, ReadOnlySpan<byte> key, Exception? cause = null)
-    {
-        string name = table == "pin" ? Convert.ToHexStringLower(key) : Encoding.UTF8.GetString(key);
-        string message = $"the {table} record of '{name}' is damaged";
-        return cause is null
-            ? new StoreException(message) { IsCorruption = true }
-            : new StoreException($"{message}: {cause.Message}", cause) { IsCorruption = true };
     }
 }

@@ -393,7 +393,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
 
     private void Learn(Connection connection, IdentifyMessage message)
     {
-        connection.Info = connection.Info with { Protocols = message.Protocols, AgentVersion = message.AgentVersion };
+        connection.Info = connection.Info with { Protocols = message.Protocols, AgentVersion = message.AgentVersion, ListenAddresses = message.ListenAddresses };
         connection.Identified.TrySetResult();
         PeerIdentified?.Invoke(connection.Info);
     }

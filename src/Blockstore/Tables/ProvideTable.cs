@@ -1,0 +1,107 @@
+using System.Buffers.Binary;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Blockstore.Tables;
+
+/// <summary>
+/// The provide queue over a table of bytes, as two kinds of rows:
+/// <code>
+/// 'k' | key                                -> record
+/// 't' | time it is due (8, big-endian) | key -> nothing
+/// </code>
+/// The second is written first and removed last, so that a crash in between leaves at worst a row that <see cref="Due"/> finds to be stale.
+/// </summary>
+internal sealed class ProvideTable(ITable table) : IProvideStore
+{
+    private const byte ByKey = (byte)'k';
+    private const byte ByTime = (byte)'t';
+    private const int TimeLength = sizeof(long);
+
+    // Records of one key must not be changed side by side: a row by time would be left behind for each.
+    private readonly Lock _changing = new();
+    private int? _count;
+
+    public int Count
+    {
+        get
+        {
+            lock (_changing)
+                return _count ??= table.List([ByKey]).Count;
+        }
+    }
+
+    public ProvideRecord? Get(in Multihash key)
+    {
+        byte[] row = KeyRow(key);
+        return table.Get(row) is { } value ? RecordCodec.DecodeProvide(row.AsSpan(1), value) : null;
+    }
+
+    public bool Put(ProvideRecord record)
+    {
+        byte[] row = KeyRow(record.Key);
+        byte[] time = TimeRow(record.DueAt, row);
+        lock (_changing)
+        {
+            byte[]? before = table.Get(row);
+            if (before is null && Count >= IProvideStore.MaxKeys)
+                return false;
+            table.Put(time, [], sync: false);
+            table.Put(row, RecordCodec.Encode(record), sync: false);
+            if (before is null)
+                _count++;
+            else if (RecordCodec.DecodeProvide(row.AsSpan(1), before).DueAt is var old && old != record.DueAt)
+                table.Delete(TimeRow(old, row), sync: false);
+            return true;
+        }
+    }
+
+    public bool Delete(in Multihash key)
+    {
+        byte[] row = KeyRow(key);
+        lock (_changing)
+        {
+            if (table.Get(row) is not { } before)
+                return false;
+            _ = Count;
+            table.Delete(row, sync: false);
+            table.Delete(TimeRow(RecordCodec.DecodeProvide(row.AsSpan(1), before).DueAt, row), sync: false);
+            _count--;
+            return true;
+        }
+    }
+
+    public IReadOnlyList<ProvideRecord> Due(DateTimeOffset now, int max)
+    {
+        List<ProvideRecord> due = [];
+        foreach ((byte[] row, _) in table.List([ByTime], max))
+        {
+            long ticks = BinaryPrimitives.ReadInt64BigEndian(row.AsSpan(1));
+            if (ticks > now.UtcTicks)
+                break;
+            if (!Multihash.TryParse(row.AsSpan(1 + TimeLength), out Multihash key))
+                throw RecordCodec.Damaged("provide", row);
+            if (Get(key) is { } record && record.DueAt.UtcTicks == ticks)
+                due.Add(record);
+            else
+                table.Delete(row, sync: false);
+        }
+
+        return due;
+    }
+
+    public IEnumerable<ProvideRecord> Enumerate() =>
+        table.List([ByKey]).Select(pair => RecordCodec.DecodeProvide(pair.Key.AsSpan(1), pair.Value));
+
+    private static byte[] KeyRow(in Multihash key) => key.IsDefault
+        ? throw new ArgumentException("the default value is no hash", nameof(key))
+        : [ByKey, .. key.ToArray()];
+
+    private static byte[] TimeRow(DateTimeOffset due, byte[] keyRow)
+    {
+        byte[] row = new byte[TimeLength + keyRow.Length];
+        row[0] = ByTime;
+        BinaryPrimitives.WriteInt64BigEndian(row.AsSpan(1), due.UtcTicks);
+        keyRow.AsSpan(1).CopyTo(row.AsSpan(1 + TimeLength));
+        return row;
+    }
+}
