@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Text;
 using Ipcs.Blockstore.Rocks;
 using Ipcs.Blockstore.Tables;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
@@ -109,6 +110,13 @@ public sealed class RocksStore : IStore
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
         return _gate.Open();
+    }
+
+    /// <inheritdoc/>
+    public Hold Keep(in Cid root)
+    {
+        ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
+        return _gate.Keep(root);
     }
 
     /// <inheritdoc/>

@@ -24,6 +24,7 @@ internal sealed class Ingest : IDisposable
     private uint _otherCode;
     private long _savedAt;
     private bool _finished;
+    private Cid? _root;
 
     private Ingest(IStore store, ImportProfile profile, TimeProvider time, string reference, DagImporter importer)
     {
@@ -184,7 +185,10 @@ internal sealed class Ingest : IDisposable
         _finished = true;
         lock (_gate)
         {
-            return _importer.Finish();
+            // Until the commit has named the root, a garbage collection hears of it from here.
+            DagRoot root = _importer.Finish();
+            _root = root.Root;
+            return root;
         }
     }
 
@@ -209,7 +213,7 @@ internal sealed class Ingest : IDisposable
     {
         lock (_gate)
         {
-            return _importer.Roots;
+            return _root is { } root ? [root] : _importer.Roots;
         }
     }
 

@@ -72,7 +72,8 @@ internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache
         }
         finally
         {
-            await (good ? readers.GiveAsync(reader) : reader.DisposeAsync());
+            // A warm reader keeps its content from garbage collection: not one that was deleted meanwhile.
+            await (good && store.Contents.Get(content.Digest) is not null ? readers.GiveAsync(reader) : reader.DisposeAsync());
         }
     }
 
@@ -84,14 +85,20 @@ internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache
             return warm;
         }
 
-        // What is whole is read without the network.
-        IBlockSource source = content.Complete ? new LocalBlockSource(store.Blocks) : fleet.SourceFor(content);
+        // Deleted meanwhile, it is read to its end all the same.
+        Hold kept = store.Keep(content.Root);
+        IBlockSource? source = null;
         try
         {
-            return new WarmReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source);
+            Find(content.Digest);
+
+            // What is whole is read without the network.
+            source = content.Complete ? new LocalBlockSource(store.Blocks) : fleet.SourceFor(content);
+            return new WarmReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source, kept);
         }
         catch
         {
+            kept.Dispose();
             await WarmReader.DisposeAsync(source);
             throw;
         }

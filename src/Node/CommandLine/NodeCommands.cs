@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>id</c>, <c>version</c>, <c>swarm …</c>, <c>ping</c>, <c>repo stat</c>, <c>content …</c>.</summary>
+/// <summary><c>id</c>, <c>version</c>, <c>swarm …</c>, <c>ping</c>, <c>content …</c>.</summary>
 internal static class NodeCommands
 {
     /// <summary>The commands.</summary>
@@ -22,7 +22,9 @@ internal static class NodeCommands
             WithArg(global, "connect", "connect to a peer", "swarm/connect", "MULTIADDR", PrintStrings),
             WithArg(global, "disconnect", "close the connections to a peer", "swarm/disconnect", "PEER", PrintStrings)]);
         yield return Ping(global);
-        yield return Group("repo", "the store", [Simple(global, "stat", "its size", "repo/stat", PrintPairs)]);
+        yield return BitswapCommands.Build(global);
+        yield return RepoCommands.Build(global);
+        yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
             ContentList(global),
             WithArg(global, "info", "what the index says of a digest", "ipcs/content/info", "DIGEST", PrintPairs),

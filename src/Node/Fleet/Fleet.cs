@@ -302,10 +302,10 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
         try
         {
-            using Hold hold = _store.Hold().Add(record.Root);
+            using Hold kept = _store.Keep(record.Root);
             if (_store.Contents.Get(digest) is { Complete: false } still)
             {
-                await FetchAsync(await WithRootThatIsHadAsync(still, hold, cancellationToken), cancellationToken);
+                await FetchAsync(await WithRootThatIsHadAsync(still, kept, cancellationToken), cancellationToken);
             }
         }
         finally
@@ -320,7 +320,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     /// <summary>
     /// The record, with another root when those who have the content made it another way: the check of the whole decides. Asks when nothing is known.
     /// </summary>
-    private async Task<ContentRecord> WithRootThatIsHadAsync(ContentRecord record, Hold hold, CancellationToken cancellationToken)
+    private async Task<ContentRecord> WithRootThatIsHadAsync(ContentRecord record, Hold kept, CancellationToken cancellationToken)
     {
         ContentRecord? found = await _questions.Ask(record.Digest).Decided.WaitAsync(cancellationToken);
         if (found is null || found.Root == record.Root || found.Size != record.Size || record.Kind != found.Kind)
@@ -328,7 +328,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             return record;
         }
 
-        hold.Add(found.Root);
+        kept.Add(found.Root);
         return _updates.Change(record.Digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Root = found.Root } : current) ?? record;
     }
 
