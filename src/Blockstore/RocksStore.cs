@@ -160,9 +160,23 @@ public sealed class RocksStore : IStore
 
     /// <summary>
     /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
-    /// stays readable, and keeps the folder locked until it is given back.
+    /// stays readable, and keeps the folder locked until it is given back. What is in the log alone is written to its place, so that the next
+    /// opening needn't read the log.
     /// </summary>
-    public void Dispose() => _database.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            foreach (Family family in AllFamilies)
+                _database.Flush(family);
+        }
+        catch (Exception e) when (e is StoreException or ObjectDisposedException)
+        {
+            // The log has it all: a full disk or a second disposal is no reason not to close.
+        }
+
+        _database.Dispose();
+    }
 
     private void RewriteBlobs()
     {

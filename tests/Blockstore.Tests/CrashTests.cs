@@ -12,7 +12,7 @@ public sealed class CrashTests : IDisposable
     [Fact]
     public async Task What_a_commit_has_answered_is_there_after_every_kill()
     {
-        const int Kills = 8;
+        const int Kills = 5;
         CancellationToken cancel = TestContext.Current.CancellationToken;
         Random random = new(5);
         int next = 0;

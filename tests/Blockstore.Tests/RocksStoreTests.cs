@@ -101,7 +101,7 @@ public sealed class RocksStoreTests : StoreConformance
     }
 
     [Fact]
-    public void A_blob_file_cut_short_is_an_error_for_what_it_lacks_and_nothing_else()
+    public void A_blob_file_cut_short_is_an_error_and_never_wrong_bytes()
     {
         Multihash[] hashes = [.. Enumerable.Range(0, 10).Select(i => PutBlock($"cut{i}", 100_000))];
         Store.Commit(Record("cut"), null);
@@ -111,35 +111,15 @@ public sealed class RocksStoreTests : StoreConformance
         using (FileStream file = File.OpenWrite(blob))
             file.SetLength(file.Length - 150_000);
 
-        StoreException? refused = null;
-        try
+        // RocksDB writes a file whole and syncs it before it counts: one without its end is no work of a crash, and none of it is trusted.
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        Assert.NotNull(again.Contents.Get(Record("cut").Digest));
+        foreach (Multihash hash in hashes)
         {
-            using RocksStore again = RocksStore.Open(_folder.Path);
-            int right = 0;
-            foreach (Multihash hash in hashes)
-            {
-                try
-                {
-                    using IMemoryOwner<byte>? got = again.Blocks.Get(hash);
-                    Assert.True(hash.Verifies(got!.Memory.Span));
-                    right++;
-                }
-                catch (StoreException e)
-                {
-                    Assert.Contains(hash.ToString(), e.Message, StringComparison.Ordinal);
-                    refused = e;
-                }
-            }
-
-            Assert.InRange(right, 8, 9);
+            StoreException e = Assert.Throws<StoreException>(() => again.Blocks.Get(hash));
+            Assert.True(e.IsCorruption, e.Message);
+            Assert.Contains(hash.ToString(), e.Message, StringComparison.Ordinal);
         }
-        catch (StoreException e)
-        {
-            Assert.Contains(_folder.Path, e.Message, StringComparison.Ordinal);
-            refused = e;
-        }
-
-        Assert.NotNull(refused);
     }
 
     [Fact]
