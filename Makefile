@@ -5,7 +5,7 @@ export DOTNET_NOLOGO := 1
 
 SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bin/*' 2>/dev/null) Directory.Build.props Directory.Packages.props
 
-.PHONY: journey build test demo bench lint clean help
+.PHONY: build test demo bench lint clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,16 +23,12 @@ test: build ## every test, with a line of totals at the end (SUITES="Dag journey
 	scripts/setup.sh test
 	tests/run.sh $(SUITES)
 
-journey: build ## the whole way of an image over two real containerd hosts (needs root; does not pass to its end yet)
-	scripts/setup.sh test
-	python3 tests/EndToEnd/journey.py
-
 demo: build ## the journey on three hosts of this machine's own (needs root; IMAGE=reference for an image of yours)
 	scripts/setup.sh demo
 	scripts/demo.sh
 
 bench: build ## times of a pull from a registry and from the fleet, as a Markdown table (needs root)
-	scripts/setup.sh demo
+	scripts/setup.sh bench
 	bench/run.sh
 
 lint: ## formatting and analyzers

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [SUITE...]     runs the test suites (all, or those whose names are given), one after the other
 #
-# Suites: every tests/*.Tests project by its name without .Tests, then aot-smoke, conformance and interop.
+# Suites: every tests/*.Tests project by its name without .Tests, then those at the end of this file.
 # Logs lie in artifacts/logs/SUITE.log. The last line is `N passed, N failed`; the exit status is 1 when anything failed.
 # A suite that ends badly or runs no test counts as one failure, so nothing is green by not having run.
 set -uo pipefail
@@ -70,6 +70,8 @@ fi
 suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
 suite interop count_lines 480 tests/Interop/run.sh
+suite journey count_lines 600 python3 tests/EndToEnd/journey.py
+suite demo count_lines 600 tests/EndToEnd/demo.sh
 
 printf '\n%-22s %8s %8s %8s %9s\n' suite passed failed skipped time
 printf '%s\n' "${rows[@]}"

@@ -11,6 +11,12 @@ public interface IHost
     /// <summary>The addresses we listen on, with real ports, without <c>/p2p</c>.</summary>
     IReadOnlyList<Multiaddr> ListenAddresses { get; }
 
+    /// <summary>
+    /// Where others can reach us, as identify tells it, without <c>/p2p</c>: the listening addresses with every interface's own address in
+    /// place of "any", and what enough peers see us as.
+    /// </summary>
+    IReadOnlyList<Multiaddr> AnnounceAddresses => ListenAddresses;
+
     /// <summary>The connected peers, as of the call.</summary>
     IReadOnlyList<PeerInfo> Peers { get; }
 
@@ -25,7 +31,10 @@ public interface IHost
     /// </summary>
     void Handle(string protocol, Func<PeerStream, CancellationToken, Task> handler);
 
-    /// <summary>Connects to a peer by an address that may end in <c>/p2p/ID</c> (then another identity is an error), or returns the connection there is.</summary>
+    /// <summary>
+    /// Connects to a peer by an address that may end in <c>/p2p/ID</c> (then another identity is an error), or returns the connection there is.
+    /// An address that has just failed fails again at once, for a while that doubles.
+    /// </summary>
     /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
     Task<PeerInfo> ConnectAsync(Multiaddr address, CancellationToken cancellationToken);
 
@@ -47,8 +56,11 @@ public interface IHost
 public sealed record PeerInfo(
     PeerId Peer, Multiaddr Address, bool Inbound, string Muxer, IReadOnlyList<string> Protocols, string AgentVersion)
 {
-    /// <summary>Where it says that it listens, as its identify answer lists it (unspecified addresses such as 0.0.0.0 may be among them); empty before it is in.</summary>
+    /// <summary>Where it says that it listens, without <c>/p2p</c>; those that it has signed when it has signed any.</summary>
     public IReadOnlyList<Multiaddr> ListenAddresses { get; init; } = [];
+
+    /// <summary>The last ping's round trip; null before the first.</summary>
+    public TimeSpan? Latency { get; init; }
 }
 
 /// <summary>A connection could not be made, or a stream not opened.</summary>

@@ -32,6 +32,7 @@ internal static partial class NativeLibraries
         if (_sodium == 0)
             _sodium = LoadFromFile(resource);
         NativeLibrary.SetDllImportResolver(typeof(NSec.Cryptography.Key).Assembly, Resolve);
+        NativeLibrary.SetDllImportResolver(typeof(Libp2p.IHost).Assembly, Resolve);
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Sodium ? _sodium : 0;

@@ -226,7 +226,7 @@ internal sealed class WriteSession(
 
     private async ValueTask LookAheadAsync(ReadOnlyMemory<byte> text, DagRoot root)
     {
-        if (text.IsEmpty && root.Size <= ManifestScan.MaxLength && root.Size > profile.ChunkSize)
+        if (text.IsEmpty && root.Size <= ManifestScan.MaxLength && root.Size > profile.Chunker.MaxLength)
         {
             // Longer than a chunk and still an index, perhaps: it is read back, for its first byte at least.
             using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), CancellationToken.None);

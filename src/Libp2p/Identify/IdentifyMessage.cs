@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Ipcs.Libp2p.Negotiation;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Identify;
@@ -19,6 +20,12 @@ public sealed class IdentifyMessage
     /// <summary>The most addresses and protocols kept of a peer.</summary>
     public const int MaxEntries = 256;
 
+    /// <summary>The most messages that one answer may be split into.</summary>
+    public const int MaxMessages = 8;
+
+    /// <summary>The most bytes kept of a version's text.</summary>
+    private const int MaxText = 256;
+
     /// <summary>The public key's protobuf; empty when absent.</summary>
     public byte[] PublicKey { get; init; } = [];
 
@@ -37,6 +44,9 @@ public sealed class IdentifyMessage
     /// <summary>The program.</summary>
     public string AgentVersion { get; init; } = "";
 
+    /// <summary>The envelope of a <see cref="PeerRecord"/>; empty when absent.</summary>
+    public byte[] SignedPeerRecord { get; init; } = [];
+
     /// <summary>Decodes a message. Unknown fields and addresses that we can't read are passed over; what is no protobuf is refused.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out IdentifyMessage? message)
     {
@@ -46,22 +56,12 @@ public sealed class IdentifyMessage
         Multiaddr? observed = null;
         var addresses = new List<Multiaddr>();
         var protocols = new List<string>();
-        while (source.Length > 0)
+        byte[] record = [];
+        var reader = new ProtoReader(source);
+        while (reader.Next())
         {
-            if (Varint.TryRead(source, out ulong tag, out int n) != OperationStatus.Done || (tag & 7) != 2)
-            {
-                return false;
-            }
-
-            source = source[n..];
-            if (Varint.TryRead(source, out ulong length, out n) != OperationStatus.Done || length > (ulong)(source.Length - n))
-            {
-                return false;
-            }
-
-            ReadOnlySpan<byte> value = source.Slice(n, (int)length);
-            source = source[(n + (int)length)..];
-            switch (tag >> 3)
+            ReadOnlySpan<byte> value = reader.Bytes;
+            switch (reader.Number)
             {
                 case 1:
                     key = value.ToArray();
@@ -69,26 +69,35 @@ public sealed class IdentifyMessage
                 case 2 when addresses.Count < MaxEntries && Multiaddr.TryParse(value, out Multiaddr? address):
                     addresses.Add(address);
                     break;
-                case 3 when protocols.Count < MaxEntries:
+                case 3 when protocols.Count < MaxEntries && value.Length is > 0 and <= MultistreamSelect.MaxToken:
                     protocols.Add(Encoding.UTF8.GetString(value));
                     break;
                 case 4 when Multiaddr.TryParse(value, out Multiaddr? seen):
                     observed = seen;
                     break;
                 case 5:
-                    version = Encoding.UTF8.GetString(value);
+                    version = Encoding.UTF8.GetString(value[..Math.Min(value.Length, MaxText)]);
                     break;
                 case 6:
-                    agent = Encoding.UTF8.GetString(value[..Math.Min(value.Length, 256)]);
+                    agent = Encoding.UTF8.GetString(value[..Math.Min(value.Length, MaxText)]);
+                    break;
+                case 8 when value.Length <= PeerRecord.MaxLength:
+                    record = value.ToArray();
                     break;
                 default:
                     break;
             }
         }
 
+        if (reader.IsBroken)
+        {
+            return false;
+        }
+
         message = new IdentifyMessage
         {
             PublicKey = key, ListenAddresses = addresses, Protocols = protocols, ObservedAddress = observed, ProtocolVersion = version, AgentVersion = agent,
+            SignedPeerRecord = record,
         };
         return true;
     }
@@ -97,32 +106,45 @@ public sealed class IdentifyMessage
     public byte[] Encode()
     {
         var output = new ArrayBufferWriter<byte>(512);
-        Field(output, 1, PublicKey);
+        if (PublicKey.Length > 0)
+        {
+            output.WriteBytes(1, PublicKey);
+        }
+
         foreach (Multiaddr address in ListenAddresses)
         {
-            Field(output, 2, address.Bytes);
+            output.WriteBytes(2, address.Bytes);
         }
 
         foreach (string protocol in Protocols)
         {
-            Field(output, 3, Encoding.UTF8.GetBytes(protocol));
+            output.WriteBytes(3, Encoding.UTF8.GetBytes(protocol));
         }
 
         if (ObservedAddress is { } observed)
         {
-            Field(output, 4, observed.Bytes);
+            output.WriteBytes(4, observed.Bytes);
         }
 
-        Field(output, 5, Encoding.UTF8.GetBytes(ProtocolVersion));
-        Field(output, 6, Encoding.UTF8.GetBytes(AgentVersion));
+        output.WriteBytes(5, Encoding.UTF8.GetBytes(ProtocolVersion));
+        output.WriteBytes(6, Encoding.UTF8.GetBytes(AgentVersion));
+        if (SignedPeerRecord.Length > 0)
+        {
+            output.WriteBytes(8, SignedPeerRecord);
+        }
+
         return output.WrittenSpan.ToArray();
     }
 
-    private static void Field(ArrayBufferWriter<byte> output, uint number, ReadOnlySpan<byte> value)
+    /// <summary>Lays a further part of the same answer over this one: a long answer may come in several messages.</summary>
+    public IdentifyMessage With(IdentifyMessage next) => new()
     {
-        Span<byte> head = output.GetSpan(2 * Varint.MaxLength);
-        int n = Varint.Write(head, (number << 3) | 2);
-        output.Advance(n + Varint.Write(head[n..], (ulong)value.Length));
-        output.Write(value);
-    }
+        PublicKey = next.PublicKey.Length > 0 ? next.PublicKey : PublicKey,
+        ListenAddresses = [.. ListenAddresses.Union(next.ListenAddresses).Take(MaxEntries)],
+        Protocols = [.. Protocols.Union(next.Protocols, StringComparer.Ordinal).Take(MaxEntries)],
+        ObservedAddress = next.ObservedAddress ?? ObservedAddress,
+        ProtocolVersion = next.ProtocolVersion.Length > 0 ? next.ProtocolVersion : ProtocolVersion,
+        AgentVersion = next.AgentVersion.Length > 0 ? next.AgentVersion : AgentVersion,
+        SignedPeerRecord = next.SignedPeerRecord.Length > 0 ? next.SignedPeerRecord : SignedPeerRecord,
+    };
 }

@@ -89,10 +89,7 @@ public sealed class KeyPair
     /// <summary>Signs.</summary>
     public byte[] Sign(ReadOnlySpan<byte> message) => SignatureAlgorithm.Ed25519.Sign(_key, message);
 
-    /// <summary>Checks a signature by a public key given as its protobuf. False also for key types other than Ed25519.</summary>
+    /// <summary>Checks a signature by a public key given as its protobuf, of any kind that libp2p knows.</summary>
     public static bool Verify(ReadOnlySpan<byte> publicKeyProtobuf, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
-        publicKeyProtobuf.Length == PublicHead.Length + KeyLength
-        && publicKeyProtobuf.StartsWith(PublicHead)
-        && PublicKey.TryImport(SignatureAlgorithm.Ed25519, publicKeyProtobuf[PublicHead.Length..], KeyBlobFormat.RawPublicKey, out PublicKey? key)
-        && SignatureAlgorithm.Ed25519.Verify(key!, message, signature);
+        PeerKey.TryParse(publicKeyProtobuf, out PeerKey? key) && key.Verify(message, signature);
 }

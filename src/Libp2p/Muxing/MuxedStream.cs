@@ -1,33 +1,41 @@
-using System.Buffers;
-using System.IO.Pipelines;
+using System.Threading.Tasks.Sources;
+using Ipcs.Libp2p.Negotiation;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
-/// One stream of a muxed connection. Owns its receive buffer; the connection's reader fills it, one caller empties it.
-/// What differs between muxers (frames, flow control) is the muxer's.
+/// One stream of a muxed connection. The connection's reader brings bytes, one caller takes them: straight into its buffer when it waits,
+/// else through a queue. What differs between muxers (frames, flow control) is the muxer's. Owns the queue.
 /// </summary>
-internal sealed class MuxedStream : PeerStream, IByteChannel
+internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<int>
 {
     private readonly Muxer _muxer;
-    private readonly Pipe _received = new(new PipeOptions(
-        readerScheduler: PipeScheduler.ThreadPool, pauseWriterThreshold: 0, minimumSegmentSize: 32 * 1024, useSynchronizationContext: false));
-
+    private readonly ReceiveQueue _received;
     private readonly Lock _lock = new();
-    private readonly CancellationTokenSource _reset = new();
-    private long _buffered;
+    private CancellationTokenSource? _reset;
+    private ManualResetValueTaskSourceCore<int> _read = new() { RunContinuationsAsynchronously = true };
+    private Memory<byte> _waiting;
+    private bool _isWaiting;
+    private CancellationTokenRegistration _cancel;
+    private TaskCompletionSource? _drained;
+    private int _drainMark;
     private bool _localClosed;
     private bool _remoteClosed;
     private bool _discarding;
     private string? _resetReason;
+    private string? _lost;
+    private int _holds;
+    private int _acknowledged;
 
-    public MuxedStream(Muxer muxer, ulong id, bool openedByUs)
+    public MuxedStream(Muxer muxer, ulong id, bool openedByUs, MemoryBudget budget)
     {
         _muxer = muxer;
+        _received = new ReceiveQueue(budget);
         Id = id;
         OpenedByUs = openedByUs;
+        _holds = openedByUs ? 1 : 2;
         SendWindow = new SendWindow(muxer.InitialWindow);
     }
 
@@ -41,16 +49,46 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
     public SendWindow SendWindow { get; }
 
     /// <summary>Bytes received and not read yet.</summary>
-    public long Buffered => Interlocked.Read(ref _buffered);
+    public int Buffered
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _received.Length;
+            }
+        }
+    }
 
-    /// <summary>Bytes read since the peer was last told; the muxer's to use, under the reader's turn.</summary>
-    public long Unreported { get; set; }
+    /// <inheritdoc/>
+    public bool HasBuffered => Buffered > 0;
 
-    /// <summary>The window that the peer has of us now, in bytes; the muxer's to use.</summary>
-    public long ReceiveWindow { get; set; }
+    /// <summary>What yamux keeps of the window that the peer has of us.</summary>
+    public ReceiveWindow ReceiveWindow { get; } = new();
+
+    /// <summary>When a stream that the application is done with is reset, in <see cref="Environment.TickCount64"/>; 0 for one that it still uses.</summary>
+    public long LingersUntil { get; private set; }
 
     /// <summary>Ends when the stream is reset.</summary>
-    public CancellationToken ResetToken => _reset.Token;
+    public CancellationToken ResetToken
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_reset is null)
+                {
+                    _reset = new CancellationTokenSource();
+                    if (_resetReason is not null)
+                    {
+                        _reset.Cancel();
+                    }
+                }
+
+                return _reset.Token;
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public override PeerId RemotePeer => _muxer.RemotePeer;
@@ -61,6 +99,9 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
     /// <summary>Set once by the negotiation.</summary>
     public string AgreedProtocol { get; set; } = "";
 
+    /// <summary>The negotiation's answer, when it has not been read yet: it comes before the first byte that the application reads.</summary>
+    public bool AwaitsAnswer { get; set; }
+
     /// <summary>True once both sides are closed or the stream is reset.</summary>
     public bool IsOver
     {
@@ -68,48 +109,31 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
         {
             lock (_lock)
             {
-                return _resetReason is not null || (_localClosed && _remoteClosed);
+                return IsOverNow;
             }
         }
     }
 
-    /// <inheritdoc/>
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        if (!_received.Reader.TryRead(out ReadResult result))
-        {
-            result = await _received.Reader.ReadAsync(cancellationToken);
-        }
-
-        if (_resetReason is { } reason)
-        {
-            _received.Reader.AdvanceTo(result.Buffer.Start);
-            throw new StreamResetException(reason);
-        }
-
-        int n = (int)Math.Min(buffer.Length, result.Buffer.Length);
-        result.Buffer.Slice(0, n).CopyTo(buffer.Span);
-        _received.Reader.AdvanceTo(result.Buffer.GetPosition(n));
-        if (n > 0)
-        {
-            Interlocked.Add(ref _buffered, -n);
-            await _muxer.OnReadAsync(this, n, cancellationToken);
-        }
-
-        return n;
-    }
+    private bool IsOverNow => _resetReason is not null || (_localClosed && _remoteClosed);
 
     /// <inheritdoc/>
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, cancellationToken) : ReadNowAsync(buffer, cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => WriteAsync(data, flush: true, cancellationToken);
+
+    /// <summary>Writes; without <paramref name="flush"/> the bytes wait for the next write, which must follow at once.</summary>
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
     {
         if (_localClosed)
         {
+            ThrowIfReset();
             throw new StreamResetException("the stream is closed for writing");
         }
 
         while (data.Length > 0)
         {
-            ThrowIfReset();
             int n = await SendWindow.TakeAsync(Math.Min(data.Length, _muxer.MaxData), cancellationToken);
             if (n == 0)
             {
@@ -117,8 +141,10 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
                 throw new StreamResetException("the stream is closed");
             }
 
-            await _muxer.SendDataAsync(this, data[..n], cancellationToken);
-            data = data[n..];
+            for (int end = data.Length - n; data.Length > end;)
+            {
+                data = data[await SendDataAsync(data[..(data.Length - end)], flush, cancellationToken)..];
+            }
         }
     }
 
@@ -142,13 +168,10 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
     /// <inheritdoc/>
     public override void Reset()
     {
-        if (IsOver)
+        if (Abort("the stream was reset here"))
         {
-            return;
+            _muxer.SendReset(this);
         }
-
-        Abort("the stream was reset here");
-        _muxer.SendReset(this);
     }
 
     /// <inheritdoc/>
@@ -157,55 +180,95 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
         lock (_lock)
         {
             _discarding = true;
+            _received.Clear();
         }
 
         try
         {
-            using var limit = new CancellationTokenSource(_muxer.CloseTime);
+            using var limit = new CancellationTokenSource(Muxer.CloseTime);
             await CloseWriteAsync(limit.Token);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (OperationCanceledException)
+        {
+            // The peer lets us send nothing more, not even that.
+            Abort("the stream could not be closed in time");
+            _muxer.SendReset(this);
+        }
+        catch (IOException e)
         {
             Abort(e.Message);
         }
 
         if (!IsOver)
         {
-            _ = _muxer.LingerAsync(this);
+            LingersUntil = Environment.TickCount64 + (long)Muxer.CloseTime.TotalMilliseconds;
+            _muxer.Linger(this);
         }
     }
 
     /// <summary>Takes received bytes. Called by the connection's reader alone. False when the stream is over and they are dropped.</summary>
-    public bool Receive(ReadOnlySpan<byte> data)
+    public ReceiveResult Receive(ReadOnlySpan<byte> data)
     {
+        int direct = 0;
+        bool taken;
         lock (_lock)
         {
             if (_remoteClosed || _discarding || _resetReason is not null)
             {
-                return false;
+                return ReceiveResult.Dropped;
             }
 
-            Interlocked.Add(ref _buffered, data.Length);
-            _received.Writer.Write(data);
+            if (_isWaiting)
+            {
+                direct = Math.Min(data.Length, _waiting.Length);
+                data[..direct].CopyTo(_waiting.Span);
+                data = data[direct..];
+                _isWaiting = false;
+            }
+
+            taken = data.Length == 0 || _received.TryAdd(data);
         }
 
-        return true;
+        if (direct > 0)
+        {
+            _muxer.OnRead(this, direct);
+            _read.SetResult(direct);
+        }
+
+        return taken ? ReceiveResult.Taken : ReceiveResult.NoRoom;
     }
 
-    /// <summary>Lets the reader see what has been received.</summary>
-    public void Deliver()
+    /// <summary>Waits until no more than <paramref name="mark"/> bytes wait to be read; false when that takes longer than the time.</summary>
+    public async Task<bool> WaitForReaderAsync(int mark, TimeSpan time, CancellationToken cancellationToken)
     {
-        // The pipe never pauses its writer, so the flush is done at once.
-        ValueTask<FlushResult> flush = _received.Writer.FlushAsync();
-        if (flush.IsCompleted)
+        Task drained;
+        lock (_lock)
         {
-            _ = flush.Result;
+            if (_received.Length <= mark)
+            {
+                return true;
+            }
+
+            _drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _drainMark = mark;
+            drained = _drained.Task;
+        }
+
+        try
+        {
+            await drained.WaitAsync(time, cancellationToken);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
         }
     }
 
     /// <summary>The peer has closed its side.</summary>
     public void ReceiveClose()
     {
+        bool wake;
         lock (_lock)
         {
             if (_remoteClosed || _resetReason is not null)
@@ -214,41 +277,214 @@ internal sealed class MuxedStream : PeerStream, IByteChannel
             }
 
             _remoteClosed = true;
-            _received.Writer.Complete();
+            wake = _isWaiting;
+            _isWaiting = false;
+        }
+
+        if (wake)
+        {
+            _read.SetResult(0);
         }
 
         _muxer.RemoveIfOver(this);
     }
 
-    /// <summary>Ends both ways here, with no word to the peer.</summary>
-    public void Abort(string reason)
+    /// <summary>The connection is gone. What the peer had sent in full before can still be read to its end.</summary>
+    public void ConnectionLost(string reason)
+    {
+        bool whole;
+        lock (_lock)
+        {
+            whole = _remoteClosed && !_discarding && _resetReason is null && _received.Length > 0;
+            _localClosed |= whole;
+            _lost = reason;
+        }
+
+        if (whole)
+        {
+            SendWindow.Close();
+            _muxer.RemoveIfOver(this);
+        }
+        else
+        {
+            Abort(reason);
+        }
+    }
+
+    /// <summary>Ends both ways here, with no word to the peer. False when it was over before.</summary>
+    public bool Abort(string reason)
+    {
+        bool wake;
+        TaskCompletionSource? drained;
+        CancellationTokenSource? reset;
+        lock (_lock)
+        {
+            if (IsOverNow)
+            {
+                return false;
+            }
+
+            _resetReason = reason;
+            _localClosed = true;
+            wake = _isWaiting;
+            _isWaiting = false;
+            _received.Clear();
+            drained = _drained;
+            _drained = null;
+            reset = _reset;
+        }
+
+        drained?.TrySetResult();
+        SendWindow.Close();
+        if (wake)
+        {
+            _read.SetException(new StreamResetException(reason));
+        }
+
+        // On another thread: what hangs on the token must not run in the connection's reader.
+        _ = reset?.CancelAsync();
+        _muxer.RemoveIfOver(this);
+        return true;
+    }
+
+    /// <summary>Notes that the peer has the stream, or that it is over. True the first time.</summary>
+    public bool TryAcknowledge() => Interlocked.Exchange(ref _acknowledged, 1) == 0;
+
+    /// <summary>What handles an inbound stream has ended.</summary>
+    public void HandlerEnded() => _muxer.Release(this);
+
+    /// <summary>One of the two who keep an inbound stream counted is done: the muxer, or what handles it. True for the last.</summary>
+    public bool Release() => Interlocked.Decrement(ref _holds) == 0;
+
+    int IValueTaskSource<int>.GetResult(short token)
+    {
+        _cancel.Dispose();
+        return _read.GetResult(token);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _read.GetStatus(token);
+
+    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _read.OnCompleted(continuation, state, token, flags);
+
+    private async ValueTask<int> SendDataAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _muxer.SendDataAsync(this, data, flush, cancellationToken);
+        }
+        catch (IOException e)
+        {
+            ThrowIfReset();
+            throw new StreamResetException($"the connection to {RemotePeer} is gone", e);
+        }
+    }
+
+    private async ValueTask<int> ReadAfterAnswerAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        AwaitsAnswer = false;
+        try
+        {
+            await MultistreamSelect.ReadAnswerAsync(this, AgreedProtocol, cancellationToken);
+        }
+        catch (IOException e) when (e is not StreamResetException)
+        {
+            Reset();
+            throw new StreamResetException($"{RemotePeer} does not agree on {AgreedProtocol}: {e.Message}", e);
+        }
+
+        return await ReadNowAsync(buffer, cancellationToken);
+    }
+
+    private ValueTask<int> ReadNowAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<int>(cancellationToken);
+        }
+
+        TaskCompletionSource? drained = null;
+        int n;
+        lock (_lock)
+        {
+            n = _received.Read(buffer.Span);
+            if (_drained is not null && _received.Length <= _drainMark)
+            {
+                drained = _drained;
+                _drained = null;
+            }
+
+            if (n == 0 && buffer.Length > 0)
+            {
+                if (_resetReason is { } reason)
+                {
+                    return ValueTask.FromException<int>(new StreamResetException(reason));
+                }
+
+                if (!_remoteClosed)
+                {
+                    return Wait(buffer, cancellationToken);
+                }
+            }
+        }
+
+        drained?.TrySetResult();
+        if (n > 0)
+        {
+            _muxer.OnRead(this, n);
+        }
+
+        return new ValueTask<int>(n);
+    }
+
+    /// <summary>Registers the caller as waiting. Under the lock.</summary>
+    private ValueTask<int> Wait(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (_isWaiting)
+        {
+            throw new InvalidOperationException("a stream has one reader at a time");
+        }
+
+        _read.Reset();
+        _waiting = buffer;
+        _isWaiting = true;
+        _cancel = cancellationToken.UnsafeRegister(static (state, token) => ((MuxedStream)state!).CancelRead(token), this);
+        return new ValueTask<int>(this, _read.Version);
+    }
+
+    private void CancelRead(CancellationToken token)
     {
         lock (_lock)
         {
-            if (_resetReason is not null)
+            if (!_isWaiting)
             {
                 return;
             }
 
-            _resetReason = reason;
-            if (!_remoteClosed)
-            {
-                _received.Writer.Complete();
-            }
-
-            _localClosed = true;
+            _isWaiting = false;
         }
 
-        SendWindow.Close();
-        _reset.Cancel();
-        _muxer.RemoveIfOver(this);
+        _read.SetException(new OperationCanceledException(token));
     }
 
     private void ThrowIfReset()
     {
-        if (_resetReason is { } reason)
+        if ((_resetReason ?? _lost) is { } reason)
         {
             throw new StreamResetException(reason);
         }
     }
+}
+
+/// <summary>What became of received bytes.</summary>
+internal enum ReceiveResult
+{
+    /// <summary>They are the reader's, or wait for it.</summary>
+    Taken,
+
+    /// <summary>The stream is over: nobody wants them.</summary>
+    Dropped,
+
+    /// <summary>The memory for them is used up: the stream is to be reset.</summary>
+    NoRoom,
 }

@@ -8,31 +8,36 @@ namespace Ipcs.Libp2p.Muxing;
 public sealed class MuxerException(string message) : IOException(message);
 
 /// <summary>
-/// Many streams over one secured connection. One loop reads frames and hands their bytes to the streams; writers take turns under
-/// one lock and the last of those waiting sends for all. Owns the channel and the streams.
+/// Many streams over one secured connection. One loop reads frames and hands their bytes to the streams; all writing goes through one
+/// <see cref="FrameWriter"/>. A stream's failure resets the stream, a breach of the protocol ends the connection. Owns the channel and the streams.
 /// </summary>
 internal abstract class Muxer : IAsyncDisposable
 {
-    /// <summary>Streams that a peer may have open to us: a bound on memory, far over what any of our protocols needs.</summary>
-    public const int MaxInboundStreams = 1024;
+    /// <summary>How long a close may take to be sent, and how long the peer then has to close its side before the stream is reset.</summary>
+    public static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>Streams that we may have open to a peer.</summary>
-    public const int MaxOutboundStreams = 1024;
+    /// <summary>How long what is written may take to leave when the connection is closed in order.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromMilliseconds(500);
 
     private readonly ConcurrentDictionary<(ulong Id, bool OpenedByUs), MuxedStream> _streams = new();
-    private readonly SemaphoreSlim _writing = new(1, 1);
+    private readonly MuxerSettings _settings;
+    private readonly MemoryBudget _budget;
     private readonly CancellationTokenSource _closing = new();
-    private readonly Action<MuxedStream> _onInbound;
-    private int _writers;
+    private readonly Timer _lingering;
+    private int _lingers;
     private int _inbound;
     private int _outbound;
     private int _closed;
+    private string _reason = "";
 
-    protected Muxer(NoiseChannel channel, bool initiator, Action<MuxedStream> onInbound)
+    protected Muxer(NoiseChannel channel, bool initiator, MuxerSettings settings)
     {
         Channel = channel;
         IsInitiator = initiator;
-        _onInbound = onInbound;
+        _settings = settings;
+        _budget = new MemoryBudget(settings.MaxBuffered, settings.Memory);
+        Writer = new FrameWriter(channel, Close, _closing.Token);
+        _lingering = new Timer(static state => ((Muxer)state!).EndLingering(), this, Timeout.Infinite, Timeout.Infinite);
     }
 
     /// <summary>The muxer's protocol name.</summary>
@@ -44,20 +49,23 @@ internal abstract class Muxer : IAsyncDisposable
     /// <summary>The most bytes in one data frame that we send.</summary>
     public abstract int MaxData { get; }
 
-    /// <summary>How long a close may take to be sent.</summary>
-    public TimeSpan CloseTime { get; } = TimeSpan.FromSeconds(5);
-
     /// <summary>Who is at the other end.</summary>
     public PeerId RemotePeer => Channel.RemotePeer;
 
     /// <summary>Open streams, both ways.</summary>
     public int StreamCount => _streams.Count;
 
+    /// <summary>Bytes that wait in the streams' receive buffers.</summary>
+    public long BufferedBytes => _budget.Used;
+
     /// <summary>Ends when the connection does.</summary>
     public CancellationToken Closed => _closing.Token;
 
     /// <summary>The secured connection.</summary>
     protected NoiseChannel Channel { get; }
+
+    /// <summary>Where frames are written.</summary>
+    protected FrameWriter Writer { get; }
 
     /// <summary>True on the side that dialled.</summary>
     protected bool IsInitiator { get; }
@@ -79,67 +87,86 @@ internal abstract class Muxer : IAsyncDisposable
                 await ConsumeAsync(chunk);
             }
         }
+        catch (MuxerException e)
+        {
+            reason = e.Message;
+            OnBreach();
+        }
         catch (Exception e)
         {
             // Whatever it was, the connection is over; the streams say why.
-            reason = e is OperationCanceledException ? "the connection was closed here" : e.Message;
+            reason = e.Message;
         }
 
+        // Who closed it first knows why.
         Close(reason);
-        return reason;
+        Channel.EndReading();
+        return _reason;
     }
 
-    /// <summary>Opens a stream.</summary>
-    public async ValueTask<MuxedStream> OpenAsync(CancellationToken cancellationToken)
+    /// <summary>Opens a stream. Without <paramref name="flush"/> the peer hears of it with the first write, which must follow at once.</summary>
+    public async ValueTask<MuxedStream> OpenAsync(bool flush, CancellationToken cancellationToken)
     {
-        if (Interlocked.Increment(ref _outbound) > MaxOutboundStreams)
+        if (Interlocked.Increment(ref _outbound) > _settings.MaxOutboundStreams)
         {
             Interlocked.Decrement(ref _outbound);
-            throw new ConnectException($"{MaxOutboundStreams} streams are open to {RemotePeer} already");
+            throw new ConnectException($"{_settings.MaxOutboundStreams} streams are open to {RemotePeer} already");
         }
 
-        var stream = new MuxedStream(this, NextId(), openedByUs: true);
-        if (!_streams.TryAdd((stream.Id, true), stream))
-        {
-            Interlocked.Decrement(ref _outbound);
-            throw new ConnectException("the connection's stream ids are used up");
-        }
-
+        MuxedStream stream;
         try
         {
-            _closing.Token.ThrowIfCancellationRequested();
-            await SendOpenAsync(stream, cancellationToken);
+            await BeforeOpenAsync(cancellationToken);
+            stream = new MuxedStream(this, NextId(), openedByUs: true, _budget);
+        }
+        catch
+        {
+            Interlocked.Decrement(ref _outbound);
+            throw;
+        }
+
+        _streams[(stream.Id, true)] = stream;
+        try
+        {
+            if (_closing.IsCancellationRequested)
+            {
+                throw new ConnectException($"the connection to {RemotePeer} is closed");
+            }
+
+            await SendOpenAsync(stream, flush, cancellationToken);
             return stream;
         }
         catch (Exception e)
         {
             stream.Abort(e.Message);
-            throw e is OperationCanceledException && !cancellationToken.IsCancellationRequested
-                ? new ConnectException($"the connection to {RemotePeer} is closed", e)
-                : e is IOException or ObjectDisposedException or System.Net.Sockets.SocketException ? new ConnectException($"no stream to {RemotePeer}: {e.Message}", e) : e;
+            throw e is IOException and not ConnectException ? new ConnectException($"no stream to {RemotePeer}: {e.Message}", e) : e;
         }
     }
 
-    /// <summary>Sends the bytes of one data frame.</summary>
-    public abstract ValueTask SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+    /// <summary>Sends a data frame with as many of the bytes as fit, and returns how many those are.</summary>
+    public abstract ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken);
 
     /// <summary>Says that we send no more.</summary>
     public abstract ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken);
 
-    /// <summary>Says that the stream is over, in the background: whoever resets doesn't wait.</summary>
-    public void SendReset(MuxedStream stream) => _ = SendQuietlyAsync(ResetFrame(stream));
+    /// <summary>Says that the stream is over; whoever resets doesn't wait.</summary>
+    public abstract void SendReset(MuxedStream stream);
 
     /// <summary>Called when the application has read bytes of a stream.</summary>
-    public virtual ValueTask OnReadAsync(MuxedStream stream, int bytes, CancellationToken cancellationToken) => default;
+    public virtual void OnRead(MuxedStream stream, int bytes)
+    {
+    }
 
     /// <summary>
     /// Called when the application is done with a stream whose peer is not: the peer has a while to close its side in order,
-    /// since a reset at once could cost it bytes that it has received and not read.
+    /// since a reset at once could cost it bytes that it has received and not read. One timer serves all such streams.
     /// </summary>
-    public async Task LingerAsync(MuxedStream stream)
+    public void Linger(MuxedStream stream)
     {
-        await Task.Delay(CloseTime, _closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        stream.Reset();
+        if (Interlocked.Exchange(ref _lingers, 1) == 0)
+        {
+            Arm();
+        }
     }
 
     /// <summary>Forgets a stream that is over.</summary>
@@ -147,14 +174,20 @@ internal abstract class Muxer : IAsyncDisposable
     {
         if (stream.IsOver && _streams.TryRemove((stream.Id, stream.OpenedByUs), out _))
         {
-            if (stream.OpenedByUs)
-            {
-                Interlocked.Decrement(ref _outbound);
-            }
-            else
-            {
-                Interlocked.Decrement(ref _inbound);
-            }
+            OnRemoved(stream);
+            Release(stream);
+        }
+    }
+
+    /// <summary>
+    /// Counts an inbound stream no longer once it is forgotten and what handled it has ended, in either order: a peer that opens and resets
+    /// in a loop can't start more handlers than it may have streams.
+    /// </summary>
+    public void Release(MuxedStream stream)
+    {
+        if (stream.Release())
+        {
+            Interlocked.Decrement(ref stream.OpenedByUs ? ref _outbound : ref _inbound);
         }
     }
 
@@ -166,19 +199,33 @@ internal abstract class Muxer : IAsyncDisposable
             return;
         }
 
+        _reason = reason;
         _closing.Cancel();
+        _lingering.Dispose();
+        Writer.Close();
         Channel.Dispose();
         foreach (MuxedStream stream in _streams.Values)
         {
-            stream.Abort($"the connection to {RemotePeer} is gone: {reason}");
+            stream.ConnectionLost($"the connection to {RemotePeer} is gone: {reason}");
         }
     }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    /// <summary>Closes the connection in order: what has been written leaves first, within a short time.</summary>
+    public async ValueTask DisposeAsync()
     {
-        Close("closed here");
-        return ValueTask.CompletedTask;
+        if (Volatile.Read(ref _closed) == 0)
+        {
+            OnGoingAway();
+            long end = Environment.TickCount64 + (long)DrainTime.TotalMilliseconds;
+            while (!Writer.IsIdle && !_closing.IsCancellationRequested && Environment.TickCount64 < end)
+            {
+                await Task.Delay(1);
+            }
+
+            Channel.CloseWrite();
+        }
+
+        Close("it was closed here");
     }
 
     /// <summary>Takes received bytes: any part of any number of frames. The memory is good until it returns.</summary>
@@ -188,10 +235,25 @@ internal abstract class Muxer : IAsyncDisposable
     protected abstract ulong NextId();
 
     /// <summary>Announces a stream.</summary>
-    protected abstract ValueTask SendOpenAsync(MuxedStream stream, CancellationToken cancellationToken);
+    protected abstract ValueTask SendOpenAsync(MuxedStream stream, bool flush, CancellationToken cancellationToken);
 
-    /// <summary>The frame that resets a stream.</summary>
-    protected abstract byte[] ResetFrame(MuxedStream stream);
+    /// <summary>Waits until one more stream may be opened.</summary>
+    protected virtual ValueTask BeforeOpenAsync(CancellationToken cancellationToken) => default;
+
+    /// <summary>Called once for every stream that is forgotten.</summary>
+    protected virtual void OnRemoved(MuxedStream stream)
+    {
+    }
+
+    /// <summary>Called before the connection is closed in order.</summary>
+    protected virtual void OnGoingAway()
+    {
+    }
+
+    /// <summary>Called when the peer has broken the protocol, before the connection is closed.</summary>
+    protected virtual void OnBreach()
+    {
+    }
 
     /// <summary>An open stream; null when there is none by that id.</summary>
     protected MuxedStream? Find(ulong id, bool openedByUs) => _streams.GetValueOrDefault((id, openedByUs));
@@ -199,71 +261,58 @@ internal abstract class Muxer : IAsyncDisposable
     /// <summary>Takes a stream that the peer opens; null when it has too many, and then the stream is to be reset.</summary>
     protected MuxedStream? Accept(ulong id)
     {
-        if (Interlocked.Increment(ref _inbound) > MaxInboundStreams)
+        if (Interlocked.Increment(ref _inbound) > _settings.MaxInboundStreams)
         {
             Interlocked.Decrement(ref _inbound);
             return null;
         }
 
-        var stream = new MuxedStream(this, id, openedByUs: false);
+        var stream = new MuxedStream(this, id, openedByUs: false, _budget);
         if (!_streams.TryAdd((id, false), stream))
         {
             throw new MuxerException($"stream {id} is opened twice");
         }
 
-        _onInbound(stream);
+        _settings.OnInbound(stream);
         return stream;
     }
 
-    /// <summary>Sends one frame: its head and its bytes go out together, other writers' frames before or after.</summary>
-    protected async ValueTask SendAsync(ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    private void EndLingering()
     {
-        Interlocked.Increment(ref _writers);
-        try
+        Volatile.Write(ref _lingers, 0);
+        bool more = false;
+        foreach (MuxedStream stream in _streams.Values)
         {
-            await _writing.WaitAsync(cancellationToken);
-        }
-        catch
-        {
-            Interlocked.Decrement(ref _writers);
-            throw;
-        }
-
-        try
-        {
-            // From here on the frame goes out whole: half a frame would spoil the connection.
-            await Channel.AppendAsync(head, _closing.Token);
-            if (data.Length > 0)
+            if (stream.LingersUntil == 0)
             {
-                await Channel.AppendAsync(data, _closing.Token);
+                continue;
             }
 
-            if (Interlocked.Decrement(ref _writers) == 0)
+            if (stream.LingersUntil <= Environment.TickCount64)
             {
-                await Channel.FlushAsync(_closing.Token);
+                stream.Reset();
+            }
+            else
+            {
+                more = true;
             }
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException or System.Net.Sockets.SocketException)
+
+        if (more && Interlocked.Exchange(ref _lingers, 1) == 0)
         {
-            Close(e.Message);
-            throw new StreamResetException($"the connection to {RemotePeer} is gone: {e.Message}", e);
-        }
-        finally
-        {
-            _writing.Release();
+            Arm();
         }
     }
 
-    /// <summary>Sends a frame that nobody waits for.</summary>
-    protected async Task SendQuietlyAsync(byte[] frame)
+    private void Arm()
     {
         try
         {
-            await SendAsync(frame, default, _closing.Token);
+            _lingering.Change(1000, Timeout.Infinite);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (ObjectDisposedException)
         {
-            // The connection is gone, and with it whom to tell.
+            // The connection is closed, and with it every stream.
         }
     }
 }

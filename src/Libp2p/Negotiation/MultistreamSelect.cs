@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
@@ -19,6 +20,8 @@ internal static class MultistreamSelect
 
     /// <summary>The longest token taken, in bytes: no protocol name comes near it, and a longer one would only cost memory.</summary>
     public const int MaxToken = 1024;
+
+    private static readonly ConcurrentDictionary<string, byte[]> Proposals = new(StringComparer.Ordinal);
 
     /// <summary>How many proposals a peer may make before it is hung up on.</summary>
     private const int MaxProposals = 64;
@@ -54,6 +57,27 @@ internal static class MultistreamSelect
         }
     }
 
+    /// <summary>
+    /// Proposes a protocol that the peer is known to speak, and does not wait for the answer: <see cref="ReadAnswerAsync"/> reads it before the
+    /// first byte that follows.
+    /// </summary>
+    public static ReadOnlyMemory<byte> Propose(string protocol) => Proposals.GetOrAdd(protocol, static p => Encode(Header, p));
+
+    /// <summary>Reads the answer to <see cref="Propose"/>.</summary>
+    public static async ValueTask ReadAnswerAsync(IByteChannel channel, string protocol, CancellationToken cancellationToken)
+    {
+        if (await ReadAsync(channel, cancellationToken) != Header)
+        {
+            throw new NegotiationException("the peer does not speak multistream-select 1.0");
+        }
+
+        string answer = await ReadAsync(channel, cancellationToken);
+        if (answer != protocol)
+        {
+            throw new NegotiationException($"the peer answered '{answer}' to '{protocol}'");
+        }
+    }
+
     /// <summary>Answers proposals until one is among <paramref name="supported"/>, and returns it.</summary>
     public static async ValueTask<string> AnswerAsync(IByteChannel channel, Predicate<string> supported, CancellationToken cancellationToken)
     {
@@ -62,12 +86,20 @@ internal static class MultistreamSelect
             throw new NegotiationException("the peer does not speak multistream-select 1.0");
         }
 
-        await channel.WriteAsync(Encode(Header), cancellationToken);
+        // A peer may wait for our header before it proposes; one that has proposed already gets both answers in one write.
+        bool greeted = !channel.HasBuffered;
+        if (greeted)
+        {
+            await channel.WriteAsync(Encode(Header), cancellationToken);
+        }
+
         for (int i = 0; i < MaxProposals; i++)
         {
             string proposal = await ReadAsync(channel, cancellationToken);
             bool known = supported(proposal);
-            await channel.WriteAsync(Encode(known ? proposal : NotAvailable), cancellationToken);
+            string answer = known ? proposal : NotAvailable;
+            await channel.WriteAsync(greeted ? Encode(answer) : Encode(Header, answer), cancellationToken);
+            greeted = true;
             if (known)
             {
                 return proposal;

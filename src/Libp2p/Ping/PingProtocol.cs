@@ -16,6 +16,13 @@ public static class PingProtocol
     public static async Task<TimeSpan> PingAsync(this IHost host, PeerId peer, CancellationToken cancellationToken)
     {
         await using PeerStream stream = await host.OpenStreamAsync(peer, [Name], cancellationToken);
+        return await OnceAsync(stream, cancellationToken);
+    }
+
+    /// <summary>One round trip on a stream that is open.</summary>
+    /// <exception cref="IOException">The peer does not answer, or with other bytes.</exception>
+    internal static async Task<TimeSpan> OnceAsync(PeerStream stream, CancellationToken cancellationToken)
+    {
         byte[] sent = RandomNumberGenerator.GetBytes(Length);
         byte[] got = new byte[Length];
         long start = TimeProvider.System.GetTimestamp();
@@ -23,11 +30,11 @@ public static class PingProtocol
         for (int n = 0; n < Length;)
         {
             int m = await stream.ReadAsync(got.AsMemory(n), cancellationToken);
-            n += m > 0 ? m : throw new EndOfStreamException($"{peer} ended the ping");
+            n += m > 0 ? m : throw new EndOfStreamException($"{stream.RemotePeer} ended the ping");
         }
 
         TimeSpan time = TimeProvider.System.GetElapsedTime(start);
-        return sent.AsSpan().SequenceEqual(got) ? time : throw new InvalidDataException($"{peer} answered the ping with other bytes");
+        return sent.AsSpan().SequenceEqual(got) ? time : throw new IOException($"{stream.RemotePeer} answered the ping with other bytes");
     }
 
     /// <summary>Answers until the peer closes.</summary>

@@ -1,66 +1,36 @@
 using System.Net;
 using Ipcs.Libp2p.Muxing;
-using Ipcs.Libp2p.Muxing.Mplex;
-using Ipcs.Libp2p.Muxing.Yamux;
-using Ipcs.Libp2p.Negotiation;
-using Ipcs.Libp2p.Security.Noise;
-using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>One upgraded connection to a peer: TCP, Noise, a muxer. Owns the muxer.</summary>
-internal sealed class Connection : IAsyncDisposable
+/// <summary>One upgraded connection to a peer. Owns the muxer.</summary>
+internal sealed class Connection(Muxer muxer, Multiaddr address, IPAddress remoteAddress, bool inbound) : IAsyncDisposable
 {
-    private const string NoiseProtocol = "/noise";
-
-    private Connection(Muxer muxer, Multiaddr address, bool inbound)
-    {
-        Muxer = muxer;
-        Info = new PeerInfo(muxer.RemotePeer, address, inbound, muxer.Name, [], "");
-    }
-
     /// <summary>The muxer.</summary>
-    public Muxer Muxer { get; }
+    public Muxer Muxer => muxer;
 
     /// <summary>What is known of the peer; replaced when identify has answered.</summary>
-    public PeerInfo Info { get; set; }
+    public PeerInfo Info { get; set; } = new(muxer.RemotePeer, address, inbound, muxer.Name, [], "");
+
+    /// <summary>Who is at the other end.</summary>
+    public PeerId Peer => muxer.RemotePeer;
+
+    /// <summary>The address it comes from or goes to.</summary>
+    public IPAddress RemoteAddress => remoteAddress;
+
+    /// <summary>True when the peer dialled.</summary>
+    public bool Inbound => inbound;
+
+    /// <summary>When it was made, in <see cref="Environment.TickCount64"/>.</summary>
+    public long Since { get; } = Environment.TickCount64;
 
     /// <summary>Done when the peer's identify answer is in, or failed.</summary>
     public TaskCompletionSource Identified { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Negotiates security and a muxer over a connected socket. The socket is closed when that fails.</summary>
-    public static async Task<Connection> UpgradeAsync(
-        SocketChannel socket, HostOptions options, bool inbound, Action<MuxedStream> onStream, CancellationToken cancellationToken)
-    {
-        try
-        {
-            string[] muxers = [.. options.Muxers.Select(m => m == "mplex" ? MplexMuxer.ProtocolName : YamuxMuxer.ProtocolName)];
-            if (inbound)
-            {
-                await MultistreamSelect.AnswerAsync(socket, p => p == NoiseProtocol, cancellationToken);
-            }
-            else
-            {
-                await MultistreamSelect.SelectAsync(socket, [NoiseProtocol], cancellationToken);
-            }
-
-            NoiseChannel channel = await NoiseChannel.HandshakeAsync(socket, options.KeyPair, !inbound, cancellationToken);
-            string name = inbound
-                ? await MultistreamSelect.AnswerAsync(channel, muxers.Contains, cancellationToken)
-                : await MultistreamSelect.SelectAsync(channel, muxers, cancellationToken);
-            Muxer muxer = name == MplexMuxer.ProtocolName
-                ? new MplexMuxer(channel, !inbound, onStream)
-                : new YamuxMuxer(channel, !inbound, onStream);
-            return new Connection(muxer, Multiaddr.FromEndPoint((IPEndPoint)socket.Socket.RemoteEndPoint!), inbound);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
+    /// <summary>Done when the connection is closed and forgotten.</summary>
+    public TaskCompletionSource Gone { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => Muxer.DisposeAsync();
+    public ValueTask DisposeAsync() => muxer.DisposeAsync();
 }

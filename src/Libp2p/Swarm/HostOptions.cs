@@ -1,4 +1,6 @@
 using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Security.Pnet;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -20,14 +22,20 @@ public sealed class HostOptions
     /// <summary><c>mplex</c> and <c>yamux</c>, the preferred first.</summary>
     public IReadOnlyList<string> Muxers { get; init; } = ["mplex", "yamux"];
 
+    /// <summary>The secret of a private network: with it no connection is made without it. Null for none.</summary>
+    public SwarmKey? SwarmKey { get; init; }
+
+    /// <summary>Whom to connect with.</summary>
+    public PeerFilter Filter { get; init; } = PeerFilter.None;
+
+    /// <summary>What peers may make us hold.</summary>
+    public HostLimits Limits { get; init; } = new();
+
     /// <summary>What identify calls us.</summary>
     public string AgentVersion { get; init; } = "ipcs";
 
-    /// <summary>Connections in all: each costs some hundreds of kilobytes of buffers.</summary>
-    public int MaxConnections { get; init; } = 1024;
-
-    /// <summary>Handshakes under way from others: each may hold a socket for the handshake's time and give nothing.</summary>
-    public int MaxPendingInbound { get; init; } = 128;
+    /// <summary>How long looking up an address's names may take.</summary>
+    public TimeSpan ResolveTime { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a TCP connect may take.</summary>
     public TimeSpan DialTime { get; init; } = TimeSpan.FromSeconds(10);
@@ -46,6 +54,15 @@ public sealed class HostOptions
 
     /// <summary>How long a ping may stay without an answer before the peer counts as dead.</summary>
     public TimeSpan PingTime { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The longest pause between two dials of a configured peer.</summary>
+    public TimeSpan RedialTime { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>What the names of <c>/dns*</c> addresses stand for.</summary>
+    public IDnsResolver Dns { get; init; } = new SystemDnsResolver();
+
+    /// <summary>The clock of pauses.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Where logs go.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;

@@ -3,6 +3,9 @@ namespace Ipcs.Libp2p.Transport;
 /// <summary>Ordered bytes both ways: what a negotiation needs of a socket, a secured connection or a stream.</summary>
 internal interface IByteChannel
 {
+    /// <summary>True when a read would not wait.</summary>
+    bool HasBuffered { get; }
+
     /// <summary>Reads at least one byte; 0 at the end.</summary>
     ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);
 
@@ -28,27 +31,4 @@ internal static class ByteChannel
             buffer = buffer[n..];
         }
     }
-}
-
-/// <summary>A TCP socket as a channel. Owns the socket.</summary>
-internal sealed class SocketChannel(System.Net.Sockets.Socket socket) : IByteChannel, IDisposable
-{
-    /// <summary>The socket.</summary>
-    public System.Net.Sockets.Socket Socket => socket;
-
-    /// <inheritdoc/>
-    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        socket.ReceiveAsync(buffer, System.Net.Sockets.SocketFlags.None, cancellationToken);
-
-    /// <inheritdoc/>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
-    {
-        while (data.Length > 0)
-        {
-            data = data[await socket.SendAsync(data, System.Net.Sockets.SocketFlags.None, cancellationToken)..];
-        }
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => socket.Dispose();
 }

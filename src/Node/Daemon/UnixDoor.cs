@@ -17,7 +17,14 @@ internal static class UnixDoor
         string folder = Path.GetDirectoryName(path)!;
         if (!Directory.Exists(folder))
         {
+            // The second call, since the first one's mode is lessened by the umask.
             Directory.CreateDirectory(folder, FolderMode);
+            File.SetUnixFileMode(folder, FolderMode);
+        }
+
+        if (Directory.Exists(path) || (File.Exists(path) && !IsSocket(path)))
+        {
+            throw new IOException($"{path} is there and is no socket");
         }
 
         if (!File.Exists(path))
@@ -37,10 +44,24 @@ internal static class UnixDoor
         }
         catch (SocketException e)
         {
-            throw new IOException($"{path} is there and is no socket of ours: {e.Message}", e);
+            throw new IOException($"{path}: whether a daemon lives there can't be told: {e.Message}", e);
         }
 
         throw new IOException($"{path} is in use by a running daemon");
+    }
+
+    /// <summary>A socket is what can't be opened as a file (ENXIO). Connecting to it would not tell: a plain file refuses as a dead socket does.</summary>
+    private static bool IsSocket(string path)
+    {
+        try
+        {
+            using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
     }
 
     /// <summary>Sets the socket's mode, once it is bound.</summary>

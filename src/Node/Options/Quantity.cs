@@ -49,4 +49,10 @@ internal static class Quantity
             ? n * unit
             : throw new FormatException($"'{text}' is not off or a size such as 500MB, 10GiB or a number of bytes");
     }
+
+    /// <summary>A time as <see cref="Duration"/> reads it.</summary>
+    public static string Text(TimeSpan time) => time == TimeSpan.Zero ? "off" : string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalSeconds}s");
+
+    /// <summary>A size as <see cref="Size"/> reads it.</summary>
+    public static string Text(long size) => size == 0 ? "off" : size.ToString(CultureInfo.InvariantCulture);
 }

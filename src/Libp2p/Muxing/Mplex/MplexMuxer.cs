@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Ipcs.Libp2p.Security.Noise;
 using Ipcs.Multiformats;
 
@@ -10,10 +11,11 @@ namespace Ipcs.Libp2p.Muxing.Mplex;
 /// frame = varint(id &lt;&lt; 3 | flag) varint(length) data
 /// flag  = 0 NewStream, 1 MessageReceiver, 2 MessageInitiator, 3 CloseReceiver, 4 CloseInitiator, 5 ResetReceiver, 6 ResetInitiator
 /// </code>
-/// Each side counts its own ids; the flag says which side's. There is no flow control: a stream whose reader is slow may buffer
-/// <see cref="MaxBuffered"/> bytes, then the connection waits for it a while, then the stream is reset.
+/// Each side counts its own ids; the flag says which side's. There is no flow control: a stream may buffer <see cref="MaxBuffered"/> bytes.
+/// Past that the connection waits a moment for its reader to empty half of them, so that one which is only short of a processor loses
+/// nothing: <see cref="StuckReaderTime"/> when it reads nothing at all, <see cref="SlowReaderTime"/> when it reads. Then the stream is reset.
 /// </summary>
-internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<MuxedStream> onInbound) : Muxer(channel, initiator, onInbound)
+internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSettings settings) : Muxer(channel, initiator, settings)
 {
     /// <summary>The protocol name.</summary>
     public const string ProtocolName = "/mplex/6.7.0";
@@ -21,14 +23,20 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<Mu
     /// <summary>The longest frame taken, in bytes; the spec's own bound.</summary>
     private const int MaxFrame = 1 << 20;
 
-    /// <summary>What a stream may buffer before its reader must catch up.</summary>
+    /// <summary>What a stream may buffer before its reader must catch up, in bytes.</summary>
     private const int MaxBuffered = 8 << 20;
 
-    /// <summary>How long the connection waits for a reader whose buffer is full: longer stalls everybody for one.</summary>
-    private static readonly TimeSpan SlowReaderTime = TimeSpan.FromSeconds(5);
+    /// <summary>How long the connection waits for a reader that reads nothing.</summary>
+    private static readonly TimeSpan StuckReaderTime = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long the connection waits for a reader that is slow: longer stalls everybody for one.</summary>
+    private static readonly TimeSpan SlowReaderTime = TimeSpan.FromSeconds(4);
+
+    private static readonly FrameHead<(ulong Id, uint Flag)> WriteHead = static (frame, length, output) => EncodeHead(frame.Id, frame.Flag, length, output);
 
     private readonly byte[] _head = new byte[2 * Varint.MaxLength];
     private int _headLength;
+    private int _run;
     private long _nextId = -1;
     private uint _left;
     private MuxedStream? _target;
@@ -40,28 +48,35 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<Mu
     public override long InitialWindow => long.MaxValue;
 
     /// <inheritdoc/>
-    public override int MaxData => 256 * 1024;
+    public override int MaxData => MaxFrame;
+
+    /// <summary>Encodes a frame's head; returns its length.</summary>
+    public static int EncodeHead(ulong id, uint flag, int length, Span<byte> output)
+    {
+        int n = Varint.Write(output, (id << 3) | flag);
+        return n + Varint.Write(output[n..], (ulong)length);
+    }
 
     /// <inheritdoc/>
-    public override ValueTask SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        SendAsync(Head(stream.Id, stream.OpenedByUs ? 2u : 1u, data.Length), data, cancellationToken);
+    public override ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
+        Writer.WriteAsync(WriteHead, (stream.Id, stream.OpenedByUs ? 2u : 1u), data, flush, cancellationToken);
 
     /// <inheritdoc/>
-    public override ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken) =>
-        SendAsync(Head(stream.Id, stream.OpenedByUs ? 4u : 3u, 0), default, cancellationToken);
+    public override async ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken) =>
+        await Writer.WriteAsync(WriteHead, (stream.Id, stream.OpenedByUs ? 4u : 3u), default, flush: true, cancellationToken);
+
+    /// <inheritdoc/>
+    public override void SendReset(MuxedStream stream) => SendControl(stream.Id, stream.OpenedByUs ? 6u : 5u);
 
     /// <inheritdoc/>
     protected override ulong NextId() => (ulong)Interlocked.Increment(ref _nextId);
 
     /// <inheritdoc/>
-    protected override ValueTask SendOpenAsync(MuxedStream stream, CancellationToken cancellationToken)
+    protected override async ValueTask SendOpenAsync(MuxedStream stream, bool flush, CancellationToken cancellationToken)
     {
-        byte[] name = System.Text.Encoding.ASCII.GetBytes(stream.Id.ToString());
-        return SendAsync(Head(stream.Id, 0, name.Length), name, cancellationToken);
+        byte[] name = Encoding.ASCII.GetBytes(stream.Id.ToString());
+        await Writer.WriteAsync(WriteHead, (stream.Id, 0u), name, flush, cancellationToken);
     }
-
-    /// <inheritdoc/>
-    protected override byte[] ResetFrame(MuxedStream stream) => Head(stream.Id, stream.OpenedByUs ? 6u : 5u, 0);
 
     /// <inheritdoc/>
     protected override async ValueTask ConsumeAsync(ReadOnlyMemory<byte> chunk)
@@ -71,13 +86,10 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<Mu
             if (_left > 0)
             {
                 int n = (int)Math.Min(_left, (uint)chunk.Length);
-                if (_target is { } stream && stream.Receive(chunk.Span[..n]))
+                if (_target is { } stream && !await DeliverAsync(stream, chunk[..n]))
                 {
-                    stream.Deliver();
-                    if (stream.Buffered > MaxBuffered)
-                    {
-                        await WaitForReaderAsync(stream);
-                    }
+                    stream.Reset();
+                    _target = null;
                 }
 
                 _left -= (uint)n;
@@ -85,59 +97,63 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<Mu
                 continue;
             }
 
-            if (_headLength == _head.Length)
-            {
-                throw new MuxerException("an mplex header is too long");
-            }
-
-            _head[_headLength++] = chunk.Span[0];
+            byte next = chunk.Span[0];
+            _head[_headLength++] = next;
+            _run = next < 0x80 ? 0 : _run + 1;
             chunk = chunk[1..];
-            if ((_head[_headLength - 1] & 0x80) == 0 && TryReadHead(out ulong header, out ulong length))
+            if (_run == Varint.MaxLength || (_run == 0 && !TryReadHead()))
             {
-                _headLength = 0;
-                Begin(header, length);
+                throw new MuxerException("an mplex header is no varint");
             }
         }
     }
 
-    private static byte[] Head(ulong id, uint flag, int length)
+    /// <summary>False when the stream must be reset: no memory is left, or its reader is too slow.</summary>
+    private ValueTask<bool> DeliverAsync(MuxedStream stream, ReadOnlyMemory<byte> data)
     {
-        Span<byte> head = stackalloc byte[2 * Varint.MaxLength];
-        int n = Varint.Write(head, (id << 3) | flag);
-        n += Varint.Write(head[n..], (ulong)length);
-        return head[..n].ToArray();
+        ReceiveResult result = stream.Receive(data.Span);
+        return result == ReceiveResult.Taken && stream.Buffered > MaxBuffered
+            ? new ValueTask<bool>(WaitForReaderAsync(stream))
+            : new ValueTask<bool>(result != ReceiveResult.NoRoom);
     }
 
-    private static async Task WaitForReaderAsync(MuxedStream stream)
+    private async Task<bool> WaitForReaderAsync(MuxedStream stream)
     {
-        long deadline = Environment.TickCount64 + (long)SlowReaderTime.TotalMilliseconds;
-        while (stream.Buffered > MaxBuffered / 2 && !stream.IsOver)
+        long end = Environment.TickCount64 + (long)SlowReaderTime.TotalMilliseconds;
+        for (int before = int.MaxValue, now = stream.Buffered; now < before && Environment.TickCount64 < end; before = now, now = stream.Buffered)
         {
-            if (Environment.TickCount64 > deadline)
+            if (await stream.WaitForReaderAsync(MaxBuffered / 2, StuckReaderTime, Closed))
             {
-                stream.Reset();
-                return;
+                return true;
             }
-
-            await Task.Delay(1);
         }
+
+        return stream.IsOver;
     }
 
-    private bool TryReadHead(out ulong header, out ulong length)
+    private void SendControl(ulong id, uint flag)
     {
-        length = 0;
-        OperationStatus status = Varint.TryRead(_head.AsSpan(0, _headLength), out header, out int n);
+        Span<byte> frame = stackalloc byte[FrameHead.MaxLength];
+        Writer.WriteControl(frame[..EncodeHead(id, flag, 0, frame)]);
+    }
+
+    /// <summary>Begins the frame when its head is complete; false when that can't be a head.</summary>
+    private bool TryReadHead()
+    {
+        OperationStatus status = Varint.TryRead(_head.AsSpan(0, _headLength), out ulong header, out int n);
+        if (status != OperationStatus.Done || n == _headLength)
+        {
+            return status == OperationStatus.Done;
+        }
+
+        status = Varint.TryRead(_head.AsSpan(n, _headLength - n), out ulong length, out _);
         if (status == OperationStatus.Done)
         {
-            status = Varint.TryRead(_head.AsSpan(n, _headLength - n), out length, out _);
+            _headLength = 0;
+            Begin(header, length);
         }
 
-        return status switch
-        {
-            OperationStatus.Done => true,
-            OperationStatus.NeedMoreData => false,
-            _ => throw new MuxerException("an mplex header is no varint"),
-        };
+        return status != OperationStatus.InvalidData;
     }
 
     private void Begin(ulong header, ulong length)
@@ -157,7 +173,7 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, Action<Mu
                 // The name is free text and means nothing: read over.
                 if (Accept(id) is null)
                 {
-                    _ = SendQuietlyAsync(Head(id, 5, 0));
+                    SendControl(id, 5);
                 }
 
                 break;

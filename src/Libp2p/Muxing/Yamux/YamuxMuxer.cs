@@ -1,77 +1,59 @@
-using System.Buffers.Binary;
 using Ipcs.Libp2p.Security.Noise;
 
 namespace Ipcs.Libp2p.Muxing.Yamux;
 
 /// <summary>
 /// yamux. Spec: https://github.com/hashicorp/yamux/blob/master/spec.md; https://github.com/libp2p/specs/blob/master/yamux/README.md.
-/// <code>
-/// header = version 0 (1) | type (1) | flags (2) | stream id (4) | length (4)      big endian, then `length` bytes for type 0
-/// type   = 0 data, 1 window update, 2 ping, 3 go away       flags = 1 SYN, 2 ACK, 4 FIN, 8 RST
-/// </code>
-/// The side that dialled has odd ids. A stream starts with 256 KiB each way; the receiver grants more as its application reads.
+/// The side that dialled has odd ids. A stream starts with 256 KiB each way; the receiver grants more as its application reads, so a slow
+/// reader stops its own sender and nobody else. A peer that sends more than it may is cut off.
 /// </summary>
-internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, Action<MuxedStream> onInbound) : Muxer(channel, initiator, onInbound)
+internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSettings settings) : Muxer(channel, initiator, settings)
 {
     /// <summary>The protocol name.</summary>
     public const string ProtocolName = "/yamux/1.0.0";
 
-    private const int HeaderLength = 12;
-    private const int StartWindow = 256 * 1024;
+    /// <summary>Streams of ours that the peer has not acknowledged yet: more wait, since peers end a connection with a longer backlog.</summary>
+    private const int MaxUnacknowledged = 256;
 
-    /// <summary>The window that a stream grows to when its reader keeps up: 1 Gbit/s at 60 ms.</summary>
-    private const int MaxWindow = 8 << 20;
+    private static readonly FrameHead<(ulong Id, YamuxType Type, YamuxFlags Flags)> WriteHead =
+        static (frame, length, output) => new YamuxHeader(frame.Type, frame.Flags, (uint)frame.Id, (uint)length).Encode(output);
 
-    private const ushort Syn = 1;
-    private const ushort Ack = 2;
-    private const ushort Fin = 4;
-    private const ushort Rst = 8;
-
-    private readonly byte[] _header = new byte[HeaderLength];
+    private readonly SemaphoreSlim _backlog = new(MaxUnacknowledged);
+    private readonly byte[] _header = new byte[YamuxHeader.Size];
     private int _headerLength;
     private long _nextId = (initiator ? 1 : 2) - 2;
     private uint _left;
-    private ushort _finish;
+    private YamuxFlags _finish;
     private MuxedStream? _target;
+    private bool _refused;
 
     /// <inheritdoc/>
     public override string Name => ProtocolName;
 
     /// <inheritdoc/>
-    public override long InitialWindow => StartWindow;
+    public override long InitialWindow => ReceiveWindow.Start;
 
     /// <inheritdoc/>
-    public override int MaxData => 64 * 1024;
+    public override int MaxData => 128 * 1024;
 
     /// <inheritdoc/>
-    public override ValueTask SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        SendAsync(Header(0, 0, stream.Id, (uint)data.Length), data, cancellationToken);
+    public override ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
+        Writer.WriteAsync(WriteHead, (stream.Id, YamuxType.Data, YamuxFlags.None), data, flush, cancellationToken);
 
     /// <inheritdoc/>
-    public override ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken) =>
-        SendAsync(Header(0, Fin, stream.Id, 0), default, cancellationToken);
+    public override async ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken) =>
+        await Writer.WriteAsync(WriteHead, (stream.Id, YamuxType.Data, YamuxFlags.Fin), default, flush: true, cancellationToken);
 
     /// <inheritdoc/>
-    public override async ValueTask OnReadAsync(MuxedStream stream, int bytes, CancellationToken cancellationToken)
+    public override void SendReset(MuxedStream stream) => SendControl(YamuxType.WindowUpdate, YamuxFlags.Rst, (uint)stream.Id, 0);
+
+    /// <inheritdoc/>
+    public override void OnRead(MuxedStream stream, int bytes)
     {
-        stream.Unreported += bytes;
-        if (stream.Unreported < Math.Max(StartWindow, stream.ReceiveWindow) / 2 || stream.IsOver)
+        int grant = stream.ReceiveWindow.Read(bytes);
+        if (grant > 0 && !stream.IsOver)
         {
-            return;
-        }
-
-        // A reader that has emptied half of its window keeps up: let more be under way next time.
-        long target = Math.Min(MaxWindow, Math.Max(StartWindow, stream.ReceiveWindow) * 2);
-        long grant = stream.Unreported + (target - Math.Max(StartWindow, stream.ReceiveWindow));
-        stream.ReceiveWindow = target;
-        stream.Unreported = 0;
-        try
-        {
-            await SendAsync(Header(1, 0, stream.Id, (uint)grant), default, cancellationToken);
-        }
-        catch (IOException)
-        {
-            // The bytes are read all the same; the next read says that the connection is gone.
+            SendControl(YamuxType.WindowUpdate, YamuxFlags.None, (uint)stream.Id, (uint)grant);
         }
     }
 
@@ -83,11 +65,28 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, Action<Mu
     }
 
     /// <inheritdoc/>
-    protected override ValueTask SendOpenAsync(MuxedStream stream, CancellationToken cancellationToken) =>
-        SendAsync(Header(1, Syn, stream.Id, 0), default, cancellationToken);
+    protected override async ValueTask BeforeOpenAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _refused))
+        {
+            throw new ConnectException($"{RemotePeer} takes no more streams on this connection");
+        }
+
+        await _backlog.WaitAsync(cancellationToken);
+    }
 
     /// <inheritdoc/>
-    protected override byte[] ResetFrame(MuxedStream stream) => Header(1, Rst, stream.Id, 0);
+    protected override async ValueTask SendOpenAsync(MuxedStream stream, bool flush, CancellationToken cancellationToken) =>
+        await Writer.WriteAsync(WriteHead, (stream.Id, YamuxType.WindowUpdate, YamuxFlags.Syn), default, flush, cancellationToken);
+
+    /// <inheritdoc/>
+    protected override void OnRemoved(MuxedStream stream) => Acknowledge(stream);
+
+    /// <inheritdoc/>
+    protected override void OnGoingAway() => SendControl(YamuxType.GoAway, YamuxFlags.None, 0, 0);
+
+    /// <inheritdoc/>
+    protected override void OnBreach() => SendControl(YamuxType.GoAway, YamuxFlags.None, 0, 1);
 
     /// <inheritdoc/>
     protected override ValueTask ConsumeAsync(ReadOnlyMemory<byte> chunk)
@@ -97,31 +96,27 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, Action<Mu
             if (_left > 0)
             {
                 int n = (int)Math.Min(_left, (uint)chunk.Length);
-                _left -= (uint)n;
-                if (_target is { } stream && stream.Receive(chunk.Span[..n]))
+                if (_target?.Receive(chunk.Span[..n]) == ReceiveResult.NoRoom)
                 {
-                    if (stream.Buffered > Math.Max(StartWindow, stream.ReceiveWindow) + MaxWindow)
-                    {
-                        throw new MuxerException($"stream {stream.Id} overruns its window");
-                    }
-
-                    stream.Deliver();
+                    _target.Reset();
+                    _target = null;
                 }
 
+                _left -= (uint)n;
                 chunk = chunk[n..];
                 if (_left == 0)
                 {
-                    EndData();
+                    EndFrame();
                 }
 
                 continue;
             }
 
-            int take = Math.Min(HeaderLength - _headerLength, chunk.Length);
+            int take = Math.Min(YamuxHeader.Size - _headerLength, chunk.Length);
             chunk.Span[..take].CopyTo(_header.AsSpan(_headerLength));
             _headerLength += take;
             chunk = chunk[take..];
-            if (_headerLength == HeaderLength)
+            if (_headerLength == YamuxHeader.Size)
             {
                 _headerLength = 0;
                 Begin();
@@ -131,75 +126,83 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, Action<Mu
         return default;
     }
 
-    private static byte[] Header(byte type, ushort flags, ulong id, uint length)
-    {
-        byte[] header = new byte[HeaderLength];
-        header[1] = type;
-        BinaryPrimitives.WriteUInt16BigEndian(header.AsSpan(2), flags);
-        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), (uint)id);
-        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(8), length);
-        return header;
-    }
-
     private void Begin()
     {
-        ushort flags = BinaryPrimitives.ReadUInt16BigEndian(_header.AsSpan(2));
-        uint id = BinaryPrimitives.ReadUInt32BigEndian(_header.AsSpan(4));
-        uint length = BinaryPrimitives.ReadUInt32BigEndian(_header.AsSpan(8));
-        if (_header[0] != 0)
+        if (!YamuxHeader.TryDecode(_header, out YamuxHeader header))
         {
-            throw new MuxerException($"yamux version {_header[0]} is not known");
+            throw new MuxerException($"yamux version {_header[0]}, type {_header[1]} is not known");
         }
 
-        switch (_header[1])
+        switch (header.Type)
         {
-            case 0:
-                if (length > MaxWindow)
+            case YamuxType.Data:
+                BeginData(header);
+                break;
+            case YamuxType.WindowUpdate:
+                _target = Target(header);
+                _finish = header.Flags;
+                if (_target is { } stream && !stream.SendWindow.Grant(header.Length))
                 {
-                    throw new MuxerException($"a yamux frame of {length} bytes is longer than any window");
+                    throw new MuxerException($"stream {header.StreamId} is granted more than a window can hold");
                 }
 
-                _target = Target(id, flags);
-                _left = length;
-                _finish = flags;
-                if (length == 0)
+                EndFrame();
+                break;
+            case YamuxType.Ping:
+                if ((header.Flags & YamuxFlags.Syn) != 0)
                 {
-                    EndData();
+                    SendControl(YamuxType.Ping, YamuxFlags.Ack, 0, header.Length);
                 }
 
                 break;
-            case 1:
-                MuxedStream? stream = Target(id, flags);
-                if (stream is not null && !stream.SendWindow.Grant(length))
-                {
-                    throw new MuxerException($"stream {id} is granted more than a window can hold");
-                }
-
-                _target = stream;
-                _finish = flags;
-                EndData();
-                break;
-            case 2:
-                if ((flags & Syn) != 0)
-                {
-                    _ = SendQuietlyAsync(Header(2, Ack, 0, length));
-                }
-
-                break;
-            case 3:
-                throw new EndOfStreamException("the peer says go away");
             default:
-                throw new MuxerException($"yamux has no frame type {_header[1]}");
+                // In order: what is open goes on. Otherwise the peer has closed the connection anyway.
+                Volatile.Write(ref _refused, true);
+                if (header.Length != 0)
+                {
+                    throw new EndOfStreamException($"the peer goes away with error {header.Length}");
+                }
+
+                break;
+        }
+    }
+
+    private void BeginData(in YamuxHeader header)
+    {
+        if (header.Length > ReceiveWindow.Max)
+        {
+            throw new MuxerException($"a yamux frame of {header.Length} bytes is longer than any window");
+        }
+
+        _target = Target(header);
+        _left = header.Length;
+        _finish = header.Flags;
+        if (_target is { } stream && !stream.ReceiveWindow.TrySpend((int)header.Length))
+        {
+            throw new MuxerException($"stream {header.StreamId} overruns its window");
+        }
+
+        if (_left == 0)
+        {
+            EndFrame();
         }
     }
 
     /// <summary>The stream of a frame; opened when the frame says so, null for one that is over.</summary>
-    private MuxedStream? Target(uint id, ushort flags)
+    private MuxedStream? Target(in YamuxHeader header)
     {
+        uint id = header.StreamId;
         bool ours = (id & 1) == (IsInitiator ? 1u : 0u);
-        if ((flags & Syn) == 0)
+        if ((header.Flags & YamuxFlags.Syn) == 0)
         {
-            return Find(id, ours);
+            MuxedStream? stream = Find(id, ours);
+            if (stream is not null && ours)
+            {
+                // Whatever comes back on a stream says that the peer has it.
+                Acknowledge(stream);
+            }
+
+            return stream;
         }
 
         if (ours || id == 0)
@@ -207,22 +210,37 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, Action<Mu
             throw new MuxerException($"the peer opens stream {id}, which is not one of its ids");
         }
 
-        MuxedStream? stream = Accept(id);
-        _ = SendQuietlyAsync(stream is null ? Header(1, Rst, id, 0) : Header(1, Ack, id, 0));
-        return stream;
+        MuxedStream? accepted = Accept(id);
+        SendControl(YamuxType.WindowUpdate, accepted is null ? YamuxFlags.Rst : YamuxFlags.Ack, id, 0);
+        return accepted;
     }
 
-    private void EndData()
+    private void EndFrame()
     {
-        if ((_finish & Rst) != 0)
+        if ((_finish & YamuxFlags.Rst) != 0)
         {
             _target?.Abort("the peer reset the stream");
         }
-        else if ((_finish & Fin) != 0)
+        else if ((_finish & YamuxFlags.Fin) != 0)
         {
             _target?.ReceiveClose();
         }
 
-        _finish = 0;
+        _finish = YamuxFlags.None;
+    }
+
+    private void Acknowledge(MuxedStream stream)
+    {
+        if (stream.OpenedByUs && stream.TryAcknowledge())
+        {
+            _backlog.Release();
+        }
+    }
+
+    private void SendControl(YamuxType type, YamuxFlags flags, uint id, uint length)
+    {
+        Span<byte> frame = stackalloc byte[YamuxHeader.Size];
+        new YamuxHeader(type, flags, id, length).Encode(frame);
+        Writer.WriteControl(frame);
     }
 }

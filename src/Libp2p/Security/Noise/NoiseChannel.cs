@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
@@ -9,38 +9,40 @@ namespace Ipcs.Libp2p.Security.Noise;
 /// <summary>
 /// A connection under Noise. Spec: https://github.com/libp2p/specs/blob/master/noise/README.md, section Wire Format.
 /// <code>frame = uint16 length (big endian, unsigned) | ciphertext | 16-byte tag       length at most 65535</code>
-/// Bytes are sealed and opened where they lie: written bytes are copied once into the send buffer, received ones not at all.
-/// One reader and one writer at a time. Owns the socket and both buffers.
+/// Bytes are sealed and opened where they lie. The receive buffer is rented when something arrives and given back when all of it has been
+/// read, so an idle connection holds none; a peer that stops inside a frame holds one. One reader and one writer at a time. Owns the transport.
 /// </summary>
 internal sealed class NoiseChannel : IByteChannel, IDisposable
 {
-    private const int TagLength = 16;
-    private const int HeadLength = 2;
+    /// <summary>The tag behind every ciphertext, in bytes.</summary>
+    public const int TagLength = 16;
+
+    /// <summary>The length before every ciphertext, in bytes.</summary>
+    public const int HeadLength = 2;
+
+    /// <summary>The most plain bytes of one frame.</summary>
+    public const int MaxPlain = MaxFrame - TagLength;
+
     private const int MaxFrame = 65_535;
-    private const int MaxPlain = MaxFrame - TagLength;
 
-    /// <summary>Frames sealed before they are sent together, and room for as many received ones.</summary>
-    private const int FramesPerSend = 4;
+    /// <summary>Holds a frame of any length and the beginning of the next; larger buffers were no faster and fall out of the cache.</summary>
+    private const int ReceiveLength = 128 * 1024;
 
-    private readonly SocketChannel _socket;
+    private readonly ITransportChannel _transport;
     private readonly ChaCha20Poly1305 _sender;
     private readonly ChaCha20Poly1305 _receiver;
-    private readonly byte[] _nonce = new byte[12];
+    private readonly byte[] _sendNonce = new byte[12];
     private readonly byte[] _receiveNonce = new byte[12];
-    private readonly byte[] _send = GC.AllocateUninitializedArray<byte>(FramesPerSend * (HeadLength + MaxFrame));
-    private readonly byte[] _receive = GC.AllocateUninitializedArray<byte>(FramesPerSend * (HeadLength + MaxFrame));
+    private byte[]? _receive;
     private ulong _sendCounter;
     private ulong _receiveCounter;
-    private int _frameStart;
-    private int _framePlain;
-    private bool _full;
     private int _start;
     private int _end;
     private ReadOnlyMemory<byte> _left;
 
-    private NoiseChannel(SocketChannel socket, PeerId remotePeer, byte[] sendKey, byte[] receiveKey)
+    private NoiseChannel(ITransportChannel transport, PeerId remotePeer, byte[] sendKey, byte[] receiveKey)
     {
-        _socket = socket;
+        _transport = transport;
         RemotePeer = remotePeer;
         _sender = new ChaCha20Poly1305(sendKey);
         _receiver = new ChaCha20Poly1305(receiveKey);
@@ -49,28 +51,35 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
     /// <summary>Who is at the other end.</summary>
     public PeerId RemotePeer { get; }
 
-    /// <summary>Runs the handshake over a socket.</summary>
-    public static async Task<NoiseChannel> HandshakeAsync(SocketChannel socket, KeyPair identity, bool initiator, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public bool HasBuffered => _left.Length > 0 || _end > _start;
+
+    /// <summary>Runs the handshake over a transport.</summary>
+    public static async Task<NoiseChannel> HandshakeAsync(ITransportChannel transport, NoiseIdentity identity, bool initiator, CancellationToken cancellationToken)
     {
-        var noise = new NoiseHandshake(identity);
+        using var noise = new NoiseHandshake(identity);
         if (initiator)
         {
-            await SendAsync(socket, noise.WriteA(), cancellationToken);
-            noise.ReadB(await ReceiveAsync(socket, cancellationToken));
-            await SendAsync(socket, noise.WriteC(), cancellationToken);
+            await SendAsync(transport, noise.WriteA(), cancellationToken);
+            noise.ReadB(await ReceiveAsync(transport, cancellationToken));
+            await SendAsync(transport, noise.WriteC(), cancellationToken);
         }
         else
         {
-            noise.ReadA(await ReceiveAsync(socket, cancellationToken));
-            await SendAsync(socket, noise.WriteB(), cancellationToken);
-            noise.ReadC(await ReceiveAsync(socket, cancellationToken));
+            noise.ReadA(await ReceiveAsync(transport, cancellationToken));
+            await SendAsync(transport, noise.WriteB(), cancellationToken);
+            noise.ReadC(await ReceiveAsync(transport, cancellationToken));
         }
 
         (byte[] toResponder, byte[] toInitiator) = noise.Split();
         return initiator
-            ? new NoiseChannel(socket, noise.RemotePeer, toResponder, toInitiator)
-            : new NoiseChannel(socket, noise.RemotePeer, toInitiator, toResponder);
+            ? new NoiseChannel(transport, noise.RemotePeer, toResponder, toInitiator)
+            : new NoiseChannel(transport, noise.RemotePeer, toInitiator, toResponder);
     }
+
+    /// <summary>A channel with given keys, as golden vectors need.</summary>
+    public static NoiseChannel FromKeys(ITransportChannel transport, PeerId remotePeer, byte[] sendKey, byte[] receiveKey) =>
+        new(transport, remotePeer, sendKey, receiveKey);
 
     /// <summary>The next opened bytes, where they lie: good until the next call. Empty at the end.</summary>
     public async ValueTask<ReadOnlyMemory<byte>> ReadChunkAsync(CancellationToken cancellationToken)
@@ -84,38 +93,24 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
 
         while (true)
         {
-            if (_end - _start >= HeadLength)
+            if (TryOpenFrame(out ReadOnlyMemory<byte> plain))
             {
-                int length = BinaryPrimitives.ReadUInt16BigEndian(_receive.AsSpan(_start));
-                if (length < TagLength)
-                {
-                    throw new NoiseException($"a frame of {length} bytes has no room for its tag");
-                }
-
-                if (_end - _start >= HeadLength + length)
-                {
-                    ReadOnlyMemory<byte> plain = Open(_start + HeadLength, length - TagLength);
-                    _start += HeadLength + length;
-                    if (plain.Length > 0)
-                    {
-                        return plain;
-                    }
-
-                    continue;
-                }
+                return plain;
             }
 
-            if (_start > 0 && _receive.Length - _start < HeadLength + MaxFrame)
+            if (_start == _end && !_transport.HasBuffered)
             {
-                _receive.AsSpan(_start, _end - _start).CopyTo(_receive);
-                _end -= _start;
-                _start = 0;
+                GiveBack();
+                await _transport.WaitForDataAsync(cancellationToken);
             }
 
-            int n = await _socket.ReadAsync(_receive.AsMemory(_end), cancellationToken);
+            byte[] buffer = Room();
+            int n = await _transport.ReadAsync(buffer.AsMemory(_end), cancellationToken);
             if (n == 0)
             {
-                return _end == _start ? default : throw new EndOfStreamException("the connection ended inside a frame");
+                bool whole = _end == _start;
+                GiveBack();
+                return whole ? default : throw new EndOfStreamException("the connection ended inside a frame");
             }
 
             _end += n;
@@ -132,62 +127,125 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         return n;
     }
 
-    /// <summary>Takes bytes to be sent; sends when the buffer is full.</summary>
-    public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    /// <summary>Writes bytes of a negotiation; a muxer seals its own frames (<see cref="Seal"/>).</summary>
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (data.Length > 0)
         {
-            int n = Math.Min(data.Length, MaxPlain - _framePlain);
-            data.Span[..n].CopyTo(_send.AsSpan(_frameStart + HeadLength + _framePlain));
-            _framePlain += n;
+            int n = Math.Min(data.Length, MaxPlain);
+            byte[] frame = new byte[HeadLength + n + TagLength];
+            data[..n].CopyTo(frame.AsMemory(HeadLength));
+            Seal(frame, n);
+            await _transport.WriteAsync(frame, cancellationToken);
             data = data[n..];
-            if (_framePlain == MaxPlain)
-            {
-                Seal();
-                if (_full)
-                {
-                    await SendSealedAsync(cancellationToken);
-                }
-            }
         }
     }
 
-    /// <summary>Sends what has been taken.</summary>
-    public ValueTask FlushAsync(CancellationToken cancellationToken)
+    /// <summary>Seals a frame in place: <paramref name="plainLength"/> bytes lie behind the head, the tag comes behind them. In the order of sending.</summary>
+    public void Seal(Span<byte> frame, int plainLength)
     {
-        if (_framePlain > 0)
-        {
-            Seal();
-        }
-
-        return _frameStart > 0 ? SendSealedAsync(cancellationToken) : default;
+        NoiseHandshake.WriteNonce(_sendNonce, Next(ref _sendCounter));
+        BinaryPrimitives.WriteUInt16BigEndian(frame, (ushort)(plainLength + TagLength));
+        Span<byte> bytes = frame.Slice(HeadLength, plainLength);
+        _sender.Encrypt(_sendNonce, bytes, bytes, frame.Slice(HeadLength + plainLength, TagLength));
     }
 
-    /// <inheritdoc/>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    /// <summary>Sends sealed frames.</summary>
+    public ValueTask SendSealedAsync(ReadOnlyMemory<byte> frames, CancellationToken cancellationToken) => _transport.WriteAsync(frames, cancellationToken);
+
+    /// <summary>Sends no more, in order.</summary>
+    public void CloseWrite() => _transport.CloseWrite();
+
+    /// <summary>Gives the receive buffer back. Only the reader may call it, when it reads no more.</summary>
+    public void EndReading()
     {
-        await AppendAsync(data, cancellationToken);
-        await FlushAsync(cancellationToken);
+        GiveBack();
+        _start = _end = 0;
+        _left = default;
     }
 
-    /// <summary>Ends both directions of the socket: whoever reads or writes gets an error.</summary>
-    public void Dispose() => _socket.Dispose();
+    /// <summary>Ends both directions: whoever reads or writes gets an error.</summary>
+    public void Dispose() => _transport.Dispose();
 
-    private static async ValueTask SendAsync(SocketChannel socket, byte[] message, CancellationToken cancellationToken)
+    private static async ValueTask SendAsync(ITransportChannel transport, byte[] message, CancellationToken cancellationToken)
     {
         byte[] frame = new byte[HeadLength + message.Length];
         BinaryPrimitives.WriteUInt16BigEndian(frame, (ushort)message.Length);
         message.CopyTo(frame, HeadLength);
-        await socket.WriteAsync(frame, cancellationToken);
+        await transport.WriteAsync(frame, cancellationToken);
     }
 
-    private static async ValueTask<byte[]> ReceiveAsync(SocketChannel socket, CancellationToken cancellationToken)
+    private static async ValueTask<byte[]> ReceiveAsync(ITransportChannel transport, CancellationToken cancellationToken)
     {
         byte[] head = new byte[HeadLength];
-        await socket.ReadExactlyAsync(head, cancellationToken);
-        byte[] message = new byte[BinaryPrimitives.ReadUInt16BigEndian(head)];
-        await socket.ReadExactlyAsync(message, cancellationToken);
+        await transport.ReadExactlyAsync(head, cancellationToken);
+        int length = BinaryPrimitives.ReadUInt16BigEndian(head);
+        if (length > NoiseHandshake.MaxMessage)
+        {
+            throw new NoiseException($"a handshake message of {length} bytes is longer than {NoiseHandshake.MaxMessage}");
+        }
+
+        byte[] message = new byte[length];
+        await transport.ReadExactlyAsync(message, cancellationToken);
         return message;
+    }
+
+    private static ulong Next(ref ulong counter) =>
+        counter < ulong.MaxValue ? counter++ : throw new NoiseException("all nonces of the connection are used up");
+
+    private bool TryOpenFrame(out ReadOnlyMemory<byte> plain)
+    {
+        plain = default;
+        while (_end - _start >= HeadLength)
+        {
+            int length = BinaryPrimitives.ReadUInt16BigEndian(_receive.AsSpan(_start));
+            if (length < TagLength)
+            {
+                throw new NoiseException($"a frame of {length} bytes has no room for its tag");
+            }
+
+            if (_end - _start < HeadLength + length)
+            {
+                return false;
+            }
+
+            plain = Open(_start + HeadLength, length - TagLength);
+            _start += HeadLength + length;
+            if (plain.Length > 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>The buffer, with room for the frame begun.</summary>
+    private byte[] Room()
+    {
+        _receive ??= ArrayPool<byte>.Shared.Rent(ReceiveLength);
+        if (_start == _end)
+        {
+            _start = _end = 0;
+        }
+        else if (_receive.Length - _start < HeadLength + MaxFrame)
+        {
+            _receive.AsSpan(_start, _end - _start).CopyTo(_receive);
+            _end -= _start;
+            _start = 0;
+        }
+
+        return _receive;
+    }
+
+    private void GiveBack()
+    {
+        if (_receive is { } buffer)
+        {
+            _receive = null;
+            _start = _end = 0;
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private ReadOnlyMemory<byte> Open(int offset, int length)
@@ -205,29 +263,4 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
 
         return _receive.AsMemory(offset, length);
     }
-
-    private void Seal()
-    {
-        NoiseHandshake.WriteNonce(_nonce, Next(ref _sendCounter));
-        BinaryPrimitives.WriteUInt16BigEndian(_send.AsSpan(_frameStart), (ushort)(_framePlain + TagLength));
-        Span<byte> bytes = _send.AsSpan(_frameStart + HeadLength, _framePlain);
-        _sender.Encrypt(_nonce, bytes, bytes, _send.AsSpan(_frameStart + HeadLength + _framePlain, TagLength));
-        _frameStart += HeadLength + _framePlain + TagLength;
-        _framePlain = 0;
-
-        // A frame begun must have room to become full.
-        _full = _send.Length - _frameStart < HeadLength + MaxFrame;
-    }
-
-    private static ulong Next(ref ulong counter) =>
-        counter < ulong.MaxValue ? counter++ : throw new NoiseException("all nonces of the connection are used up");
-
-    private async ValueTask SendSealedAsync(CancellationToken cancellationToken)
-    {
-        int length = _frameStart;
-        _frameStart = 0;
-        _full = false;
-        await _socket.WriteAsync(_send.AsMemory(0, length), cancellationToken);
-    }
-
 }

@@ -20,47 +20,40 @@ public sealed class NoiseException(string message) : IOException(message);
 /// &lt;- e, ee, s, es     payload: NoiseHandshakePayload
 /// -> s, se            payload: NoiseHandshakePayload { 1: identity_key, 2: identity_sig }
 /// </code>
-/// The payload's extensions are read over: a js peer picks a muxer by them that its other side may not pick. Not thread-safe.
+/// The payload's extensions are read over: a js peer picks a muxer by them that its other side may not pick. Not thread-safe. Owns its ephemeral key.
 /// </summary>
-public sealed class NoiseHandshake
+public sealed class NoiseHandshake : IDisposable
 {
+    /// <summary>The longest handshake message taken, in bytes: an RSA key of 8192 bits, its signature and some extensions fit with room to spare.</summary>
+    public const int MaxMessage = 8192;
+
     private const int DhLength = 32;
     private const int TagLength = 16;
-    private static readonly byte[] SignaturePrefix = "noise-libp2p-static-key:"u8.ToArray();
+    private static readonly byte[] ProtocolName = Encoding.ASCII.GetBytes("Noise_XX_25519_ChaChaPoly_SHA256");
 
-    private readonly KeyPair _identity;
-    private readonly byte[] _staticPrivate;
-    private readonly byte[] _staticPublic;
-    private readonly byte[] _ephemeralPrivate;
+    private readonly NoiseIdentity _identity;
+    private readonly Key _ephemeral;
     private readonly byte[] _ephemeralPublic;
-    private readonly byte[] _payload;
-    private byte[] _chainingKey;
-    private byte[] _hash;
+    private byte[] _chainingKey = ProtocolName;
+    private byte[] _hash = ProtocolName;
     private byte[]? _key;
     private ulong _nonce;
     private byte[] _remoteEphemeral = [];
     private byte[] _remoteStatic = [];
 
-    /// <summary>A handshake with fresh keys.</summary>
-    public NoiseHandshake(KeyPair identity)
-        : this(identity, RandomNumberGenerator.GetBytes(DhLength), RandomNumberGenerator.GetBytes(DhLength))
+    /// <summary>A handshake with a fresh ephemeral key.</summary>
+    public NoiseHandshake(NoiseIdentity identity)
+        : this(identity, RandomNumberGenerator.GetBytes(DhLength))
     {
     }
 
-    /// <summary>A handshake with given X25519 private keys, as golden vectors need.</summary>
-    public NoiseHandshake(KeyPair identity, byte[] staticPrivate, byte[] ephemeralPrivate)
+    /// <summary>A handshake with a given ephemeral key, as golden vectors need.</summary>
+    public NoiseHandshake(NoiseIdentity identity, byte[] ephemeralPrivate)
     {
         _identity = identity;
-        _staticPrivate = staticPrivate;
-        _ephemeralPrivate = ephemeralPrivate;
-        _staticPublic = PublicOf(staticPrivate);
-        _ephemeralPublic = PublicOf(ephemeralPrivate);
-        byte[] name = Encoding.ASCII.GetBytes("Noise_XX_25519_ChaChaPoly_SHA256");
-        _hash = name;
-        _chainingKey = name;
+        _ephemeral = Key.Import(KeyAgreementAlgorithm.X25519, ephemeralPrivate, KeyBlobFormat.RawPrivateKey);
+        _ephemeralPublic = _ephemeral.PublicKey.Export(KeyBlobFormat.RawPublicKey);
         MixHash([]);
-        byte[] signature = identity.Sign([.. SignaturePrefix, .. _staticPublic]);
-        _payload = [0x0a, (byte)identity.PublicKeyProtobuf.Length, .. identity.PublicKeyProtobuf, 0x12, (byte)signature.Length, .. signature];
     }
 
     /// <summary>Who the peer has proved to be; the default until its payload has been read.</summary>
@@ -94,10 +87,10 @@ public sealed class NoiseHandshake
     public byte[] WriteB(byte[]? payload = null)
     {
         MixHash(_ephemeralPublic);
-        MixKey(_ephemeralPrivate, _remoteEphemeral);
-        byte[] s = EncryptAndHash(_staticPublic);
-        MixKey(_staticPrivate, _remoteEphemeral);
-        return [.. _ephemeralPublic, .. s, .. EncryptAndHash(payload ?? _payload)];
+        MixKey(_ephemeral, _remoteEphemeral);
+        byte[] s = EncryptAndHash(_identity.StaticPublic);
+        MixKey(_identity.StaticKey, _remoteEphemeral);
+        return [.. _ephemeralPublic, .. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
 
     /// <summary>Initiator, second message: proves who the responder is.</summary>
@@ -110,19 +103,19 @@ public sealed class NoiseHandshake
 
         _remoteEphemeral = message[..DhLength].ToArray();
         MixHash(_remoteEphemeral);
-        MixKey(_ephemeralPrivate, _remoteEphemeral);
+        MixKey(_ephemeral, _remoteEphemeral);
         message = message[DhLength..];
         _remoteStatic = DecryptAndHash(message[..(DhLength + TagLength)]);
-        MixKey(_ephemeralPrivate, _remoteStatic);
+        MixKey(_ephemeral, _remoteStatic);
         ReadPayload(DecryptAndHash(message[(DhLength + TagLength)..]));
     }
 
     /// <summary>Initiator, third message.</summary>
     public byte[] WriteC(byte[]? payload = null)
     {
-        byte[] s = EncryptAndHash(_staticPublic);
-        MixKey(_staticPrivate, _remoteEphemeral);
-        return [.. s, .. EncryptAndHash(payload ?? _payload)];
+        byte[] s = EncryptAndHash(_identity.StaticPublic);
+        MixKey(_identity.StaticKey, _remoteEphemeral);
+        return [.. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
 
     /// <summary>Responder, third message: proves who the initiator is.</summary>
@@ -134,7 +127,7 @@ public sealed class NoiseHandshake
         }
 
         _remoteStatic = DecryptAndHash(message[..(DhLength + TagLength)]);
-        MixKey(_ephemeralPrivate, _remoteStatic);
+        MixKey(_ephemeral, _remoteStatic);
         ReadPayload(DecryptAndHash(message[(DhLength + TagLength)..]));
     }
 
@@ -145,17 +138,14 @@ public sealed class NoiseHandshake
         return (output[..32], output[32..]);
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _ephemeral.Dispose();
+
     /// <summary>Writes the nonce of a counter: 4 zero bytes, 8 little-endian ones.</summary>
     internal static void WriteNonce(Span<byte> nonce, ulong counter)
     {
         nonce[..4].Clear();
         BinaryPrimitives.WriteUInt64LittleEndian(nonce[4..], counter);
-    }
-
-    private static byte[] PublicOf(byte[] privateKey)
-    {
-        using Key key = Key.Import(KeyAgreementAlgorithm.X25519, privateKey, KeyBlobFormat.RawPrivateKey);
-        return key.PublicKey.Export(KeyBlobFormat.RawPublicKey);
     }
 
     private void MixHash(ReadOnlySpan<byte> data)
@@ -166,9 +156,8 @@ public sealed class NoiseHandshake
         _hash = hash.GetHashAndReset();
     }
 
-    private void MixKey(byte[] privateKey, byte[] publicKey)
+    private void MixKey(Key key, byte[] publicKey)
     {
-        using Key key = Key.Import(KeyAgreementAlgorithm.X25519, privateKey, KeyBlobFormat.RawPrivateKey);
         using SharedSecret? secret =
             PublicKey.TryImport(KeyAgreementAlgorithm.X25519, publicKey, KeyBlobFormat.RawPublicKey, out PublicKey? remote)
                 ? KeyAgreementAlgorithm.X25519.Agree(key, remote!, new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport })
@@ -244,11 +233,16 @@ public sealed class NoiseHandshake
             }
         }
 
-        if (key is null || signature is null || !KeyPair.Verify(key, [.. SignaturePrefix, .. _remoteStatic], signature))
+        if (key is null || signature is null || !PeerKey.TryParse(key, out PeerKey? identity))
         {
-            throw new NoiseException("the peer does not prove its identity (only Ed25519 keys are taken)");
+            throw new NoiseException("the peer shows no key that we know how to check");
         }
 
-        RemotePeer = PeerId.FromPublicKey(key);
+        if (!identity.Verify([.. NoiseIdentity.SignaturePrefix, .. _remoteStatic], signature))
+        {
+            throw new NoiseException("the peer does not prove its identity");
+        }
+
+        RemotePeer = identity.PeerId;
     }
 }

@@ -5,7 +5,7 @@ using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
-namespace Ipcs.Libp2p.Tests;
+namespace Ipcs.Libp2p.Tests.Swarm;
 
 /// <summary>Two hosts on loopback, over each muxer.</summary>
 public sealed class HostTests

@@ -1,0 +1,20 @@
+namespace Ipcs.Libp2p.Muxing;
+
+/// <summary>What a muxer is told by the host.</summary>
+internal sealed class MuxerSettings
+{
+    /// <summary>Called for every stream that the peer opens, by the connection's reader: must not block.</summary>
+    public required Action<MuxedStream> OnInbound { get; init; }
+
+    /// <summary>Streams that the peer may have open to us.</summary>
+    public int MaxInboundStreams { get; init; } = 1024;
+
+    /// <summary>Streams that we may have open to the peer.</summary>
+    public int MaxOutboundStreams { get; init; } = 1024;
+
+    /// <summary>Bytes of the connection's streams that may wait to be read.</summary>
+    public long MaxBuffered { get; init; } = 32 << 20;
+
+    /// <summary>The budget that all connections share; null for none.</summary>
+    public MemoryBudget? Memory { get; init; }
+}

@@ -1,0 +1,111 @@
+using System.Buffers;
+
+namespace Ipcs.Libp2p.Muxing;
+
+/// <summary>
+/// Bytes received on a stream and not read yet, in pooled segments whose size follows what arrives: a stream of pings costs little, a bulk
+/// stream few rents. Owns the segments. Touched only under the stream's lock.
+/// </summary>
+internal sealed class ReceiveQueue(MemoryBudget budget)
+{
+    private const int MinSegment = 512;
+    private const int MaxSegment = 64 * 1024;
+
+    private Segment? _head;
+    private Segment? _tail;
+
+    /// <summary>Bytes that can be read.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Adds a copy of the bytes; false when the budget has no room for them.</summary>
+    public bool TryAdd(ReadOnlySpan<byte> data)
+    {
+        while (data.Length > 0)
+        {
+            if (_tail is null || _tail.End == _tail.Bytes.Length)
+            {
+                int size = Math.Clamp(Math.Max(data.Length, 2 * (_tail?.Bytes.Length ?? 0)), MinSegment, MaxSegment);
+                byte[] bytes = ArrayPool<byte>.Shared.Rent(size);
+                if (!budget.TryTake(bytes.Length))
+                {
+                    ArrayPool<byte>.Shared.Return(bytes);
+                    return false;
+                }
+
+                var segment = new Segment(bytes);
+                if (_tail is null)
+                {
+                    _head = segment;
+                }
+                else
+                {
+                    _tail.Next = segment;
+                }
+
+                _tail = segment;
+            }
+
+            int n = Math.Min(data.Length, _tail.Bytes.Length - _tail.End);
+            data[..n].CopyTo(_tail.Bytes.AsSpan(_tail.End));
+            _tail.End += n;
+            Length += n;
+            data = data[n..];
+        }
+
+        return true;
+    }
+
+    /// <summary>Moves bytes out.</summary>
+    public int Read(Span<byte> buffer)
+    {
+        int done = 0;
+        while (done < buffer.Length && _head is { } head)
+        {
+            int n = Math.Min(buffer.Length - done, head.End - head.Start);
+            head.Bytes.AsSpan(head.Start, n).CopyTo(buffer[done..]);
+            head.Start += n;
+            done += n;
+            if (head.Start == head.End)
+            {
+                Drop(head);
+            }
+        }
+
+        Length -= done;
+        return done;
+    }
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        while (_head is { } head)
+        {
+            Drop(head);
+        }
+
+        Length = 0;
+    }
+
+    private void Drop(Segment segment)
+    {
+        _head = segment.Next;
+        if (_head is null)
+        {
+            _tail = null;
+        }
+
+        budget.Return(segment.Bytes.Length);
+        ArrayPool<byte>.Shared.Return(segment.Bytes);
+    }
+
+    private sealed class Segment(byte[] bytes)
+    {
+        public byte[] Bytes => bytes;
+
+        public int Start { get; set; }
+
+        public int End { get; set; }
+
+        public Segment? Next { get; set; }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+
+namespace Ipcs.Libp2p.Security.Pnet;
+
+/// <summary>
+/// The secret that the hosts of a private network share. Spec: https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md.
+/// <code>
+/// /key/swarm/psk/1.0.0/
+/// /base16/                 or /base64/ or /bin/
+/// 64 hexadecimal digits    the 32 bytes in that form
+/// </code>
+/// </summary>
+public sealed class SwarmKey
+{
+    /// <summary>The key's length in bytes.</summary>
+    public const int Length = 32;
+
+    /// <summary>The most that a key file may hold, in bytes.</summary>
+    private const int MaxFileLength = 1024;
+
+    private const string Codec = "/key/swarm/psk/1.0.0/";
+    private readonly byte[] _bytes;
+
+    private SwarmKey(byte[] bytes) => _bytes = bytes;
+
+    internal ReadOnlySpan<byte> Bytes => _bytes;
+
+    /// <summary>Parses the contents of a key file.</summary>
+    public static bool TryParse(ReadOnlySpan<byte> file, [NotNullWhen(true)] out SwarmKey? key)
+    {
+        key = null;
+        if (!TryReadLine(ref file, out string codec) || codec != Codec || !TryReadLine(ref file, out string encoding))
+        {
+            return false;
+        }
+
+        byte[]? bytes = encoding switch
+        {
+            "/base16/" => FromText(file, Convert.FromHexString),
+            "/base64/" => FromText(file, Convert.FromBase64String),
+            "/bin/" => file.ToArray(),
+            _ => null,
+        };
+        key = bytes is { Length: Length } ? new SwarmKey(bytes) : null;
+        return key is not null;
+    }
+
+    /// <summary>Loads a key file.</summary>
+    /// <exception cref="IOException">It can't be read or holds no key.</exception>
+    public static SwarmKey Load(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        if (file.Length <= MaxFileLength)
+        {
+            byte[] bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            if (TryParse(bytes, out SwarmKey? key))
+            {
+                return key;
+            }
+        }
+
+        throw new IOException($"{path} is no swarm key: it must begin with {Codec} and /base16/ on lines of their own, and hold {2 * Length} hexadecimal digits");
+    }
+
+    private static bool TryReadLine(ref ReadOnlySpan<byte> file, out string line)
+    {
+        int end = file.IndexOf((byte)'\n');
+        line = end < 0 ? "" : Encoding.ASCII.GetString(file[..end]).TrimEnd('\r');
+        file = file[(end + 1)..];
+        return end >= 0;
+    }
+
+    private static byte[]? FromText(ReadOnlySpan<byte> text, Func<string, byte[]> decode)
+    {
+        try
+        {
+            return decode(Encoding.ASCII.GetString(text).Trim());
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace Ipcs.Libp2p.Security.Pnet;
+
+/// <summary>
+/// One direction's key stream, by libsodium, which NSec brings. Spec: https://cr.yp.to/snuffle/xsalsa-20081128.pdf.
+/// Bytes may come in any pieces. Not thread-safe. The caller has made sure that NSec has been used before: that sets libsodium up.
+/// </summary>
+internal sealed partial class XSalsa20(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce)
+{
+    /// <summary>The nonce's length in bytes.</summary>
+    public const int NonceLength = 24;
+
+    private const int BlockLength = 64;
+    private const string Sodium = "libsodium";
+    private readonly byte[] _key = key.ToArray();
+    private readonly byte[] _nonce = nonce.Length == NonceLength ? nonce.ToArray() : throw new ArgumentException("an XSalsa20 nonce has 24 bytes", nameof(nonce));
+    private readonly byte[] _block = new byte[BlockLength];
+    private ulong _next;
+    private int _used = BlockLength;
+
+    /// <summary>Encrypts or decrypts in place.</summary>
+    public void Apply(Span<byte> data)
+    {
+        int n = Math.Min(BlockLength - _used, data.Length);
+        Xor(data[..n], _block.AsSpan(_used));
+        _used += n;
+        data = data[n..];
+        int whole = data.Length / BlockLength * BlockLength;
+        if (whole > 0)
+        {
+            Stream(data[..whole]);
+            data = data[whole..];
+        }
+
+        if (data.Length > 0)
+        {
+            _block.AsSpan().Clear();
+            Stream(_block);
+            Xor(data, _block);
+            _used = data.Length;
+        }
+    }
+
+    private static void Xor(Span<byte> data, ReadOnlySpan<byte> stream)
+    {
+        for (int i = 0; i < data.Length; i++)
+        {
+            data[i] ^= stream[i];
+        }
+    }
+
+    private unsafe void Stream(Span<byte> blocks)
+    {
+        fixed (byte* bytes = blocks, nonce = _nonce, key = _key)
+        {
+            if (crypto_stream_xsalsa20_xor_ic(bytes, bytes, (ulong)blocks.Length, nonce, _next, key) != 0)
+            {
+                throw new CryptographicException("XSalsa20 failed");
+            }
+        }
+
+        _next += (ulong)(blocks.Length / BlockLength);
+    }
+
+    // https://doc.libsodium.org/advanced/stream_ciphers/xsalsa20
+    [LibraryImport(Sodium)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    private static unsafe partial int crypto_stream_xsalsa20_xor_ic(byte* output, byte* input, ulong length, byte* nonce, ulong block, byte* key);
+}

@@ -1,0 +1,9 @@
+namespace Ipcs.Libp2p.Swarm;
+
+/// <summary>What a host holds, as of the call.</summary>
+/// <param name="Connections">Open connections.</param>
+/// <param name="PendingInbound">Handshakes under way from others.</param>
+/// <param name="Streams">Open streams, both ways.</param>
+/// <param name="BufferedBytes">Bytes in receive buffers.</param>
+/// <param name="Tasks">Background tasks: listeners, connections, handlers of streams, configured peers.</param>
+public readonly record struct HostStatistics(int Connections, int PendingInbound, int Streams, long BufferedBytes, int Tasks);

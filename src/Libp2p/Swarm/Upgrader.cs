@@ -1,0 +1,61 @@
+using Ipcs.Libp2p.Muxing;
+using Ipcs.Libp2p.Muxing.Mplex;
+using Ipcs.Libp2p.Muxing.Yamux;
+using Ipcs.Libp2p.Negotiation;
+using Ipcs.Libp2p.Security.Noise;
+using Ipcs.Libp2p.Security.Pnet;
+using Ipcs.Libp2p.Transport;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Libp2p.Swarm;
+
+/// <summary>
+/// Makes connections of transports: the swarm key when there is one, Noise, a muxer; each agreed on by multistream-select.
+/// Spec: https://github.com/libp2p/specs/blob/master/connections/README.md. Owns the Noise identity.
+/// </summary>
+internal sealed class Upgrader(HostOptions options, MuxerSettings settings) : IDisposable
+{
+    private const string NoiseProtocol = "/noise";
+
+    private readonly NoiseIdentity _identity = new(options.KeyPair);
+    private readonly string[] _muxers = [.. options.Muxers.Select(m => m == "mplex" ? MplexMuxer.ProtocolName : YamuxMuxer.ProtocolName)];
+
+    /// <summary>Runs every handshake. The transport is closed when that fails.</summary>
+    public async Task<Connection> UpgradeAsync(ITransportChannel transport, bool inbound, CancellationToken cancellationToken)
+    {
+        ITransportChannel outer = transport;
+        try
+        {
+            if (options.SwarmKey is { } key)
+            {
+                outer = await PnetChannel.HandshakeAsync(transport, key, cancellationToken);
+            }
+
+            if (inbound)
+            {
+                await MultistreamSelect.AnswerAsync(outer, static p => p == NoiseProtocol, cancellationToken);
+            }
+            else
+            {
+                await MultistreamSelect.SelectAsync(outer, [NoiseProtocol], cancellationToken);
+            }
+
+            NoiseChannel channel = await NoiseChannel.HandshakeAsync(outer, _identity, !inbound, cancellationToken);
+            string name = inbound
+                ? await MultistreamSelect.AnswerAsync(channel, _muxers.Contains, cancellationToken)
+                : await MultistreamSelect.SelectAsync(channel, _muxers, cancellationToken);
+            Muxer muxer = name == MplexMuxer.ProtocolName
+                ? new MplexMuxer(channel, !inbound, settings)
+                : new YamuxMuxer(channel, !inbound, settings);
+            return new Connection(muxer, Multiaddr.FromEndPoint(transport.RemoteEndPoint), transport.RemoteEndPoint.Address, inbound);
+        }
+        catch
+        {
+            outer.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _identity.Dispose();
+}

@@ -1,0 +1,87 @@
+using System.Net;
+using System.Net.Sockets;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Libp2p.Transport;
+
+/// <summary>A TCP end point, and who should answer there when that is known.</summary>
+/// <param name="EndPoint">Where.</param>
+/// <param name="Peer">Who; null for anybody.</param>
+public readonly record struct DialTarget(IPEndPoint EndPoint, PeerId? Peer);
+
+/// <summary>
+/// From multiaddrs to end points. Spec of <c>/dnsaddr</c>: https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md:
+/// TXT records of <c>_dnsaddr.NAME</c>, each <c>dnsaddr=MULTIADDR</c>, which may be <c>/dnsaddr</c> again.
+/// </summary>
+public sealed class AddressResolver(IDnsResolver dns)
+{
+    /// <summary>End points taken of one address: more would only make a dial longer.</summary>
+    private const int MaxTargets = 32;
+
+    /// <summary>TXT lookups for one address, those of records that point to records included.</summary>
+    private const int MaxLookups = 16;
+
+    private const string Prefix = "dnsaddr=";
+
+    /// <summary>True for an address that can be dialled: a host and a TCP port, or <c>/dnsaddr</c>; a <c>/p2p</c> may follow.</summary>
+    public static bool CanDial(Multiaddr address) => (address.TryGetTcp(out _, out int port) && port != 0) || DnsAddress(address) is not null;
+
+    /// <summary>The end points of an address.</summary>
+    /// <exception cref="IOException">There are none; the message says why.</exception>
+    public async Task<IReadOnlyList<DialTarget>> ResolveAsync(Multiaddr address, CancellationToken cancellationToken)
+    {
+        var targets = new List<DialTarget>();
+        var open = new Queue<Multiaddr>([address]);
+        for (int lookups = 0; targets.Count < MaxTargets && open.TryDequeue(out Multiaddr? next);)
+        {
+            if (DnsAddress(next) is { } name)
+            {
+                if (lookups++ < MaxLookups)
+                {
+                    await ExpandAsync(name, next.PeerId ?? address.PeerId, open, cancellationToken);
+                }
+            }
+            else if (next.TryGetTcp(out string? host, out int port))
+            {
+                targets.AddRange((await HostAsync(next, host, cancellationToken)).Select(ip => new DialTarget(new IPEndPoint(ip, port), next.PeerId)));
+            }
+        }
+
+        return targets.Count > 0 ? targets.GetRange(0, Math.Min(targets.Count, MaxTargets)) : throw new IOException($"{address} stands for no TCP address");
+    }
+
+    private static string? DnsAddress(Multiaddr address) =>
+        address.Components[0].Protocol.Name == "dnsaddr" && (address.Components.Count == 1 || (address.Components.Count == 2 && address.PeerId is not null))
+            ? address.Components[0].Value
+            : null;
+
+    private async Task ExpandAsync(string name, PeerId? wanted, Queue<Multiaddr> open, CancellationToken cancellationToken)
+    {
+        foreach (string text in await dns.TextAsync("_dnsaddr." + name, cancellationToken))
+        {
+            // A record that names another peer than the one asked for is another's.
+            if (open.Count < MaxTargets && text.StartsWith(Prefix, StringComparison.Ordinal)
+                && Multiaddr.TryParse(text[Prefix.Length..], out Multiaddr? address)
+                && (wanted is null || address.PeerId is null || address.PeerId == wanted))
+            {
+                open.Enqueue(wanted is { } peer ? address.WithPeer(peer) : address);
+            }
+        }
+    }
+
+    private async Task<IReadOnlyList<IPAddress>> HostAsync(Multiaddr address, string host, CancellationToken cancellationToken)
+    {
+        if (IPAddress.TryParse(host, out IPAddress? ip))
+        {
+            return [ip];
+        }
+
+        AddressFamily family = address.Components[0].Protocol.Name switch
+        {
+            "dns4" => AddressFamily.InterNetwork,
+            "dns6" => AddressFamily.InterNetworkV6,
+            _ => AddressFamily.Unspecified,
+        };
+        return await dns.ResolveAsync(host, family, cancellationToken);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Ipcs.Libp2p.Transport;
+
+/// <summary>A TCP socket as a channel. Owns the socket.</summary>
+internal sealed class SocketChannel(Socket socket) : ITransportChannel
+{
+    /// <inheritdoc/>
+    public IPEndPoint RemoteEndPoint { get; } = (IPEndPoint)socket.RemoteEndPoint!;
+
+    /// <inheritdoc/>
+    public bool HasBuffered => socket.Available > 0;
+
+    /// <inheritdoc/>
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask WaitForDataAsync(CancellationToken cancellationToken)
+    {
+        // A receive into nothing completes when there is something.
+        ValueTask<int> wait = socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken);
+        return wait.IsCompletedSuccessfully ? Done(wait.Result) : new ValueTask(wait.AsTask());
+        static ValueTask Done(int bytes) => bytes == 0 ? ValueTask.CompletedTask : throw new InvalidOperationException("bytes went into no buffer");
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        while (data.Length > 0)
+        {
+            data = data[await socket.SendAsync(data, SocketFlags.None, cancellationToken)..];
+        }
+    }
+
+    /// <inheritdoc/>
+    public void CloseWrite()
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is gone already.
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => socket.Dispose();
+}

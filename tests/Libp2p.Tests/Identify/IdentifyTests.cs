@@ -1,0 +1,98 @@
+using System.Buffers;
+using System.Text.Json;
+using Ipcs.Libp2p.Identify;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Libp2p.Tests.Identify;
+
+/// <summary>Identify messages and signed peer records, as js-libp2p made them.</summary>
+public sealed class IdentifyTests
+{
+    public static TheoryData<int> Cases { get; } = [.. Enumerable.Range(0, Vectors.Load("identify-vectors.json").GetProperty("cases").GetArrayLength())];
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void MessagesAreReadAsTheVectorsSay(int index)
+    {
+        JsonElement vector = Vectors.Load("identify-vectors.json").GetProperty("cases")[index];
+        byte[] framed = vector.Hex("framedHex")!;
+        Assert.Equal(OperationStatus.Done, Varint.TryRead(framed, out ulong length, out int n));
+        Assert.Equal(vector.Hex("identifyHex"), framed[n..]);
+        Assert.Equal((ulong)(framed.Length - n), length);
+        Assert.True(IdentifyMessage.TryDecode(vector.Hex("identifyHex"), out IdentifyMessage? message));
+        Check(vector, message!);
+        Assert.True(IdentifyMessage.TryDecode(message!.Encode(), out IdentifyMessage? again));
+        Check(vector, again!);
+        Assert.Equal(vector.Hex("identifyHex")!.Length, message.Encode().Length);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void RecordsAreSealedAndOpenedAsTheVectorsSay(int index)
+    {
+        JsonElement vector = Vectors.Load("identify-vectors.json").GetProperty("cases")[index];
+        byte[] envelope = vector.Hex("envelopeHex")!;
+        Assert.True(PeerRecord.TryOpen(envelope, out PeerRecord? record));
+        Assert.Equal(vector.Text("peerId"), record.Peer.ToString());
+        Assert.Equal(vector.GetProperty("seqNumber").GetUInt64(), record.Sequence);
+        Assert.Equal(vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString()), record.Addresses.Select(a => a.ToString()));
+        KeyPair pair = KeyPair.FromSeed(Vectors.Load("peerid-vectors.json").GetProperty("keys").EnumerateArray()
+            .Single(k => k.Text("name") == vector.Text("name")).Hex("seedHex"));
+        Assert.Equal(envelope, record.Seal(pair));
+
+        // Any byte changed: not what the peer said, or the same thing said with an unknown field.
+        for (int i = 0; i < envelope.Length; i++)
+        {
+            byte[] changed = [.. envelope];
+            changed[i] ^= 0x01;
+            if (PeerRecord.TryOpen(changed, out PeerRecord? other))
+            {
+                Assert.Equal(record.Peer, other.Peer);
+                Assert.Equal(record.Addresses, other.Addresses);
+            }
+        }
+    }
+
+    [Fact]
+    public void ARecordAboutAnotherPeerIsRefused()
+    {
+        KeyPair mallory = KeyPair.Generate();
+        byte[] envelope = new PeerRecord(KeyPair.Generate().PeerId, 1, [Multiaddr.Parse("/ip4/1.2.3.4/tcp/1")]).Seal(mallory);
+        Assert.False(PeerRecord.TryOpen(envelope, out _));
+    }
+
+    [Theory]
+    [InlineData("0aff")]
+    [InlineData("0a05")]
+    [InlineData("07")]
+    [InlineData("ffffffffffffffffffff01")]
+    public void WhatIsNoProtobufIsRefused(string hex) => Assert.False(IdentifyMessage.TryDecode(Convert.FromHexString(hex), out _));
+
+    [Fact]
+    public void EntriesAreBounded()
+    {
+        var many = new IdentifyMessage
+        {
+            Protocols = [.. Enumerable.Range(0, 1000).Select(i => $"/p/{i}")],
+            ListenAddresses = [.. Enumerable.Range(0, 1000).Select(i => Multiaddr.Parse($"/ip4/1.2.3.4/tcp/{i}"))],
+            AgentVersion = new string('a', 10_000),
+        };
+        Assert.True(IdentifyMessage.TryDecode(many.Encode(), out IdentifyMessage? message));
+        Assert.Equal(IdentifyMessage.MaxEntries, message!.Protocols.Count);
+        Assert.Equal(IdentifyMessage.MaxEntries, message.ListenAddresses.Count);
+        Assert.Equal(256, message.AgentVersion.Length);
+    }
+
+    private static void Check(JsonElement vector, IdentifyMessage message)
+    {
+        Assert.Equal(vector.Text("peerId"), PeerId.FromPublicKey(message.PublicKey).ToString());
+        Assert.Equal(vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString()), message.ListenAddresses.Select(a => a.ToString()));
+        Assert.Equal(vector.GetProperty("protocols").EnumerateArray().Select(a => a.GetString()), message.Protocols);
+        Assert.Equal(vector.Text("observedAddr"), message.ObservedAddress?.ToString());
+        Assert.Equal(vector.Text("agentVersion"), message.AgentVersion);
+        Assert.Equal(vector.Text("protocolVersion"), message.ProtocolVersion);
+        Assert.Equal(vector.Hex("envelopeHex"), message.SignedPeerRecord);
+    }
+}

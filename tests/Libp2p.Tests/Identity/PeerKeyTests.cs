@@ -1,0 +1,114 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Libp2p.Tests.Identity;
+
+/// <summary>Keys of every kind, with signatures that js-libp2p made; and those that must not be taken.</summary>
+public sealed class PeerKeyTests
+{
+    public static TheoryData<int> Keys { get; } = [.. Enumerable.Range(0, Vectors.Load("key-vectors.json").GetProperty("keys").GetArrayLength())];
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void SignaturesOfEveryKindAreChecked(int index)
+    {
+        JsonElement vector = Vectors.Load("key-vectors.json").GetProperty("keys")[index];
+        byte[] message = vector.Hex("messageHex")!, signature = vector.Hex("signatureHex")!;
+        Assert.True(PeerKey.TryParse(vector.Hex("publicKeyProtobufHex"), out PeerKey? key));
+        if (vector.Text("peerId") is { } id)
+        {
+            Assert.Equal(id, key.PeerId.ToString());
+        }
+
+        Assert.True(key.Verify(message, signature));
+        message[0] ^= 1;
+        Assert.False(key.Verify(message, signature));
+        message[0] ^= 1;
+        for (int i = 0; i < signature.Length; i++)
+        {
+            signature[i] ^= 0x10;
+            Assert.False(key.Verify(message, signature));
+            signature[i] ^= 0x10;
+        }
+
+        Assert.False(key.Verify(message, signature[..^1]));
+        Assert.False(key.Verify(message, []));
+    }
+
+    [Fact]
+    public void KeysOfThePeerIdVectorsSignAndVerify()
+    {
+        foreach (JsonElement vector in Vectors.Load("peerid-vectors.json").GetProperty("keys").EnumerateArray())
+        {
+            KeyPair pair = KeyPair.FromSeed(vector.Hex("seedHex"));
+            Assert.Equal(vector.Hex("publicKeyProtobufHex"), pair.PublicKeyProtobuf);
+            Assert.Equal(vector.Hex("privateKeyProtobufHex"), pair.PrivateKeyProtobuf());
+            Assert.Equal(vector.Text("peerId"), pair.PeerId.ToString());
+            Assert.Equal(vector.Hex("signatureHex"), pair.Sign(vector.Hex("signMessageHex")));
+            Assert.True(KeyPair.Verify(pair.PublicKeyProtobuf, vector.Hex("signMessageHex"), vector.Hex("signatureHex")));
+            Assert.True(KeyPair.TryParsePrivate(vector.Hex("privateKeyProtobufHex"), out KeyPair? parsed));
+            Assert.Equal(pair.PeerId, parsed.PeerId);
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("0801")]
+    [InlineData("08041220")]
+    [InlineData("12200801")]
+    [InlineData("080112200000")]
+    public void WhatIsNoKeyIsRefused(string hex) => Assert.False(PeerKey.TryParse(Convert.FromHexString(hex), out _));
+
+    [Fact]
+    public void TruncatedAndLengthenedKeysAreRefused()
+    {
+        foreach (JsonElement vector in Vectors.Load("key-vectors.json").GetProperty("keys").EnumerateArray())
+        {
+            byte[] key = vector.Hex("publicKeyProtobufHex")!;
+            Assert.False(PeerKey.TryParse(key[..^1], out _));
+            Assert.False(PeerKey.TryParse([.. key, 0], out _));
+        }
+    }
+
+    [Fact]
+    public void AnRsaKeyThatIsTooShortIsRefused()
+    {
+        using var rsa = RSA.Create(1024);
+        byte[] message = [1, 2, 3];
+        PeerKey key = Key(0, rsa.ExportSubjectPublicKeyInfo());
+        Assert.False(key.Verify(message, rsa.SignData(message, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)));
+    }
+
+    [Fact]
+    public void AnEcdsaKeyOnAnotherCurveIsRefused()
+    {
+        using var ecdsa = ECDsa.Create(ECCurve.CreateFromValue("1.3.132.0.10"));
+        byte[] message = [1, 2, 3];
+        PeerKey key = Key(3, ecdsa.ExportSubjectPublicKeyInfo());
+        Assert.False(key.Verify(message, ecdsa.SignData(message, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence)));
+    }
+
+    [Fact]
+    public void PointsThatAreNotOnTheCurveAreRefused()
+    {
+        byte[] x = new byte[33];
+        x[0] = 2;
+        x[32] = 5;
+        Assert.False(Secp256k1Point.TryParse(x, out _));
+        x.AsSpan(1).Fill(0xff);
+        Assert.False(Secp256k1Point.TryParse(x, out _));
+        x[0] = 4;
+        Assert.False(Secp256k1Point.TryParse(x, out _));
+    }
+
+    private static PeerKey Key(byte kind, byte[] data)
+    {
+        Span<byte> length = stackalloc byte[Varint.MaxLength];
+        int n = Varint.Write(length, (ulong)data.Length);
+        Assert.True(PeerKey.TryParse([0x08, kind, 0x12, .. length[..n], .. data], out PeerKey? key));
+        return key;
+    }
+}

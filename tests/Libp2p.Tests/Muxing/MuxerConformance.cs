@@ -1,0 +1,336 @@
+using Ipcs.Libp2p.Muxing;
+using Ipcs.Libp2p.Security.Noise;
+using Ipcs.Libp2p.Transport;
+using Ipcs.TestKit;
+
+namespace Ipcs.Libp2p.Tests.Muxing;
+
+/// <summary>What holds for every muxer, whatever its frames look like.</summary>
+public abstract class MuxerConformance
+{
+    private protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task BytesGoBothWays(bool byDialler)
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(byDialler, Cancel);
+        foreach ((MuxedStream from, MuxedStream to) in new[] { (a, b), (b, a) })
+        {
+            foreach (int size in new[] { 1, 511, 65_519, 65_520, 300_000, 1_000_000 })
+            {
+                byte[] data = Xs128.Bytes($"{size}", size);
+                Task writing = from.WriteAsync(data, Cancel).AsTask();
+                byte[] got = new byte[size];
+                await to.ReadExactlyAsync(got, Cancel);
+                await writing;
+                Assert.Equal(data, got);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task ClosingOneSideLeavesTheOther()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        await a.WriteAsync("last words"u8.ToArray(), Cancel);
+        await a.CloseWriteAsync(Cancel);
+        byte[] got = new byte[10];
+        await b.ReadExactlyAsync(got, Cancel);
+        Assert.Equal("last words"u8.ToArray(), got);
+        Assert.Equal(0, await b.ReadAsync(got, Cancel));
+        Assert.Equal(0, await b.ReadAsync(got, Cancel));
+
+        byte[] answer = Xs128.Bytes("answer", 700_000);
+        Task writing = b.WriteAsync(answer, Cancel).AsTask();
+        byte[] back = new byte[answer.Length];
+        await a.ReadExactlyAsync(back, Cancel);
+        await writing;
+        Assert.Equal(answer, back);
+        await b.CloseWriteAsync(Cancel);
+        Assert.Equal(0, await a.ReadAsync(got, Cancel));
+        await UntilAsync(() => pair.Dialler.Muxer.StreamCount == 0 && pair.Listener.Muxer.StreamCount == 0);
+    }
+
+    [Fact]
+    public async Task WritingAfterClosingIsAnError()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, _) = await pair.OpenAsync(true, Cancel);
+        await a.CloseWriteAsync(Cancel);
+        await a.CloseWriteAsync(Cancel);
+        await Assert.ThrowsAsync<StreamResetException>(async () => await a.WriteAsync(new byte[1], Cancel));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task ResetEndsBothWaysAtTheOtherSide(bool byOpener)
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        (MuxedStream resetting, MuxedStream other) = byOpener ? (a, b) : (b, a);
+        Task<int> waiting = other.ReadAsync(new byte[1], Cancel).AsTask();
+        resetting.Reset();
+        await Assert.ThrowsAsync<StreamResetException>(() => waiting);
+        await Assert.ThrowsAsync<StreamResetException>(async () => await other.WriteAsync(new byte[1], Cancel));
+        await Assert.ThrowsAsync<StreamResetException>(async () => await resetting.ReadAsync(new byte[1], Cancel));
+        await Assert.ThrowsAsync<StreamResetException>(async () => await resetting.WriteAsync(new byte[1], Cancel));
+        Assert.True(other.ResetToken.IsCancellationRequested);
+        await UntilAsync(() => pair.Dialler.Muxer.StreamCount == 0 && pair.Listener.Muxer.StreamCount == 0);
+        await ExchangeAsync(pair, 1000);
+    }
+
+    [Fact]
+    public async Task AReadCanBeGivenUpAndTriedAgain()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        using var stop = new CancellationTokenSource();
+        Task<int> waiting = b.ReadAsync(new byte[10], stop.Token).AsTask();
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        await a.WriteAsync(new byte[] { 7 }, Cancel);
+        byte[] got = new byte[10];
+        Assert.Equal(1, await b.ReadAsync(got, Cancel));
+        Assert.Equal(7, got[0]);
+    }
+
+    [Fact]
+    public async Task ASlowReaderSlowsNobodyElse()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream slow, MuxedStream reader) = await pair.OpenAsync(true, Cancel);
+        byte[] data = Xs128.Bytes("slow", 4 << 20);
+        Task writing = slow.WriteAsync(data, Cancel).AsTask();
+        for (int i = 0; i < 4; i++)
+        {
+            await ExchangeAsync(pair, 1 << 20);
+        }
+
+        byte[] got = new byte[data.Length];
+        await reader.ReadExactlyAsync(got, Cancel);
+        await writing;
+        Assert.Equal(data, got);
+    }
+
+    [Fact]
+    public async Task ManyStreamsAtOnceKeepTheirBytesApart()
+    {
+        await using MuxerPair pair = await PairAsync();
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(async i =>
+        {
+            MuxedStream stream = await (i % 2 == 0 ? pair.Dialler : pair.Listener).Muxer.OpenAsync(flush: true, Cancel);
+            byte[] data = Xs128.Bytes($"{i}", 1 + (i * 997 % 90_000));
+            Task writing = Task.Run(
+                async () =>
+                {
+                    await stream.WriteAsync(data, Cancel);
+                    await stream.CloseWriteAsync(Cancel);
+                },
+                Cancel);
+            Task<byte[]> echoed = ReadAllAsync(stream);
+            MuxedStream accepted = await (i % 2 == 0 ? pair.Listener : pair.Dialler).Inbound.Reader.ReadAsync(Cancel);
+            await accepted.WriteAsync(await ReadAllAsync(accepted), Cancel);
+            await accepted.CloseWriteAsync(Cancel);
+            await writing;
+            Assert.Equal(data, await echoed);
+        }));
+        await UntilAsync(() => pair.Dialler.Muxer.StreamCount == 0 && pair.Listener.Muxer.StreamCount == 0);
+    }
+
+    [Fact]
+    public async Task StreamsOverTheBoundAreResetAndTheOthersStay()
+    {
+        await using MuxerPair pair = await PairAsync(maxInbound: 4);
+        var streams = new List<(MuxedStream, MuxedStream)>();
+        for (int i = 0; i < 4; i++)
+        {
+            streams.Add(await pair.OpenAsync(true, Cancel));
+        }
+
+        MuxedStream fifth = await pair.Dialler.Muxer.OpenAsync(flush: true, Cancel);
+        await Assert.ThrowsAsync<StreamResetException>(async () => await fifth.ReadAsync(new byte[1], Cancel));
+        foreach ((MuxedStream a, MuxedStream b) in streams)
+        {
+            await a.WriteAsync(new byte[] { 1 }, Cancel);
+            Assert.Equal(1, await b.ReadAsync(new byte[1], Cancel));
+        }
+
+        // One place is free again once the stream is over and what handled it has ended.
+        streams[0].Item1.Reset();
+        await UntilAsync(() => pair.Listener.Muxer.StreamCount == 3);
+        streams[0].Item2.HandlerEnded();
+        await pair.OpenAsync(true, Cancel);
+    }
+
+    [Fact]
+    public async Task AStreamThatIsResetButStillHandledKeepsItsPlace()
+    {
+        await using MuxerPair pair = await PairAsync(maxInbound: 4);
+        for (int i = 0; i < 100; i++)
+        {
+            MuxedStream stream = await pair.Dialler.Muxer.OpenAsync(flush: true, Cancel);
+            stream.Reset();
+        }
+
+        (MuxedStream last, _) = (await pair.Listener.Muxer.OpenAsync(flush: true, Cancel), 0);
+        Assert.NotNull(last);
+        await pair.Dialler.Inbound.Reader.ReadAsync(Cancel);
+        int handled = 0;
+        while (pair.Listener.Inbound.Reader.TryRead(out _))
+        {
+            handled++;
+        }
+
+        Assert.Equal(4, handled);
+    }
+
+    [Fact]
+    public async Task TheEndOfTheConnectionEndsItsStreamsAndLeavesNoBuffer()
+    {
+        var memory = new MemoryBudget(64 << 20);
+        await using MuxerPair pair = await PairAsync(memory: memory);
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        await a.WriteAsync(new byte[100_000], Cancel);
+        await UntilAsync(() => b.Buffered == 100_000);
+        Assert.True(memory.Used >= 100_000);
+        await pair.Dialler.Muxer.DisposeAsync();
+        await Assert.ThrowsAsync<StreamResetException>(async () => await a.ReadAsync(new byte[1], Cancel));
+        await UntilAsync(() => pair.Listener.Muxer.Closed.IsCancellationRequested && memory.Used == 0);
+        await Assert.ThrowsAsync<StreamResetException>(async () => await b.ReadAsync(new byte[1], Cancel));
+        await Assert.ThrowsAsync<ConnectException>(async () => await pair.Listener.Muxer.OpenAsync(flush: true, Cancel));
+    }
+
+    [Fact]
+    public async Task WhatIsWrittenBeforeTheConnectionIsClosedStillArrives()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        byte[] data = Xs128.Bytes("last", 200_000);
+        Task<byte[]> reading = ReadAllAsync(b);
+        await a.WriteAsync(data, Cancel);
+        await a.CloseWriteAsync(Cancel);
+        await pair.Dialler.Muxer.DisposeAsync();
+        Assert.Equal(data, await reading);
+    }
+
+    [Fact]
+    public async Task MemoryThatIsUsedUpResetsTheStreamThatWantsMore()
+    {
+        var memory = new MemoryBudget(1 << 20);
+        await using MuxerPair pair = await PairAsync(memory: memory);
+        var greedy = new List<MuxedStream>();
+        for (int i = 0; i < 20; i++)
+        {
+            (MuxedStream a, _) = await pair.OpenAsync(true, Cancel);
+            greedy.Add(a);
+            _ = Task.Run(async () => await a.WriteAsync(new byte[200_000], Cancel), Cancel).ContinueWith(t => t.Exception, TaskScheduler.Default);
+        }
+
+        await UntilAsync(() => greedy.Exists(g => g.IsOver));
+        Assert.Contains(greedy, g => !g.IsOver);
+        Assert.True(memory.Used <= 1 << 20);
+        Assert.False(pair.Listener.Muxer.Closed.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task AStreamGivenUpUnreadEndsAtBothSides()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        await a.WriteAsync(new byte[50_000], Cancel);
+        await b.DisposeAsync();
+        Assert.Equal(0, await a.ReadAsync(new byte[1], Cancel));
+        await a.CloseWriteAsync(Cancel);
+        await UntilAsync(() => pair.Dialler.Muxer.StreamCount == 0 && pair.Listener.Muxer.StreamCount == 0);
+        Assert.Equal(0, pair.Listener.Muxer.BufferedBytes);
+    }
+
+    [Fact]
+    public async Task AStreamWhosePeerNeverClosesIsResetAfterAWhile()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        await b.DisposeAsync();
+        Assert.Equal(0, await a.ReadAsync(new byte[1], Cancel));
+        await UntilAsync(() => a.IsOver && b.IsOver, seconds: 15);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task RandomBytesEndTheConnectionAndNothingElse(int seed)
+    {
+        (NoiseChannel stranger, NoiseChannel channel) = await Wire.ConnectNoiseAsync(Cancel);
+        using (stranger)
+        {
+            MuxerSide side = MuxerSide.Create(Create, channel, initiator: false);
+            Task<string> running = side.Muxer.RunAsync();
+            for (int i = 0; i < 2000 && !running.IsCompleted; i++)
+            {
+                try
+                {
+                    await stranger.WriteAsync(Xs128.Bytes($"{seed} {i}", 1 + (i % 700)), Cancel);
+                }
+                catch (IOException)
+                {
+                    break;
+                }
+                catch (System.Net.Sockets.SocketException)
+                {
+                    break;
+                }
+            }
+
+            stranger.Dispose();
+            await running.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+            Assert.Equal(0, side.Muxer.BufferedBytes);
+            Assert.Equal(0, side.Muxer.StreamCount);
+        }
+    }
+
+    private protected abstract Muxer Create(NoiseChannel channel, bool initiator, MuxerSettings settings);
+
+    private protected Task<MuxerPair> PairAsync(int maxInbound = 1024, MemoryBudget? memory = null) => MuxerPair.CreateAsync(Create, Cancel, maxInbound, memory);
+
+    /// <summary>Sends bytes over a stream of their own and checks them.</summary>
+    private protected static async Task ExchangeAsync(MuxerPair pair, int size)
+    {
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        byte[] data = Xs128.Bytes("exchange", size);
+        Task writing = a.WriteAsync(data, Cancel).AsTask();
+        byte[] got = new byte[size];
+        await b.ReadExactlyAsync(got, Cancel);
+        await writing;
+        Assert.Equal(data, got);
+        await a.DisposeAsync();
+        await b.DisposeAsync();
+    }
+
+    private protected static async Task UntilAsync(Func<bool> condition, int seconds = 10)
+    {
+        long end = Environment.TickCount64 + (seconds * 1000);
+        while (!condition())
+        {
+            Assert.True(Environment.TickCount64 < end, "the condition did not come to hold");
+            await Task.Delay(5, Cancel);
+        }
+    }
+
+    private protected static async Task<byte[]> ReadAllAsync(MuxedStream stream)
+    {
+        using var all = new MemoryStream();
+        byte[] buffer = new byte[32_768];
+        for (int n; (n = await stream.ReadAsync(buffer, Cancel)) > 0;)
+        {
+            all.Write(buffer, 0, n);
+        }
+
+        return all.ToArray();
+    }
+}
