@@ -149,5 +149,5 @@ public sealed class GarbageCollectorTests : IDisposable
 
     public void Dispose() => _repo.Dispose();
 
-    private IEnumerable<Multihash> Below(Cid root) => DagVerify.Reachable(Store.Blocks, root).Select(cid => cid.Hash);
+    private IEnumerable<Multihash> Below(Cid root) => DagVerify.Reachable(Store.Blocks, root, TestContext.Current.CancellationToken).Select(cid => cid.Hash);
 }
