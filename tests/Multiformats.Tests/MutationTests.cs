@@ -35,7 +35,7 @@ public sealed class MutationTests
         if (Varint.TryRead(bytes, out ulong value, out int consumed) == OperationStatus.Done)
         {
             byte[] again = new byte[Varint.MaxLength];
-            Assert.Equal(bytes.AsSpan(0, consumed), again.AsSpan(0, Varint.Write(again, value)));
+            Assert.Equal(bytes[..consumed], again[..Varint.Write(again, value)]);
         }
     });
 
@@ -44,7 +44,7 @@ public sealed class MutationTests
     {
         if (Multihash.TryRead(bytes, out Multihash hash, out int consumed) == OperationStatus.Done)
         {
-            Assert.Equal(bytes.AsSpan(0, consumed), hash.ToArray());
+            Assert.Equal(bytes[..consumed], hash.ToArray());
             _ = hash.Verifies(bytes);
         }
     });
@@ -58,7 +58,7 @@ public sealed class MutationTests
             Assert.Equal(status == OperationStatus.Done && consumed == bytes.Length, Cid.TryParse(bytes, out _));
             if (status == OperationStatus.Done)
             {
-                Assert.Equal(bytes.AsSpan(0, consumed), cid.ToArray());
+                Assert.Equal(bytes[..consumed], cid.ToArray());
                 Assert.Equal(cid, Cid.Parse(cid.ToString()));
             }
         });
