@@ -75,6 +75,7 @@ internal sealed class UnixConnection : DefaultConnectionContext, IMemoryPoolFeat
         await _receiving.Task;
         _socket.Dispose();
         _closed.Dispose();
+        await base.DisposeAsync();
         _ended();
     }
 
