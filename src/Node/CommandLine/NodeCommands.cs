@@ -22,6 +22,7 @@ internal static class NodeCommands
             WithArg(global, "connect", "connect to a peer", "swarm/connect", "MULTIADDR", PrintStrings),
             WithArg(global, "disconnect", "close the connections to a peer", "swarm/disconnect", "PEER", PrintStrings)]);
         yield return Ping(global);
+        yield return BitswapCommands.Build(global);
         yield return RepoCommands.Build(global);
         yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [

@@ -39,6 +39,9 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "block/put", new BlocksApi(node).PutAsync);
         Post(routes, "block/stat", new BlocksApi(node).StatAsync);
         Post(routes, "block/rm", new BlocksApi(node).RemoveAsync);
+        Post(routes, "bitswap/stat", new BitswapApi(node).Stat);
+        Post(routes, "bitswap/ledger", new BitswapApi(node).Ledger);
+        Post(routes, "bitswap/wantlist", new BitswapApi(node).Wantlist);
         Post(routes, "repo/stat", new RepoApi(node).Stat);
         Post(routes, "repo/gc", new RepoApi(node).GcAsync);
         Post(routes, "repo/verify", new RepoApi(node).VerifyAsync);

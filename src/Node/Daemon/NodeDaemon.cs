@@ -2,6 +2,7 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
+using Ipcs.Node.Metrics;
 using Ipcs.Node.Options;
 using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -71,8 +72,14 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         WebApplication api = ApiDoor(services);
         await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
+        if (_options.MetricsAddress is { } metrics)
+        {
+            _open.Push(await MetricsDoor.OpenAsync(services, metrics, _loggers, cancellationToken));
+        }
+
         // Peers last: whoever connects finds everything in place.
         await host.StartAsync(cancellationToken);
+        fleet.Resume();
         string listen = string.Join(',', host.ListenAddresses.Select(a => a.ToString()));
         string tcp = _options.ApiAddress is null ? "" : $" api-addr={TcpAddress(api)}";
         return $"ready peer={host.LocalPeer} listen={listen} content={_options.ContentSocket} api={_options.ApiSocket}{tcp}";

@@ -25,6 +25,9 @@ internal sealed class NodeOptions
     /// <summary>Where the control API is on TCP too; null for nowhere. Whoever can connect there rules the node.</summary>
     public IPEndPoint? ApiAddress { get; set; }
 
+    /// <summary>Where the metrics are served over TCP; null for nowhere.</summary>
+    public IPEndPoint? MetricsAddress { get; set; }
+
     /// <summary>Stream muxers, the preferred first.</summary>
     public IReadOnlyList<string> Muxers { get; set; } = ["mplex", "yamux"];
 

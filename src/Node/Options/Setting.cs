@@ -27,6 +27,7 @@ internal sealed record Setting(
         new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
         new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
         new("api-addr", "HOST:PORT", "the control API on TCP too (no HOST: loopback)", false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
+        new("metrics-addr", "HOST:PORT", "metrics as Prometheus text at /metrics (no HOST: loopback)", false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
         new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v), o => string.Join(',', o.Muxers)),
         new("containerd", "ADDRESS", "containerd's own socket, for registering images", false, (o, v) => o.Containerd = Folder(v), o => o.Containerd),
         new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
