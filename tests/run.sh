@@ -67,6 +67,8 @@ if [ ${#projects[@]} -gt 0 ]; then
         suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests" -- --no-ansi --no-progress
     done
 fi
+suite lint count_lines 60 python3 tests/lint.py
+suite cli count_lines 300 python3 tests/EndToEnd/cli.py
 suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
 suite containerd count_lines 600 python3 tests/EndToEnd/containerd.py
