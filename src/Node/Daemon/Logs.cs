@@ -32,13 +32,8 @@ internal static class Logs
         }
         else
         {
-            logging.AddSimpleConsole(o =>
-            {
-                o.SingleLine = true;
-                o.ColorBehavior = Console.IsErrorRedirected ? LoggerColorBehavior.Disabled : LoggerColorBehavior.Enabled;
-                o.TimestampFormat = Console.IsErrorRedirected ? "yyyy-MM-ddTHH:mm:ss.fffZ " : "HH:mm:ss.fff ";
-                o.UseUtcTimestamp = Console.IsErrorRedirected;
-            });
+            logging.AddConsole(o => o.FormatterName = LineFormatter.Word);
+            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected));
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
