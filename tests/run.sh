@@ -70,6 +70,7 @@ fi
 suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
 suite interop count_lines 480 tests/Interop/run.sh
+suite swarm count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey count_lines 600 python3 tests/EndToEnd/journey.py
 suite demo count_lines 600 tests/EndToEnd/demo.sh
 

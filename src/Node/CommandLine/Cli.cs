@@ -51,7 +51,7 @@ internal static class Cli
         root.Options.Add(options.ApiSocket);
         root.Options.Add(options.Json);
         root.Subcommands.Add(DaemonCommand.Build(options));
-        foreach (Command command in NodeCommands.Build(options).Concat(FileCommands.Build(options)).Concat(ImageCommands.Build(options)))
+        foreach (Command command in NodeCommands.Build(options).Concat(SwarmCommands.Build(options)).Concat(FileCommands.Build(options)).Concat(ImageCommands.Build(options)))
         {
             root.Subcommands.Add(command);
         }

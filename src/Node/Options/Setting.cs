@@ -1,5 +1,7 @@
 using System.Globalization;
 using Ipcs.Dag.Import;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Options;
@@ -20,6 +22,9 @@ internal sealed record Setting(string Name, string Value, string Help, bool Mult
         new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v)),
         new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false)),
         new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true)),
+        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v)),
+        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v)),
+        new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v)),
         new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v)),
         new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v)),
         new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v)),
@@ -51,20 +56,21 @@ internal sealed record Setting(string Name, string Value, string Help, bool Mult
         var addresses = new Multiaddr[values.Count];
         for (int i = 0; i < values.Count; i++)
         {
-            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !address.TryGetTcp(out _, out int port))
+            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !(peer ? AddressResolver.CanDial(address) : address.TryGetTcp(out _, out _)))
             {
                 throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
-            }
-
-            if (peer && port == 0)
-            {
-                throw new FormatException($"'{values[i]}' has port 0, to which nobody can connect");
             }
 
             addresses[i] = address;
         }
 
         return addresses;
+    }
+
+    private static IReadOnlyList<string> Filter(IReadOnlyList<string> values)
+    {
+        _ = new PeerFilter(values, []);
+        return values;
     }
 
     private static string[] MuxerNames(IReadOnlyList<string> values)
