@@ -33,10 +33,18 @@ public interface IStore : IDisposable
     void Commit(ContentRecord content, string? ingestRef);
 
     /// <summary>
-    /// From now until its disposal no garbage collection takes a block that anybody stores, reads or asks for. Who makes a DAG, or finds one,
-    /// and then names it by a pin or a content opens a hold first; who reads one that may lose its owner adds the root.
+    /// From now until its disposal no garbage collection takes a block that anybody stores, reads or asks for. Who makes a DAG and then names it by
+    /// a pin or a content opens a hold first. It costs memory for every block touched while it lasts, so it lasts as long as one piece of
+    /// work, not as long as the daemon.
     /// </summary>
     Hold Hold();
+
+    /// <summary>
+    /// From now until its disposal no garbage collection takes what is here, or comes, below a root. For who fetches or reads a DAG whose root he
+    /// knows; it costs nothing and may last. Who has the root from a record looks afterwards whether the record is still there: a collection
+    /// that began in between has not seen this.
+    /// </summary>
+    Hold Keep(in Cid root);
 
     /// <summary>Begins a garbage collection. One at a time.</summary>
     /// <exception cref="InvalidOperationException">Another is under way.</exception>

@@ -1,5 +1,6 @@
 using Ipcs.Blockstore.Memory;
 using Ipcs.Blockstore.Tables;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
@@ -70,6 +71,13 @@ public sealed class MemoryStore : IStore
     {
         ThrowIfDisposed();
         return _blockGate.Open();
+    }
+
+    /// <inheritdoc/>
+    public Hold Keep(in Cid root)
+    {
+        ThrowIfDisposed();
+        return _blockGate.Keep(root);
     }
 
     /// <inheritdoc/>

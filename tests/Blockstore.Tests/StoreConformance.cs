@@ -407,10 +407,18 @@ public abstract class StoreConformance : IDisposable
     public void Roots_of_holds_are_told_to_the_collection()
     {
         Cid root = Cid.V0(Multihash.Sha256("r"u8));
-        Hold hold = Store.Hold().Add(root);
-        using (Hold other = Store.Hold().Add(root))
+        Multihash touched = PutBlock("t", 10);
+        Hold hold = Store.Keep(root);
+        using (Hold other = Store.Hold())
         using (Collection collection = Store.BeginCollection())
+        {
+            other.Add(root);
             Assert.Equal([root], collection.HeldRoots());
+        }
+
+        // It keeps the root, not what is touched.
+        Assert.True(Store.Blocks.Has(touched));
+        Assert.Equal(1, Sweep(new BlockSet()));
         hold.Dispose();
         using (Collection collection = Store.BeginCollection())
             Assert.Empty(collection.HeldRoots());

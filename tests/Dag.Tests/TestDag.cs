@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Ipcs.Blockstore;
+using Ipcs.Dag.Chunking;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.UnixFs;
@@ -14,8 +15,30 @@ internal static class TestDag
     /// <summary>Small chunks and a small fan-out, so that little data makes deep DAGs.</summary>
     public static ImportProfile Tiny(bool raw = true, int chunk = 16, int children = 3) => new()
     {
-        Name = "tiny", CidVersion = raw ? 1 : 0, RawLeaves = raw, ChunkSize = chunk, MaxChildren = children,
+        Name = "tiny", CidVersion = raw ? 1 : 0, RawLeaves = raw, Chunker = ChunkerSpec.Size(chunk), MaxChildren = children,
     };
+
+    /// <summary>The profile that a vector's options ask for.</summary>
+    public static ImportProfile Profile(JsonElement options)
+    {
+        string text = options.Text("chunker")!;
+        Assert.True(ChunkerSpec.TryParse(text, out ChunkerSpec? chunker, out string? problem), problem);
+        return new ImportProfile
+        {
+            Name = "vector",
+            CidVersion = options.GetProperty("cidVersion").GetInt32(),
+            RawLeaves = options.GetProperty("rawLeaves").GetBoolean(),
+            Chunker = chunker,
+            Layout = Enum.Parse<DagLayout>(options.Text("layout")!, ignoreCase: true),
+            MaxChildren = options.GetProperty("maxChildren").GetInt32(),
+        };
+    }
+
+    public static uint? Mode(JsonElement element) => element.TryGetProperty("mode", out JsonElement mode) ? mode.GetUInt32() : null;
+
+    public static UnixFsTime? MTime(JsonElement element) => element.TryGetProperty("mtime", out JsonElement time)
+        ? new UnixFsTime(time.GetProperty("secs").GetInt64(), time.TryGetProperty("nsecs", out JsonElement nsecs) ? nsecs.GetUInt32() : null)
+        : null;
 
     public static DagRoot Import(IBlockstore store, ImportProfile profile, ReadOnlySpan<byte> data)
     {

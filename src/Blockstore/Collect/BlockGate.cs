@@ -52,6 +52,16 @@ internal sealed class BlockGate
         }
     }
 
+    /// <summary>Keeps a root and what is below it, and nothing else.</summary>
+    public Hold Keep(in Cid root)
+    {
+        Hold hold = new(this, null);
+        hold.Add(root);
+        lock (_gate)
+            _holds.Add(hold);
+        return hold;
+    }
+
     /// <summary>Opens the hold of a collection, which keeps all that is held now until it is closed.</summary>
     /// <exception cref="InvalidOperationException">There is one.</exception>
     public Hold OpenCollection()
@@ -78,6 +88,9 @@ internal sealed class BlockGate
         lock (_gate)
         {
             _holds.Remove(hold);
+            if (hold.Generation is null)
+                return;
+            _open--;
             hold.Generation.Holds--;
             while (_generations[0].Holds == 0 && _generations.Count > 1)
                 Drop();
@@ -86,8 +99,6 @@ internal sealed class BlockGate
                 Drop();
                 _generations.Add(new Generation());
             }
-
-            _open = _holds.Count;
         }
 
         void Drop()
@@ -175,7 +186,7 @@ internal sealed class BlockGate
         generation.Holds++;
         Hold hold = new(this, generation);
         _holds.Add(hold);
-        _open = _holds.Count;
+        _open++;
         return hold;
     }
 

@@ -3,8 +3,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore;
 
 /// <summary>
-/// Work under way that garbage collection must not disturb: see <see cref="IStore.Hold"/>. Disposing ends it. It costs memory for every block
-/// touched while it lasts, so it lasts as long as one piece of work, not as long as the daemon. Thread-safe.
+/// Work under way that garbage collection must not disturb: see <see cref="IStore.Hold"/> and <see cref="IStore.Keep"/>. Disposing ends it.
+/// Thread-safe.
 /// </summary>
 public sealed class Hold : IDisposable
 {
@@ -12,25 +12,20 @@ public sealed class Hold : IDisposable
     private readonly List<Cid> _roots = [];
     private bool _closed;
 
-    internal Hold(BlockGate gate, BlockGate.Generation generation)
+    internal Hold(BlockGate gate, BlockGate.Generation? generation)
     {
         _gate = gate;
         Generation = generation;
     }
 
-    /// <summary>The age of what it holds; the gate's own.</summary>
-    internal BlockGate.Generation Generation { get; }
+    /// <summary>The age of the touched blocks that it holds, the gate's own; null when it keeps roots alone.</summary>
+    internal BlockGate.Generation? Generation { get; }
 
-    /// <summary>
-    /// Keeps all that is here below a root too, touched or not. Who has the root from a record looks again afterwards whether the record is still
-    /// there: a collection that began in between has not seen the hold.
-    /// </summary>
-    /// <returns>This hold.</returns>
-    public Hold Add(in Cid root)
+    /// <summary>Keeps one more root, as <see cref="IStore.Keep"/> does.</summary>
+    public void Add(in Cid root)
     {
         lock (_roots)
             _roots.Add(root);
-        return this;
     }
 
     /// <inheritdoc/>

@@ -1,10 +1,11 @@
+using Ipcs.Blockstore;
 using Ipcs.Dag;
 using Ipcs.Dag.Read;
 
 namespace Ipcs.ContentApi.Reading;
 
-/// <summary>An open content: its reader, and where its blocks come from. Owns both.</summary>
-internal sealed class WarmReader(ReaderKey key, DagReader reader, IBlockSource source) : IAsyncDisposable
+/// <summary>An open content: its reader, and where its blocks come from. Owns both, and keeps it from garbage collection.</summary>
+internal sealed class WarmReader(ReaderKey key, DagReader reader, IBlockSource source, Hold kept) : IAsyncDisposable
 {
     public ReaderKey Key { get; } = key;
 
@@ -14,10 +15,11 @@ internal sealed class WarmReader(ReaderKey key, DagReader reader, IBlockSource s
     {
         Reader.Dispose();
         await DisposeAsync(source);
+        kept.Dispose();
     }
 
     /// <summary>Sources that hold a session of the network say so.</summary>
-    public static async ValueTask DisposeAsync(IBlockSource source)
+    public static async ValueTask DisposeAsync(IBlockSource? source)
     {
         if (source is IAsyncDisposable asynchronous)
         {

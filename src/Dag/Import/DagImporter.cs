@@ -19,7 +19,7 @@ public sealed class DagImporter
     private readonly ImportProfile _profile;
     private readonly IChunker _chunker;
     private readonly LeafWriter _writer;
-    private readonly LevelStack _levels;
+    private readonly ILayout _layout;
     private byte[] _buffer = [];
     private int _buffered;
     private bool _finished;
@@ -30,9 +30,11 @@ public sealed class DagImporter
     {
         _store = store;
         _profile = profile.Checked();
-        _chunker = profile.CreateChunker();
+        _chunker = profile.Chunker.Create();
         _writer = new LeafWriter(store, profile);
-        _levels = new LevelStack(_writer, profile.MaxChildren);
+        _layout = profile.Layout == DagLayout.Trickle
+            ? new TrickleLayout(_writer, profile.MaxChildren)
+            : new BalancedLayout(_writer, profile.MaxChildren);
     }
 
     /// <summary>How many bytes have been written.</summary>
@@ -45,7 +47,7 @@ public sealed class DagImporter
     public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
 
     /// <summary>The blocks below which the first <see cref="DurableLength"/> bytes lie: what a garbage collection must keep with all below them.</summary>
-    public IReadOnlyList<Cid> Roots => [.. _levels.Levels.SelectMany(level => level).Select(entry => entry.Cid)];
+    public IReadOnlyList<Cid> Roots => [.. _layout.Levels.SelectMany(level => level).Select(entry => entry.Cid)];
 
     /// <summary>
     /// Takes the next bytes. Chunks that are whole in <paramref name="data"/> are hashed and stored from where they are (bare leaves);
@@ -87,7 +89,7 @@ public sealed class DagImporter
     public DagRoot Finish(uint? mode, UnixFsTime? mtime)
     {
         ThrowIfFinished();
-        if (_buffered > 0 || DurableLength == 0)
+        if (_buffered > 0 || (DurableLength == 0 && _layout.EmptyIsLeaf))
         {
             if (_buffer.Length == 0)
             {
@@ -99,11 +101,10 @@ public sealed class DagImporter
 
         _finished = true;
         _buffer = [];
-        bool single = _levels.Levels.Count == 1 && _levels.Levels[0].Count == 1;
-        DagEntry root = single && (mode is not null || mtime is not null)
-            ? _writer.PutInline(ReadLeaf(_levels.Levels[0][0].Cid), mode, mtime)
-            : _levels.Finish(mode, mtime);
-        return new DagRoot(root.Cid, root.Size, root.DagSize, _levels.Blocks);
+        DagEntry root = _layout.IsSingleLeaf && (mode is not null || mtime is not null)
+            ? _writer.PutInline(ReadLeaf(_layout.Levels[0][0].Cid), mode, mtime)
+            : _layout.Finish(mode, mtime);
+        return new DagRoot(root.Cid, root.Size, root.DagSize, _layout.Blocks);
     }
 
     /// <summary>
@@ -113,7 +114,7 @@ public sealed class DagImporter
     public byte[] ExportState()
     {
         ThrowIfFinished();
-        return ImportState.Encode(_profile, DurableLength, _levels);
+        return ImportState.Encode(_profile, DurableLength, _layout);
     }
 
     /// <summary>Goes on with an import from its exported state. The next byte to write is the one at <see cref="DurableLength"/>.</summary>
@@ -121,25 +122,13 @@ public sealed class DagImporter
     public static DagImporter Restore(IBlockstore store, ImportProfile profile, ReadOnlySpan<byte> state)
     {
         var importer = new DagImporter(store, profile);
-        importer.DurableLength = ImportState.Decode(state, profile, importer._levels);
+        importer.DurableLength = ImportState.Decode(state, profile, importer._layout);
         return importer;
     }
 
     /// <summary>The leaves of <see cref="DurableLength"/>, in order, read from the nodes in the store.</summary>
     /// <exception cref="BlockNotFoundException">While enumerating: the store has lost a node.</exception>
-    public IEnumerable<Cid> Leaves()
-    {
-        for (int level = _levels.Levels.Count - 1; level >= 0; level--)
-        {
-            foreach (DagEntry entry in _levels.Levels[level])
-            {
-                foreach (Cid leaf in LeavesBelow(entry.Cid, level))
-                {
-                    yield return leaf;
-                }
-            }
-        }
-    }
+    public IEnumerable<Cid> Leaves() => _layout.Leaves(Children);
 
     /// <summary>Reads the first <see cref="DurableLength"/> bytes back into <paramref name="hash"/>, for the content hash of a resumed import.</summary>
     /// <exception cref="BlockNotFoundException">The store has lost a block.</exception>
@@ -167,7 +156,7 @@ public sealed class DagImporter
     /// <summary>Takes a leaf that <see cref="Leaf"/> has stored. Only between chunks.</summary>
     internal void AddLeaf(in DagEntry leaf)
     {
-        _levels.AddLeaf(leaf);
+        _layout.AddLeaf(leaf);
         DurableLength += leaf.Size;
     }
 
@@ -195,27 +184,10 @@ public sealed class DagImporter
         _buffered = needed;
     }
 
-    private IEnumerable<Cid> LeavesBelow(Cid cid, int level)
+    private Cid[] Children(Cid cid)
     {
-        if (level == 0)
-        {
-            yield return cid;
-            yield break;
-        }
-
-        Cid[] children;
-        using (System.Buffers.IMemoryOwner<byte> block = GetBlock(cid))
-        {
-            children = [.. DagWalk.Children(cid, block.Memory.Span)];
-        }
-
-        foreach (Cid child in children)
-        {
-            foreach (Cid leaf in LeavesBelow(child, level - 1))
-            {
-                yield return leaf;
-            }
-        }
+        using System.Buffers.IMemoryOwner<byte> block = GetBlock(cid);
+        return [.. DagWalk.Children(cid, block.Memory.Span)];
     }
 
     private byte[] ReadLeaf(Cid leaf)

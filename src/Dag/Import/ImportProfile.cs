@@ -4,12 +4,8 @@ using Ipcs.Dag.Chunking;
 namespace Ipcs.Dag.Import;
 
 /// <summary>How a file becomes a DAG. Two nodes make the same root of the same bytes only under the same profile.</summary>
-/// <remarks>Fixed-size chunks in the balanced layout.</remarks>
 public sealed record ImportProfile
 {
-    /// <summary>The longest chunk, in bytes: what Bitswap carries in one block.</summary>
-    public const int MaxChunkSize = 2 << 20;
-
     /// <summary>The most children of a node: some 450 KiB of inner node.</summary>
     public const int MaxMaxChildren = 8192;
 
@@ -28,8 +24,11 @@ public sealed record ImportProfile
     /// <summary>True when leaves are bare bytes; false when each is wrapped in a dag-pb node.</summary>
     public required bool RawLeaves { get; init; }
 
-    /// <summary>The length of chunks, in bytes.</summary>
-    public int ChunkSize { get; init; } = 262144;
+    /// <summary>How the file is cut.</summary>
+    public ChunkerSpec Chunker { get; init; } = ChunkerSpec.Default;
+
+    /// <summary>How the nodes above the chunks are arranged.</summary>
+    public DagLayout Layout { get; init; } = DagLayout.Balanced;
 
     /// <summary>The most children of an inner node.</summary>
     public int MaxChildren { get; init; } = 174;
@@ -50,14 +49,12 @@ public sealed record ImportProfile
     /// <exception cref="ArgumentException">A value is out of its bounds.</exception>
     internal ImportProfile Checked()
     {
-        if (CidVersion is < 0 or > 1 || ChunkSize is < 1 or > MaxChunkSize || MaxChildren is < 2 or > MaxMaxChildren)
+        if (CidVersion is < 0 or > 1 || !Enum.IsDefined(Layout) || MaxChildren is < 2 or > MaxMaxChildren)
         {
             throw new ArgumentException(
-                $"import profile '{Name}' is out of bounds: CID version {CidVersion} (0 or 1), chunks of {ChunkSize} bytes (1 to {MaxChunkSize}), {MaxChildren} children (2 to {MaxMaxChildren})");
+                $"import profile '{Name}' is out of bounds: CID version {CidVersion} (0 or 1), layout {Layout}, {MaxChildren} children (2 to {MaxMaxChildren})");
         }
 
         return this;
     }
-
-    internal IChunker CreateChunker() => new FixedSizeChunker(ChunkSize);
 }

@@ -1,29 +1,35 @@
 using System.Buffers;
+using System.Text;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Import;
 
 /// <summary>
 /// The form of an interrupted import:
-/// <code>version (1 byte) | CID version | raw leaves | chunk size | max children | durable length | blocks | levels, each: count, then (CID, size, DAG size)...</code>
-/// All numbers are varints. It is bounded by the profile: at most <see cref="LevelStack.MaxLevels"/> levels of max children.
+/// <code>version (1 byte) | CID version | raw leaves | layout | max children | chunker: length, words | durable length | blocks | levels, each: count, then (CID, size, DAG size)...</code>
+/// All numbers are varints. It is bounded by the profile: at most <see cref="MaxLevels"/> levels of max children.
 /// </summary>
 internal static class ImportState
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
 
-    public static byte[] Encode(ImportProfile profile, long durable, LevelStack stack)
+    /// <summary>A level has at least two entries below each of its own, and no file is longer than 63 bits say.</summary>
+    private const int MaxLevels = 64;
+
+    public static byte[] Encode(ImportProfile profile, long durable, ILayout layout)
     {
         var writer = new ArrayBufferWriter<byte>(1024);
         writer.Write([Version]);
         Put(writer, profile.CidVersion);
         Put(writer, profile.RawLeaves ? 1 : 0);
-        Put(writer, profile.ChunkSize);
+        Put(writer, (int)profile.Layout);
         Put(writer, profile.MaxChildren);
+        Put(writer, profile.Chunker.Text.Length);
+        writer.Write(Encoding.ASCII.GetBytes(profile.Chunker.Text));
         Put(writer, durable);
-        Put(writer, stack.Blocks);
-        Put(writer, stack.Levels.Count);
-        foreach (List<DagEntry> level in stack.Levels)
+        Put(writer, layout.Blocks);
+        Put(writer, layout.Levels.Count);
+        foreach (List<DagEntry> level in layout.Levels)
         {
             Put(writer, level.Count);
             foreach (DagEntry entry in level)
@@ -38,7 +44,7 @@ internal static class ImportState
     }
 
     /// <summary>Fills the stack and returns the durable length.</summary>
-    public static long Decode(ReadOnlySpan<byte> state, ImportProfile profile, LevelStack stack)
+    public static long Decode(ReadOnlySpan<byte> state, ImportProfile profile, ILayout layout)
     {
         if (state.IsEmpty || state[0] != Version)
         {
@@ -47,19 +53,19 @@ internal static class ImportState
 
         state = state[1..];
         if (Take(ref state) != profile.CidVersion || Take(ref state) != (profile.RawLeaves ? 1 : 0)
-            || Take(ref state) != profile.ChunkSize || Take(ref state) != profile.MaxChildren)
+            || Take(ref state) != (int)profile.Layout || Take(ref state) != profile.MaxChildren || !TakeText(ref state, profile.Chunker.Text))
         {
             throw new DagFormatException($"the state of the import is not of the profile '{profile.Name}'");
         }
 
         long durable = Take(ref state);
         long blocks = Take(ref state);
-        int count = TakeCount(ref state, LevelStack.MaxLevels);
+        int count = TakeCount(ref state, MaxLevels);
         var levels = new List<List<DagEntry>>(count);
         UInt128 total = 0;
         for (int i = 0; i < count; i++)
         {
-            int entries = TakeCount(ref state, profile.MaxChildren);
+            int entries = TakeCount(ref state, layout.MaxEntries);
             var level = new List<DagEntry>(Math.Min(entries, 256));
             for (int j = 0; j < entries; j++)
             {
@@ -76,12 +82,11 @@ internal static class ImportState
             levels.Add(level);
         }
 
-        if (!state.IsEmpty || total != (UInt128)durable || (count > 0 && levels[^1].Count == 0))
+        if (!state.IsEmpty || total != (UInt128)durable || !layout.TryRestore(levels, blocks))
         {
             throw Broken();
         }
 
-        stack.Restore(levels, blocks);
         return durable;
     }
 
@@ -97,6 +102,14 @@ internal static class ImportState
 
         state = state[consumed..];
         return (long)value;
+    }
+
+    private static bool TakeText(ref ReadOnlySpan<byte> state, string text)
+    {
+        int length = (int)Math.Min(Take(ref state), state.Length);
+        bool same = Encoding.ASCII.GetString(state[..length]) == text;
+        state = state[length..];
+        return same;
     }
 
     private static int TakeCount(ref ReadOnlySpan<byte> state, int max)

@@ -23,6 +23,9 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     /// <summary>Room after a chunk: <c>18 size</c>.</summary>
     public const int Tailroom = 6;
 
+    // In the trickle layout, leaves of dag-pb are of the type that old files have.
+    private readonly UnixFsType _leafType = profile.Layout == DagLayout.Trickle ? UnixFsType.Raw : UnixFsType.File;
+
     /// <summary>True when chunks can be stored from where they are.</summary>
     public bool IsRaw => profile.RawLeaves;
 
@@ -42,14 +45,14 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
             return PutRaw(buffer.AsSpan(Headroom, length));
         }
 
-        // dag-pb Data { UnixFS Type File, Data (absent when empty), filesize }
+        // dag-pb Data { UnixFS Type, Data (absent when empty), filesize }
         int dataField = length == 0 ? 0 : ProtoWriter.BytesFieldLength(length);
         int message = 2 + dataField + ProtoWriter.VarintFieldLength((ulong)length);
         int head = 1 + ProtoWriter.VarintLength((ulong)message) + 2 + (dataField == 0 ? 0 : dataField - length);
         int start = Headroom - head;
         var writer = new ProtoWriter(buffer.AsSpan(start));
         writer.BytesHead(1, message);
-        writer.VarintField(1, (ulong)UnixFsType.File);
+        writer.VarintField(1, (ulong)_leafType);
         if (length > 0)
         {
             writer.BytesHead(2, length);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Ipcs.Dag.DagPb;
 using Ipcs.Multiformats;
@@ -34,6 +35,39 @@ public static class DagWalk
         }
 
         return Array.ConvertAll(fields.Links, static link => link.Cid);
+    }
+
+    /// <summary>
+    /// Every block under the roots once, depth first, a node before its children, in the order of its links: always the same order. Blocks ahead
+    /// are asked for early.
+    /// </summary>
+    /// <param name="roots">Where to begin; they come too.</param>
+    /// <param name="source">Where blocks come from.</param>
+    /// <param name="readAhead">How many blocks are asked for ahead, 0 to <see cref="DagReader.MaxReadAhead"/>.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>Each CID with its block, which is good until the next one is asked for.</returns>
+    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
+    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over its bounds.</exception>
+    public static async IAsyncEnumerable<(Cid Cid, ReadOnlyMemory<byte> Block)> InOrderAsync(
+        IReadOnlyList<Cid> roots, IBlockSource source, int readAhead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(readAhead);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(readAhead, DagReader.MaxReadAhead);
+        using var ahead = new ReadAhead(source, readAhead);
+        var frontier = new Frontier(roots);
+        while (frontier.TryTake(out Cid cid))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ValueTask<IMemoryOwner<byte>> pending = ahead.TakeAsync(cid, cancellationToken);
+            foreach (Cid next in frontier.Upcoming.Take(readAhead))
+            {
+                ahead.Ask(next);
+            }
+
+            using IMemoryOwner<byte> block = await pending;
+            frontier.Add(Children(cid, block.Memory.Span));
+            yield return (cid, block.Memory);
+        }
     }
 
     /// <summary>
@@ -116,6 +150,11 @@ public static class DagWalk
         private readonly HashSet<Cid> _seen = [];
 
         public Frontier(Cid root) => _pending.Push(root);
+
+        public Frontier(IReadOnlyList<Cid> roots) => Add(roots);
+
+        /// <summary>What will be taken next, as far as it is known and not yet visited.</summary>
+        public IEnumerable<Cid> Upcoming => _pending.Where(cid => !_seen.Contains(cid.ToV1()));
 
         public bool TryTake(out Cid next)
         {

@@ -4,18 +4,16 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary>A command failed; its message is the one line on stderr.</summary>
-internal sealed class CommandException(string message) : Exception(message);
-
 /// <summary>Speaks to a running daemon over its control socket.</summary>
 internal sealed class ApiClient : IDisposable
 {
+    private const int CopyLength = 1 << 18;
+
     private readonly HttpClient _http;
-    private readonly string _socket;
 
     public ApiClient(string socket)
     {
-        _socket = socket;
+        Socket = socket;
         _http = new HttpClient(new SocketsHttpHandler
         {
             ConnectCallback = async (_, cancellationToken) =>
@@ -38,6 +36,9 @@ internal sealed class ApiClient : IDisposable
             Timeout = Timeout.InfiniteTimeSpan,
         };
     }
+
+    /// <summary>Where the daemon is.</summary>
+    public string Socket { get; }
 
     /// <summary>Calls a command whose answer is one JSON document.</summary>
     public async Task<JsonNode> CallAsync(string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken, HttpContent? body = null)
@@ -71,18 +72,28 @@ internal sealed class ApiClient : IDisposable
     public async Task CopyAsync(string path, IEnumerable<KeyValuePair<string, string>> query, Stream output, CancellationToken cancellationToken)
     {
         using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        try
+        await using Stream answer = Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
+        using var progress = new TransferProgress(response.Content.Headers.ContentLength);
+        byte[] buffer = new byte[CopyLength];
+        for (int n; (n = await answer.ReadAsync(buffer, cancellationToken)) > 0;)
         {
-            await response.Content.CopyToAsync(output, cancellationToken);
+            await output.WriteAsync(buffer.AsMemory(0, n), cancellationToken);
+            progress.Add(n);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw new CommandException($"{path}: the answer broke off: {e.Message}");
-        }
+    }
+
+    /// <summary>Calls a command whose answer is bytes, and hands their stream to <paramref name="read"/>.</summary>
+    public async Task ReadAsync(string path, IEnumerable<KeyValuePair<string, string>> query, Func<Stream, Task> read, CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
+        await using Stream answer = Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
+        await read(answer);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
+
+    private static Stream Unbroken(Stream answer) => new AnswerStream(answer);
 
     private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
     {
@@ -92,7 +103,7 @@ internal sealed class ApiClient : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new CommandException($"the daemon's answer broke off: {e.Message}");
+            throw new CommandException(AnswerStream.Broke(e));
         }
     }
 
@@ -112,6 +123,9 @@ internal sealed class ApiClient : IDisposable
     {
         string parameters = string.Join('&', query.Select(q => $"{Uri.EscapeDataString(q.Key)}={Uri.EscapeDataString(q.Value)}"));
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(parameters.Length > 0 ? $"{path}?{parameters}" : path, UriKind.Relative)) { Content = body };
+
+        // A body is only sent once the daemon has looked at the rest: what it refuses outright must not be drowned in a broken pipe.
+        request.Headers.ExpectContinue = body is not null;
         HttpResponseMessage response;
         try
         {
@@ -119,11 +133,12 @@ internal sealed class ApiClient : IDisposable
         }
         catch (HttpRequestException e) when (e.InnerException is SocketException socket)
         {
-            throw new CommandException($"no daemon at {_socket}: {socket.Message}");
+            throw new NoDaemonException($"no daemon at {Socket}: {socket.Message}");
         }
         catch (HttpRequestException e)
         {
-            throw new CommandException($"the daemon at {_socket} did not answer: {e.Message}");
+            // What went wrong on our side while the body was read (a file that vanished) lies within.
+            throw new CommandException(e.InnerException is CommandException own ? own.Message : $"the daemon at {Socket} did not answer: {e.Message}");
         }
 
         if (response.IsSuccessStatusCode)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using System.Text;
 using Ipcs.Blockstore;
 using Ipcs.Node.Options;
 
@@ -11,11 +12,13 @@ internal static class Cli
     /// <summary>Parses and runs.</summary>
     public static async Task<int> RunAsync(string[] args)
     {
-        RootCommand root = Build();
-        ParseResult parsed = root.Parse(args);
+        Console.SetOut(new StreamWriter(new StandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true });
+
+        // An argument that begins with @ is a file's name like any other, not a file of more arguments.
+        ParseResult parsed = Build().Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {parsed.Errors[0].Message} (see 'ipcs --help')");
+            await Console.Error.WriteLineAsync($"ipcs: {OneLine(parsed.Errors[0].Message)} (see 'ipcs --help')");
             return 2;
         }
 
@@ -28,8 +31,13 @@ internal static class Cli
         }
         catch (OptionsException e)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {e.Message}");
+            await Console.Error.WriteLineAsync($"ipcs: {OneLine(e.Message)}");
             return 2;
+        }
+        catch (BrokenPipeException)
+        {
+            // Who read the output had enough of it: that is no failure of ours.
+            return 0;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -38,7 +46,7 @@ internal static class Cli
         }
         catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or System.Net.Sockets.SocketException)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {e.Message.ReplaceLineEndings(" ")}");
+            await Console.Error.WriteLineAsync($"ipcs: {OneLine(e.Message)}");
             return 1;
         }
     }
@@ -51,7 +59,9 @@ internal static class Cli
         root.Options.Add(options.ApiSocket);
         root.Options.Add(options.Json);
         root.Subcommands.Add(DaemonCommand.Build(options));
-        foreach (Command command in NodeCommands.Build(options).Concat(SwarmCommands.Build(options)).Concat(FileCommands.Build(options)).Concat(ImageCommands.Build(options)))
+        root.Subcommands.Add(InitCommand.Build(options));
+        root.Subcommands.Add(ConfigCommand.Build(options));
+        foreach (Command command in NodeCommands.Build(options).Concat(SwarmCommands.Build(options)).Concat(FileCommands.Build(options)).Concat(BlockCommands.Build(options)).Concat(ImageCommands.Build(options)))
         {
             root.Subcommands.Add(command);
         }
@@ -61,7 +71,10 @@ internal static class Cli
 
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
-        signal.Cancel = true;
+        // The second signal ends the process as if nobody listened for it.
+        signal.Cancel = !stop.IsCancellationRequested;
         stop.Cancel();
     }
+
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ").Trim();
 }

@@ -4,77 +4,35 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>add</c>, <c>cat</c>, <c>block …</c>.</summary>
+/// <summary><c>add</c>, <c>cat</c>, <c>get</c>, <c>ls</c>.</summary>
 internal static class FileCommands
 {
     /// <summary>The commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
-        yield return Add(global);
+        yield return AddCommand.Build(global);
         yield return Cat(global);
-        yield return NodeCommands.Group("block", "single blocks", [
-            Get(global),
-            Put(global),
-            NodeCommands.WithArg(global, "stat", "a block's length", "block/stat", "CID", s => Console.Out.WriteLine($"Key: {s["Key"]}\nSize: {s["Size"]}"))]);
-    }
-
-    private static Command Add(GlobalOptions global)
-    {
-        var command = new Command("add", "add a file (or - for standard input) and print its CID");
-        var file = new Argument<string>("FILE");
-        var quiet = new Option<bool>("-Q", "--quieter") { Description = "print the CID alone" };
-        var version = new Option<int>("--cid-version") { Description = "0 or 1", HelpName = "N" };
-        var raw = new Option<bool?>("--raw-leaves") { Description = "leaves are raw blocks (the default with version 1)" };
-        var chunker = new Option<string>("--chunker") { Description = "size-N", HelpName = "CHUNKER", DefaultValueFactory = _ => "size-262144" };
-        var pin = new Option<bool>("--pin") { Description = "keep it from GC", DefaultValueFactory = _ => true };
-        command.Arguments.Add(file);
-        foreach (Option option in (Option[])[quiet, version, raw, chunker, pin])
-        {
-            command.Options.Add(option);
-        }
-
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            string path = parsed.GetRequiredValue(file);
-            if (Directory.Exists(path))
-            {
-                throw new CommandException($"{path} is a folder; only files can be added");
-            }
-
-            await using Stream input = path == "-" ? Console.OpenStandardInput() : File.OpenRead(path);
-            using MultipartFormDataContent body = FilePart(input, path == "-" ? "" : Path.GetFileName(path));
-            var query = GlobalOptions.Query(
-                ("cid-version", parsed.GetValue(version).ToString(CultureInfo.InvariantCulture)),
-                ("raw-leaves", parsed.GetValue(raw) is { } r ? r ? "true" : "false" : null),
-                ("chunker", parsed.GetValue(chunker)),
-                ("pin", parsed.GetValue(pin) ? "true" : "false"));
-            using ApiClient client = global.Client(parsed);
-            await foreach (JsonNode line in client.LinesAsync("add", query, body, cancellationToken))
-            {
-                global.Print(parsed, line, l => Console.Out.WriteLine(parsed.GetValue(quiet) ? $"{l["Hash"]}" : $"added {l["Hash"]} {l["Name"]}"));
-            }
-
-            return 0;
-        });
-        return command;
+        yield return Get(global);
+        yield return List(global);
     }
 
     private static Command Cat(GlobalOptions global)
     {
         var command = new Command("cat", "write a file to standard output, from here or from the fleet");
-        var cid = new Argument<string>("CID|sha256:DIGEST");
-        var offset = new Option<long?>("--offset") { Description = "first byte", HelpName = "N" };
-        var length = new Option<long?>("--length") { Description = "how many bytes", HelpName = "N" };
-        command.Arguments.Add(cid);
+        var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
+        Option<long?> offset = Number("--offset", "first byte");
+        Option<long?> length = Number("--length", "how many bytes");
+        command.Arguments.Add(path);
         command.Options.Add(offset);
         command.Options.Add(length);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var query = GlobalOptions.Query(
-                ("arg", parsed.GetRequiredValue(cid)),
+                ("arg", parsed.GetRequiredValue(path)),
                 ("offset", parsed.GetValue(offset)?.ToString(CultureInfo.InvariantCulture)),
                 ("length", parsed.GetValue(length)?.ToString(CultureInfo.InvariantCulture)));
-            await CopyAsync(global, parsed, "cat", query, cancellationToken);
+            using ApiClient client = global.Client(parsed);
+            await client.CopyAsync("cat", query, new StandardOutput(), cancellationToken);
             return 0;
         });
         return command;
@@ -82,51 +40,79 @@ internal static class FileCommands
 
     private static Command Get(GlobalOptions global)
     {
-        var command = new Command("get", "write a block to standard output");
-        var cid = new Argument<string>("CID");
-        command.Arguments.Add(cid);
+        var command = new Command("get", "write a file or a folder to the file system");
+        var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
+        var output = new Option<string?>("-o", "--output") { Description = "where to (the CID or the last name of the path, when it is not said)", HelpName = "PATH" };
+        command.Arguments.Add(path);
+        command.Options.Add(output);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await CopyAsync(global, parsed, "block/get", GlobalOptions.Query(("arg", parsed.GetRequiredValue(cid))), cancellationToken);
-            return 0;
-        });
-        return command;
-    }
-
-    private static Command Put(GlobalOptions global)
-    {
-        var command = new Command("put", "store a block from a file (or - for standard input)");
-        var file = new Argument<string>("FILE");
-        var codec = new Option<string>("--cid-codec") { Description = "raw or dag-pb", HelpName = "CODEC", DefaultValueFactory = _ => "raw" };
-        command.Arguments.Add(file);
-        command.Options.Add(codec);
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            string path = parsed.GetRequiredValue(file);
-            await using Stream input = path == "-" ? Console.OpenStandardInput() : File.OpenRead(path);
-            using MultipartFormDataContent body = FilePart(input, "block");
+            string source = parsed.GetRequiredValue(path);
+            string name = source.TrimEnd('/').Split('/')[^1];
+            string target = Path.GetFullPath(parsed.GetValue(output) is { Length: > 0 } given ? given : name);
             using ApiClient client = global.Client(parsed);
+            long bytes = 0;
+            await client.ReadAsync(
+                "get", GlobalOptions.Query(("arg", source)), async tar => bytes = await new TarFolder(target).ExtractAsync(tar, name, cancellationToken), cancellationToken);
             global.Print(
                 parsed,
-                await client.CallAsync("block/put", GlobalOptions.Query(("cid-codec", parsed.GetValue(codec))), cancellationToken, body),
-                s => Console.Out.WriteLine(s["Key"]!.ToString()));
+                new JsonObject { ["Path"] = target, ["Bytes"] = bytes },
+                _ => Console.Out.WriteLine($"saved {source} to {target}"));
             return 0;
         });
         return command;
     }
 
-    private static async Task CopyAsync(
-        GlobalOptions global, ParseResult parsed, string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken)
+    private static Command List(GlobalOptions global)
     {
-        using ApiClient client = global.Client(parsed);
-        await using Stream output = Console.OpenStandardOutput();
-        await client.CopyAsync(path, query, output, cancellationToken);
+        var command = new Command("ls", "list a folder: CID, size and name of each entry");
+        var path = new Argument<string>("CID|CID/PATH");
+        command.Arguments.Add(path);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            if (parsed.GetValue(global.Json))
+            {
+                JsonNode document = await client.CallAsync("ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path))), cancellationToken);
+                Console.Out.WriteLine(document.ToJsonString());
+                return 0;
+            }
+
+            await foreach (JsonNode line in client.LinesAsync(
+                "ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path)), ("stream", "true")), body: null, cancellationToken))
+            {
+                JsonNode link = line["Objects"]![0]!["Links"]![0]!;
+                Console.Out.WriteLine(Text(link));
+            }
+
+            return 0;
+        });
+        return command;
     }
 
-    private static MultipartFormDataContent FilePart(Stream input, string name)
+    private static string Text(JsonNode link)
     {
-        var part = new StreamContent(input, 1 << 18);
-        part.Headers.TryAddWithoutValidation("Content-Type", "application/octet-stream");
-        return new MultipartFormDataContent { { part, "file", Uri.EscapeDataString(name.Length > 0 ? name : "-") } };
+        const int Directory = 1;
+        bool folder = link["Type"]!.GetValue<int>() == Directory;
+        string target = link["Target"]?.ToString() is { Length: > 0 } to ? $" -> {Printable(to)}" : "";
+        return $"{link["Hash"]} {(folder ? "-" : link["Size"])} {Printable(link["Name"]!.ToString())}{(folder ? "/" : "")}{target}";
+    }
+
+    /// <summary>A name with what would play tricks on a terminal shown as what it is.</summary>
+    private static string Printable(string name) => name.Any(char.IsControl)
+        ? string.Concat(name.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
+        : name;
+
+    private static Option<long?> Number(string name, string help)
+    {
+        var option = new Option<long?>(name) { Description = help, HelpName = "N" };
+        option.Validators.Add(v =>
+        {
+            if (v.Tokens is [var token] && !ulong.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            {
+                v.AddError($"{name} takes a number from 0, not '{token.Value}'");
+            }
+        });
+        return option;
     }
 }

@@ -34,6 +34,9 @@ internal sealed class GlobalOptions
         }
     }
 
+    /// <summary>A boolean as the API spells it.</summary>
+    public static string Word(bool value) => value ? "true" : "false";
+
     /// <summary>A query from pairs; those with a null value are left out.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Query(params (string Key, string? Value)[] pairs) =>
         pairs.Where(p => p.Value is not null).Select(p => KeyValuePair.Create(p.Key, p.Value!));

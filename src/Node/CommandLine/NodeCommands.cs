@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>id</c>, <c>version</c>, <c>repo stat</c>, <c>content …</c>.</summary>
+/// <summary><c>id</c>, <c>version</c>, <c>content …</c>.</summary>
 internal static class NodeCommands
 {
     /// <summary>The commands.</summary>
@@ -16,7 +16,9 @@ internal static class NodeCommands
             new JsonObject { ["Version"] = ProductVersion.Number },
             _ => Console.Out.WriteLine($"ipcs version {ProductVersion.Number}")));
         yield return version;
-        yield return Group("repo", "the store", [Simple(global, "stat", "its size", "repo/stat", PrintPairs)]);
+        yield return BitswapCommands.Build(global);
+        yield return RepoCommands.Build(global);
+        yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
             ContentList(global),
             WithArg(global, "info", "what the index says of a digest", "ipcs/content/info", "DIGEST", PrintPairs),

@@ -10,6 +10,9 @@ namespace Ipcs.Node.ControlApi;
 /// </summary>
 internal readonly struct ApiRequest(HttpContext context)
 {
+    /// <summary>The most arguments of a command that takes several; a request line has no room for many more CIDs.</summary>
+    private const int MaxArgs = 256;
+
     /// <summary>Ends when the client goes or the daemon stops.</summary>
     public CancellationToken Aborted => context.RequestAborted;
 
@@ -53,6 +56,25 @@ internal readonly struct ApiRequest(HttpContext context)
         var other => throw ApiException.Bad($"option {name}: '{other}' is not a number from 0"),
     };
 
+    /// <summary>How many arguments there are, up to the most that are taken.</summary>
+    public int Args()
+    {
+        int count = context.Request.Query["arg"].Count;
+        return count <= MaxArgs ? count : throw ApiException.Bad($"{count} arguments are more than {MaxArgs}");
+    }
+
+    /// <summary>Refuses options whose results would be others than asked for.</summary>
+    public void Refuse(params ReadOnlySpan<string> options)
+    {
+        foreach (string option in options)
+        {
+            if (Option(option) is not (null or "false" or "0"))
+            {
+                throw ApiException.Bad($"option {option} is not supported");
+            }
+        }
+    }
+
     /// <summary>An argument that is a CID, <c>ipfs://</c> and <c>/ipfs/</c> in front allowed.</summary>
     public Cid CidArg(int index)
     {
@@ -68,6 +90,27 @@ internal readonly struct ApiRequest(HttpContext context)
         return Digest.TryParse(text, out Digest digest) ? digest : throw ApiException.Bad($"'{text}' is not a digest such as sha256:<64 hex digits>");
     }
 
+    /// <summary>Begins an answer of bytes, with the header by which Kubo's clients know one.</summary>
+    public Stream Bytes(string contentType, long? length = null)
+    {
+        context.Response.ContentType = contentType;
+        context.Response.Headers["X-Stream-Output"] = "1";
+        if (length is { } known)
+        {
+            context.Response.ContentLength = known;
+            context.Response.Headers["X-Content-Length"] = known.ToString(CultureInfo.InvariantCulture);
+        }
+
+        return context.Response.Body;
+    }
+
+    /// <summary>Begins an answer of JSON lines, which may stay without any.</summary>
+    public void Lines()
+    {
+        context.Response.ContentType = "application/json";
+        context.Response.Headers["X-Chunked-Output"] = "1";
+    }
+
     /// <summary>Answers with one JSON document.</summary>
     public Task JsonAsync(JsonNode document)
     {
@@ -78,7 +121,11 @@ internal readonly struct ApiRequest(HttpContext context)
     /// <summary>Writes one of many JSON documents, a line each, and sends it off.</summary>
     public async Task LineAsync(JsonNode document)
     {
-        context.Response.ContentType ??= "application/json";
+        if (!context.Response.HasStarted)
+        {
+            Lines();
+        }
+
         await context.Response.WriteAsync(document.ToJsonString() + "\n", Aborted);
         await context.Response.Body.FlushAsync(Aborted);
     }

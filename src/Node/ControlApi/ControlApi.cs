@@ -3,6 +3,7 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Dag;
+using Ipcs.Dag.Directories;
 using Ipcs.Libp2p;
 using Ipcs.Node.Containerd;
 using Ipcs.Node.Daemon;
@@ -21,30 +22,64 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
     {
         Post(routes, "id", Id);
         Post(routes, "version", Version);
+        Post(routes, "config/show", ConfigShow);
         Post(routes, "ping", new SwarmApi(node).PingAsync);
         Post(routes, "ipcs/perf", new SwarmApi(node).PerfAsync);
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
         Post(routes, "swarm/disconnect", new SwarmApi(node).DisconnectAsync);
-        Post(routes, "add", new FilesApi(node).AddAsync);
+        Post(routes, "add", new AddApi(node).AddAsync);
         Post(routes, "cat", new FilesApi(node).CatAsync);
-        Post(routes, "block/get", new FilesApi(node).BlockGetAsync);
-        Post(routes, "block/put", new FilesApi(node).BlockPutAsync);
-        Post(routes, "block/stat", new FilesApi(node).BlockStatAsync);
-        Post(routes, "repo/stat", RepoStat);
+        Post(routes, "get", new FilesApi(node).GetAsync);
+        Post(routes, "ls", new FilesApi(node).ListAsync);
+        Post(routes, "refs", new DagApi(node).RefsAsync);
+        Post(routes, "dag/stat", new DagApi(node).StatAsync);
+        Post(routes, "dag/export", new DagApi(node).ExportAsync);
+        Post(routes, "dag/import", new DagApi(node).ImportAsync);
+        Post(routes, "block/get", new BlocksApi(node).GetAsync);
+        Post(routes, "block/put", new BlocksApi(node).PutAsync);
+        Post(routes, "block/stat", new BlocksApi(node).StatAsync);
+        Post(routes, "block/rm", new BlocksApi(node).RemoveAsync);
+        Post(routes, "bitswap/stat", new BitswapApi(node).Stat);
+        Post(routes, "bitswap/ledger", new BitswapApi(node).Ledger);
+        Post(routes, "bitswap/wantlist", new BitswapApi(node).Wantlist);
+        Post(routes, "repo/stat", new RepoApi(node).Stat);
+        Post(routes, "repo/gc", new RepoApi(node).GcAsync);
+        Post(routes, "repo/verify", new RepoApi(node).VerifyAsync);
+        Post(routes, "pin/add", new PinsApi(node).AddAsync);
+        Post(routes, "pin/rm", new PinsApi(node).Remove);
+        Post(routes, "pin/ls", new PinsApi(node).ListAsync);
         Post(routes, "ipcs/content/ls", new ContentsApi(node).ListAsync);
         Post(routes, "ipcs/content/info", new ContentsApi(node).Info);
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
         Post(routes, "ipcs/convert", new ImagesApi(node).ConvertAsync);
         Post(routes, "ipcs/pull", new ImagesApi(node).PullAsync);
-        routes.MapFallback(context => WriteErrorAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}"));
+        routes.MapFallback("{*path}", NoSuchCommandAsync);
     }
 
     private void Post(IEndpointRouteBuilder routes, string path, Func<ApiRequest, Task> handler) =>
         routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler)));
 
+    /// <summary>Kubo too takes POST alone: a page in a browser can send a GET anywhere.</summary>
+    private static Task NoSuchCommandAsync(HttpContext context)
+    {
+        if (HttpMethods.IsPost(context.Request.Method))
+        {
+            return WriteErrorAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}");
+        }
+
+        context.Response.Headers.Allow = HttpMethods.Post;
+        return WriteErrorAsync(context, StatusCodes.Status405MethodNotAllowed, "commands are called by POST");
+    }
+
     private async Task AnswerAsync(HttpContext context, Func<ApiRequest, Task> handler)
     {
+        if (!OriginCheck.Allows(context))
+        {
+            await WriteErrorAsync(context, StatusCodes.Status403Forbidden, "forbidden: neither a page of another origin nor a name that is no address may call commands");
+            return;
+        }
+
         try
         {
             await handler(new ApiRequest(context));
@@ -66,7 +101,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
 
     private static bool IsExpected(Exception e) => e
         is ApiException or ConnectException or StreamResetException or BlockNotFoundException or BlockUnavailableException or DagFormatException
-        or StoreException or ContentUnavailableException or ImageSourceException or ContainerdException or BadHttpRequestException or FormatException;
+        or DagPathException or StoreException or ContentUnavailableException or ImageSourceException or ContainerdException or BadHttpRequestException or FormatException;
 
     private static async Task WriteErrorAsync(HttpContext context, int status, string message)
     {
@@ -105,18 +140,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         ["System"] = System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier,
     });
 
-    private Task RepoStat(ApiRequest request)
-    {
-        StoreStatistics statistics = node.Store.GetStatistics();
-        return request.JsonAsync(new JsonObject
-        {
-            ["RepoSize"] = statistics.Bytes,
-            ["NumObjects"] = statistics.Blocks,
-            ["NumContents"] = statistics.Contents,
-            ["RepoPath"] = node.Options.Data,
-            ["Version"] = "ipcs-repo@1",
-        });
-    }
+    private Task ConfigShow(ApiRequest request) => request.JsonAsync(Ipcs.Node.Options.ConfigFile.Document(node.Options));
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
     private partial void LogUnexpected(string path, Exception error);

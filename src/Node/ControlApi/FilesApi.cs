@@ -1,220 +1,151 @@
-using System.Buffers;
+using System.Formats.Tar;
+using System.Text.Json;
 using System.Text.Json.Nodes;
-using Ipcs.Blockstore;
 using Ipcs.Dag;
-using Ipcs.Dag.Import;
+using Ipcs.Dag.Directories;
 using Ipcs.Dag.Read;
+using Ipcs.Dag.UnixFs;
 using Ipcs.Multiformats;
 using Ipcs.Node.Daemon;
-using Ipcs.Node.Fleet;
-using Microsoft.AspNetCore.WebUtilities;
-using Microsoft.Net.Http.Headers;
 
 namespace Ipcs.Node.ControlApi;
 
-/// <summary><c>add</c>, <c>cat</c> and <c>block …</c>.</summary>
+/// <summary><c>cat</c>, <c>get</c> and <c>ls</c>.</summary>
 internal sealed class FilesApi(NodeServices node)
 {
-    /// <summary>How long a block or a file may be looked for without any of it coming.</summary>
-    private static readonly TimeSpan FindTime = TimeSpan.FromSeconds(60);
-
     /// <summary>Leaves asked for ahead of the client.</summary>
     private const int ReadAhead = 32;
 
-    public async Task AddAsync(ApiRequest request)
-    {
-        long version = request.Number("cid-version") ?? 0;
-        if (version is not (0 or 1))
-        {
-            throw ApiException.Bad($"option cid-version: {version} is not 0 or 1");
-        }
-
-        // Kubo's rule: version 1 has raw leaves unless said otherwise.
-        bool rawLeaves = request.Flag("raw-leaves", version == 1);
-        string chunker = request.Option("chunker") ?? "size-262144";
-        if (!chunker.StartsWith("size-", StringComparison.Ordinal) || !int.TryParse(chunker.AsSpan(5), out int size) || size is < 1 or > 1 << 20)
-        {
-            throw ApiException.Bad($"option chunker: '{chunker}' is not size-N with N from 1 to 1048576");
-        }
-
-        var profile = new ImportProfile { Name = "", CidVersion = (int)version, RawLeaves = rawLeaves, ChunkSize = size, MaxChildren = ImportProfile.KuboV1.MaxChildren };
-        bool pin = request.Flag("pin", true);
-        MultipartReader parts = Multipart(request);
-        bool any = false;
-        while (await parts.ReadNextSectionAsync(request.Aborted) is { } part)
-        {
-            any = true;
-            string name = ContentDispositionHeaderValue.TryParse(part.ContentDisposition, out ContentDispositionHeaderValue? disposition)
-                ? Uri.UnescapeDataString(HeaderUtilities.RemoveQuotes(disposition.FileName).ToString())
-                : "";
-            DagRoot root = await DagImport.FromStreamAsync(part.Body, node.Store.Blocks, profile, alsoHash: null, request.Aborted);
-            if (pin)
-            {
-                node.Store.Pins.Put(new PinRecord(root.Root, Recursive: true, name));
-            }
-
-            await request.LineAsync(new JsonObject
-            {
-                ["Name"] = name.Length > 0 ? name : root.Root.ToString(),
-                ["Hash"] = root.Root.ToString(),
-                ["Size"] = root.DagSize.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            });
-        }
-
-        if (!any)
-        {
-            throw ApiException.Bad("the request has no file");
-        }
-    }
+    /// <summary>The most entries in one answer of <c>get</c>: the same folder linked over and over would make a tree without end.</summary>
+    private const int MaxEntries = 1 << 22;
 
     public async Task CatAsync(ApiRequest request)
     {
-        string arg = request.Arg(0, "cid");
-        ContentRecord? content = null;
-        Cid root;
-        if (Digest.TryParse(arg, out Digest digest))
+        string arg = request.Arg(0, "ipfs-path");
+        await using var blocks = new RequestBlocks(node, request);
+        Cid root = await blocks.ResolveAsync(arg, request.Aborted);
+        UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
+        if (stat.Type != UnixFsType.File)
         {
-            content = node.Store.Contents.Get(digest) ?? throw new ApiException($"{digest} is not here");
-            root = content.Root;
-        }
-        else
-        {
-            root = request.CidArg(0);
+            throw new ApiException(stat.IsDirectory ? $"{arg} is a directory" : $"{arg} is a symbolic link to {stat.Target}");
         }
 
-        if (content is { Complete: false, Kind: ContentKind.Blob })
-        {
-            await node.Fleet.WaitAsync(digest, request.Aborted);
-        }
-
-        await using BitswapSource source = node.Fleet.AnySource();
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(FindTime);
-        await using DagReader reader = await OpenAsync(root, source, limit.Token, request.Aborted);
+        await using DagReader reader = await DagReader.OpenAsync(root, blocks, ReadAhead, request.Aborted);
         long offset = request.Number("offset") ?? 0;
         if (offset > reader.Length)
         {
             throw ApiException.Bad($"option offset: {offset} is past the end, {reader.Length}");
         }
 
-        long left = Math.Min(request.Number("length") ?? long.MaxValue, reader.Length - offset);
-        request.Context.Response.ContentType = "application/octet-stream";
-        request.Context.Response.ContentLength = left;
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
-        try
+        long length = Math.Min(request.Number("length") ?? long.MaxValue, reader.Length - offset);
+        await reader.CopyToAsync(request.Bytes("application/octet-stream", length), offset, length, request.Aborted);
+    }
+
+    public async Task GetAsync(ApiRequest request)
+    {
+        request.Refuse("compress");
+        string arg = request.Arg(0, "ipfs-path");
+        await using var blocks = new RequestBlocks(node, request);
+        Cid root = await blocks.ResolveAsync(arg, request.Aborted);
+        UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
+        string name = arg.TrimEnd('/').Split('/')[^1];
+
+        // Ended by hand: the end mark under an archive that broke off would make it look whole.
+#pragma warning disable CA2000
+        var tar = new TarWriter(request.Bytes("application/x-tar"), TarEntryFormat.Pax, leaveOpen: true);
+#pragma warning restore CA2000
+        var entries = new TarEntries(tar, blocks, MaxEntries);
+        await entries.AddAsync(name, stat, request.Aborted);
+        await tar.DisposeAsync();
+    }
+
+    /// <summary><c>{"Objects":[{"Hash":arg,"Links":[…]}]}</c>, or with <c>stream</c> one such line for each link.</summary>
+    public async Task ListAsync(ApiRequest request)
+    {
+        bool stream = request.Flag("stream");
+        await using var blocks = new RequestBlocks(node, request);
+        var roots = new List<(string Arg, UnixFsStat Stat)>();
+        for (int i = 0; i < Math.Max(1, request.Args()); i++)
         {
-            while (left > 0)
+            string arg = request.Arg(i, "ipfs-path");
+            roots.Add((arg, await UnixFsStat.GetAsync(await blocks.ResolveAsync(arg, request.Aborted), blocks, request.Aborted)));
+        }
+
+        if (stream)
+        {
+            request.Lines();
+            foreach ((string arg, UnixFsStat stat) in roots)
             {
-                int n = await reader.ReadAsync(offset, buffer.AsMemory(0, (int)Math.Min(buffer.Length, left)), request.Aborted);
-                if (n == 0)
+                await foreach (JsonObject link in LinksAsync(stat, blocks, request.Aborted))
                 {
-                    throw new DagFormatException($"{root} ends {left} bytes early");
+                    await request.LineAsync(Output(arg, new JsonArray((JsonNode)link)));
                 }
-
-                await request.Context.Response.Body.WriteAsync(buffer.AsMemory(0, n), request.Aborted);
-                offset += n;
-                left -= n;
             }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
 
-    public async Task BlockGetAsync(ApiRequest request)
-    {
-        Cid cid = request.CidArg(0);
-        await using BitswapSource source = node.Fleet.AnySource();
-        using IMemoryOwner<byte> block = await GetAsync(source, cid, request.Aborted);
-        request.Context.Response.ContentType = "application/octet-stream";
-        request.Context.Response.ContentLength = block.Memory.Length;
-        await request.Context.Response.Body.WriteAsync(block.Memory, request.Aborted);
-    }
-
-    public async Task BlockPutAsync(ApiRequest request)
-    {
-        MultipartReader parts = Multipart(request);
-        if (await parts.ReadNextSectionAsync(request.Aborted) is not { } part)
-        {
-            throw ApiException.Bad("the request has no block");
+            return;
         }
 
-        uint codec = request.Option("cid-codec") switch
+        // Written as it comes: a directory may be larger than one would like to have in memory.
+        request.Context.Response.ContentType = "application/json";
+        await WriteAsync("{\"Objects\":[");
+        for (int i = 0; i < roots.Count; i++)
         {
-            null or "raw" => Multicodec.Raw,
-            "dag-pb" => Multicodec.DagPb,
-            var other => throw ApiException.Bad($"option cid-codec: '{other}' is not raw or dag-pb"),
-        };
-        byte[] block = await ReadBlockAsync(part.Body, request.Aborted);
-        Cid cid = Cid.V1(codec, Multihash.Sha256(block));
-        node.Store.Blocks.Put(cid.Hash, block);
-        await request.JsonAsync(new JsonObject { ["Key"] = cid.ToString(), ["Size"] = block.Length });
-    }
-
-    public async Task BlockStatAsync(ApiRequest request)
-    {
-        Cid cid = request.CidArg(0);
-        if (!node.Store.Blocks.TryGetLength(cid.Hash, out int length))
-        {
-            await using BitswapSource source = node.Fleet.AnySource();
-            using IMemoryOwner<byte> block = await GetAsync(source, cid, request.Aborted);
-            length = block.Memory.Length;
-        }
-
-        await request.JsonAsync(new JsonObject { ["Key"] = cid.ToString(), ["Size"] = length });
-    }
-
-    private static async Task<IMemoryOwner<byte>> GetAsync(BitswapSource source, Cid cid, CancellationToken aborted)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(aborted);
-        limit.CancelAfter(FindTime);
-        try
-        {
-            return await source.GetAsync(cid, limit.Token);
-        }
-        catch (OperationCanceledException) when (!aborted.IsCancellationRequested)
-        {
-            throw new ApiException($"block {cid} not found within {FindTime.TotalSeconds} s");
-        }
-    }
-
-    private static async Task<DagReader> OpenAsync(Cid root, IBlockSource source, CancellationToken limited, CancellationToken aborted)
-    {
-        try
-        {
-            return await DagReader.OpenAsync(root, source, ReadAhead, limited);
-        }
-        catch (OperationCanceledException) when (!aborted.IsCancellationRequested)
-        {
-            throw new ApiException($"{root} not found within {FindTime.TotalSeconds} s");
-        }
-    }
-
-    private static async Task<byte[]> ReadBlockAsync(Stream body, CancellationToken cancellationToken)
-    {
-        using var block = new MemoryStream();
-        byte[] buffer = new byte[1 << 16];
-        for (int n; (n = await body.ReadAsync(buffer, cancellationToken)) > 0;)
-        {
-            if (block.Length + n > IBlockstore.MaxBlockLength)
+            await WriteAsync($"{(i > 0 ? "," : "")}{{\"Hash\":\"{JsonEncodedText.Encode(roots[i].Arg)}\",\"Links\":[");
+            bool first = true;
+            await foreach (JsonObject link in LinksAsync(roots[i].Stat, blocks, request.Aborted))
             {
-                throw ApiException.Bad($"the block is longer than {IBlockstore.MaxBlockLength} bytes");
+                await WriteAsync((first ? "" : ",") + link.ToJsonString());
+                first = false;
             }
 
-            block.Write(buffer, 0, n);
+            await WriteAsync("]}");
         }
 
-        return block.ToArray();
+        await WriteAsync("]}\n");
+
+        Task WriteAsync(string text) => request.Context.Response.WriteAsync(text, request.Aborted);
     }
 
-    private static MultipartReader Multipart(ApiRequest request)
+    private static JsonObject Output(string arg, JsonArray links) =>
+        new() { ["Objects"] = new JsonArray((JsonNode)new JsonObject { ["Hash"] = arg, ["Links"] = links }) };
+
+    /// <summary>The entries of a directory; the nameless links of a file.</summary>
+    private static async IAsyncEnumerable<JsonObject> LinksAsync(
+        UnixFsStat root, IBlockSource blocks, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        string? boundary = MediaTypeHeaderValue.TryParse(request.Context.Request.ContentType, out MediaTypeHeaderValue? type)
-            ? HeaderUtilities.RemoveQuotes(type.Boundary).ToString()
-            : null;
-        return string.IsNullOrEmpty(boundary)
-            ? throw ApiException.Bad("the request's body is not multipart/form-data")
-            : new MultipartReader(boundary, request.Body, 1 << 16) { BodyLengthLimit = null };
+        if (root.IsDirectory)
+        {
+            await foreach (DirectoryEntry entry in DirectoryReader.ListAsync(root.Cid, blocks, cancellationToken))
+            {
+                yield return await LinkAsync(entry.Name, entry.Cid, entry.Tsize, blocks, cancellationToken);
+            }
+        }
+        else if (root.Cid.Codec == Multicodec.DagPb)
+        {
+            await foreach (DagRef link in DagRefs.ListAsync(root.Cid, blocks, recursive: false, unique: false, cancellationToken))
+            {
+                yield return await LinkAsync(link.Name, link.Target, null, blocks, cancellationToken);
+            }
+        }
+    }
+
+    private static async Task<JsonObject> LinkAsync(string name, Cid cid, ulong? size, IBlockSource blocks, CancellationToken cancellationToken)
+    {
+        // A raw block is a file as long as the link says: it need not be fetched to be listed.
+        UnixFsStat? stat = cid.Codec == Multicodec.Raw && size is not null ? null : await UnixFsStat.GetAsync(cid, blocks, cancellationToken);
+        UnixFsType type = stat switch
+        {
+            null => UnixFsType.File,
+            { IsDirectory: true } => UnixFsType.Directory,
+            _ => stat.Type,
+        };
+        return new JsonObject
+        {
+            ["Name"] = name,
+            ["Hash"] = cid.ToString(),
+            ["Size"] = stat is null ? size : (ulong)stat.Size,
+            ["Type"] = (int)type,
+            ["Target"] = stat?.Target ?? "",
+        };
     }
 }

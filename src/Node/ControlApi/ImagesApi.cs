@@ -33,6 +33,7 @@ internal sealed class ImagesApi(NodeServices node)
             PlainHttp = request.Flag("plain-http"),
             Containerd = reference => new ContainerdSource(containerd, space, reference),
         });
+        using Hold hold = node.Store.Hold();
         var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { Updates = node.Updates, AllPlatforms = request.Flag("all-platforms") };
         ConvertedImage image = await converter.ConvertAsync(request.Aborted);
         if (name is not null)
@@ -62,12 +63,13 @@ internal sealed class ImagesApi(NodeServices node)
     {
         (string name, Digest target) = ParseImage(request);
         string space = request.Option("namespace") ?? "default";
-        ContentRecord record = await BringAsync(target, FindTime, request.Aborted);
+        using Hold hold = node.Store.Hold();
+        ContentRecord record = await BringAsync(target, FindTime, request.Aborted, hold);
         byte[] document = await ReadDocumentAsync(target, request.Aborted);
         Descriptor descriptor = ImageGraph.TargetDescriptor(document, target, record.Size);
         IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(descriptor, ReadDocumentAsync, Platform.Host, request.Aborted);
         long bytes = 0;
-        foreach (ContentRecord part in await Task.WhenAll(all.Select(d => BringAsync(d.Digest, FindTime, request.Aborted))))
+        foreach (ContentRecord part in await Task.WhenAll(all.Select(d => BringAsync(d.Digest, FindTime, request.Aborted, hold))))
         {
             bytes += part.Size;
         }
@@ -105,16 +107,24 @@ internal sealed class ImagesApi(NodeServices node)
     }
 
     /// <summary>Makes a content whole here: from the index, or from the fleet, which is asked again until the time is up.</summary>
-    private async Task<ContentRecord> BringAsync(Digest digest, TimeSpan findTime, CancellationToken cancellationToken)
+    private async Task<ContentRecord> BringAsync(Digest digest, TimeSpan findTime, CancellationToken cancellationToken, Hold? hold = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(findTime);
         ContentRecord? record = node.Store.Contents.Get(digest);
+        if (record is not null && hold is not null)
+        {
+            // Nobody owns it until it is registered: looked for again once garbage collection knows of it.
+            hold.Add(record.Root);
+            record = node.Store.Contents.Get(digest);
+        }
+
         while (record is null)
         {
             record = await node.Fleet.FindAsync(digest, cancellationToken);
             if (record is not null)
             {
+                hold?.Add(record.Root);
                 DateTimeOffset now = TimeProvider.System.GetUtcNow();
                 ContentRecord found = record;
                 record = node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now })!;

@@ -4,10 +4,10 @@ using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
 using Ipcs.Libp2p.Swarm;
+using Ipcs.Node.Metrics;
 using Ipcs.Node.Options;
+using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Hosting.Systemd;
-using HostOptionsAlias = Microsoft.Extensions.Hosting.HostOptions;
 
 namespace Ipcs.Node.Daemon;
 
@@ -17,8 +17,8 @@ namespace Ipcs.Node.Daemon;
 /// </summary>
 internal sealed partial class NodeDaemon : IAsyncDisposable
 {
-    /// <summary>How long open requests may take to end once the daemon is told to stop.</summary>
-    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
+    /// <summary>Connections to the control API at once: each command is one, and a program that leaves them open must not starve the rest.</summary>
+    private const int MaxApiConnections = 256;
 
     private readonly NodeOptions _options;
     private readonly ILoggerFactory _loggers;
@@ -33,12 +33,17 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     /// <summary>Opens every door and returns the line that says so.</summary>
     public async Task<string> StartAsync(CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(_options.Data);
-        KeyPair key = KeyPair.LoadOrCreate(Path.Combine(_options.Data, "key"));
+        ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
+        KeyPair key = DataFolder.Prepare(_options.Data);
+        if (DataFolder.IsKeyExposed(_options.Data))
+        {
+            LogKeyExposed(logger, DataFolder.KeyFile(_options.Data));
+        }
+
         UnixDoor.Prepare(_options.ContentSocket);
         UnixDoor.Prepare(_options.ApiSocket);
 
-        IStore store = RocksStore.Open(Path.Combine(_options.Data, "store"));
+        IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
         _open.Push(new Closing(store));
         var updates = new ContentUpdates(store);
         var host = new Libp2p.Swarm.Host(new Libp2p.Swarm.HostOptions
@@ -58,15 +63,30 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
         _open.Push(fleet);
 
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet);
-        await StartDoorAsync(ContentDoor(services), _options.ContentSocket, cancellationToken);
-        await StartDoorAsync(ApiDoor(services), _options.ApiSocket, cancellationToken);
+        WebApplication content = ContentDoor(store, fleet, updates);
+        var collector = new GarbageCollector(
+            store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
+        _open.Push(new Closing(collector));
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector };
+        _open.Push(new GcSchedule(
+            collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
+        var doors = new Doors();
+        _open.Push(doors);
+        await doors.OpenAsync(content, _options.ContentSocket, cancellationToken);
+        WebApplication api = ApiDoor(services);
+        await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
+
+        if (_options.MetricsAddress is { } metrics)
+        {
+            _open.Push(await MetricsDoor.OpenAsync(services, metrics, _loggers, cancellationToken));
+        }
 
         // Peers last: whoever connects finds everything in place.
         await host.StartAsync(cancellationToken);
-        new SystemdNotifier().Notify(ServiceState.Ready);
+        fleet.Resume();
         string listen = string.Join(',', host.ListenAddresses.Select(a => a.ToString()));
-        return $"ready peer={host.LocalPeer} listen={listen} content={_options.ContentSocket} api={_options.ApiSocket}";
+        string tcp = _options.ApiAddress is null ? "" : $" api-addr={TcpAddress(api)}";
+        return $"ready peer={host.LocalPeer} listen={listen} content={_options.ContentSocket} api={_options.ApiSocket}{tcp}";
     }
 
     /// <inheritdoc/>
@@ -86,18 +106,14 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         }
     }
 
-    private async Task StartDoorAsync(WebApplication door, string socket, CancellationToken cancellationToken)
-    {
-        _open.Push(new Door(door, socket));
-        await door.StartAsync(cancellationToken);
-        UnixDoor.Restrict(socket);
-    }
+    /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
+    private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
-    private WebApplication ContentDoor(NodeServices node)
+    private WebApplication ContentDoor(IStore store, Fleet.Fleet fleet, ContentUpdates updates)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddSingleton(node.Updates);
-        builder.Services.AddContentApi(node.Store, node.Fleet, _options.Profile);
+        builder.Services.AddSingleton(updates);
+        builder.Services.AddContentApi(store, fleet, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;
@@ -106,6 +122,14 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     private WebApplication ApiDoor(NodeServices node)
     {
         WebApplicationBuilder builder = Builder(_options.ApiSocket, HttpProtocols.Http1);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxConcurrentConnections = MaxApiConnections;
+            if (_options.ApiAddress is { } address)
+            {
+                kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+            }
+        });
         WebApplication app = builder.Build();
         new ControlApi.ControlApi(node, _loggers.CreateLogger<ControlApi.ControlApi>()).Map(app);
         return app;
@@ -116,7 +140,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Services.AddSingleton(_loggers);
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
-        builder.Services.Configure<HostOptionsAlias>(o => o.ShutdownTimeout = DrainTime);
+        builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(o => o.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.ListenUnixSocket(socket, listen => listen.Protocols = protocols);
@@ -128,28 +152,11 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         return builder;
     }
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} can be read or changed by others than its owner; it is this node's identity: chmod 600")]
+    private static partial void LogKeyExposed(ILogger logger, string file);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "closing {Part} failed")]
     private static partial void LogCloseFailed(ILogger logger, string part, Exception error);
-
-    /// <summary>A door that can be closed: drains, and takes its socket away.</summary>
-    private sealed class Door(WebApplication app, string socket) : IAsyncDisposable
-    {
-        public async ValueTask DisposeAsync()
-        {
-            using var limit = new CancellationTokenSource(DrainTime);
-            try
-            {
-                await app.StopAsync(limit.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                // What has not ended by now is cut off.
-            }
-
-            await app.DisposeAsync();
-            File.Delete(socket);
-        }
-    }
 
     private sealed class Closing(IDisposable part) : IAsyncDisposable
     {

@@ -17,12 +17,20 @@ internal static class UnixDoor
         string folder = Path.GetDirectoryName(path)!;
         if (!Directory.Exists(folder))
         {
+            // The second call, since the first one's mode is lessened by the umask.
             Directory.CreateDirectory(folder, FolderMode);
+            File.SetUnixFileMode(folder, FolderMode);
         }
 
-        if (!File.Exists(path))
+        if (!Path.Exists(path))
         {
             return;
+        }
+
+        // Connecting would not tell: a plain file refuses as a dead socket does.
+        if (!FileKind.IsSocket(path))
+        {
+            throw new IOException($"{path} is there and is no socket");
         }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -37,7 +45,7 @@ internal static class UnixDoor
         }
         catch (SocketException e)
         {
-            throw new IOException($"{path} is there and is no socket of ours: {e.Message}", e);
+            throw new IOException($"{path}: whether a daemon lives there can't be told: {e.Message}", e);
         }
 
         throw new IOException($"{path} is in use by a running daemon");

@@ -1,3 +1,4 @@
+using System.Net;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 
@@ -30,6 +31,12 @@ internal sealed class NodeOptions
     /// <summary>The control API's door: a unix socket.</summary>
     public string ApiSocket { get; set; } = Path.Combine(DefaultFolders.Run, "api.sock");
 
+    /// <summary>Where the control API is on TCP too; null for nowhere. Whoever can connect there rules the node.</summary>
+    public IPEndPoint? ApiAddress { get; set; }
+
+    /// <summary>Where the metrics are served over TCP; null for nowhere.</summary>
+    public IPEndPoint? MetricsAddress { get; set; }
+
     /// <summary>Stream muxers, the preferred first.</summary>
     public IReadOnlyList<string> Muxers { get; set; } = ["mplex", "yamux"];
 
@@ -42,25 +49,15 @@ internal sealed class NodeOptions
     /// <summary>How long an Info may wait for the fleet's answer.</summary>
     public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How often garbage is collected; zero for only when asked.</summary>
+    public TimeSpan GcInterval { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>With a size of the store in bytes, garbage is collected only once nine tenths of it are used; zero for none.</summary>
+    public long StorageMax { get; set; }
+
     /// <summary>Logs as JSON lines instead of text.</summary>
     public bool JsonLogs { get; set; }
-}
 
-/// <summary>Where things lie when nothing is said: the system's folders for root, the XDG folders for others.</summary>
-internal static class DefaultFolders
-{
-    private static readonly bool IsRoot = Environment.UserName == "root" || Environment.GetEnvironmentVariable("HOME") == "/root";
-
-    /// <summary>The data folder.</summary>
-    public static string Data { get; } = IsRoot ? "/var/lib/ipcs" : Path.Combine(Xdg("XDG_DATA_HOME", ".local/share"), "ipcs");
-
-    /// <summary>The folder of the sockets.</summary>
-    public static string Run { get; } = IsRoot
-        ? "/run/ipcs"
-        : Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } run ? run : Xdg("XDG_STATE_HOME", ".local/state"), "ipcs");
-
-    private static string Xdg(string variable, string fallback) =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } folder
-            ? folder
-            : Path.Combine(Environment.GetEnvironmentVariable("HOME") ?? "/tmp", fallback);
+    /// <summary>The least grave messages that are logged.</summary>
+    public LogLevel LogLevel { get; set; } = LogLevel.Information;
 }

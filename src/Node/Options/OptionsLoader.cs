@@ -1,44 +1,31 @@
-using System.Globalization;
-using Tomlyn;
-using Tomlyn.Model;
-using Tomlyn.Serialization;
-
 namespace Ipcs.Node.Options;
-
-/// <summary>A value of the config file, the environment or the command line that can't be used; the message names it.</summary>
-internal sealed class OptionsException(string message) : Exception(message);
-
-/// <summary>Reads the config file with no reflection.</summary>
-[TomlSerializable(typeof(TomlTable))]
-internal sealed partial class ConfigToml : TomlSerializerContext;
 
 /// <summary>Lays the config file, the environment and the flags over the defaults, in rising precedence.</summary>
 internal static class OptionsLoader
 {
-    /// <summary>The most that a config file may hold, in bytes: more is another file by mistake.</summary>
-    private const int MaxConfigLength = 1 << 20;
+    private const string Prefix = "IPCS_";
+
+    /// <summary>The variable that names the config file where no flag does.</summary>
+    public const string ConfigVariable = "IPCS_CONFIG";
 
     /// <summary>Loads the options.</summary>
-    /// <param name="configFile">The file that <c>--config</c> names; null for none.</param>
-    /// <param name="environment">Reads a variable; null when it is not set.</param>
+    /// <param name="configFile">The file that <c>--config</c> names; null for none, or for the one of <see cref="ConfigVariable"/>.</param>
+    /// <param name="environment">All variables. One that is empty counts as not set.</param>
     /// <param name="flags">The values given for each flag, by its name without dashes.</param>
-    /// <exception cref="OptionsException">A key is unknown or a value is bad.</exception>
-    public static NodeOptions Load(string? configFile, Func<string, string?> environment, IReadOnlyDictionary<string, IReadOnlyList<string>> flags)
+    /// <exception cref="OptionsException">A key or a variable is unknown, or a value is bad.</exception>
+    public static NodeOptions Load(
+        string? configFile, IReadOnlyDictionary<string, string> environment, IReadOnlyDictionary<string, IReadOnlyList<string>> flags)
     {
         var options = new NodeOptions();
+        configFile ??= environment.GetValueOrDefault(ConfigVariable) is { Length: > 0 } named ? named : null;
         if (configFile is not null)
         {
-            foreach ((string key, IReadOnlyList<string> values) in ReadToml(configFile))
-            {
-                Setting setting = Setting.All.FirstOrDefault(s => s.Name == key)
-                    ?? throw new OptionsException($"{configFile}: unknown key '{key}'");
-                Apply(setting, options, values, $"{configFile}: {key}");
-            }
+            ApplyFile(configFile, options);
         }
 
         foreach (Setting setting in Setting.All)
         {
-            if (environment(setting.Variable) is { Length: > 0 } value)
+            if (environment.GetValueOrDefault(setting.Variable) is { Length: > 0 } value)
             {
                 string[] values = setting.Multiple ? value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [value];
                 Apply(setting, options, values, setting.Variable);
@@ -50,7 +37,49 @@ internal static class OptionsLoader
             }
         }
 
+        foreach (string name in environment.Keys)
+        {
+            if (MisspeltFor(name) is { } meant)
+            {
+                throw new OptionsException($"unknown variable {name}: is {meant} meant?");
+            }
+        }
+
         return options;
+    }
+
+    /// <summary>
+    /// The variables that begin like ours and that nothing here reads. Programs around a node may have such names of their own, so they are
+    /// told of and not refused, unless <see cref="Load"/> sees that a setting must be meant.
+    /// </summary>
+    public static IReadOnlyList<string> UnknownVariables(IEnumerable<string> names) =>
+        [.. names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && !IsKnown(n)).Order(StringComparer.Ordinal)];
+
+    /// <summary>The environment of this process.</summary>
+    public static IReadOnlyDictionary<string, string> ProcessEnvironment()
+    {
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            variables[(string)variable.Key] = (string?)variable.Value ?? "";
+        }
+
+        return variables;
+    }
+
+    private static void ApplyFile(string file, NodeOptions options)
+    {
+        foreach ((string key, IReadOnlyList<string> values) in ConfigFile.Read(file))
+        {
+            Setting setting = Setting.All.FirstOrDefault(s => s.Name == key)
+                ?? throw new OptionsException($"{file}: unknown key '{key}'");
+            if (!setting.Multiple && values.Count > 1)
+            {
+                throw new OptionsException($"{file}: {key} takes one value, not a list");
+            }
+
+            Apply(setting, options, values, $"{file}: {key}");
+        }
     }
 
     private static void Apply(Setting setting, NodeOptions options, IReadOnlyList<string> values, string where)
@@ -65,37 +94,45 @@ internal static class OptionsLoader
         }
     }
 
-    private static List<(string Key, IReadOnlyList<string> Values)> ReadToml(string file)
+    private static bool IsKnown(string name) => name is ConfigVariable or "IPCS_BIN" || Setting.All.Any(s => s.Variable == name);
+
+    /// <summary>The setting's variable that an unknown name is a slip of the pen for: the same letters, or two away at the most.</summary>
+    private static string? MisspeltFor(string name)
     {
-        TomlTable table;
-        try
+        if (!name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) || IsKnown(name))
         {
-            if (new FileInfo(file).Length > MaxConfigLength)
+            return null;
+        }
+
+        string bare = name[Prefix.Length..].ToUpperInvariant();
+        foreach (Setting setting in Setting.All)
+        {
+            string known = setting.Variable[Prefix.Length..];
+            if (Distance(bare, known) <= Math.Min(2, known.Length / 3))
             {
-                throw new OptionsException($"{file}: longer than {MaxConfigLength} bytes");
+                return setting.Variable;
             }
-
-            table = TomlSerializer.Deserialize(File.ReadAllText(file), ConfigToml.Default.TomlTable) ?? [];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TomlException)
-        {
-            throw new OptionsException($"{file}: {e.Message}");
         }
 
-        var pairs = new List<(string, IReadOnlyList<string>)>();
-        foreach ((string key, object value) in table)
-        {
-            pairs.Add((key, value is TomlArray array ? [.. array.Select(v => Text(file, key, v))] : [Text(file, key, value)]));
-        }
-
-        return pairs;
+        return null;
     }
 
-    private static string Text(string file, string key, object? value) => value switch
+    /// <summary>How many letters have to be put in, left out or changed to make one of the other (Levenshtein).</summary>
+    private static int Distance(string left, string right)
     {
-        string s => s,
-        long n => n.ToString(CultureInfo.InvariantCulture),
-        bool b => b ? "on" : "off",
-        _ => throw new OptionsException($"{file}: {key} takes a string, a number, or a list of strings"),
-    };
+        int[] row = [.. Enumerable.Range(0, right.Length + 1)];
+        for (int i = 1; i <= left.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= right.Length; j++)
+            {
+                int changed = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.Min(changed, 1 + Math.Min(row[j], row[j - 1]));
+            }
+        }
+
+        return row[right.Length];
+    }
 }

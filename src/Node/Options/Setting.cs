@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
 using Ipcs.Dag.Import;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Libp2p.Transport;
@@ -14,25 +16,32 @@ namespace Ipcs.Node.Options;
 /// <param name="Help">One line of help.</param>
 /// <param name="Multiple">True when it may be given several times (in the environment: separated by commas).</param>
 /// <param name="Apply">Parses the values and sets them; throws <see cref="FormatException"/> with the reason.</param>
-internal sealed record Setting(string Name, string Value, string Help, bool Multiple, Action<NodeOptions, IReadOnlyList<string>> Apply)
+/// <param name="Show">The value as <c>config show</c> prints it, in a form that <paramref name="Apply"/> takes; null when it has none.</param>
+internal sealed record Setting(
+    string Name, string Value, string Help, bool Multiple, Action<NodeOptions, IReadOnlyList<string>> Apply, Func<NodeOptions, JsonNode?> Show)
 {
     /// <summary>All settings.</summary>
     public static IReadOnlyList<Setting> All { get; } =
     [
-        new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v)),
-        new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false)),
-        new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true)),
-        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v)),
-        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v)),
-        new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v)),
-        new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v)),
-        new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v)),
-        new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v)),
-        new("containerd", "ADDRESS", "containerd's own socket, for registering images", false, (o, v) => o.Containerd = Folder(v)),
-        new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v)),
-        new("info-budget", "MS", "how long an Info may wait for the fleet's answer, in milliseconds", false, (o, v) => o.InfoBudget = Milliseconds(v)),
-        new("mdns", "off", "peers are found by --peer; finding them by mDNS is not there yet, so off is the only value", false, (_, v) => OneOf(v, "off")),
-        new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json"),
+        new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v), o => o.Data),
+        new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false), o => List(o.Listen)),
+        new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
+        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
+        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v), o => Texts(o.Allow)),
+        new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v), o => Texts(o.Deny)),
+        new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
+        new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
+        new("api-addr", "HOST:PORT", "the control API on TCP too (no HOST: loopback)", false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
+        new("metrics-addr", "HOST:PORT", "metrics as Prometheus text at /metrics (no HOST: loopback)", false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
+        new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v), o => string.Join(',', o.Muxers)),
+        new("containerd", "ADDRESS", "containerd's own socket, for registering images", false, (o, v) => o.Containerd = Folder(v), o => o.Containerd),
+        new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
+        new("info-budget", "MS", "how long an Info may wait for the fleet's answer, in milliseconds", false, (o, v) => o.InfoBudget = Milliseconds(v), o => (long)o.InfoBudget.TotalMilliseconds),
+        new("mdns", "off", "peers are found by --peer; finding them by mDNS is not there yet, so off is the only value", false, (_, v) => OneOf(v, "off"), _ => "off"),
+        new("gc-interval", "TIME", "how often garbage is collected, such as 30m or 1h; off for only by 'repo gc'", false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
+        new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
+        new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
+        new("log-level", "LEVEL", "trace, debug, info, warn or error", false, (o, v) => o.LogLevel = Level(v), o => LevelName(o.LogLevel)),
     ];
 
     /// <summary>The variable of the environment that sets it.</summary>
@@ -72,6 +81,41 @@ internal sealed record Setting(string Name, string Value, string Help, bool Mult
         _ = new PeerFilter(values, []);
         return values;
     }
+
+    private static JsonArray Texts(IReadOnlyList<string> values) => [.. values.Select(v => (JsonNode)v)];
+
+    private static JsonArray List(IReadOnlyList<Multiaddr> addresses) => [.. addresses.Select(a => (JsonNode)a.ToString())];
+
+    private static IPEndPoint Endpoint(IReadOnlyList<string> values)
+    {
+        string text = Last(values);
+        int colon = text.LastIndexOf(':');
+        string host = colon < 0 ? "" : text[..colon];
+        IPAddress? address = host is "" or "localhost" ? IPAddress.Loopback
+            : host.StartsWith('[') == host.Contains(':', StringComparison.Ordinal) && IPAddress.TryParse(host, out IPAddress? ip) ? ip
+            : null;
+        return colon >= 0 && address is not null && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
+            ? new IPEndPoint(address, port)
+            : throw new FormatException($"'{text}' is not HOST:PORT such as 127.0.0.1:5001, with an IP address or localhost as the host");
+    }
+
+    private static string LevelName(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trace",
+        LogLevel.Debug => "debug",
+        LogLevel.Warning => "warn",
+        LogLevel.Error => "error",
+        _ => "info",
+    };
+
+    private static LogLevel Level(IReadOnlyList<string> values) => OneOf(values, "trace", "debug", "info", "warn", "error") switch
+    {
+        "trace" => LogLevel.Trace,
+        "debug" => LogLevel.Debug,
+        "warn" => LogLevel.Warning,
+        "error" => LogLevel.Error,
+        _ => LogLevel.Information,
+    };
 
     private static string[] MuxerNames(IReadOnlyList<string> values)
     {

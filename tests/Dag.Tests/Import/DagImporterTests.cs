@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CsCheck;
 using Ipcs.Blockstore;
+using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
@@ -21,23 +22,23 @@ public sealed class DagImporterTests
     }
 
     [Theory]
-    [InlineData(0, 174)]
-    [InlineData(ImportProfile.MaxChunkSize + 1, 174)]
     [InlineData(1, 1)]
     [InlineData(1, ImportProfile.MaxMaxChildren + 1)]
-    public void ProfilesHaveBounds(int chunk, int children)
+    [InlineData(2, 174)]
+    [InlineData(-1, 174)]
+    public void ProfilesHaveBounds(int cidVersion, int children)
     {
         using var store = new MemoryStore();
-        Assert.Throws<ArgumentException>(() => new DagImporter(store.Blocks, TestDag.Tiny(chunk: chunk, children: children)));
+        Assert.Throws<ArgumentException>(() => new DagImporter(store.Blocks, TestDag.Tiny(children: children) with { CidVersion = cidVersion }));
     }
 
     [Fact]
     public void TheLargestChunkIsAStorableBlock()
     {
         using var store = new MemoryStore();
-        DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false, chunk: ImportProfile.MaxChunkSize), new byte[ImportProfile.MaxChunkSize]);
+        DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false, chunk: ChunkerSpec.MaxChunkLength), new byte[ChunkerSpec.MaxChunkLength]);
         Assert.True(store.Blocks.TryGetLength(root.Root.Hash, out int length));
-        Assert.InRange(length, ImportProfile.MaxChunkSize, IBlockstore.MaxBlockLength);
+        Assert.InRange(length, ChunkerSpec.MaxChunkLength, IBlockstore.MaxBlockLength);
     }
 
     [Fact]
@@ -61,19 +62,20 @@ public sealed class DagImporterTests
     });
 
     [Fact]
-    public void AnInterruptedImportResumes() => Gen.Select(Gen.Int[0, 3000], Gen.Int[0, 3000], Gen.Bool).Sample((size, stop, raw) =>
+    public void AnInterruptedImportResumes() => Gen.Select(Gen.Int[0, 3000], Gen.Int[0, 3000], Gen.Bool, Gen.Enum<DagLayout>()).Sample((size, stop, raw, layout) =>
     {
         stop = Math.Min(stop, size);
         byte[] data = Xs128.Bytes("resume", size);
+        ImportProfile profile = TestDag.Tiny(raw) with { Layout = layout };
         using var store = new MemoryStore();
-        DagRoot expected = TestDag.Import(store.Blocks, TestDag.Tiny(raw), data);
+        DagRoot expected = TestDag.Import(store.Blocks, profile, data);
 
         using var other = new MemoryStore();
-        var first = new DagImporter(other.Blocks, TestDag.Tiny(raw));
+        var first = new DagImporter(other.Blocks, profile);
         first.Write(data.AsSpan(0, stop));
         byte[] state = first.ExportState();
 
-        DagImporter second = DagImporter.Restore(other.Blocks, TestDag.Tiny(raw), state);
+        DagImporter second = DagImporter.Restore(other.Blocks, profile, state);
         Assert.Equal(first.DurableLength, second.DurableLength);
         Assert.Equal(second.DurableLength, second.Length);
         Assert.Equal(state, second.ExportState());
@@ -103,7 +105,7 @@ public sealed class DagImporterTests
         {
             try
             {
-                DagImporter.Restore(store.Blocks, TestDag.Tiny(), (byte[])[.. state.AsSpan(0, 5), .. bytes]);
+                DagImporter.Restore(store.Blocks, TestDag.Tiny(), (byte[])[.. state.AsSpan(0, 13), .. bytes]);
             }
             catch (DagFormatException)
             {

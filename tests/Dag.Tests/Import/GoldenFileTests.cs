@@ -11,18 +11,16 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Import;
 
-/// <summary>Every fixed-size, balanced file of unixfs-vectors.json.</summary>
+/// <summary>Every file of unixfs-vectors.json, in both layouts.</summary>
 public sealed class GoldenFileTests
 {
-    private static readonly Dictionary<string, JsonElement> Files = Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray()
-        .Where(file => file.GetProperty("options").Text("layout") == "balanced"
-            && file.GetProperty("options").Text("chunker")!.StartsWith("size-", StringComparison.Ordinal))
-        .ToDictionary(file => file.Text("name")!);
+    private static readonly Dictionary<string, JsonElement> Files =
+        Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().ToDictionary(file => file.Text("name")!);
 
     public static TheoryData<string> Names => [.. Files.Keys];
 
     [Fact]
-    public void ThereAreAllOfThem() => Assert.Equal(93, Files.Count);
+    public void ThereAreAllOfThem() => Assert.Equal(119, Files.Count);
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -32,18 +30,9 @@ public sealed class GoldenFileTests
         JsonElement options = file.GetProperty("options");
         byte[] data = TestDag.Input(file.GetProperty("input"));
         Assert.Equal(file.GetProperty("input").Text("sha256"), Convert.ToHexStringLower(SHA256.HashData(data)));
-        var profile = new ImportProfile
-        {
-            Name = "vector",
-            CidVersion = options.GetProperty("cidVersion").GetInt32(),
-            RawLeaves = options.GetProperty("rawLeaves").GetBoolean(),
-            ChunkSize = int.Parse(options.Text("chunker")!["size-".Length..]),
-            MaxChildren = options.GetProperty("maxChildren").GetInt32(),
-        };
-        uint? mode = file.TryGetProperty("mode", out JsonElement m) ? m.GetUInt32() : null;
-        UnixFsTime? mtime = file.TryGetProperty("mtime", out JsonElement t)
-            ? new UnixFsTime(t.GetProperty("secs").GetInt64(), t.TryGetProperty("nsecs", out JsonElement n) ? n.GetUInt32() : null)
-            : null;
+        ImportProfile profile = TestDag.Profile(options);
+        uint? mode = TestDag.Mode(file);
+        UnixFsTime? mtime = TestDag.MTime(file);
 
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, profile);
@@ -91,12 +80,9 @@ public sealed class GoldenFileTests
         using var other = new MemoryStore();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var stream = new MemoryStream(data);
-        if (mode is null && mtime is null)
-        {
-            Assert.Equal(root, await DagImport.FromStreamAsync(stream, other.Blocks, profile, hash, TestContext.Current.CancellationToken));
-            Assert.Equal(SHA256.HashData(data), hash.GetHashAndReset());
-            Assert.Equal(blocks.Length, other.Blocks.Enumerate().Count());
-        }
+        Assert.Equal(root, await DagImport.FromStreamAsync(stream, other.Blocks, profile, mode, mtime, hash, TestContext.Current.CancellationToken));
+        Assert.Equal(SHA256.HashData(data), hash.GetHashAndReset());
+        Assert.Equal(blocks.Length, other.Blocks.Enumerate().Count());
 
         await using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), TestContext.Current.CancellationToken);
         await reader.CopyToAsync(
@@ -121,19 +107,12 @@ public sealed class GoldenFileTests
         }
 
         JsonElement options = file.GetProperty("options");
-        var profile = new ImportProfile
-        {
-            Name = "vector",
-            CidVersion = options.GetProperty("cidVersion").GetInt32(),
-            RawLeaves = options.GetProperty("rawLeaves").GetBoolean(),
-            ChunkSize = int.Parse(options.Text("chunker")!["size-".Length..]),
-            MaxChildren = options.GetProperty("maxChildren").GetInt32(),
-        };
+        ImportProfile profile = TestDag.Profile(options);
         byte[] data = TestDag.Input(file.GetProperty("input"));
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, profile);
         importer.Write(data);
-        int full = data.Length / profile.ChunkSize;
+        int full = data.Length / profile.Chunker.MaxLength;
         string[] leaves = [.. importer.Leaves().Select(leaf => leaf.ToString())];
         Assert.Equal(full, leaves.Length);
         if (file.TryGetProperty("leaves", out JsonElement golden))

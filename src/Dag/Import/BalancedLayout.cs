@@ -1,39 +1,65 @@
 using Ipcs.Dag.UnixFs;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// The balanced layout, built from below: level 0 holds leaves, level 1 nodes over leaves, and so on. A full level becomes one node
+/// The balanced layout, built from below. Facts: https://github.com/ipfs/boxo/blob/main/ipld/unixfs/importer/balanced/builder.go. Level 0 holds leaves, level 1 nodes over leaves, and so on. A full level becomes one node
 /// of the next when another entry comes, so that the last one can still be the root.
 /// </summary>
-internal sealed class LevelStack(LeafWriter writer, int maxChildren)
+internal sealed class BalancedLayout(LeafWriter writer, int maxChildren) : ILayout
 {
     /// <summary>Levels hold at least two entries each, and no file is longer than 63 bits say.</summary>
     public const int MaxLevels = 64;
 
     private readonly List<List<DagEntry>> _levels = [];
 
-    /// <summary>From the leaves up.</summary>
+    /// <inheritdoc/>
     public IReadOnlyList<List<DagEntry>> Levels => _levels;
 
-    /// <summary>How many blocks are below and in the levels, each as often as it is linked.</summary>
+    /// <inheritdoc/>
+    public int MaxEntries => maxChildren;
+
+    /// <inheritdoc/>
     public long Blocks { get; private set; }
 
-    /// <summary>Takes the next leaf.</summary>
+    /// <inheritdoc/>
+    public bool EmptyIsLeaf => true;
+
+    /// <inheritdoc/>
+    public bool IsSingleLeaf => _levels.Count == 1 && _levels[0].Count == 1;
+
+    /// <inheritdoc/>
     public void AddLeaf(in DagEntry leaf)
     {
         Blocks++;
         Add(0, leaf);
     }
 
-    /// <summary>Puts a level back as it was; levels come from the leaves up.</summary>
-    public void Restore(List<List<DagEntry>> levels, long blocks)
+    /// <inheritdoc/>
+    public bool TryRestore(List<List<DagEntry>> levels, long blocks)
     {
         _levels.AddRange(levels);
         Blocks = blocks;
+        return levels.Count == 0 || levels[^1].Count > 0;
     }
 
-    /// <summary>Closes all levels and returns the root. There is at least one leaf.</summary>
+    /// <inheritdoc/>
+    public IEnumerable<Cid> Leaves(Func<Cid, Cid[]> children)
+    {
+        for (int level = _levels.Count - 1; level >= 0; level--)
+        {
+            foreach (DagEntry entry in _levels[level])
+            {
+                foreach (Cid leaf in LeavesBelow(entry.Cid, level, children))
+                {
+                    yield return leaf;
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public DagEntry Finish(uint? mode, UnixFsTime? mtime)
     {
         for (int i = 0; ; i++)
@@ -48,6 +74,9 @@ internal sealed class LevelStack(LeafWriter writer, int maxChildren)
             Flush(i, top ? mode : null, top ? mtime : null);
         }
     }
+
+    private static IEnumerable<Cid> LeavesBelow(Cid cid, int level, Func<Cid, Cid[]> children) =>
+        level == 0 ? [cid] : children(cid).SelectMany(child => LeavesBelow(child, level - 1, children));
 
     private void Add(int level, in DagEntry entry)
     {

@@ -1,0 +1,7 @@
+namespace Ipcs.Node.CommandLine;
+
+/// <summary>A command failed; its message is the one line on stderr.</summary>
+internal class CommandException(string message) : Exception(message);
+
+/// <summary>No daemon answers at the socket, which the message names.</summary>
+internal sealed class NoDaemonException(string message) : CommandException(message);

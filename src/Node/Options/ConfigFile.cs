@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Tomlyn;
+using Tomlyn.Model;
+using Tomlyn.Serialization;
+
+namespace Ipcs.Node.Options;
+
+/// <summary>The config file: TOML with one key per setting. Reads it, and writes what it would have to say.</summary>
+internal static class ConfigFile
+{
+    /// <summary>The most that a config file may hold, in bytes: more is another file by mistake.</summary>
+    private const int MaxLength = 1 << 20;
+
+    /// <summary>Reads the values of each key.</summary>
+    /// <exception cref="OptionsException">The file can't be read, is no TOML, or has a value of a kind that no setting takes.</exception>
+    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<string>>> Read(string file)
+    {
+        TomlTable table;
+        try
+        {
+            if (new FileInfo(file).Length > MaxLength)
+            {
+                throw new OptionsException($"{file}: longer than {MaxLength} bytes");
+            }
+
+            table = TomlSerializer.Deserialize(File.ReadAllText(file), ConfigToml.Default.TomlTable) ?? [];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TomlException)
+        {
+            throw new OptionsException($"{file}: {e.Message}");
+        }
+
+        var pairs = new List<KeyValuePair<string, IReadOnlyList<string>>>();
+        foreach ((string key, object value) in table)
+        {
+            pairs.Add(KeyValuePair.Create<string, IReadOnlyList<string>>(
+                key, value is TomlArray array ? [.. array.Select(v => Text(file, key, v))] : [Text(file, key, value)]));
+        }
+
+        return pairs;
+    }
+
+    /// <summary>The options as a JSON object; a setting without a value is left out.</summary>
+    public static JsonObject Document(NodeOptions options)
+    {
+        var document = new JsonObject();
+        foreach (Setting setting in Setting.All)
+        {
+            if (setting.Show(options) is { } value)
+            {
+                document[setting.Name] = value;
+            }
+        }
+
+        return document;
+    }
+
+    /// <summary>Such an object as TOML that <see cref="Read"/> takes.</summary>
+    public static string ToToml(JsonObject document)
+    {
+        var toml = new StringBuilder();
+        foreach ((string key, JsonNode? value) in document)
+        {
+            toml.Append(key).Append(" = ");
+            if (value is JsonArray array)
+            {
+                toml.Append('[').AppendJoin(", ", array.Select(Literal)).Append(']');
+            }
+            else
+            {
+                toml.Append(Literal(value));
+            }
+
+            toml.Append('\n');
+        }
+
+        return toml.ToString();
+    }
+
+    private static string Literal(JsonNode? value) =>
+        value!.GetValueKind() == System.Text.Json.JsonValueKind.String ? Quote(value.GetValue<string>()) : value.ToJsonString();
+
+    // Spec: https://toml.io/en/v1.0.0#string: a basic string escapes the quote, the backslash and control characters.
+    private static string Quote(string text)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (char c in text)
+        {
+            if (c is '"' or '\\')
+            {
+                quoted.Append('\\').Append(c);
+            }
+            else if (char.IsControl(c))
+            {
+                quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:X4}");
+            }
+            else
+            {
+                quoted.Append(c);
+            }
+        }
+
+        return quoted.Append('"').ToString();
+    }
+
+    private static string Text(string file, string key, object? value) => value switch
+    {
+        string s => s,
+        long n => n.ToString(CultureInfo.InvariantCulture),
+        bool b => b ? "on" : "off",
+        _ => throw new OptionsException($"{file}: {key} takes a string, a number, or a list of strings"),
+    };
+}
+
+/// <summary>Reads TOML with no reflection.</summary>
+[TomlSourceGenerationOptions(DuplicateKeyHandling = TomlDuplicateKeyHandling.Error)]
+[TomlSerializable(typeof(TomlTable))]
+internal sealed partial class ConfigToml : TomlSerializerContext;

@@ -1,0 +1,4 @@
+namespace Ipcs.Node.Options;
+
+/// <summary>A value of the config file, the environment or the command line that can't be used; the message names it.</summary>
+internal sealed class OptionsException(string message) : Exception(message);

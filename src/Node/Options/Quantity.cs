@@ -1,0 +1,58 @@
+using System.Globalization;
+
+namespace Ipcs.Node.Options;
+
+/// <summary>Numbers with a unit, as people write them in options.</summary>
+internal static class Quantity
+{
+    // The longest that a timer takes.
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(49);
+
+    /// <summary>A time such as <c>90s</c>, <c>30m</c>, <c>1h</c> or <c>2d</c>; <c>off</c> and 0 are zero.</summary>
+    /// <exception cref="FormatException">It is none.</exception>
+    public static TimeSpan Duration(string text)
+    {
+        if (text is "off" or "0")
+        {
+            return TimeSpan.Zero;
+        }
+
+        TimeSpan unit = text is [.., 's'] ? TimeSpan.FromSeconds(1)
+            : text is [.., 'm'] ? TimeSpan.FromMinutes(1)
+            : text is [.., 'h'] ? TimeSpan.FromHours(1)
+            : text is [.., 'd'] ? TimeSpan.FromDays(1)
+            : TimeSpan.Zero;
+        return unit != TimeSpan.Zero
+            && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out int n)
+            && n > 0 && n <= MaxDuration / unit
+            ? n * unit
+            : throw new FormatException($"'{text}' is not off or a time such as 90s, 30m, 1h or 2d, at most {MaxDuration.TotalDays} days");
+    }
+
+    /// <summary>A size such as <c>500MB</c>, <c>10GiB</c> or a number of bytes; <c>off</c> and 0 are zero.</summary>
+    /// <exception cref="FormatException">It is none.</exception>
+    public static long Size(string text)
+    {
+        if (text is "off")
+        {
+            return 0;
+        }
+
+        (string Suffix, long Unit)[] units =
+        [
+            ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40),
+            ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1), ("", 1),
+        ];
+        (string suffix, long unit) = Array.Find(units, u => text.EndsWith(u.Suffix, StringComparison.Ordinal));
+        return long.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long n)
+            && n <= long.MaxValue / unit
+            ? n * unit
+            : throw new FormatException($"'{text}' is not off or a size such as 500MB, 10GiB or a number of bytes");
+    }
+
+    /// <summary>A time as <see cref="Duration"/> reads it.</summary>
+    public static string Text(TimeSpan time) => time == TimeSpan.Zero ? "off" : string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalSeconds}s");
+
+    /// <summary>A size as <see cref="Size"/> reads it.</summary>
+    public static string Text(long size) => size == 0 ? "off" : size.ToString(CultureInfo.InvariantCulture);
+}
