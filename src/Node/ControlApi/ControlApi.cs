@@ -24,6 +24,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "version", Version);
         Post(routes, "config/show", ConfigShow);
         Post(routes, "ping", new SwarmApi(node).PingAsync);
+        Post(routes, "ipcs/perf", new SwarmApi(node).PerfAsync);
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
         Post(routes, "swarm/disconnect", new SwarmApi(node).DisconnectAsync);
@@ -126,7 +127,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
     {
         ["ID"] = node.Host.LocalPeer.ToString(),
         ["PublicKey"] = node.Host.LocalPeer.TryGetPublicKey(out byte[]? key) ? Convert.ToBase64String(key) : "",
-        ["Addresses"] = new JsonArray([.. node.Host.ListenAddresses.Select(a => (JsonNode)a.WithPeer(node.Host.LocalPeer).ToString())]),
+        ["Addresses"] = new JsonArray([.. node.Host.AnnounceAddresses.Select(a => (JsonNode)a.WithPeer(node.Host.LocalPeer).ToString())]),
         ["AgentVersion"] = ProductVersion.Agent,
         ["Protocols"] = new JsonArray([.. node.Host.Protocols.Select(p => (JsonNode)p)]),
     });

@@ -2,6 +2,8 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Security.Pnet;
+using Ipcs.Libp2p.Swarm;
 using Ipcs.Node.Metrics;
 using Ipcs.Node.Options;
 using Ipcs.Node.Repo;
@@ -50,6 +52,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             ListenAddresses = _options.Listen,
             Peers = _options.Peers,
             Muxers = _options.Muxers,
+            SwarmKey = _options.SwarmKey is { } file ? SwarmKey.Load(file) : null,
+            Filter = new PeerFilter(_options.Allow, _options.Deny),
             AgentVersion = ProductVersion.Agent,
             Logger = _loggers.CreateLogger<Libp2p.Swarm.Host>(),
         });

@@ -16,6 +16,15 @@ internal sealed class NodeOptions
     /// <summary>Peers to stay connected to.</summary>
     public IReadOnlyList<Multiaddr> Peers { get; set; } = [];
 
+    /// <summary>The file of a private network's key; null for the public one.</summary>
+    public string? SwarmKey { get; set; }
+
+    /// <summary>The only peers and networks to connect with; empty for all.</summary>
+    public IReadOnlyList<string> Allow { get; set; } = [];
+
+    /// <summary>Peers and networks not to connect with.</summary>
+    public IReadOnlyList<string> Deny { get; set; } = [];
+
     /// <summary>containerd's door: a unix socket.</summary>
     public string ContentSocket { get; set; } = Path.Combine(DefaultFolders.Run, "content.sock");
 

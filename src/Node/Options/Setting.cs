@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Ipcs.Dag.Import;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Options;
@@ -24,6 +26,9 @@ internal sealed record Setting(
         new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v), o => o.Data),
         new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false), o => List(o.Listen)),
         new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
+        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
+        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v), o => Texts(o.Allow)),
+        new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v), o => Texts(o.Deny)),
         new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
         new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
         new("api-addr", "HOST:PORT", "the control API on TCP too (no HOST: loopback)", false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
@@ -60,14 +65,9 @@ internal sealed record Setting(
         var addresses = new Multiaddr[values.Count];
         for (int i = 0; i < values.Count; i++)
         {
-            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !address.TryGetTcp(out _, out int port))
+            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !(peer ? AddressResolver.CanDial(address) : address.TryGetTcp(out _, out _)))
             {
                 throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
-            }
-
-            if (peer && port == 0)
-            {
-                throw new FormatException($"'{values[i]}' has port 0, to which nobody can connect");
             }
 
             addresses[i] = address;
@@ -75,6 +75,14 @@ internal sealed record Setting(
 
         return addresses;
     }
+
+    private static IReadOnlyList<string> Filter(IReadOnlyList<string> values)
+    {
+        _ = new PeerFilter(values, []);
+        return values;
+    }
+
+    private static JsonArray Texts(IReadOnlyList<string> values) => [.. values.Select(v => (JsonNode)v)];
 
     private static JsonArray List(IReadOnlyList<Multiaddr> addresses) => [.. addresses.Select(a => (JsonNode)a.ToString())];
 
