@@ -26,11 +26,11 @@ public sealed class RocksStore : IStore
     private readonly BlockCounters _counters;
     private readonly RocksBlocks _blocks;
 
-    private RocksStore(Database database)
+    private RocksStore(Database database, RocksStoreOptions options)
     {
         _database = database;
         _counters = new BlockCounters(database);
-        _blocks = new RocksBlocks(database, _gate, _counters);
+        _blocks = new RocksBlocks(database, _gate, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
         Contents = new ContentTable(new RocksTable(database, Family.Contents));
         Pins = new PinTable(new RocksTable(database, Family.Pins));
         Ingests = new IngestTable(new RocksTable(database, Family.Ingests));
@@ -81,12 +81,13 @@ public sealed class RocksStore : IStore
             throw new StoreException($"store {folder}: the folder cannot be made: {e.Message}", e);
         }
 
-        using OptionSet set = new(options ?? new RocksStoreOptions());
+        options ??= new RocksStoreOptions();
+        using OptionSet set = new(options);
         Database database = Database.Open(folder, set);
         try
         {
             CheckSchema(database, set);
-            return new RocksStore(database);
+            return new RocksStore(database, options);
         }
         catch
         {
@@ -159,9 +160,23 @@ public sealed class RocksStore : IStore
 
     /// <summary>
     /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
-    /// stays readable, and keeps the folder locked until it is given back.
+    /// stays readable, and keeps the folder locked until it is given back. What is in the log alone is written to its place, so that the next
+    /// opening needn't read the log.
     /// </summary>
-    public void Dispose() => _database.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            foreach (Family family in AllFamilies)
+                _database.Flush(family);
+        }
+        catch (Exception e) when (e is StoreException or ObjectDisposedException)
+        {
+            // The log has it all: a full disk or a second disposal is no reason not to close.
+        }
+
+        _database.Dispose();
+    }
 
     private void RewriteBlobs()
     {

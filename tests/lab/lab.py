@@ -179,6 +179,7 @@ class Host(Node):
         self.api, self.content, self.socket = self.path("api.sock"), self.path("content.sock"), self.path("c.sock")
         self.multiaddr = self.peer = None
         self.snapshotter = lab.snapshotter
+        self.programs = ""  # the folder of another containerd than the system's
 
     # ---- ipcs
 
@@ -209,7 +210,8 @@ class Host(Node):
 
     def start_containerd(self, own_store=False, seconds=30):
         """Starts containerd with ipcs as its only content store, or with its own store to compare with."""
-        version = 3 if re.search(r" v?2\.", run("containerd", "--version").stdout) else 2
+        containerd = os.path.join(self.programs, "containerd")
+        version = 3 if re.search(r" v?2\.", run(containerd, "--version").stdout) else 2
         if own_store:
             text = f"version = {version}\ndisabled_plugins = []\n"
         else:
@@ -224,12 +226,31 @@ class Host(Node):
         text += f'\n[grpc]\n  address = "{self.socket}"\n[debug]\n  level = "warn"\n'
         with open(self.path("containerd.toml"), "w") as f:
             f.write(text)
-        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, ["containerd", "-c", self.path("containerd.toml")],
-                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none"})
+        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, [containerd, "-c", self.path("containerd.toml")],
+                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none", "PATH": self._path()})
         service.ready("containerd that answers", lambda: self.ctr("version", check=False, seconds=10).returncode == 0, seconds)
 
     def ctr(self, *words, seconds=120, check=True):
-        return self.enter("ctr", "-a", self.socket, *words, seconds=seconds, check=check)
+        return self.enter(os.path.join(self.programs, "ctr"), "-a", self.socket, *words, seconds=seconds, check=check)
+
+    def _path(self):  # containerd finds its shim there
+        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        return f"{self.programs}:{path}" if self.programs else path
+
+    def read(self, digest):
+        """The bytes of a content as containerd gives them."""
+        path = self.path("content")
+        self.enter("sh", "-c", f'"{os.path.join(self.programs, "ctr")}" -a "{self.socket}" content get {digest} > "{path}"')
+        with open(path, "rb") as f:
+            return f.read()
+
+    def answers(self, digest):
+        """Waits until containerd, which dials a lost plugin again at growing intervals, can read a content."""
+        wait("answer to a read", lambda: self.ctr("content", "get", digest, check=False).returncode == 0)
+
+    def contents(self):
+        """What ipcs says that containerd owns: documents by digest."""
+        return {d["digest"]: d for d in documents(self.ipcs("content", "ls", "--json").stdout)}
 
     def pull(self, reference, seconds=120, check=True):
         """`ctr images pull` of a reference of the lab's registry, unpacked; the seconds it took."""

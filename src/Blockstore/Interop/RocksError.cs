@@ -9,11 +9,15 @@ internal static class RocksError
     private static readonly string[] NoSpace = ["No space left on device", "Disk quota exceeded", "Max allowed space was reached"];
 
     /// <summary>The exception for a message.</summary>
-    public static StoreException Exception(string message, string what) => new($"{what}: {message}")
+    public static StoreException Exception(string message, string what)
     {
-        IsNoSpace = NoSpace.Any(text => message.Contains(text, StringComparison.Ordinal)),
-        IsCorruption = message.StartsWith("Corruption:", StringComparison.Ordinal),
-    };
+        bool full = NoSpace.Any(text => message.Contains(text, StringComparison.Ordinal));
+        return new StoreException(full ? $"{what}: the disk is full: {message}" : $"{what}: {message}")
+        {
+            IsNoSpace = full,
+            IsCorruption = message.StartsWith("Corruption:", StringComparison.Ordinal),
+        };
+    }
 
     /// <summary>True when opening failed because someone (this process or another) has the folder open.</summary>
     public static bool IsLocked(string message) =>

@@ -7,7 +7,7 @@ namespace Ipcs.Blockstore.Rocks;
 /// Blocks in RocksDB. Reads check RocksDB's checksum, so that a block damaged on disk is an exception
 /// (<see cref="StoreException.IsCorruption"/>) for every reader, those that don't hash again too.
 /// </summary>
-internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounters counters) : IBlockstore, ISweptBlocks
+internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
     {
@@ -42,6 +42,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
             if (database.Contains(Family.Lengths, key))
                 return;
 
+            reserve.Take(data.Length);
             Span<byte> length = stackalloc byte[Varint.MaxLength];
             int n = Varint.Write(length, (ulong)data.Length);
             using Batch batch = database.NewBatch();

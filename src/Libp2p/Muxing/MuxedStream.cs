@@ -168,6 +168,12 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     /// <inheritdoc/>
     public override void Reset()
     {
+        lock (_lock)
+        {
+            _discarding = true;
+            _received.Clear();
+        }
+
         if (Abort("the stream was reset here"))
         {
             _muxer.SendReset(this);

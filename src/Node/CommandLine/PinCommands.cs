@@ -62,7 +62,13 @@ internal static class PinCommands
             Description = "which: direct, indirect, recursive or all", HelpName = "TYPE", DefaultValueFactory = _ => "all",
         };
         var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
-        type.AcceptOnlyFromAmong("all", "direct", "indirect", "recursive");
+        type.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not ("all" or "direct" or "indirect" or "recursive"))
+            {
+                result.AddError("--type takes all, direct, indirect or recursive");
+            }
+        });
         command.Arguments.Add(cids);
         command.Options.Add(type);
         command.Options.Add(quiet);

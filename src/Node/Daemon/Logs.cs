@@ -15,6 +15,9 @@ internal static class Logs
         LogLevel server = options.LogLevel > LogLevel.Debug ? (LogLevel)Math.Max((int)options.LogLevel, (int)LogLevel.Warning) : options.LogLevel;
         logging.AddFilter("Microsoft", server);
         logging.AddFilter("Grpc", server);
+
+        // That a door can't be opened is told where the daemon ends for it.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         if (options.JsonLogs)
         {
             logging.AddJsonConsole(o =>

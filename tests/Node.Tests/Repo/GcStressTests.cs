@@ -57,7 +57,7 @@ public sealed class GcStressTests : IDisposable
         foreach (ContentRecord record in owned)
         {
             await CheckAsync(record.Root, _written[record.Digest]);
-            needed.UnionWith(DagVerify.Reachable(Store.Blocks, record.Root).Select(cid => cid.Hash));
+            needed.UnionWith(DagVerify.Reachable(Store.Blocks, record.Root, TestContext.Current.CancellationToken).Select(cid => cid.Hash));
         }
 
         Assert.Equal(needed, Store.Blocks.Enumerate().Select(block => block.Hash).ToHashSet());
@@ -210,7 +210,7 @@ public sealed class GcStressTests : IDisposable
             offset += n;
             if (pause > 0)
             {
-                await Task.Delay(pause);
+                await Task.Delay(pause, CancellationToken.None);
             }
         }
     }

@@ -34,7 +34,7 @@ public sealed class RepoVerifierTests : IDisposable
     public void What_lacks_a_block_is_named_and_what_is_still_coming_is_not()
     {
         byte[] data = Fill(out DagRoot root);
-        Multihash leaf = DagVerify.Reachable(_repo.Store.Blocks, root.Root).Last().Hash;
+        Multihash leaf = DagVerify.Reachable(_repo.Store.Blocks, root.Root, TestContext.Current.CancellationToken).Last().Hash;
         _repo.Store.Blocks.Delete(leaf);
         byte[] coming = Xs128.Bytes("coming", 10);
         _repo.Store.Contents.Put(RepoFixture.Record(coming, root) with { Complete = false });
