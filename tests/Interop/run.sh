@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh     ipcs against a foreign peer (Helia on js-libp2p); installs the pinned packages, Node.js among them, where they are missing
+# run.sh     every *.test.mjs: ipcs against a foreign peer (Helia on js-libp2p); installs the pinned packages, Node.js among them, where they are missing
 set -euo pipefail
 cd "$(dirname "$0")"
 export IPCS_BIN=${IPCS_BIN:-$(cd ../.. && pwd)/artifacts/ipcs}
@@ -12,4 +12,8 @@ if ! [ peer/node_modules/.package-lock.json -nt peer/package-lock.json ]; then
     touch peer/node_modules/.package-lock.json
 fi
 exec 9>&-
-exec peer/node_modules/.bin/node helia.test.mjs
+status=0
+for test in *.test.mjs; do
+    peer/node_modules/.bin/node "$test" || status=1
+done
+exit $status

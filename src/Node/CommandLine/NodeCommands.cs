@@ -23,6 +23,7 @@ internal static class NodeCommands
             WithArg(global, "disconnect", "close the connections to a peer", "swarm/disconnect", "PEER", PrintStrings)]);
         yield return Ping(global);
         yield return BitswapCommands.Build(global);
+        yield return RoutingCommands.Build(global);
         yield return RepoCommands.Build(global);
         yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
