@@ -17,6 +17,7 @@ internal static class NodeCommands
             _ => Console.Out.WriteLine($"ipcs version {ProductVersion.Number}")));
         yield return version;
         yield return BitswapCommands.Build(global);
+        yield return RoutingCommands.Build(global);
         yield return RepoCommands.Build(global);
         yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [

@@ -28,6 +28,9 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
         Post(routes, "swarm/disconnect", new SwarmApi(node).DisconnectAsync);
+        Post(routes, "routing/provide", new RoutingApi(node).ProvideAsync);
+        Post(routes, "routing/findprovs", new RoutingApi(node).FindProvidersAsync);
+        Post(routes, "routing/findpeer", new RoutingApi(node).FindPeerAsync);
         Post(routes, "add", new AddApi(node).AddAsync);
         Post(routes, "cat", new FilesApi(node).CatAsync);
         Post(routes, "get", new FilesApi(node).GetAsync);

@@ -1,6 +1,8 @@
 using System.Net;
 using Ipcs.Dag.Import;
+using Ipcs.Kademlia;
 using Ipcs.Multiformats;
+using Ipcs.Node.Routing;
 
 namespace Ipcs.Node.Options;
 
@@ -48,6 +50,18 @@ internal sealed class NodeOptions
 
     /// <summary>How long an Info may wait for the fleet's answer.</summary>
     public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Find peers of the local network, and be found, by multicast DNS.</summary>
+    public bool Mdns { get; set; } = true;
+
+    /// <summary>The DHT; null when it is off.</summary>
+    public DhtOptions? Dht { get; set; } = new();
+
+    /// <summary>What is announced to the DHT.</summary>
+    public ProvideStrategy Provide { get; set; } = ProvideStrategy.Roots;
+
+    /// <summary>How long after an announcement the next one is due.</summary>
+    public TimeSpan ProvideInterval { get; set; } = TimeSpan.FromHours(22);
 
     /// <summary>How often garbage is collected; zero for only when asked.</summary>
     public TimeSpan GcInterval { get; set; } = TimeSpan.FromHours(1);
