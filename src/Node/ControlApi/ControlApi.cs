@@ -55,7 +55,8 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "ipcs/content/ls", new ContentsApi(node).ListAsync);
         Post(routes, "ipcs/content/info", new ContentsApi(node).Info);
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
-        Post(routes, "ipcs/convert", new ImagesApi(node).ConvertAsync);
+        Post(routes, "ipcs/convert", new ConvertApi(node).ConvertAsync);
+        Post(routes, "ipcs/compare", new CompareApi(node).CompareAsync);
         Post(routes, "ipcs/pull", new ImagesApi(node).PullAsync);
         routes.MapFallback("{*path}", NoSuchCommandAsync);
     }
