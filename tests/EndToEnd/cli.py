@@ -116,13 +116,6 @@ def running(it, *flags, env=None):
             daemon.process.wait()
 
 
-def wait_for(condition, what, seconds=15):
-    end = time.monotonic() + seconds
-    while not condition():
-        true(time.monotonic() < end, f"{what}: not within {seconds} s")
-        time.sleep(0.02)
-
-
 def mode(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
 
@@ -430,9 +423,9 @@ def files(results):
             true("KiB" in shown and "/s" in shown, f"the terminal shows {shown!r}")
         with results.check("SIGINT ends a command with exit 1"):
             waiting = subprocess.Popen([IPCS, "add", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=it.env)
-            waiting.stdin.write(b"x" * 100_000)
+            # More than a pipe holds: once it is written, the command reads.
+            waiting.stdin.write(b"x" * 200_000)
             waiting.stdin.flush()
-            time.sleep(0.3)
             waiting.send_signal(signal.SIGINT)
             equal(waiting.wait(10), 1, "the exit status")
             equal(waiting.stderr.read(), b"ipcs: interrupted\n", "standard error")
