@@ -1,7 +1,16 @@
 using System.Globalization;
 using Ipcs.Microbenchmarks;
 
-// dag.sh [MIB]     the DAG builder and reader over the memory store and RocksDB: one row each, best of three, as a Markdown table
+// [MIB]                                              the DAG builder and reader, alone and over RocksDB: one row each, best of three
+// share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...   what of the second image's layers is to be fetched where the first's are
+if (args.Length > 0 && args[0] == "share")
+{
+    string[] layers = args[2..];
+    int dashes = Array.IndexOf(layers, "--");
+    Sharing.Print(layers[..dashes], layers[(dashes + 1)..], args[1].Split(','));
+    return;
+}
+
 int mebibytes = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 1024;
 string folder = Path.Combine(Path.GetTempPath(), $"ipcs-microbenchmarks-{Environment.ProcessId}");
 Directory.CreateDirectory(folder);

@@ -39,6 +39,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
     private readonly SemaphoreSlim _messages = new(MaxMessages, MaxMessages);
+    private readonly Lock _linking = new();
     private readonly ByteRate _download;
     private readonly Engine _engine;
     private readonly WantDesk _desk;
@@ -165,7 +166,19 @@ public sealed partial class BitswapService : IAsyncDisposable
         _meter.Dispose();
     }
 
-    private PeerLink Link(PeerId peer) => _links.GetOrAdd(peer, p => new PeerLink(_engine, p, OnLinkFailed));
+    private PeerLink Link(PeerId peer)
+    {
+        if (_links.TryGetValue(peer, out PeerLink? link))
+        {
+            return link;
+        }
+
+        // A link has a loop of its own: none may be made and thrown away.
+        lock (_linking)
+        {
+            return _links.GetOrAdd(peer, p => new PeerLink(_engine, p, OnLinkFailed));
+        }
+    }
 
     private void OnLinkFailed(PeerLink link, string reason)
     {

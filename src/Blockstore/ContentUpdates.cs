@@ -40,6 +40,9 @@ public sealed class ContentUpdates(IStore store)
         }
     }
 
+    /// <summary>Raised after a record has changed, on the thread that changed it; must not block.</summary>
+    public event Action? Changed;
+
     /// <summary>
     /// Gives the record (null when there is none) to <paramref name="change"/> and puts what it returns, durably. Returned as it came, it is
     /// not written; null for a record removes it.
@@ -55,10 +58,12 @@ public sealed class ContentUpdates(IStore store)
             if (after is not null && !ReferenceEquals(before, after))
             {
                 store.Contents.Put(after, sync: true);
+                Changed?.Invoke();
             }
             else if (after is null && before is not null)
             {
                 store.Contents.Delete(digest);
+                Changed?.Invoke();
             }
 
             return after;
@@ -73,6 +78,7 @@ public sealed class ContentUpdates(IStore store)
             ContentRecord after = change(store.Contents.Get(digest));
             _remembered.TryRemove(digest, out _);
             store.Commit(after, reference);
+            Changed?.Invoke();
             return after;
         }
     }

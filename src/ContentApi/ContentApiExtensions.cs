@@ -1,7 +1,6 @@
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
-using Ipcs.ContentApi.Transport;
 using Ipcs.Dag.Import;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -41,7 +40,6 @@ public static class ContentApiExtensions
             grpc.MaxSendMessageSize = MaxMessageLength;
         });
         services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams);
-        services.AddSingleton<IConnectionListenerFactory, UnixTransport>();
         services.TryAddSingleton(new ContentUpdates(store));
         services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
         services.AddSingleton<RpcErrors>();

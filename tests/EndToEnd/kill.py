@@ -31,9 +31,8 @@ def pull(host, name):
                              "--snapshotter", host.snapshotter, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def revive(host):
-    """Starts the daemon again, and a containerd over the same state: one that runs on may wait long before it dials again."""
-    host.start_ipcs()
+def restart(host):
+    """Starts containerd anew over the same state: one that runs on may wait long before it dials again."""
     host.containerd_service.stop()
     host.start_containerd()
 
@@ -76,10 +75,11 @@ def the_kills(fleet, seed):
             going = pull(host, names[noise])
             time.sleep(moment)  # the moment itself, not a wait for something
             host.ipcs_service.stop(signal.SIGKILL)
-            output = going.communicate(timeout=60)[0]
+            host.start_ipcs()  # at once, as whoever keeps a service running does
+            output = going.communicate(timeout=150)[0]
             interrupted += going.returncode != 0
             true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed", output, re.I), "the pull failed of something else: " + output[-500:])
-            revive(host)
+            restart(host)
             intact(host, known)
             resumed += len(host.ctr("content", "active").stdout.splitlines()) > 1
             host.pull(names[noise])

@@ -35,7 +35,10 @@ public sealed class FetchTests
         await two.ConnectAsync(one);
         await two.Fleet.WaitAsync(there.Digest, Cancel);
         Assert.True(two.Store.Contents.Get(there.Digest)!.Complete);
-        Assert.Equal(one.Store.Blocks.Enumerate().Count() - 7, two.Bitswap.Statistics.BlocksReceived);
+
+        // The root's block comes along with the answer to who has it.
+        int missing = one.Store.Blocks.Enumerate().Count() - 7;
+        Assert.InRange(two.Bitswap.Statistics.BlocksReceived, missing - 1, missing);
     }
 
     [Fact]
@@ -80,7 +83,7 @@ public sealed class FetchTests
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
-        await using FleetNode two = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(options: Impatient);
         ContentRecord there = await honest.AddAsync(Xs128.Bytes("true", 1_500_000));
         ContentRecord other = await liar.AddAsync(Xs128.Bytes("other", 1_500_000));
         liar.Store.Commit(there with { Root = other.Root }, ingestRef: null);
@@ -150,7 +153,7 @@ public sealed class FetchTests
         await using Dag.Read.DagReader reader = await Dag.Read.DagReader.OpenAsync(taken.Root, source, Cancel);
         byte[] first = new byte[100_000];
         Assert.Equal(first.Length, await reader.ReadAsync(5_000_000, first, Cancel));
-        Assert.Equal(bytes.AsSpan(5_000_000, first.Length), first);
+        Assert.Equal(bytes[5_000_000..5_100_000], first);
         Assert.False(two.Store.Contents.Get(digest)!.Complete);
         await two.Fleet.WaitAsync(digest, Cancel);
         Assert.True(two.Store.Contents.Get(digest)!.Complete);

@@ -14,12 +14,19 @@ namespace Ipcs.Node.Fleet;
 /// </summary>
 internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root)
 {
-    /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, what receivers trade among each other at random, and how far a reader may be behind.</summary>
+    /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, what receivers trade among each other at random.</summary>
     private const int Window = 512;
+
+    /// <summary>Blocks from the first that is not here to the last that is wanted: how much is left for a reader in order when the last comes.</summary>
+    private const int Span = 2048;
+
+    /// <summary>How often more is wanted while the first is waited for.</summary>
+    private static readonly TimeSpan RefillTime = TimeSpan.FromMilliseconds(50);
 
     private readonly Stack<Cid> _pending = new([root]);
     private readonly HashSet<Cid> _seen = [];
     private readonly Queue<(Cid Cid, Task Here)> _wanted = new();
+    private int _outstanding;
 
     /// <summary>Completes when all of it is here.</summary>
     /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
@@ -36,7 +43,15 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
 
             try
             {
-                await next.Here.WaitAsync(cancellationToken);
+                while (!next.Here.IsCompleted)
+                {
+                    // Those behind it may come before it.
+                    await Task.WhenAny(next.Here, Task.Delay(RefillTime, cancellationToken));
+                    cancellationToken.ThrowIfCancellationRequested();
+                    Want();
+                }
+
+                await next.Here;
             }
             catch (BlockUnavailableException e)
             {
@@ -53,7 +68,7 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
     private void Want()
     {
         var batch = new List<Cid>();
-        while (_wanted.Count + batch.Count < Window && _pending.TryPop(out Cid cid))
+        while (Volatile.Read(ref _outstanding) + batch.Count < Window && _wanted.Count + batch.Count < Span && _pending.TryPop(out Cid cid))
         {
             if (cid.Hash.Code == Multihash.Identity || !_seen.Add(cid.ToV1()))
             {
@@ -74,6 +89,12 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
             for (int i = 0; i < batch.Count; i++)
             {
                 _wanted.Enqueue((batch[i], tasks[i]));
+                if (!tasks[i].IsCompleted)
+                {
+                    Interlocked.Increment(ref _outstanding);
+                    _ = tasks[i].ContinueWith(
+                        _ => Interlocked.Decrement(ref _outstanding), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ public sealed class ChunkerSpecTests
     [InlineData("rabin-16-16-16", "rabin-16-16-16", 16)]
     [InlineData("rabin-min:16-avg:32-max:64", "rabin-16-32-64", 64)]
     [InlineData("buzhash", "buzhash", 524288)]
+    [InlineData("tar", "tar", 589824)]
     public void WordsMean(string text, string canonical, int max)
     {
         Assert.True(ChunkerSpec.TryParse(text, out ChunkerSpec? spec, out string? problem), problem);
@@ -46,6 +47,7 @@ public sealed class ChunkerSpecTests
     [InlineData("rabin-avg:16-min:32-max:64", "'rabin-avg:16-min:32-max:64'")]
     [InlineData("buzhash-1", "'buzhash-1'")]
     [InlineData("Buzhash", "'Buzhash'")]
+    [InlineData("tar-1", "'tar-1'")]
     public void WhatMeansNothingIsSaid(string? text, string says)
     {
         Assert.False(ChunkerSpec.TryParse(text, out ChunkerSpec? spec, out string? problem));

@@ -29,8 +29,8 @@ public sealed class ImportMemoryTests
         Assert.Equal(Length, root.Size);
         Assert.Equal(root.Blocks, store.Puts);
 
-        // The buffers, each allocated once, and per chunk some tasks and a few links.
-        long bound = ((long)DagImport.MaxChunksInMemory * spec.MaxLength) + (4096 * root.Blocks) + (1 << 20);
+        // The buffers, each allocated once, and per chunk some tasks and a few links: a thirtieth of it.
+        long bound = ((long)DagImport.MaxChunksInMemory * spec.MaxLength) + (8192 * root.Blocks) + (1 << 20);
         Assert.InRange(allocated, 1, bound);
         Assert.InRange(store.MostAtOnce, 1, DagImport.MaxChunksInMemory);
     }
