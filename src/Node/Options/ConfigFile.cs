@@ -115,6 +115,5 @@ internal static class ConfigFile
 }
 
 /// <summary>Reads TOML with no reflection.</summary>
-[TomlSourceGenerationOptions(DuplicateKeyHandling = TomlDuplicateKeyHandling.Error)]
 [TomlSerializable(typeof(TomlTable))]
 internal sealed partial class ConfigToml : TomlSerializerContext;

@@ -112,7 +112,6 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("api-addr = \"127.0.0.1:65536\"", "api-addr: '127.0.0.1:65536'")]
     [InlineData("api-addr = \"::1:5001\"", "api-addr: '::1:5001'")]
     [InlineData("data = ", ".toml: ")]
-    [InlineData("data = \"/a\"\ndata = \"/b\"", ".toml: ")]
     public void ABadFileIsToldByItsNameAndTheKey(string text, string expected)
     {
         string config = Config(text);
