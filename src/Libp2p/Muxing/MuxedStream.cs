@@ -211,7 +211,7 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
 
         if (!IsOver)
         {
-            LingersUntil = Environment.TickCount64 + (long)Muxer.CloseTime.TotalMilliseconds;
+            LingersUntil = Environment.TickCount64 + (long)Muxer.LingerTime.TotalMilliseconds;
             _muxer.Linger(this);
         }
     }

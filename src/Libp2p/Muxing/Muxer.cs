@@ -13,8 +13,11 @@ public sealed class MuxerException(string message) : IOException(message);
 /// </summary>
 internal abstract class Muxer : IAsyncDisposable
 {
-    /// <summary>How long a close may take to be sent, and how long the peer then has to close its side before the stream is reset.</summary>
-    public static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(5);
+    /// <summary>How long a close may wait for what is written before it: as long as a slow peer takes for that, and a dead one to be found out.</summary>
+    public static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a peer has to close its side of a stream that the application is done with, before the stream is reset.</summary>
+    public static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(5);
 
     /// <summary>How long what is written may take to leave when the connection is closed in order.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromMilliseconds(500);

@@ -82,6 +82,7 @@ public sealed partial class Host
         {
             stream.Reset();
             stream.HandlerEnded();
+            LogStreamFailed(stream.RemotePeer, "", $"{_options.Limits.MaxInboundStreams} streams are open already");
         }
     }
 

@@ -70,18 +70,18 @@ internal sealed record Setting(
         var addresses = new Multiaddr[values.Count];
         for (int i = 0; i < values.Count; i++)
         {
-            int port = 0;
-            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !(address.TryGetTcp(out _, out port) || (peer && AddressResolver.CanDial(address))))
-            {
-                throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
-            }
-
-            if (peer && !AddressResolver.CanDial(address))
+            bool parsed = Multiaddr.TryParse(values[i], out Multiaddr? address);
+            bool tcp = parsed && address!.TryGetTcp(out _, out _);
+            if (peer && tcp && !AddressResolver.CanDial(address!))
             {
                 throw new FormatException($"'{values[i]}' has port 0, to which nobody can connect");
             }
 
-            addresses[i] = address;
+            if (!tcp && !(peer && parsed && AddressResolver.CanDial(address!)))
+            {
+                throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
+            }
+
         }
 
         return addresses;

@@ -57,7 +57,7 @@ public sealed class StrangerTests
         }
         catch (IOException e)
         {
-            Assert.Fail($"the good transfer broke: {e.Message}; the other side says: {log}");
+            Assert.Fail($"the good transfer broke: {e.Message}; the other side has {host.GetStatistics()} and says: {log}");
         }
 
         await UntilAsync(() => host.GetStatistics() is { Connections: 1, PendingInbound: 0, Streams: 0, BufferedBytes: 0 });
@@ -75,7 +75,15 @@ public sealed class StrangerTests
         long sent = 0;
         do
         {
-            await EchoAsync(from, to, piece);
+            try
+            {
+                await EchoAsync(from, to, piece);
+            }
+            catch (IOException e)
+            {
+                throw new IOException($"after {sent} bytes: {e.Message}", e);
+            }
+
             sent += piece.Length;
         }
         while (!stop.IsCancellationRequested);
