@@ -1,5 +1,6 @@
 using CsCheck;
 using Ipcs.Kademlia.Providers;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests.Providers;
 
@@ -60,9 +61,10 @@ public sealed class ProviderStoreTests
     public void OnePeerMayStoreSoMuchAndNoMore()
     {
         ProviderStore store = Store();
+        PeerId peer = Peers.Id(1);
         for (int i = 0; i < ProviderStore.MaxPerPeer; i++)
         {
-            Assert.True(store.Add(Peers.Start, Peers.Key(i), Peers.Id(1), []));
+            Assert.True(store.Add(Peers.Start, Peers.Key(i), peer, []));
         }
 
         Assert.False(store.Add(Peers.Start, Peers.Key(-1), Peers.Id(1), []));
@@ -74,10 +76,10 @@ public sealed class ProviderStoreTests
     public void WhenFullThePeerWithTheMostGivesWay()
     {
         ProviderStore store = Store();
-        int peers = ProviderStore.MaxRecords / ProviderStore.MaxPerPeer;
+        PeerId[] peers = [.. Enumerable.Range(0, ProviderStore.MaxRecords / ProviderStore.MaxPerPeer).Select(Peers.Id)];
         for (int i = 0; i < ProviderStore.MaxRecords; i++)
         {
-            store.Add(Peers.Start, Peers.Key(i), Peers.Id(i % peers), []);
+            store.Add(Peers.Start, Peers.Key(i), peers[i % peers.Length], []);
         }
 
         Assert.Equal(ProviderStore.MaxRecords, store.Count);

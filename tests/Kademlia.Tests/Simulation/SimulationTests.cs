@@ -37,10 +37,10 @@ public sealed class SimulationTests
     [Fact]
     public void ProvidersAreFoundAfterAThirdOfTheNetworkIsGone()
     {
-        var network = new SimNetwork(300, seed: 4);
+        var network = new SimNetwork(200, seed: 4);
         network.Bootstrap();
         var providers = new Dictionary<Multihash, SimNode>();
-        for (int i = 0; i < 60; i++)
+        for (int i = 0; i < 30; i++)
         {
             SimNode provider = network.AnyAlive();
             providers.Add(Peers.Key(i), provider);
@@ -62,9 +62,9 @@ public sealed class SimulationTests
     [Fact]
     public void ProvidersAreFoundOverLinksThatLoseATenthOfAllMessages()
     {
-        var network = new SimNetwork(200, seed: 5, loss: 0.1);
+        var network = new SimNetwork(80, seed: 5, loss: 0.1);
         network.Bootstrap();
-        for (int i = 0; i < 30; i++)
+        for (int i = 0; i < 15; i++)
         {
             SimNode provider = network.AnyAlive();
             network.Provide(provider, Peers.Key(i));
