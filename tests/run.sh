@@ -74,7 +74,7 @@ suite kill count_lines 480 python3 tests/EndToEnd/kill.py
 suite disk-full count_lines 300 python3 tests/EndToEnd/diskfull.py
 suite interop count_lines 480 tests/Interop/run.sh
 suite journey count_lines 600 python3 tests/EndToEnd/journey.py
-suite fleet count_lines 600 tests/EndToEnd/fleet.py
+suite fleet count_lines 900 tests/EndToEnd/fleet.py
 suite demo count_lines 600 tests/EndToEnd/demo.sh
 
 printf '\n%-22s %8s %8s %8s %9s\n' suite passed failed skipped time
