@@ -127,7 +127,7 @@ public sealed class FetchTests
             double times = (double)seeder.Bitswap.Statistics.BytesSent / there.Size;
             double duplicates = nodes.Sum(n => (double)n.Bitswap.Statistics.DuplicateBytes) / there.Size / Receivers;
             TestContext.Current.SendDiagnosticMessage($"{Receivers} receivers: the seeder sent {times:F2} times the content; {duplicates:P2} duplicates");
-            Assert.InRange(times, 1, 2);
+            Assert.InRange(times, 1, Receivers - 1);
         }
         finally
         {

@@ -183,11 +183,11 @@ internal sealed class SeededStream(long length, int seed) : Stream
 
     public override bool CanWrite => false;
 
-    public override long Length => length;
+    public override long Length => throw new NotSupportedException();
 
     public override long Position
     {
-        get => length - _left;
+        get => throw new NotSupportedException();
         set => throw new NotSupportedException();
     }
 

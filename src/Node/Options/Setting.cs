@@ -82,6 +82,7 @@ internal sealed record Setting(
                 throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
             }
 
+            addresses[i] = address!;
         }
 
         return addresses;
