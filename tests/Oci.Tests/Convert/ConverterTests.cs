@@ -315,8 +315,8 @@ public sealed class ConverterTests : IDisposable
             parts.Select(p => p.MediaType));
         Assert.Equal(tar, await ReadAsync(parts[1].Digest));
         Assert.Equal(parts[1].Digest, parts[2].Digest);
-        Assert.Equal([tar.Length, tar.Length, tar.Length + 1, 3], parts[1..].Select(p => p.Size));
-        Assert.Equal([1, 2, 3], await ReadAsync(parts[4].Digest));
+        Assert.Equal((long[])[tar.Length, tar.Length, tar.Length + 1, 3], parts[1..].Select(p => p.Size));
+        Assert.Equal((byte[])[1, 2, 3], await ReadAsync(parts[4].Digest));
 
         // Remembered, and under its own name.
         var source = new TestSource(image);
