@@ -241,6 +241,11 @@ def from_every_source(fleet):
         archive = _archive(one, small, "docker-archive")
         converted(one, "docker-archive:" + archive, "docker:v1")
         true(images.GREETING in one.run_container("docker:v1"), "the container printed something else")
+    with check("with the tar chunker, layers are plain tars, and the image runs"):
+        tar, manifest = converted(one, "oci:" + small, "tar:v1", "--chunker", "tar")
+        equal({d["mediaType"] for d in manifest["layers"]}, {images.LAYER.removesuffix("+gzip")}, "the media types of the layers")
+        true(images.GREETING in one.run_container("tar:v1"), "the container printed something else")
+        equal(converted(one, "oci:" + small, "--chunker", "tar")[0]["converted"], tar["converted"], "the digest the second time")
     with check("the last line says what became of it"):
         lines = one.ipcs("convert", "oci:" + small).stdout.splitlines()
         equal(lines[-1], f"converted oci:{small} {made['converted']}", "the last line")

@@ -32,7 +32,7 @@ internal static class LayerUnpacking
         Stream tar = Zstd.Any(s => layer.MediaType.EndsWith(s, StringComparison.Ordinal))
             ? new ZstdSharp.DecompressionStream(packed)
             : new GZipStream(packed, CompressionMode.Decompress);
-        return new Unpacked(new CountingStream(tar, Math.Min(MaxUnpacked, Math.Max(1 << 20, layer.Size) * MaxRatio)), layer);
+        return new Unpacked(new CountingStream(tar, Math.Min(MaxUnpacked, Math.Clamp(layer.Size, 1 << 20, MaxUnpacked) * MaxRatio)), layer);
     }
 
     /// <summary>Reads what is behind the compressed data: only at the end does the digest hold.</summary>

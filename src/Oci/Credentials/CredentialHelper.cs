@@ -13,7 +13,7 @@ namespace Ipcs.Oci.Credentials;
 internal static partial class CredentialHelper
 {
     /// <summary>A helper that asks a person or a dead server must not hold the pull for ever.</summary>
-    private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(30);
 
     /// <summary>The longest answer, in characters: a token of a cloud has some thousand.</summary>
     private const int MaxAnswer = 1 << 16;

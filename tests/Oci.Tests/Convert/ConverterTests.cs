@@ -1,3 +1,5 @@
+using System.Formats.Tar;
+using System.IO.Compression;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
@@ -269,6 +271,70 @@ public sealed class ConverterTests : IDisposable
         await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)));
         Assert.Empty(_store.Pins.Enumerate());
         Assert.Empty(_store.Contents.Enumerate());
+    }
+
+    private static byte[] Tar()
+    {
+        using var bytes = new MemoryStream();
+        using (var writer = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
+        {
+            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "file") { DataStream = new MemoryStream(Xs128.Bytes("file", 500_000)) });
+        }
+
+        return bytes.ToArray();
+    }
+
+    private static byte[] Pack(byte[] bytes, Func<Stream, Stream> compress)
+    {
+        using var packed = new MemoryStream();
+        using (Stream stream = compress(packed))
+        {
+            stream.Write(bytes);
+        }
+
+        return packed.ToArray();
+    }
+
+    [Fact]
+    public async Task TheTarChunkerUnpacksLayersAndNothingElse()
+    {
+        byte[] tar = Tar();
+        var image = new TestImage();
+        image.Target = image.Manifest(
+        [
+            image.Put(TestImage.Gzip, Pack(tar, s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
+            image.Put(MediaTypes.OciLayer + "+zstd", Pack(tar, s => new ZstdSharp.CompressionStream(s))),
+            image.Put("application/vnd.docker.image.rootfs.diff.tar.gzip", Pack([.. tar, 0], s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
+            image.Put("application/vnd.example+gzip", [1, 2, 3]),
+        ]);
+        ImportProfile profile = ConvertChunkers.Parse("tar");
+        ConvertedImage converted = await ConvertAsync(new TestSource(image), profile: profile);
+        Descriptor[] parts = [.. ImageGraph.Children(await ReadJsonAsync(converted.Target.Digest), null)];
+        Assert.Equal(
+            [MediaTypes.OciConfig, MediaTypes.OciLayer, MediaTypes.OciLayer, "application/vnd.docker.image.rootfs.diff.tar", "application/vnd.example+gzip"],
+            parts.Select(p => p.MediaType));
+        Assert.Equal(tar, await ReadAsync(parts[1].Digest));
+        Assert.Equal(parts[1].Digest, parts[2].Digest);
+        Assert.Equal((long[])[tar.Length, tar.Length, tar.Length + 1, 3], parts[1..].Select(p => p.Size));
+        Assert.Equal((byte[])[1, 2, 3], await ReadAsync(parts[4].Digest));
+
+        // Remembered, and under its own name.
+        var source = new TestSource(image);
+        Assert.Equal(converted.Target, (await ConvertAsync(source, profile: profile)).Target);
+        Assert.Equal(1, source.Opened);
+    }
+
+    [Theory]
+    [InlineData(TestImage.Gzip)]
+    [InlineData(MediaTypes.OciLayer + "+zstd")]
+    public async Task ALayerThatCannotBeUnpackedIsAnError(string mediaType)
+    {
+        var image = new TestImage();
+        image.Target = image.Manifest([image.Put(mediaType, Xs128.Bytes("noise", 1000))]);
+        Assert.Contains(
+            "can't be unpacked",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("tar")))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -55,13 +55,13 @@ public sealed class CredentialFilesTests : IDisposable
         await new CredentialFiles([Path.Combine(_folder.Path, "gone")]).FindAsync("host", "app", TestContext.Current.CancellationToken));
 
     [Fact]
-    public void TheUsersFilesAreFound()
+    public async Task TheUsersFilesAreFound()
     {
         var environment = new Dictionary<string, string> { ["HOME"] = _folder.Path, ["DOCKER_CONFIG"] = Path.Combine(_folder.Path, "d") };
         _folder.File("d/config.json", $$$$"""{"auths":{"a":{"auth":"{{{{Auth("docker:x")}}}}"}}}""");
         _folder.File(".config/containers/auth.json", $$$$"""{"auths":{"b":{"auth":"{{{{Auth("podman:x")}}}}"}}}""");
         CredentialFiles files = CredentialFiles.OfUser(environment.GetValueOrDefault);
-        Assert.Equal("docker", files.FindAsync("a", "x", TestContext.Current.CancellationToken).Result!.User);
-        Assert.Equal("podman", files.FindAsync("b", "x", TestContext.Current.CancellationToken).Result!.User);
+        Assert.Equal("docker", (await files.FindAsync("a", "x", TestContext.Current.CancellationToken))!.User);
+        Assert.Equal("podman", (await files.FindAsync("b", "x", TestContext.Current.CancellationToken))!.User);
     }
 }
