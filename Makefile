@@ -31,7 +31,8 @@ bench: build ## times of a pull from a registry and from the fleet, as a Markdow
 	scripts/setup.sh bench
 	bench/run.sh
 
-lint: ## formatting and analyzers
+lint: ## formatting, analyzers, and what tests/lint.py looks at
+	python3 tests/lint.py
 	dotnet format Ipcs.sln --verify-no-changes
 
 clean: ## takes away everything that was built

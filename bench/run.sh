@@ -1,7 +1,23 @@
 #!/usr/bin/env bash
-# run.sh     times of a pull, from a registry and from the fleet; prints a Markdown table and keeps it in artifacts/bench/pull.md
-# RUNS=5 (each figure is the median), RATES="- 1gbit 100mbit" (the registry's link; - is none of tc's doing)
+# run.sh [BENCH...]     all, or those that are named; prints Markdown tables, keeps them in artifacts/bench, and draws what left a figure there
+# content        the content socket beside containerd's own plugin behind one: reads, writes, start, memory
+# content-pull   `ctr images pull` of a large image through both
+# exchange       contents from node to node over loopback, against what the connection itself carries, and the wait of an Info (RUNS=3, MIB=256)
+# pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p artifacts/bench
-python3 bench/Fleet/pull.py | tee artifacts/bench/pull.md
+out=artifacts/bench
+mkdir -p $out
+wanted=" $* "
+bench() { # bench NAME COMMAND...
+    local name=$1
+    shift
+    [ "$wanted" = "  " ] || [[ $wanted == *" $name "* ]] || return 0
+    "$@" | tee "$out/$name.md"
+}
+bench content python3 bench/Content/content.py
+bench content-pull python3 bench/Content/pull.py
+bench exchange dotnet run -c Release --project bench/Fleet/Exchange
+bench pull python3 bench/Fleet/pull.py
+figures=("$out"/*.json)
+[ ! -e "${figures[0]}" ] || dotnet run -c Release --project bench/Plot -- "${figures[@]}"

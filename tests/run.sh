@@ -67,10 +67,18 @@ if [ ${#projects[@]} -gt 0 ]; then
         suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests" -- --no-ansi --no-progress
     done
 fi
+suite lint count_lines 60 python3 tests/lint.py
+suite cli count_lines 300 python3 tests/EndToEnd/cli.py
 suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
-suite interop count_lines 480 tests/Interop/run.sh
+suite containerd count_lines 600 python3 tests/EndToEnd/containerd.py
+suite kill count_lines 480 python3 tests/EndToEnd/kill.py
+suite disk-full count_lines 300 python3 tests/EndToEnd/diskfull.py
+suite interop count_lines 900 tests/Interop/run.sh
+suite swarm count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey count_lines 600 python3 tests/EndToEnd/journey.py
+suite fleet count_lines 600 tests/EndToEnd/fleet.py
+suite images count_lines 600 python3 tests/EndToEnd/images.py
 suite demo count_lines 600 tests/EndToEnd/demo.sh
 
 printf '\n%-22s %8s %8s %8s %9s\n' suite passed failed skipped time

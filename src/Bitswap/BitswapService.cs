@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
@@ -9,40 +11,67 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Bitswap;
 
 /// <summary>
-/// Bitswap on one host: takes messages, serves the store, and fetches for sessions. Owns a link per peer and the wants.
+/// Bitswap on one host: takes messages, serves the store, and fetches for sessions. Owns a link per peer, the wants and the list of those cut off.
 /// </summary>
 public sealed partial class BitswapService : IAsyncDisposable
 {
     /// <summary>The versions spoken, the newest first.</summary>
     internal static readonly string[] Protocols = ["/ipfs/bitswap/1.2.0", "/ipfs/bitswap/1.1.0", "/ipfs/bitswap/1.0.0"];
 
+    /// <summary>Streams that a peer may have open to us: one is what it needs, some open one per message.</summary>
+    private const int MaxStreams = 32;
+
+    /// <summary>Messages with blocks that are being checked and stored: 128 MiB of memory at most; the streams wait.</summary>
+    private const int MaxMessages = 32;
+
+    /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
+    private const int MaxBanned = 4096;
+
+    /// <summary>How long a connected peer to whom nothing could be sent is left alone.</summary>
+    private static readonly TimeSpan ReviveTime = TimeSpan.FromMilliseconds(500);
+
     private readonly IHost _host;
     private readonly IBlockstore _store;
     private readonly BitswapOptions _options;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<PeerId, PeerLink> _links = new();
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
-    private readonly WantManager _wants;
+    private readonly ConcurrentDictionary<PeerId, int> _streams = new();
+    private readonly SemaphoreSlim _messages = new(MaxMessages, MaxMessages);
+    private readonly Lock _linking = new();
+    private readonly ByteRate _download;
+    private readonly Engine _engine;
+    private readonly WantDesk _desk;
+    private readonly BitswapMeter _meter;
     private long _blocksReceived;
     private long _bytesReceived;
     private long _duplicateBlocks;
     private long _duplicateBytes;
-    private long _goneBlocksSent;
-    private long _goneBytesSent;
+    private long _messagesReceived;
 
     /// <summary>Begins to serve and to fetch.</summary>
-    public BitswapService(IHost host, IBlockstore store, BitswapOptions options, ILogger logger)
+    public BitswapService(IHost host, IBlockstore store, BitswapOptions options, ILogger logger, TimeProvider? time = null)
     {
         _host = host;
         _store = store;
         _options = options;
         _logger = logger;
-        _wants = new WantManager(options, Link, () => BitswapPeers(host));
+        _time = time ?? TimeProvider.System;
+        _download = new ByteRate(options.DownloadRate, _time);
+        _engine = new Engine(host, store, options, _time);
+        _meter = new BitswapMeter(() => Statistics);
+        _desk = new WantDesk(store, options, (peer, entry) => Link(peer).Send(entry), _meter, _time);
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in Protocols)
         {
             host.Handle(protocol, TakeStreamAsync);
+        }
+
+        foreach (PeerInfo peer in host.Peers)
+        {
+            OnIdentified(peer);
         }
     }
 
@@ -52,19 +81,75 @@ public sealed partial class BitswapService : IAsyncDisposable
         Interlocked.Read(ref _bytesReceived),
         Interlocked.Read(ref _duplicateBlocks),
         Interlocked.Read(ref _duplicateBytes),
-        Interlocked.Read(ref _goneBlocksSent) + _links.Values.Sum(l => l.BlocksSent),
-        Interlocked.Read(ref _goneBytesSent) + _links.Values.Sum(l => l.BytesSent));
+        _engine.BlocksSent,
+        _engine.BytesSent,
+        Interlocked.Read(ref _messagesReceived),
+        _desk.Count,
+        _desk.Peers);
 
-    /// <summary>A session over the peers that are thought to have a content; over all connected ones when none is given.</summary>
-    public BitswapSession CreateSession(IEnumerable<PeerId> peers) => new(_store, _wants, peers);
+    /// <summary>A session over the peers that have the whole of a content; over all connected ones when none is given.</summary>
+    public BitswapSession CreateSession(IReadOnlyCollection<PeerId> peers)
+    {
+        var session = new BitswapSession(_store, _desk, takesAnyPeer: peers.Count == 0);
+        foreach (PeerId peer in peers)
+        {
+            session.AddPeer(peer, Holding.Whole);
+        }
+
+        return session;
+    }
+
+    /// <summary>A session that asks only those of whom it is told.</summary>
+    public BitswapSession CreateSession() => new(_store, _desk, takesAnyPeer: false);
+
+    /// <summary>What this node wants now.</summary>
+    public IReadOnlyList<Cid> Wantlist() => _desk.Wanted();
+
+    /// <summary>What a peer wants of this node now.</summary>
+    public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _links.TryGetValue(peer, out PeerLink? link) ? link.Wants.Wanted() : [];
+
+    /// <summary>What has gone to and come from a peer; null when nothing has.</summary>
+    public Ledger? LedgerOf(PeerId peer) => _engine.FindLedger(peer);
 
     /// <summary>Tells peers that wait for a block that it is here now; for blocks that did not come by Bitswap.</summary>
     public void BlockArrived(in Multihash hash)
     {
-        foreach (PeerLink link in _links.Values)
+        if (_store.TryGetLength(hash, out int length))
         {
-            link.BlockArrived(hash);
+            _desk.Received(null, hash, length);
+            Announce(hash, length);
         }
+    }
+
+    /// <summary>Disconnects a peer that lied or sent false bytes, and refuses it for a while.</summary>
+    public async Task CutOffAsync(PeerId peer, string reason)
+    {
+        LogCutOff(peer, reason);
+        if (_banned.Count >= MaxBanned)
+        {
+            _banned.TryRemove(_banned.MinBy(b => b.Value).Key, out _);
+        }
+
+        _banned[peer] = _time.GetUtcNow() + _options.BanTime;
+        _desk.PeerGone(peer);
+        await _host.DisconnectAsync(peer);
+    }
+
+    /// <summary>True while a peer is refused.</summary>
+    public bool IsCutOff(PeerId peer)
+    {
+        if (!_banned.TryGetValue(peer, out DateTimeOffset until))
+        {
+            return false;
+        }
+
+        if (_time.GetUtcNow() < until)
+        {
+            return true;
+        }
+
+        _banned.TryRemove(peer, out _);
+        return false;
     }
 
     /// <inheritdoc/>
@@ -72,94 +157,191 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         _host.PeerDisconnected -= OnDisconnected;
         _host.PeerIdentified -= OnIdentified;
-        await _wants.DisposeAsync();
+        await _desk.DisposeAsync();
         foreach (PeerLink link in _links.Values)
         {
             await link.DisposeAsync();
         }
+
+        _meter.Dispose();
     }
 
-    private static IReadOnlyCollection<PeerId> BitswapPeers(IHost host) =>
-        [.. host.Peers.Where(p => Array.Exists(Protocols, p.Protocols.Contains)).Select(p => p.Peer)];
-
-    private PeerLink Link(PeerId peer) => _links.GetOrAdd(peer, p => new PeerLink(_host, _store, p, OnLinkFailed));
-
-    private void OnLinkFailed(PeerId peer, string reason)
+    private PeerLink Link(PeerId peer)
     {
-        LogLinkFailed(peer, reason);
-        Drop(peer);
+        if (_links.TryGetValue(peer, out PeerLink? link))
+        {
+            return link;
+        }
+
+        // A link has a loop of its own: none may be made and thrown away.
+        lock (_linking)
+        {
+            return _links.GetOrAdd(peer, p => new PeerLink(_engine, p, OnLinkFailed));
+        }
     }
 
-    private void OnDisconnected(PeerId peer) => Drop(peer);
+    private void OnLinkFailed(PeerLink link, string reason)
+    {
+        LogLinkFailed(link.Peer, reason);
+        _links.TryRemove(new KeyValuePair<PeerId, PeerLink>(link.Peer, link));
+
+        // What it was asked may be lost: as if it had gone and come back.
+        _desk.PeerGone(link.Peer);
+        _ = ReviveAsync(link.Peer);
+    }
+
+    private async Task ReviveAsync(PeerId peer)
+    {
+        await Task.Delay(ReviveTime, _time);
+        if (_host.Peers.FirstOrDefault(p => p.Peer == peer) is { } still)
+        {
+            OnIdentified(still);
+        }
+    }
+
+    private void OnDisconnected(PeerId peer)
+    {
+        _desk.PeerGone(peer);
+        if (_links.TryRemove(peer, out PeerLink? link))
+        {
+            _ = link.DisposeAsync().AsTask();
+        }
+    }
 
     private void OnIdentified(PeerInfo peer)
     {
-        if (_banned.TryGetValue(peer.Peer, out DateTimeOffset until))
+        if (IsCutOff(peer.Peer))
         {
-            if (TimeProvider.System.GetUtcNow() < until)
-            {
-                _ = _host.DisconnectAsync(peer.Peer).AsTask();
-                return;
-            }
-
-            _banned.TryRemove(peer.Peer, out _);
+            _ = _host.DisconnectAsync(peer.Peer).AsTask();
         }
-
-        _wants.PeerCame(peer.Peer);
-    }
-
-    private void Drop(PeerId peer)
-    {
-        if (_links.TryRemove(peer, out PeerLink? link))
+        else if (Protocols.Any(peer.Protocols.Contains))
         {
-            Interlocked.Add(ref _goneBlocksSent, link.BlocksSent);
-            Interlocked.Add(ref _goneBytesSent, link.BytesSent);
-            _ = link.DisposeAsync().AsTask();
+            _desk.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(Protocols[0]));
         }
-
-        _wants.PeerGone(peer);
     }
 
     private async Task TakeStreamAsync(PeerStream stream, CancellationToken cancellationToken)
     {
+        PeerId peer = stream.RemotePeer;
+        if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams || IsCutOff(peer))
+        {
+            Leave(peer);
+            throw new InvalidDataException($"{peer} has {MaxStreams} streams open, or is cut off");
+        }
+
+        try
+        {
+            await TakeMessagesAsync(stream, cancellationToken);
+        }
+        catch (InvalidDataException e)
+        {
+            await CutOffAsync(peer, e.Message);
+        }
+        finally
+        {
+            Leave(peer);
+        }
+    }
+
+    /// <summary>Checks and stores the blocks of one message while the next is read; no more than that, and none out of turn.</summary>
+    private async Task TakeMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
+    {
         var reader = new LengthPrefixedReader(stream, BitswapMessage.MaxLength);
+        Task storing = Task.CompletedTask;
         try
         {
             while (await reader.ReadAsync(cancellationToken) is { } memory)
             {
-                using (memory)
+                BitswapMessage? message;
+                try
                 {
-                    if (!BitswapMessage.TryDecode(memory.Memory, out BitswapMessage? message))
+                    if (!BitswapMessage.TryDecode(memory.Memory, out message))
                     {
                         throw new InvalidDataException("a Bitswap message is no protobuf of that kind");
                     }
 
-                    Take(stream.RemotePeer, message!);
+                    TakeSmall(stream.RemotePeer, message!);
+                    await storing;
+                    await _download.TakeAsync(message!.Blocks.Sum(b => (long)b.Data.Length), cancellationToken);
                 }
+                catch
+                {
+                    memory.Dispose();
+                    throw;
+                }
+
+                if (message.Blocks.Count == 0)
+                {
+                    memory.Dispose();
+                    continue;
+                }
+
+                storing = StoreAsync(stream.RemotePeer, message, memory, cancellationToken);
             }
         }
-        catch (InvalidDataException e)
+        finally
         {
-            await CutOffAsync(stream.RemotePeer, e.Message);
+            await storing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await storing;
+    }
+
+    private void Leave(PeerId peer)
+    {
+        if (_streams.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
+        {
+            _streams.TryRemove(new KeyValuePair<PeerId, int>(peer, 0));
         }
     }
 
-    private void Take(PeerId peer, BitswapMessage message)
+    private void TakeSmall(PeerId peer, BitswapMessage message)
     {
+        Interlocked.Increment(ref _messagesReceived);
         if (message.Wants.Count > 0 || message.Full)
         {
             Link(peer).Take(message);
         }
 
+        if (message.Presences.Count > 0)
+        {
+            _desk.Presences(peer, message.Presences);
+        }
+    }
+
+    /// <summary>Owns the message's memory.</summary>
+    private async Task StoreAsync(PeerId peer, BitswapMessage message, IMemoryOwner<byte> memory, CancellationToken cancellationToken)
+    {
+        using (memory)
+        {
+            await _messages.WaitAsync(cancellationToken);
+            try
+            {
+                await Task.Run(() => TakeBlocks(peer, message), CancellationToken.None);
+            }
+            catch (InvalidDataException e)
+            {
+                // Now, and not when the next message comes.
+                await CutOffAsync(peer, e.Message);
+                throw;
+            }
+            finally
+            {
+                _messages.Release();
+            }
+        }
+    }
+
+    private void TakeBlocks(PeerId peer, BitswapMessage message)
+    {
+        long bytes = 0;
         foreach (BlockEntry block in message.Blocks)
         {
             TakeBlock(peer, block);
+            bytes += block.Data.Length;
         }
 
-        foreach (PresenceEntry presence in message.Presences)
-        {
-            _wants.Presence(peer, presence);
-        }
+        _engine.LedgerOf(peer).AddReceived(bytes);
     }
 
     /// <summary>Hashes a block once; what nobody wants is counted and dropped. A false block hashes to what nobody wants.</summary>
@@ -170,18 +352,19 @@ public sealed partial class BitswapService : IAsyncDisposable
             throw new InvalidDataException($"a block of {block.Data.Length} bytes with hash 0x{block.HashCode:x} can't be checked");
         }
 
-        switch (_wants.Expects(peer, hash))
+        switch (_desk.Expects(peer, hash))
         {
             case BlockExpectation.Wanted:
                 _store.Put(hash, block.Data.Span);
                 Interlocked.Increment(ref _blocksReceived);
                 Interlocked.Add(ref _bytesReceived, block.Data.Length);
-                _wants.Received(peer, hash);
-                BlockArrived(hash);
+                _desk.Received(peer, hash, block.Data.Length);
+                Announce(hash, block.Data.Length);
                 break;
             case BlockExpectation.Late:
                 Interlocked.Increment(ref _duplicateBlocks);
                 Interlocked.Add(ref _duplicateBytes, block.Data.Length);
+                _desk.Received(peer, hash, block.Data.Length);
                 break;
             default:
                 // We asked it for nothing that hashes so: it sends false blocks.
@@ -189,11 +372,12 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    private async Task CutOffAsync(PeerId peer, string reason)
+    private void Announce(in Multihash hash, int length)
     {
-        LogCutOff(peer, reason);
-        _banned[peer] = TimeProvider.System.GetUtcNow() + _options.BanTime;
-        await _host.DisconnectAsync(peer);
+        foreach ((_, PeerLink link) in _links)
+        {
+            link.BlockArrived(hash, length);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} is cut off: {Reason}")]

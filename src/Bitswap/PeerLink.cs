@@ -1,6 +1,7 @@
 using System.Buffers;
+using System.Diagnostics;
+using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
-using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -8,59 +9,59 @@ namespace Ipcs.Bitswap;
 
 /// <summary>
 /// All that goes to one peer, over one stream that is kept while there is something to say: our wants and cancels, and the answers to
-/// its wants. Owns the peer's wantlist. Blocks are read from the store one message ahead and no further.
+/// its wants. Blocks are read from the store one message ahead and no further.
 /// </summary>
 internal sealed class PeerLink : IAsyncDisposable
 {
-    /// <summary>Wants of the peer that wait for a block to arrive here; more are dropped, as every implementation does.</summary>
-    private const int MaxWaiting = 1024;
+    /// <summary>Block bytes in the first message; then as many as the link takes in <see cref="MessageTime"/>.</summary>
+    private const int FirstMessage = 512 << 10;
 
-    /// <summary>Answers queued for the peer; it may want as much again after it has been given some.</summary>
-    private const int MaxQueued = 16_384;
+    /// <summary>One block of the usual length at least.</summary>
+    private const int LeastMessage = 64 << 10;
 
-    /// <summary>Block bytes in one message: large enough to fill the pipe, small enough to be shared fairly.</summary>
-    private const int MessageBytes = 1 << 20;
+    /// <summary>What fits with the greatest block on top.</summary>
+    private const int MostMessage = BitswapMessage.MaxLength - (2 << 20) - (256 << 10);
 
-    /// <summary>A HAVE for a block shorter than this is answered with the block, as the others do.</summary>
-    private const int InlineLength = 1024;
+    /// <summary>Blocks in one message: what the greatest number of them adds in heads fits in the room that is left.</summary>
+    private const int MaxBlocks = 1024;
 
-    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
+    /// <summary>Wants and presences in one message, 128 KB of each: what is small goes out before what is large.</summary>
+    private const int MaxEntries = 2048;
+
+    /// <summary>A message should take no longer: whoever waits for its first block waits for the whole.</summary>
+    private static readonly TimeSpan MessageTime = TimeSpan.FromMilliseconds(60);
+
+    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SendTime = TimeSpan.FromSeconds(60);
 
-    private readonly IHost _host;
-    private readonly IBlockstore _store;
+    private readonly Engine _engine;
+    private readonly Ledger _ledger;
     private readonly Lock _lock = new();
-    private readonly Dictionary<Multihash, WantEntry> _waiting = [];
-    private readonly Queue<WantEntry> _answers = new();
-    private readonly List<PresenceEntry> _presences = [];
-    private readonly Dictionary<Cid, WantEntry> _ours = [];
-    private readonly SemaphoreSlim _signal = new(0);
+    private readonly OrderedDictionary<Cid, WantEntry> _ours = [];
+    private readonly SemaphoreSlim _signal = new(0, 1);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
-    private readonly Action<PeerId, string> _onFailure;
+    private readonly Action<PeerLink, string> _onFailure;
     private PeerStream? _stream;
-    private long _blocksSent;
-    private long _bytesSent;
+    private int _messageBytes = FirstMessage;
 
-    public PeerLink(IHost host, IBlockstore store, PeerId peer, Action<PeerId, string> onFailure)
+    public PeerLink(Engine engine, PeerId peer, Action<PeerLink, string> onFailure)
     {
-        _host = host;
-        _store = store;
+        _engine = engine;
         _onFailure = onFailure;
+        _ledger = engine.LedgerOf(peer);
         Peer = peer;
+        Wants = new PeerWants(engine.Store);
         _loop = Task.Run(RunAsync);
     }
 
     /// <summary>Whom it goes to.</summary>
     public PeerId Peer { get; }
 
-    /// <summary>Blocks sent so far.</summary>
-    public long BlocksSent => Interlocked.Read(ref _blocksSent);
+    /// <summary>What the peer wants of us.</summary>
+    public PeerWants Wants { get; }
 
-    /// <summary>Bytes of them.</summary>
-    public long BytesSent => Interlocked.Read(ref _bytesSent);
-
-    /// <summary>Queues a want or a cancel of ours; the latest word on a CID counts.</summary>
+    /// <summary>Queues a want or a cancel of ours; the latest word on a block counts.</summary>
     public void Send(WantEntry entry)
     {
         lock (_lock)
@@ -68,42 +69,36 @@ internal sealed class PeerLink : IAsyncDisposable
             _ours[entry.Cid] = entry;
         }
 
-        _signal.Release();
+        Wake();
     }
 
     /// <summary>Takes the peer's wants.</summary>
     public void Take(BitswapMessage message)
     {
-        lock (_lock)
+        if (message.Full)
         {
-            if (message.Full)
-            {
-                _waiting.Clear();
-            }
+            Wants.Clear();
         }
 
+        bool wake = false;
         foreach (WantEntry want in message.Wants)
         {
-            Take(want);
+            wake |= Wants.Take(want);
         }
 
-        _signal.Release();
+        if (wake)
+        {
+            Wake();
+        }
     }
 
     /// <summary>A block has come: if the peer waits for it, it is answered.</summary>
-    public void BlockArrived(in Multihash hash)
+    public void BlockArrived(in Multihash hash, int length)
     {
-        lock (_lock)
+        if (Wants.Arrived(hash, length))
         {
-            if (!_waiting.Remove(hash, out WantEntry want) || _answers.Count >= MaxQueued)
-            {
-                return;
-            }
-
-            Answer(want);
+            Wake();
         }
-
-        _signal.Release();
     }
 
     /// <inheritdoc/>
@@ -113,54 +108,18 @@ internal sealed class PeerLink : IAsyncDisposable
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private void Take(WantEntry want)
+    private void Wake()
     {
-        Multihash hash = want.Cid.Hash;
-        if (want.Cancel)
+        if (_signal.CurrentCount == 0)
         {
-            lock (_lock)
+            try
             {
-                _waiting.Remove(hash);
+                _signal.Release();
             }
-
-            return;
-        }
-
-        // Looked up before the lock is taken: the store may read a disk.
-        bool here = _store.Has(hash);
-        lock (_lock)
-        {
-            if (here)
+            catch (SemaphoreFullException)
             {
-                if (_answers.Count < MaxQueued)
-                {
-                    Answer(want);
-                }
+                // Another was quicker, and once is enough.
             }
-            else
-            {
-                if (want.SendDontHave && _presences.Count < MaxQueued)
-                {
-                    _presences.Add(new PresenceEntry(want.Cid, Have: false));
-                }
-
-                if (_waiting.Count < MaxWaiting)
-                {
-                    _waiting[hash] = want;
-                }
-            }
-        }
-    }
-
-    private void Answer(WantEntry want)
-    {
-        if (want.WantHave && _store.TryGetLength(want.Cid.Hash, out int length) && length >= InlineLength)
-        {
-            _presences.Add(new PresenceEntry(want.Cid, Have: true));
-        }
-        else
-        {
-            _answers.Enqueue(want with { WantHave = false });
         }
     }
 
@@ -177,16 +136,9 @@ internal sealed class PeerLink : IAsyncDisposable
                     await _signal.WaitAsync(_stop.Token);
                 }
 
-                while (Collect(out BitswapMessage message, out List<IMemoryOwner<byte>> blocks))
+                while (await SendNextAsync())
                 {
-                    try
-                    {
-                        await SendAsync(message);
-                    }
-                    finally
-                    {
-                        blocks.ForEach(b => b.Dispose());
-                    }
+                    // Until there is no more to say.
                 }
             }
         }
@@ -197,7 +149,7 @@ internal sealed class PeerLink : IAsyncDisposable
         catch (Exception e)
         {
             // What could not be sent is lost; whoever keeps the link decides what that means.
-            _onFailure(Peer, e.Message);
+            _onFailure(this, e.Message);
         }
         finally
         {
@@ -205,62 +157,113 @@ internal sealed class PeerLink : IAsyncDisposable
         }
     }
 
-    /// <summary>The next message: all that is small, and blocks up to the bound.</summary>
-    private bool Collect(out BitswapMessage message, out List<IMemoryOwner<byte>> blocks)
+    private async Task<bool> SendNextAsync()
     {
-        message = new BitswapMessage();
-        blocks = [];
-        lock (_lock)
+        var message = new BitswapMessage();
+        TakeSmall(message);
+        List<IMemoryOwner<byte>> blocks = [];
+        try
         {
-            message.Wants.AddRange(_ours.Values.Take(BitswapMessage.MaxEntries));
-            foreach (WantEntry want in message.Wants)
+            int bytes = await TakeBlocksAsync(message, blocks);
+            if (message.IsEmpty)
             {
-                _ours.Remove(want.Cid);
+                return false;
             }
 
-            int n = Math.Min(_presences.Count, BitswapMessage.MaxEntries);
-            message.Presences.AddRange(_presences.GetRange(0, n));
-            _presences.RemoveRange(0, n);
-        }
+            await _engine.Upload.TakeAsync(bytes, _stop.Token);
+            long start = Stopwatch.GetTimestamp();
+            await SendAsync(message);
+            if (bytes > 0)
+            {
+                _ledger.AddSent(message.Blocks.Count, bytes);
+                Resize(bytes, Stopwatch.GetElapsedTime(start));
+            }
 
-        int bytes = 0;
-        while (bytes < MessageBytes && TryDequeue(out WantEntry want))
+            return true;
+        }
+        finally
         {
-            Cid cid = want.Cid;
-            if (_store.Get(cid.Hash) is { } block)
-            {
-                blocks.Add(block);
-                bytes += block.Memory.Length;
-                message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory));
-            }
-            else if (want.SendDontHave)
-            {
-                message.Presences.Add(new PresenceEntry(cid, Have: false));
-            }
+            blocks.ForEach(b => b.Dispose());
         }
-
-        return message.Wants.Count + message.Presences.Count + message.Blocks.Count > 0;
     }
 
-    private bool TryDequeue(out WantEntry want)
+    private void TakeSmall(BitswapMessage message)
     {
         lock (_lock)
         {
-            return _answers.TryDequeue(out want);
+            if (_ours.Count <= MaxEntries)
+            {
+                message.Wants.AddRange(_ours.Values);
+                _ours.Clear();
+            }
+            else
+            {
+                message.Wants.AddRange(_ours.Values.Take(MaxEntries));
+                foreach (WantEntry want in message.Wants)
+                {
+                    _ours.Remove(want.Cid);
+                }
+            }
         }
+
+        while (message.Presences.Count < MaxEntries && Wants.TryNext(out PresenceEntry presence))
+        {
+            message.Presences.Add(presence);
+        }
+    }
+
+    /// <summary>Blocks up to the message's size, in this peer's turn. Wants and presences of ours don't wait for that turn.</summary>
+    private async ValueTask<int> TakeBlocksAsync(BitswapMessage message, List<IMemoryOwner<byte>> blocks)
+    {
+        if (!Wants.TryNext(out WantEntry want))
+        {
+            return 0;
+        }
+
+        await _engine.Reading.WaitAsync(_stop.Token);
+        try
+        {
+            int bytes = 0;
+            do
+            {
+                Cid cid = want.Cid;
+                if (_engine.Store.Get(cid.Hash) is { } block)
+                {
+                    blocks.Add(block);
+                    bytes += block.Memory.Length;
+                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory));
+                }
+                else if (want.SendDontHave)
+                {
+                    message.Presences.Add(new PresenceEntry(cid, Have: false));
+                }
+            }
+            while (bytes < _messageBytes && blocks.Count < MaxBlocks && Wants.TryNext(out want));
+
+            return bytes;
+        }
+        finally
+        {
+            _engine.Reading.Release();
+        }
+    }
+
+    /// <summary>Follows the link: half of the next size is what it took to send this one, and half is what it was.</summary>
+    private void Resize(int bytes, TimeSpan took)
+    {
+        double fitting = bytes * (MessageTime / (took > TimeSpan.Zero ? took : TimeSpan.FromTicks(1)));
+        _messageBytes = (int)Math.Clamp((_messageBytes + Math.Min(fitting, 4.0 * _messageBytes)) / 2, LeastMessage, MostMessage);
     }
 
     private async Task SendAsync(BitswapMessage message)
     {
-        byte[] encoded = message.Encode();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         limit.CancelAfter(SendTime);
         if (_stream is not null)
         {
             try
             {
-                await _stream.WriteMessageAsync(encoded, limit.Token);
-                Count(message);
+                await WriteAsync(_stream, message, limit.Token);
                 return;
             }
             catch (StreamResetException)
@@ -270,18 +273,14 @@ internal sealed class PeerLink : IAsyncDisposable
             }
         }
 
-        _stream = await _host.OpenStreamAsync(Peer, BitswapService.Protocols, limit.Token);
-        await _stream.WriteMessageAsync(encoded, limit.Token);
-        Count(message);
+        _stream = await _engine.Host.OpenStreamAsync(Peer, BitswapService.Protocols, limit.Token);
+        await WriteAsync(_stream, message, limit.Token);
     }
 
-    private void Count(BitswapMessage message)
+    private static async ValueTask WriteAsync(PeerStream stream, BitswapMessage message, CancellationToken cancellationToken)
     {
-        foreach (BlockEntry block in message.Blocks)
-        {
-            Interlocked.Increment(ref _blocksSent);
-            Interlocked.Add(ref _bytesSent, block.Data.Length);
-        }
+        using IMemoryOwner<byte> encoded = message.EncodeWithLength(stream.Protocol == BitswapService.Protocols[^1], out int length);
+        await stream.WriteAsync(encoded.Memory[..length], cancellationToken);
     }
 
     private async Task CloseStreamAsync()

@@ -5,6 +5,7 @@ using Ipcs.Dag.Import;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -16,6 +17,12 @@ public static class ContentApiExtensions
 {
     /// <summary>The longest message either way, in bytes: what containerd's proxy client allows.</summary>
     public const int MaxMessageLength = 16 << 20;
+
+    /// <summary>
+    /// Streams on one connection. containerd has one connection for everything: behind a hundred long Writes (Kestrel's own bound) an Info would
+    /// wait, and with it all of containerd. Kestrel counts streams for some seconds after their end, so that commits in a row take many too.
+    /// </summary>
+    private const int MaxStreams = 4096;
 
     /// <summary>
     /// Adds the service over a store and a fleet; what containerd writes is imported with <paramref name="profile"/>. Neither is disposed by
@@ -32,6 +39,7 @@ public static class ContentApiExtensions
             grpc.MaxReceiveMessageSize = MaxMessageLength;
             grpc.MaxSendMessageSize = MaxMessageLength;
         });
+        services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams);
         services.TryAddSingleton(new ContentUpdates(store));
         services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
         services.AddSingleton<RpcErrors>();

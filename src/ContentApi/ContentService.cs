@@ -47,7 +47,7 @@ internal sealed class ContentService(
         errors.Guard(DeleteAsync(request), context);
 
     public override Task Read(ReadContentRequest request, IServerStreamWriter<ReadReply> responseStream, ServerCallContext context) =>
-        errors.Guard(new ReadSession(store, fleet, readers).RunAsync(request, responseStream, context.CancellationToken), context);
+        errors.Guard(new ReadSession(store, updates, fleet, readers).RunAsync(request, responseStream, context.CancellationToken), context);
 
     public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context) =>
         errors.Guard(Task.Run(() => Status(request), CancellationToken.None), context);
@@ -58,7 +58,7 @@ internal sealed class ContentService(
     public override Task Write(
         IAsyncStreamReader<WriteRequest> requestStream, IServerStreamWriter<WriteContentResponse> responseStream, ServerCallContext context) =>
         errors.Guard(
-            new WriteSession(store, fleet, updates, ingests, profile, options).RunAsync(requestStream, responseStream, context.CancellationToken),
+            new WriteSession(store, fleet, updates, ingests, profile, options, errors).RunAsync(requestStream, responseStream, context.CancellationToken),
             context);
 
     public override Task<Empty> Abort(AbortRequest request, ServerCallContext context) =>
@@ -67,7 +67,7 @@ internal sealed class ContentService(
     private async Task<InfoResponse> InfoAsync(InfoRequest request, CancellationToken cancellationToken)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
-        ContentRecord? record = store.Contents.Get(digest);
+        ContentRecord? record = updates.Get(digest);
         if (record is null or { Owned: false })
         {
             record = Claim(digest, found: null) ?? Claim(digest, await fleet.FindAsync(digest, cancellationToken))
@@ -83,7 +83,14 @@ internal sealed class ContentService(
     }
 
     /// <summary>Makes a content that is here, or that the fleet has found, containerd's, durably.</summary>
-    private ContentRecord? Claim(Digest digest, ContentRecord? found) => updates.Change(digest, record =>
+    private ContentRecord? Claim(Digest digest, ContentRecord? found)
+    {
+        // What is here may have been nobody's until now.
+        using Hold hold = store.Hold();
+        return updates.Change(digest, record => Claimed(record, digest, found)) is { Owned: true } owned ? owned : null;
+    }
+
+    private ContentRecord? Claimed(ContentRecord? record, Digest digest, ContentRecord? found)
     {
         DateTimeOffset now = options.Time.GetUtcNow();
         return record switch
@@ -93,7 +100,7 @@ internal sealed class ContentService(
             _ when found is null => record,
             _ => found with { Digest = digest, Owned = true, CreatedAt = now, UpdatedAt = now },
         };
-    }) is { Owned: true } owned ? owned : null;
+    }
 
     private UpdateResponse Update(UpdateRequest request)
     {

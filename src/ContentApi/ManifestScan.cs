@@ -35,9 +35,9 @@ public static class ManifestScan
                 Add(config, found);
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Many blobs begin with a brace and are no JSON: there is nothing to ask ahead for.
+            // Many blobs begin with a brace and are no JSON, or have text that is none: there is nothing to ask ahead for.
         }
 
         return found;

@@ -68,7 +68,8 @@ internal sealed partial class RpcErrors(ILogger<ContentService> logger)
             ContentUnavailableException e => Error(StatusCode.Unavailable, e.Message),
             InvalidProtocolBufferException e => Error(StatusCode.InvalidArgument, e.Message),
             StoreException { IsNoSpace: true } e => Error(StatusCode.ResourceExhausted, e.Message),
-            StoreException or DagFormatException or BlockNotFoundException => Error(StatusCode.DataLoss, error.Message),
+            StoreException { IsCorruption: true } or DagFormatException or BlockNotFoundException => Error(StatusCode.DataLoss, error.Message),
+            StoreException e => Error(StatusCode.Internal, e.Message),
             ObjectDisposedException => Error(StatusCode.Unavailable, "the daemon is ending"),
 
             // What is left of these is the client's connection breaking.
@@ -84,6 +85,10 @@ internal sealed partial class RpcErrors(ILogger<ContentService> logger)
     }
 
     private static RpcException Error(StatusCode code, string message) => new(new Status(code, message));
+
+    /// <summary>Says that the fleet was not asked ahead.</summary>
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The fleet was not asked ahead for what a manifest names")]
+    public partial void LogNoLookAhead(Exception error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} failed with {Code}")]
     private partial void LogFailed(string method, StatusCode code, Exception error);

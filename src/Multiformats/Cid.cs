@@ -36,7 +36,7 @@ public readonly struct Cid : IEquatable<Cid>
     public Multihash Hash => _hash;
 
     /// <summary>True for the default value, which is no CID.</summary>
-    public bool IsDefault => _codec == 0 && _hash.IsDefault;
+    public bool IsDefault => _version == 0 && _codec == 0;
 
     /// <summary>The length of the binary form in bytes.</summary>
     public int Length => _version == 0 ? _hash.Length : 1 + Varint.Length(_codec) + _hash.Length;

@@ -33,6 +33,11 @@ public enum MultibaseEncoding
 /// <summary>Self-describing base encodings. Spec: https://github.com/multiformats/multibase.</summary>
 public static class Multibase
 {
+    /// <summary>
+    /// The longest base58 and base36 texts decoded, in characters: they take time in the square of it, and the longest CID has under 300.
+    /// </summary>
+    public const int MaxRadixLength = 1024;
+
     private const string Base64UrlDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     private static readonly SearchValues<char> Base64UrlAlphabet = SearchValues.Create(Base64UrlDigits);
@@ -86,7 +91,7 @@ public static class Multibase
     public static bool TryDecodeBase58([NotNullWhen(true)] string? text, [NotNullWhen(true)] out byte[]? bytes)
     {
         bytes = null;
-        if (string.IsNullOrEmpty(text) || text.AsSpan().ContainsAnyExcept(Base58Alphabet))
+        if (string.IsNullOrEmpty(text) || text.Length > MaxRadixLength || text.AsSpan().ContainsAnyExcept(Base58Alphabet))
         {
             return false;
         }
@@ -121,7 +126,7 @@ public static class Multibase
     private static bool TryBase36(string body, [NotNullWhen(true)] out byte[]? bytes)
     {
         bytes = null;
-        if (body.AsSpan().ContainsAnyExcept(Base36Alphabet))
+        if (body.Length > MaxRadixLength || body.AsSpan().ContainsAnyExcept(Base36Alphabet))
         {
             return false;
         }

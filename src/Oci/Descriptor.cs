@@ -15,6 +15,9 @@ public sealed record Descriptor(string MediaType, Digest Digest, long Size)
     /// <summary>The platform's <c>os/architecture</c>; null when none is given.</summary>
     public string? Platform { get; init; }
 
+    /// <summary>The variant of the architecture, such as <c>v7</c>; null when none is given.</summary>
+    public string? Variant { get; init; }
+
     /// <summary>True for an index (of OCI or Docker).</summary>
     public bool IsIndex => MediaType is MediaTypes.OciIndex or MediaTypes.DockerList;
 
@@ -26,12 +29,17 @@ public sealed record Descriptor(string MediaType, Digest Digest, long Size)
     public static Descriptor Parse(JsonNode? node)
     {
         if (node is JsonObject o
-            && Text(o["mediaType"]) is { Length: > 0 } mediaType
+            && Text(o["mediaType"]) is { Length: > 0 and <= 255 } mediaType
             && Digest.TryParse(Text(o["digest"]), out Digest digest)
             && o["size"] is JsonValue value && value.TryGetValue(out long size) && size >= 0)
         {
-            string? os = Text(o["platform"]?["os"]), architecture = Text(o["platform"]?["architecture"]);
-            return new Descriptor(mediaType, digest, size) { Platform = os is null ? null : $"{os}/{architecture}" };
+            var platform = o["platform"] as JsonObject;
+            string? os = Text(platform?["os"]);
+            return new Descriptor(mediaType, digest, size)
+            {
+                Platform = os is null ? null : $"{os}/{Text(platform?["architecture"])}",
+                Variant = Text(platform?["variant"]),
+            };
         }
 
         throw new ImageSourceException($"a descriptor is ill-formed: {Shorten(node?.ToJsonString() ?? "null")}");
@@ -41,29 +49,3 @@ public sealed record Descriptor(string MediaType, Digest Digest, long Size)
 
     private static string Shorten(string text) => text.Length <= 200 ? text : text[..200] + "…";
 }
-
-/// <summary>The media types that have structure.</summary>
-public static class MediaTypes
-{
-    /// <summary>An index.</summary>
-    public const string OciIndex = "application/vnd.oci.image.index.v1+json";
-
-    /// <summary>A manifest.</summary>
-    public const string OciManifest = "application/vnd.oci.image.manifest.v1+json";
-
-    /// <summary>Docker's index.</summary>
-    public const string DockerList = "application/vnd.docker.distribution.manifest.list.v2+json";
-
-    /// <summary>Docker's manifest.</summary>
-    public const string DockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
-
-    /// <summary>Docker's old manifest, which names layers by their tars and can't be pulled by digest.</summary>
-    public const string DockerSchema1 = "application/vnd.docker.distribution.manifest.v1";
-
-    /// <summary>True for layers that must not be redistributed.</summary>
-    public static bool IsForeign(string mediaType) =>
-        mediaType.Contains("foreign", StringComparison.Ordinal) || mediaType.Contains("nondistributable", StringComparison.Ordinal);
-}
-
-/// <summary>An image can't be had or is not what it claims; the message says what and where.</summary>
-public sealed class ImageSourceException(string message, Exception? inner = null) : IOException(message, inner);

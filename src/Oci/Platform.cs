@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Oci;
 
-/// <summary>This host's platform, as manifests write it.</summary>
+/// <summary>Platforms as manifests write them, <c>os/architecture</c>.</summary>
 public static class Platform
 {
-    /// <summary><c>linux/amd64</c> and the like.</summary>
+    /// <summary>This host's: <c>linux/amd64</c> and the like.</summary>
     public static string Host { get; } = "linux/" + RuntimeInformation.OSArchitecture switch
     {
         Architecture.X64 => "amd64",
@@ -13,5 +13,29 @@ public static class Platform
         Architecture.Arm => "arm",
         Architecture.X86 => "386",
         var other => other.ToString().ToLowerInvariant(),
+    };
+
+    /// <summary>
+    /// What of an index is for a platform: the one manifest that fits best; else those that name no platform; all when <paramref name="platform"/> is null.
+    /// </summary>
+    public static IReadOnlyList<Descriptor> Choose(IReadOnlyList<Descriptor> manifests, string? platform)
+    {
+        if (platform is null)
+        {
+            return manifests;
+        }
+
+        Descriptor? best = manifests.Where(m => m.Platform == platform).OrderBy(Rank).FirstOrDefault();
+        return best is not null ? [best] : [.. manifests.Where(m => m.Platform is null)];
+    }
+
+    /// <summary>The variant that runs everywhere comes first; of 32-bit ARM the newest, as containerd has it on most boards.</summary>
+    private static int Rank(Descriptor manifest) => manifest.Variant switch
+    {
+        null or "" or "v1" or "v8" => 0,
+        "v7" => -1,
+        "v6" => 1,
+        "v5" => 2,
+        _ => 3,
     };
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Net;
 using System.Text.RegularExpressions;
 using Ipcs.Multiformats;
 
@@ -14,10 +15,12 @@ namespace Ipcs.Oci;
 /// <param name="Digest">The digest; null when none is given.</param>
 public sealed partial record Reference(string Host, string Repository, string? Tag, Digest? Digest)
 {
-    private const string DefaultHost = "docker.io";
+    /// <summary>The registry that a name without one is in.</summary>
+    public const string DefaultHost = "docker.io";
 
     /// <summary>True for a registry on this machine, which speaks plain HTTP.</summary>
-    public bool IsLocal => Host.Split(':')[0] is "localhost" or "127.0.0.1" || Host.StartsWith("[::1]", StringComparison.Ordinal);
+    public bool IsLocal => Host.StartsWith("[::1]", StringComparison.Ordinal)
+        || (Host.Split(':')[0] is var name && (name == "localhost" || (IPAddress.TryParse(name, out IPAddress? address) && IPAddress.IsLoopback(address))));
 
     /// <summary>What the registry's API is asked for: the digest, else the tag.</summary>
     public string Target => Digest?.ToString() ?? Tag ?? "latest";
@@ -58,7 +61,7 @@ public sealed partial record Reference(string Host, string Repository, string? T
 
         string host = DefaultHost;
         int slash = text.IndexOf('/', StringComparison.Ordinal);
-        if (slash > 0 && (text[..slash] == "localhost" || text[..slash].AsSpan().ContainsAny('.', ':')))
+        if (slash > 0 && (text[..slash] == "localhost" || text[..slash].AsSpan().ContainsAny('.', ':') || text[..slash].Any(char.IsAsciiLetterUpper)))
         {
             host = text[..slash];
             text = text[(slash + 1)..];
@@ -66,6 +69,12 @@ public sealed partial record Reference(string Host, string Repository, string? T
             {
                 return false;
             }
+        }
+
+        // Older names of the hub.
+        if (host is "index.docker.io" or "registry-1.docker.io")
+        {
+            host = DefaultHost;
         }
 
         if (host == DefaultHost && !text.Contains('/', StringComparison.Ordinal))

@@ -1,6 +1,5 @@
 using System.Buffers;
 using Ipcs.Bitswap.Client;
-using Ipcs.Bitswap.Resolve;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Identity;
@@ -102,7 +101,7 @@ public sealed class SessionTests
         await a.ConnectAsync(b);
         await using BitswapSession session = a.Bitswap.CreateSession([]);
         Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256("nobody"u8));
-        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, Cancel));
+        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, urgent: false, Cancel));
         Assert.Contains(cid.ToString(), e.Message, StringComparison.Ordinal);
         Assert.Contains(b.Host.LocalPeer.ToString(), e.Message, StringComparison.Ordinal);
     }
@@ -141,6 +140,76 @@ public sealed class SessionTests
         Assert.Equal(block, await got.Task);
     }
 
+    [Theory]
+    [InlineData("/ipfs/bitswap/1.1.0")]
+    [InlineData("/ipfs/bitswap/1.0.0")]
+    public async Task OlderVersionsAreAnsweredInTheirOwnForm(string version)
+    {
+        await using Node a = await Node.StartAsync("yamux", bitswap: false);
+        await using Node b = await Node.StartAsync("yamux");
+        var got = new TaskCompletionSource<(string Protocol, byte[] Block, byte[] Message)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        a.Host.Handle(version, async (s, c) =>
+        {
+            using IMemoryOwner<byte>? m = await s.ReadMessageAsync(1 << 20, c);
+            Assert.True(Wire.BitswapMessage.TryDecode(m!.Memory, out Wire.BitswapMessage? message));
+            got.TrySetResult((s.Protocol, message!.Blocks[0].Data.ToArray(), m.Memory.ToArray()));
+        });
+        await a.ConnectAsync(b);
+        Cid cid = b.Add("old", 1, 5000)[0];
+        await using PeerStream stream = await a.Host.OpenStreamAsync(b.Host.LocalPeer, [version], Cancel);
+        var want = new Wire.BitswapMessage();
+        want.Wants.Add(new Wire.WantEntry(Cid.V0(cid.Hash), 1, Cancel: false, WantHave: false, SendDontHave: false));
+        await stream.WriteMessageAsync(want.Encode(), Cancel);
+        (string protocol, byte[] block, byte[] raw) = await got.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+        Assert.Equal(version, protocol);
+        Assert.Equal(cid.Hash, Multihash.Sha256(block));
+
+        // Field 2 of the message, blocks without a prefix, or field 3, blocks with one.
+        Assert.Equal(version.EndsWith("1.0.0", StringComparison.Ordinal) ? 0x12 : 0x1a, raw[0]);
+    }
+
+    [Fact]
+    public async Task LedgersAndWantlistsAreKept()
+    {
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await a.ConnectAsync(b);
+        Cid[] cids = b.Add("ledger", 3, 10_000);
+        await a.FetchAsync(cids, [b.Host.LocalPeer]);
+        Assert.Equal(30_000, b.Bitswap.LedgerOf(a.Host.LocalPeer)!.Sent);
+        Assert.Equal(30_000, a.Bitswap.LedgerOf(b.Host.LocalPeer)!.Received);
+        Assert.Empty(a.Bitswap.Wantlist());
+        Cid nobodys = Cid.V1(Multicodec.Raw, Multihash.Sha256("nobody's"u8));
+        BitswapSession session = a.Bitswap.CreateSession([b.Host.LocalPeer]);
+        _ = session.WantAhead([nobodys]);
+        Assert.Equal([nobodys], a.Bitswap.Wantlist());
+        while (!b.Bitswap.WantlistOf(a.Host.LocalPeer).Contains(nobodys))
+        {
+            await Task.Delay(1, Cancel);
+        }
+
+        await session.DisposeAsync();
+        Assert.Empty(a.Bitswap.Wantlist());
+        while (b.Bitswap.WantlistOf(a.Host.LocalPeer).Count > 0)
+        {
+            await Task.Delay(1, Cancel);
+        }
+    }
+
+    [Fact]
+    public async Task UploadsKeepToTheirRate()
+    {
+        await using Node seeder = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 4_000_000 });
+        await using Node leecher = await Node.StartAsync("yamux");
+        Cid[] cids = seeder.Add("rate", 40, 100_000);
+        await leecher.ConnectAsync(seeder);
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
+
+        // A second's worth, of which the first message goes out at once.
+        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds > 0.6);
+    }
+
     [Fact]
     public async Task AFalseBlockCutsItsSenderOff()
     {
@@ -165,16 +234,16 @@ public sealed class SessionTests
 
         public required MemoryStore Store { get; init; }
 
-        public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null)
+        public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null, bool bitswap = true)
         {
             var host = new Host(new HostOptions
             {
                 KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = muxers.Split(','),
             });
             var store = new MemoryStore();
-            var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
+            BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance) : null;
             await host.StartAsync(Cancel);
-            return new Node { Host = host, Bitswap = bitswap, Store = store };
+            return new Node { Host = host, Bitswap = service!, Store = store };
         }
 
         public Task ConnectAsync(Node other) => Host.ConnectAsync(other.Host.ListenAddresses[0], Cancel);
@@ -192,14 +261,18 @@ public sealed class SessionTests
             await using BitswapSession session = Bitswap.CreateSession(peers);
             await Task.WhenAll(cids.Select(async cid =>
             {
-                using IMemoryOwner<byte> block = await session.GetAsync(cid, Cancel);
+                using IMemoryOwner<byte> block = await session.GetAsync(cid, urgent: false, Cancel);
                 Assert.Equal(cid.Hash, Multihash.Sha256(block.Memory.Span));
             }));
         }
 
         public async ValueTask DisposeAsync()
         {
-            await Bitswap.DisposeAsync();
+            if (Bitswap is { } service)
+            {
+                await service.DisposeAsync();
+            }
+
             await Host.DisposeAsync();
         }
     }

@@ -61,6 +61,16 @@ public sealed class WireTests
     }
 
     [Fact]
+    public void BlocksOfVersion100AreWritten()
+    {
+        JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("handmade")[0];
+        Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
+
+        // The vector has an empty wantlist in front, which we leave out.
+        Assert.Equal(vector.Hex("hex")![2..], message!.Encode(bare: true));
+    }
+
+    [Fact]
     public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 300].Sample(bytes =>
     {
         _ = BitswapMessage.TryDecode(bytes, out _);

@@ -57,7 +57,7 @@ public sealed class ContentHost : IAsyncDisposable
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
         });
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.ClearProviders();
         builder.Services.AddContentApi(store, fleet ?? new NoFleet(store.Blocks), profile ?? ImportProfile.KuboV1, configure);
         WebApplication app = builder.Build();
         app.MapContentApi();

@@ -48,7 +48,7 @@ public sealed class DoorTests
 
             ValueTask<ContentRecord?> again = two.Fleet.FindAsync(record.Digest, Cancel);
             Assert.True(again.IsCompletedSuccessfully);
-            Assert.NotNull(again.Result);
+            Assert.NotNull(await again);
         }
     }
 

@@ -146,6 +146,7 @@ class Node:
         self.address = f"{NET}.{number}"
         self.namespace = f"{lab.name}-{number}"
         self.folder = os.path.join(lab.folder, name)
+        self.delaying = None
         os.makedirs(self.folder)
         ip = lambda *words: run("ip", *words)
         inside = lambda *words: run("ip", "-n", self.namespace, *words)
@@ -170,6 +171,41 @@ class Node:
                 run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf", "rate", rate, "burst", "256kb", "latency", "30ms")
 
 
+    def cut(self):
+        """Takes the cable out: the host's own interface still seems up, nothing comes or goes."""
+        run("ip", "-n", self.lab.switch, "link", "set", f"v{self.number}", "down")
+
+    def heal(self):
+        run("ip", "-n", self.lab.switch, "link", "set", f"v{self.number}", "up")
+
+    def impair(self, delay_ms=0, loss_percent=0):
+        """Holds what the host receives for that long and drops that share of it at random; with neither, all is well again.
+        Not by netem, which many kernels lack: packets wait in a netfilter queue (nfdelay.c)."""
+        if self.delaying:
+            self.delaying.stop()
+            self.delaying = None
+        iptables = lambda *words: self.enter("iptables-legacy", *words)
+        iptables("-t", "raw", "-F", "PREROUTING")
+        iptables("-t", "mangle", "-F", "PREROUTING")
+        if loss_percent:
+            iptables("-t", "mangle", "-A", "PREROUTING", "-i", "eth0", "-m", "statistic", "--mode", "random",
+                     "--probability", str(loss_percent / 100), "-j", "DROP")
+        if delay_ms:
+            self.delaying = Service("nfdelay", self.namespace, [nfdelay(), str(delay_ms * 1000)], self.path("nfdelay.log"))
+            iptables("-t", "raw", "-A", "PREROUTING", "-i", "eth0", "-p", "ip", "-j", "NFQUEUE", "--queue-num", "0", "--queue-bypass")
+
+
+def nfdelay():
+    """The program that delays packets, compiled where it is missing."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nfdelay.c")
+    binary = os.path.join(REPOSITORY, "artifacts", "lab", "nfdelay")
+    if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(binary), exist_ok=True)
+        run("gcc", "-O2", "-o", binary + ".new", source, "-lnetfilter_queue", "-lnfnetlink")
+        os.rename(binary + ".new", binary)
+    return binary
+
+
 class Host(Node):
     """A host of the fleet: an ipcs daemon, and a containerd that has it as its content store."""
 
@@ -179,15 +215,17 @@ class Host(Node):
         self.api, self.content, self.socket = self.path("api.sock"), self.path("content.sock"), self.path("c.sock")
         self.multiaddr = self.peer = None
         self.snapshotter = lab.snapshotter
+        self.programs = ""  # the folder of another containerd than the system's
 
     # ---- ipcs
 
-    def start_ipcs(self, *peers, seconds=30):
-        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to."""
+    def start_ipcs(self, *peers, options=(), seconds=30):
+        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to, options more words for it."""
         command = [IPCS, "daemon", "--data", self.path("ipcs"), "--listen", f"/ip4/{self.address}/tcp/4001",
                    "--content-socket", self.content, "--api-socket", self.api, "--mdns", "off", "--containerd", self.socket]
         for other in peers:
             command += ["--peer", other.multiaddr]
+        command += options
         service = self.ipcs_service = Service(f"ipcs on {self.name}", self.namespace, command, self.path("ipcs.log"))
         ready = service.ready("line `ready peer=`", lambda: re.search(r"^ready peer=(\S+) listen=(\S+) .*$", service.output(), re.M), seconds)
         self.peer = ready.group(1)
@@ -209,7 +247,8 @@ class Host(Node):
 
     def start_containerd(self, own_store=False, seconds=30):
         """Starts containerd with ipcs as its only content store, or with its own store to compare with."""
-        version = 3 if re.search(r" v?2\.", run("containerd", "--version").stdout) else 2
+        containerd = os.path.join(self.programs, "containerd")
+        version = 3 if re.search(r" v?2\.", run(containerd, "--version").stdout) else 2
         if own_store:
             text = f"version = {version}\ndisabled_plugins = []\n"
         else:
@@ -224,12 +263,31 @@ class Host(Node):
         text += f'\n[grpc]\n  address = "{self.socket}"\n[debug]\n  level = "warn"\n'
         with open(self.path("containerd.toml"), "w") as f:
             f.write(text)
-        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, ["containerd", "-c", self.path("containerd.toml")],
-                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none"})
+        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, [containerd, "-c", self.path("containerd.toml")],
+                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none", "PATH": self._path()})
         service.ready("containerd that answers", lambda: self.ctr("version", check=False, seconds=10).returncode == 0, seconds)
 
     def ctr(self, *words, seconds=120, check=True):
-        return self.enter("ctr", "-a", self.socket, *words, seconds=seconds, check=check)
+        return self.enter(os.path.join(self.programs, "ctr"), "-a", self.socket, *words, seconds=seconds, check=check)
+
+    def _path(self):  # containerd finds its shim there
+        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        return f"{self.programs}:{path}" if self.programs else path
+
+    def read(self, digest):
+        """The bytes of a content as containerd gives them."""
+        path = self.path("content")
+        self.enter("sh", "-c", f'"{os.path.join(self.programs, "ctr")}" -a "{self.socket}" content get {digest} > "{path}"')
+        with open(path, "rb") as f:
+            return f.read()
+
+    def answers(self, digest):
+        """Waits until containerd, which dials a lost plugin again at growing intervals, can read a content."""
+        wait("answer to a read", lambda: self.ctr("content", "get", digest, check=False).returncode == 0)
+
+    def contents(self):
+        """What ipcs says that containerd owns: documents by digest."""
+        return {d["digest"]: d for d in documents(self.ipcs("content", "ls", "--json").stdout)}
 
     def pull(self, reference, seconds=120, check=True):
         """`ctr images pull` of a reference of the lab's registry, unpacked; the seconds it took."""
@@ -245,6 +303,8 @@ class Host(Node):
     # ---- end
 
     def stop(self):
+        if self.delaying:
+            self._end(self.delaying)
         if self.containerd_service:
             if self.containerd_service.running():
                 for task in run("ctr", "-a", self.socket, "tasks", "ls", "-q", check=False, seconds=10).stdout.split():

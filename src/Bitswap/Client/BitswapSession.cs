@@ -1,39 +1,53 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>Fetches the blocks of one content from the peers that are thought to have it. Many gets at once is how it goes fast.</summary>
+/// <summary>
+/// Fetches the blocks of one content, and remembers who has it. Without any peer named it asks all who are connected, and stays with those who have
+/// had a block of it.
+/// </summary>
 public sealed class BitswapSession : IAsyncDisposable
 {
     private readonly IBlockstore _store;
-    private readonly WantManager _wants;
-    private readonly ConcurrentDictionary<PeerId, byte> _peers = new();
+    private readonly WantDesk _desk;
     private readonly CancellationTokenSource _stop = new();
 
-    internal BitswapSession(IBlockstore store, WantManager wants, IEnumerable<PeerId> peers)
+    internal BitswapSession(IBlockstore store, WantDesk desk, bool takesAnyPeer)
     {
         _store = store;
-        _wants = wants;
-        foreach (PeerId peer in peers)
-        {
-            _peers.TryAdd(peer, 0);
-        }
-
-        TakesAnyPeer = _peers.IsEmpty;
+        _desk = desk;
+        TakesAnyPeer = takesAnyPeer;
     }
 
     /// <summary>True when any connected peer may be asked.</summary>
     internal bool TakesAnyPeer { get; }
 
-    /// <summary>One more peer that has the content.</summary>
-    public void AddPeer(PeerId peer) => _peers.TryAdd(peer, 0);
+    /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
+    internal Dictionary<PeerId, Holding> Peers { get; } = [];
+
+    /// <summary>True once there are others who fetch the same. Touched only under the want book's turn.</summary>
+    internal bool Trades { get; set; }
+
+    /// <summary>When it first wanted a block, in microseconds. Touched only under the want book's turn.</summary>
+    internal long? FirstWantAt { get; set; }
+
+    /// <summary>True once a peer has sent it a block. Touched only under the want book's turn.</summary>
+    internal bool HasBlock { get; set; }
+
+    /// <summary>What is wanted ahead, to be let go at the end. Touched only under the want book's turn.</summary>
+    internal HashSet<Want> Ahead { get; } = [];
+
+    /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
+    public void AddPeer(PeerId peer, Holding holding) => _desk.Tell(this, peer, holding);
 
     /// <summary>The block, from here when it is here. The caller disposes it.</summary>
+    /// <param name="cid">The block.</param>
+    /// <param name="urgent">True when a reader waits for just this one: it goes before all that is wanted ahead.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="BlockUnavailableException">Nobody who could be asked has sent it in time.</exception>
-    public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
+    public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
     {
         if (_store.Get(cid.Hash) is { } here)
         {
@@ -41,13 +55,19 @@ public sealed class BitswapSession : IAsyncDisposable
         }
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-        await _wants.WantAsync(cid, this, stop.Token);
+        await _desk.WantAsync(cid, this, urgent, stop.Token);
         return _store.Get(cid.Hash) ?? throw new BlockUnavailableException($"block {cid} came and was removed at once");
     }
 
-    /// <summary>Lets go of everything still wanted.</summary>
-    public async ValueTask DisposeAsync() => await _stop.CancelAsync();
+    /// <summary>
+    /// Wants blocks ahead, in this order as far as order matters: a task each, done once the block is in the store. They are let go when the session ends.
+    /// </summary>
+    public IReadOnlyList<Task> WantAhead(IReadOnlyList<Cid> cids) => _desk.WantAhead(cids, this);
 
-    /// <summary>True when the session was told of this peer.</summary>
-    internal bool Knows(PeerId peer) => _peers.ContainsKey(peer);
+    /// <summary>Lets go of everything still wanted.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _desk.End(this);
+    }
 }

@@ -7,5 +7,7 @@ namespace Ipcs.Bitswap.Resolve;
 public interface IResolveSource
 {
     /// <summary>What is known of a digest here; null when nothing is.</summary>
-    ContentRecord? Resolve(in Digest digest);
+    /// <param name="digest">The digest.</param>
+    /// <param name="asker">Who asks: it will soon be fetching it.</param>
+    ContentRecord? Resolve(in Digest digest, PeerId asker);
 }

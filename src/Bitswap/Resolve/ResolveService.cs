@@ -94,7 +94,7 @@ public sealed class ResolveService : IAsyncDisposable
                 ArrayBufferWriter<byte> answer;
                 using (question)
                 {
-                    answer = Answer(question.Memory.Span);
+                    answer = Answer(peer, question.Memory.Span);
                 }
 
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -116,7 +116,7 @@ public sealed class ResolveService : IAsyncDisposable
         }
     }
 
-    private ArrayBufferWriter<byte> Answer(ReadOnlySpan<byte> question)
+    private ArrayBufferWriter<byte> Answer(PeerId peer, ReadOnlySpan<byte> question)
     {
         if (!ResolveWire.TryDecodeQuestion(question, out List<Digest> digests))
         {
@@ -127,7 +127,7 @@ public sealed class ResolveService : IAsyncDisposable
         int room = ResolveWire.MaxRootBlocks;
         foreach (Digest digest in digests)
         {
-            if (_source.Resolve(digest) is { } record)
+            if (_source.Resolve(digest, peer) is { } record)
             {
                 using IMemoryOwner<byte>? root = RootBlock(record, room);
                 room -= root?.Memory.Length ?? 0;

@@ -92,13 +92,38 @@ public sealed class BitswapMessage
         return true;
     }
 
-    /// <summary>Encodes a message that has no blocks to lend: wants, presences, and blocks copied in.</summary>
-    public byte[] Encode()
+    /// <summary>True when it says nothing.</summary>
+    public bool IsEmpty => Wants.Count + Presences.Count + Blocks.Count == 0 && !Full;
+
+    /// <summary>Encodes the message; the blocks' bytes are copied.</summary>
+    /// <param name="bare">True for version 1.0.0, which has blocks without a prefix.</param>
+    public byte[] Encode(bool bare = false)
     {
-        var output = new ArrayBufferWriter<byte>(256 + Blocks.Sum(b => b.Data.Length + 32));
+        ArrayBufferWriter<byte> small = EncodeSmall();
+        byte[] output = new byte[EncodedLength(small.WrittenCount, bare)];
+        Write(output, small.WrittenSpan, bare);
+        return output;
+    }
+
+    /// <summary>Encodes the message with its length in front, as it goes over a stream, in pooled memory.</summary>
+    internal IMemoryOwner<byte> EncodeWithLength(bool bare, out int length)
+    {
+        ArrayBufferWriter<byte> small = EncodeSmall();
+        int message = EncodedLength(small.WrittenCount, bare);
+        IMemoryOwner<byte> output = MemoryPool<byte>.Shared.Rent(Varint.MaxLength + message);
+        int head = Varint.Write(output.Memory.Span, (ulong)message);
+        length = head + message;
+        Write(output.Memory.Span[head..length], small.WrittenSpan, bare);
+        return output;
+    }
+
+    /// <summary>All but the blocks.</summary>
+    private ArrayBufferWriter<byte> EncodeSmall()
+    {
+        var output = new ArrayBufferWriter<byte>(256 + (64 * (Wants.Count + Presences.Count)));
         if (Wants.Count > 0 || Full)
         {
-            var wantlist = new ArrayBufferWriter<byte>(64 * Wants.Count);
+            var wantlist = new ArrayBufferWriter<byte>(64 + (64 * Wants.Count));
             var entry = new ArrayBufferWriter<byte>(64);
             foreach (WantEntry want in Wants)
             {
@@ -128,15 +153,6 @@ public sealed class BitswapMessage
         }
 
         var inner = new ArrayBufferWriter<byte>(64);
-        Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
-        foreach (BlockEntry block in Blocks)
-        {
-            int n = WritePrefix(prefix, block);
-            ProtoField.WriteHead(output, 3, ProtoField.BytesLength(1, n) + ProtoField.BytesLength(2, block.Data.Length));
-            ProtoField.WriteBytes(output, 1, prefix[..n]);
-            ProtoField.WriteBytes(output, 2, block.Data.Span);
-        }
-
         foreach (PresenceEntry presence in Presences)
         {
             inner.Clear();
@@ -150,8 +166,44 @@ public sealed class BitswapMessage
             ProtoField.WriteNumber(output, 5, (ulong)PendingBytes);
         }
 
-        return output.WrittenSpan.ToArray();
+        return output;
     }
+
+    private int EncodedLength(int small, bool bare)
+    {
+        Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
+        foreach (BlockEntry block in Blocks)
+        {
+            small += bare ? ProtoField.BytesLength(2, block.Data.Length) : ProtoField.BytesLength(3, InnerLength(WritePrefix(prefix, block), block));
+        }
+
+        return small;
+    }
+
+    private void Write(Span<byte> output, ReadOnlySpan<byte> small, bool bare)
+    {
+        small.CopyTo(output);
+        output = output[small.Length..];
+        var head = new ArrayBufferWriter<byte>(64);
+        Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
+        foreach (BlockEntry block in Blocks)
+        {
+            head.Clear();
+            if (!bare)
+            {
+                int n = WritePrefix(prefix, block);
+                ProtoField.WriteHead(head, 3, InnerLength(n, block));
+                ProtoField.WriteBytes(head, 1, prefix[..n]);
+            }
+
+            ProtoField.WriteHead(head, 2, block.Data.Length);
+            head.WrittenSpan.CopyTo(output);
+            block.Data.Span.CopyTo(output[head.WrittenCount..]);
+            output = output[(head.WrittenCount + block.Data.Length)..];
+        }
+    }
+
+    private static int InnerLength(int prefix, BlockEntry block) => ProtoField.BytesLength(1, prefix) + ProtoField.BytesLength(2, block.Data.Length);
 
     private static int WritePrefix(Span<byte> prefix, BlockEntry block)
     {

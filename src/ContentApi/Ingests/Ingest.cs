@@ -1,18 +1,20 @@
 using System.Security.Cryptography;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Wire;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// The bytes of one reference on their way into the store: each full chunk is a block already, only the open one is in memory. Owns the
-/// importer and the running hash. Used by who holds the reference's lock; only <see cref="Roots"/> by anybody.
+/// The bytes of one reference on their way into the store: each full chunk is a block already, only the open one is in memory, and what
+/// came last is being stored while the next comes. Owns the importer and the running hash. Used by who holds the reference's lock; only
+/// <see cref="Roots"/> by anybody.
 /// </summary>
 internal sealed class Ingest : IDisposable
 {
-    /// <summary>From this many bytes on, the content hash runs beside the import: below, a thread hop costs more than the hash.</summary>
-    private const int ParallelFrom = 128 * 1024;
+    /// <summary>From this many bytes on, they are stored beside what follows: below, a thread hop costs more than it saves.</summary>
+    private const int BesideFrom = 128 * 1024;
 
     private readonly IStore _store;
     private readonly ImportProfile _profile;
@@ -22,6 +24,7 @@ internal sealed class Ingest : IDisposable
     private DagImporter _importer;
     private IncrementalHash? _other;
     private uint _otherCode;
+    private Task _storing = Task.CompletedTask;
     private long _savedAt;
     private bool _finished;
     private Cid? _root;
@@ -46,20 +49,17 @@ internal sealed class Ingest : IDisposable
     public string Expected { get; set; } = "";
 
     /// <summary>How many bytes have been written.</summary>
-    public long Offset => _importer.Length;
+    public long Offset { get; private set; }
 
-    /// <summary>False once <see cref="Finish"/> was called: it can't be written to any more.</summary>
+    /// <summary>False once <see cref="Finish"/> was called or bytes could not be stored: it can't be written to any more.</summary>
     public bool CanResume => !_finished;
-
-    /// <summary>True when so much has come since the last <see cref="Save"/> that it's time for one.</summary>
-    public bool IsSaveDue(long every) => _importer.DurableLength - _savedAt >= every;
 
     public IngestStatus Status => new(Ref, Offset, Total, Expected, StartedAt, UpdatedAt);
 
     /// <summary>The sha256 of what has been written.</summary>
     public Digest DigestSoFar => Current(_sha256, Multihash.Sha2_256);
 
-    /// <summary>All bytes written, while they are less than a chunk; else empty.</summary>
+    /// <summary>All bytes written, while they are less than a chunk; else empty. Settled.</summary>
     public ReadOnlySpan<byte> Small => _importer.DurableLength == 0 ? _importer.Tail : [];
 
     /// <summary>Begins anew.</summary>
@@ -88,6 +88,7 @@ internal sealed class Ingest : IDisposable
             ingest._sha256.AppendData(tail);
             ingest._importer.Write(tail);
             ingest._savedAt = ingest._importer.DurableLength;
+            ingest.Offset = ingest._importer.Length;
             return ingest;
         }
         catch
@@ -97,10 +98,9 @@ internal sealed class Ingest : IDisposable
         }
     }
 
-    /// <summary>Hashes with the algorithm of <paramref name="expected"/> too from now on, so that a commit needn't read the bytes back.</summary>
-    public void Expect(Digest expected)
+    /// <summary>Hashes by the algorithm of <paramref name="code"/> too from now on, so that a commit needn't read the bytes back.</summary>
+    public void Expect(uint code)
     {
-        uint code = expected.Hash.Code;
         if (code == Multihash.Sha2_256 || code == _otherCode)
         {
             return;
@@ -111,46 +111,44 @@ internal sealed class Ingest : IDisposable
         _otherCode = code;
     }
 
-    /// <summary>Takes the next bytes.</summary>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data)
+    /// <summary>
+    /// Takes the next bytes of a request, which is this one's from then on. Returns once they are hashed; many are being stored then still, and
+    /// if that fails, the next call that needs it says so.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="saveEvery">After how many new bytes the place is written down.</param>
+    public async ValueTask WriteAsync(WriteRequest request, long saveEvery)
     {
-        Task? hashing = null;
-        if (data.Length >= ParallelFrom)
+        await SettleAsync();
+        ReadOnlyMemory<byte> data = request.Data;
+        IngestRecord place = Place(0, default);
+        if (data.Length >= BesideFrom)
         {
-            hashing = Task.Run(() => Hash(data.Span));
+            Task storing = Task.Run(() => Store(data.Span, saveEvery, place));
+            Hash(data.Span);
+            _storing = GiveBackAsync(storing, request);
         }
         else
         {
-            Hash(data.Span);
-        }
-
-        try
-        {
-            lock (_gate)
+            using (request)
             {
-                _importer.Write(data.Span);
-            }
-        }
-        catch
-        {
-            // The hash has these bytes and the importer hasn't: only what was saved is sure.
-            _finished = true;
-            throw;
-        }
-        finally
-        {
-            if (hashing is not null)
-            {
-                await hashing;
+                Hash(data.Span);
+                Store(data.Span, saveEvery, place);
             }
         }
 
+        Offset += data.Length;
         UpdatedAt = _time.GetUtcNow();
     }
 
-    /// <summary>Forgets all bytes.</summary>
+    /// <summary>Waits until all bytes written are stored.</summary>
+    /// <exception cref="StoreException">They can't be.</exception>
+    public Task SettleAsync() => _storing;
+
+    /// <summary>Forgets all bytes. Settled.</summary>
     public void Truncate()
     {
+        Offset = 0;
         lock (_gate)
         {
             _importer = new DagImporter(_store.Blocks, _profile);
@@ -162,7 +160,7 @@ internal sealed class Ingest : IDisposable
         UpdatedAt = _time.GetUtcNow();
     }
 
-    /// <summary>The digest of all bytes, by the algorithm of <paramref name="code"/>.</summary>
+    /// <summary>The digest of all bytes, by the algorithm of <paramref name="code"/>. Settled.</summary>
     public Digest ComputeDigest(uint code)
     {
         if (code == Multihash.Sha2_256)
@@ -179,7 +177,7 @@ internal sealed class Ingest : IDisposable
         return Current(hash, code);
     }
 
-    /// <summary>Stores the tail and the nodes above the leaves. Nothing can be written after that.</summary>
+    /// <summary>Stores the tail and the nodes above the leaves. Nothing can be written after that. Settled.</summary>
     public DagRoot Finish()
     {
         _finished = true;
@@ -192,19 +190,10 @@ internal sealed class Ingest : IDisposable
         }
     }
 
-    /// <summary>Writes down where it is: with the tail, or (cheaper) as of the last full chunk.</summary>
-    public void Save(bool withTail)
+    /// <summary>Writes down where it is, to the last byte. Settled.</summary>
+    public void Save()
     {
-        _store.Ingests.Put(new IngestRecord
-        {
-            Ref = Ref,
-            Total = Total,
-            Expected = Expected,
-            StartedAt = StartedAt,
-            UpdatedAt = UpdatedAt,
-            Offset = withTail ? Offset : _importer.DurableLength,
-            State = IngestState.Encode(_importer.ExportState(), withTail ? _importer.Tail : []),
-        });
+        _store.Ingests.Put(Place(Offset, IngestState.Encode(_importer.ExportState(), _importer.Tail)));
         _savedAt = _importer.DurableLength;
     }
 
@@ -223,11 +212,54 @@ internal sealed class Ingest : IDisposable
         _other?.Dispose();
     }
 
+    private static async Task GiveBackAsync(Task storing, WriteRequest request)
+    {
+        using (request)
+        {
+            await storing;
+        }
+    }
+
     private void Hash(ReadOnlySpan<byte> data)
     {
         _sha256.AppendData(data);
         _other?.AppendData(data);
     }
+
+    private void Store(ReadOnlySpan<byte> data, long saveEvery, IngestRecord place)
+    {
+        try
+        {
+            lock (_gate)
+            {
+                _importer.Write(data);
+            }
+        }
+        catch
+        {
+            // The hash has these bytes and the importer hasn't: only what was saved is sure.
+            _finished = true;
+            throw;
+        }
+
+        if (_importer.DurableLength - _savedAt >= saveEvery)
+        {
+            // As of the last full chunk: the open one is rewritten with every save.
+            _store.Ingests.Put(place with { Offset = _importer.DurableLength, State = IngestState.Encode(_importer.ExportState(), []) });
+            _savedAt = _importer.DurableLength;
+        }
+    }
+
+    private IngestRecord Place(long offset, ReadOnlyMemory<byte> state) => new()
+    {
+        Ref = Ref,
+        Total = Total,
+        Expected = Expected,
+        StartedAt = StartedAt,
+        UpdatedAt = UpdatedAt,
+        Offset = offset,
+        State = state,
+    };
 
     private IncrementalHash Rehash(uint code)
     {

@@ -6,7 +6,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// <summary>
 /// One session's hold on a reference. Disposing gives the lock back, with the ingest kept where it is, unless it was committed or discarded.
 /// </summary>
-internal sealed class IngestLease(IngestTable table, string reference, IDisposable hold) : IDisposable
+internal sealed class IngestLease(IngestTable table, string reference, IDisposable hold) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _abort = new();
     private volatile Ingest? _ingest;
@@ -38,13 +38,17 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
         if (expected.Length > 0)
         {
             ingest.Expected = expected;
-            ingest.Expect(Digest.Parse(expected));
+            ingest.Expect(Digest.Parse(expected).Hash.Code);
             changed = true;
+        }
+        else if (AlgorithmIn(Ref) is { } code)
+        {
+            ingest.Expect(code);
         }
 
         if (changed)
         {
-            ingest.Save(withTail: true);
+            ingest.Save();
         }
 
         table.Publish(ingest);
@@ -57,7 +61,11 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
     public ContentRecord Commit(ContentUpdates updates, Digest digest, Func<ContentRecord?, ContentRecord> change)
     {
         ContentRecord record = updates.Commit(digest, Ref, change);
-        Discard();
+
+        // From here on it is committed, whatever else may fail: the store has removed the ingest along with it.
+        DropIngest();
+        table.Committed(Ref);
+        Release();
         return record;
     }
 
@@ -65,9 +73,7 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
     /// <returns>False when there was none.</returns>
     public bool Discard()
     {
-        Ingest? ingest = _ingest;
-        _ingest = null;
-        ingest?.Dispose();
+        DropIngest();
         try
         {
             return table.Forget(Ref);
@@ -81,7 +87,7 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
     /// <summary>Ends the session from outside.</summary>
     public void SignalAbort() => _abort.Cancel();
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         if (_released)
         {
@@ -93,6 +99,8 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
         {
             if (ingest is not null)
             {
+                // What can't be stored the session has heard of, or doesn't care about any more.
+                await ingest.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 table.Keep(ingest);
                 _ingest = null;
             }
@@ -101,6 +109,19 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
         {
             Release();
         }
+    }
+
+    // containerd tells the digest to a commit only, but names its references by it (layer-sha512:...): hashed from the start, a commit needn't.
+    private static uint? AlgorithmIn(string reference) =>
+        reference.Contains("sha512:", StringComparison.Ordinal) ? Multihash.Sha2_512
+        : reference.Contains("sha384:", StringComparison.Ordinal) ? Multihash.Sha2_384
+        : null;
+
+    private void DropIngest()
+    {
+        Ingest? ingest = _ingest;
+        _ingest = null;
+        ingest?.Dispose();
     }
 
     private void Release()

@@ -12,6 +12,9 @@ namespace Ipcs.ContentApi.Ingests;
 /// </summary>
 internal sealed partial class IngestTable : IContentIngests, IDisposable
 {
+    /// <summary>How long an abort waits for the session it has ended before it looks whether another one has the reference now.</summary>
+    private static readonly TimeSpan AbortTurn = TimeSpan.FromMilliseconds(100);
+
     private readonly IStore _store;
     private readonly ImportProfile _profile;
     private readonly ContentApiOptions _options;
@@ -36,9 +39,12 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
 
     /// <summary>Takes a reference's lock.</summary>
     /// <returns>Null when another held it all the time.</returns>
-    public async ValueTask<IngestLease?> AcquireAsync(string reference, CancellationToken cancellationToken)
+    public ValueTask<IngestLease?> AcquireAsync(string reference, CancellationToken cancellationToken) =>
+        AcquireAsync(reference, _options.LockWait, cancellationToken);
+
+    private async ValueTask<IngestLease?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
     {
-        IDisposable? hold = await _locks.AcquireAsync(reference, _options.LockWait, cancellationToken);
+        IDisposable? hold = await _locks.AcquireAsync(reference, wait, cancellationToken);
         if (hold is null)
         {
             return null;
@@ -76,17 +82,27 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
     /// <exception cref="Grpc.Core.RpcException">The session doesn't end in time.</exception>
     public async Task<bool> AbortAsync(string reference, CancellationToken cancellationToken)
     {
-        lock (_gate)
+        // Another session may have waited for the lock and got it first: each turn ends the one that has it now.
+        for (TimeSpan left = _options.LockWait; left > TimeSpan.Zero; left -= AbortTurn)
         {
-            if (_open.TryGetValue(reference, out IngestLease? session))
+            IngestLease? session;
+            lock (_gate)
             {
-                session.SignalAbort();
+                session = _open.GetValueOrDefault(reference);
+            }
+
+            // Outside the lock: what the session does then may run on this thread.
+            session?.SignalAbort();
+            if (await AcquireAsync(reference, AbortTurn, cancellationToken) is { } lease)
+            {
+                await using (lease)
+                {
+                    return lease.Discard();
+                }
             }
         }
 
-        using IngestLease lease = await AcquireAsync(reference, cancellationToken)
-            ?? throw RpcErrors.Unavailable($"ref {reference} is locked");
-        return lease.Discard();
+        throw RpcErrors.Unavailable($"ref {reference} is locked");
     }
 
     /// <inheritdoc/>
@@ -141,14 +157,9 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
         return ingest;
     }
 
-    /// <summary>Makes known where an ingest is, and writes it down when that's due.</summary>
+    /// <summary>Makes known where an ingest is.</summary>
     internal void Publish(Ingest ingest)
     {
-        if (ingest.IsSaveDue(_options.SaveEvery))
-        {
-            ingest.Save(withTail: false);
-        }
-
         IngestStatus status = ingest.Status;
         lock (_gate)
         {
@@ -163,23 +174,20 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
         {
             // A commit or a write failed half-way: the next session starts where the last record says.
             ingest.Dispose();
-            IngestRecord? record = _store.Ingests.Get(ingest.Ref);
-            lock (_gate)
-            {
-                if (record is null)
-                {
-                    _known.Remove(ingest.Ref);
-                }
-                else
-                {
-                    _known[ingest.Ref] = new IngestStatus(record);
-                }
-            }
-
+            Reload(ingest.Ref);
             return;
         }
 
-        ingest.Save(withTail: true);
+        try
+        {
+            ingest.Save();
+        }
+        catch (StoreException e)
+        {
+            // What the session has failed by is what its client shall hear of. In memory all of it is there still.
+            LogNotSaved(ingest.Ref, e);
+        }
+
         IngestStatus status = ingest.Status;
         Ingest? oldest = null;
         lock (_gate)
@@ -194,6 +202,15 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
         }
 
         oldest?.Dispose();
+    }
+
+    /// <summary>Forgets an ingest that the store has removed.</summary>
+    internal void Committed(string reference)
+    {
+        lock (_gate)
+        {
+            _known.Remove(reference);
+        }
     }
 
     /// <summary>Forgets an ingest.</summary>
@@ -216,6 +233,32 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
             if (_open.GetValueOrDefault(lease.Ref) == lease)
             {
                 _open.Remove(lease.Ref);
+            }
+        }
+    }
+
+    private void Reload(string reference)
+    {
+        IngestRecord? record;
+        try
+        {
+            record = _store.Ingests.Get(reference);
+        }
+        catch (StoreException e)
+        {
+            LogNotSaved(reference, e);
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (record is null)
+            {
+                _known.Remove(reference);
+            }
+            else
+            {
+                _known[reference] = new IngestStatus(record);
             }
         }
     }
@@ -281,6 +324,9 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
 
         return [];
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Where the ingest {Reference} is can't be written down or read")]
+    private partial void LogNotSaved(string reference, Exception error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The ingest {Reference} can't be resumed and starts over")]
     private partial void LogStartsOver(string reference, Exception error);

@@ -16,10 +16,12 @@ namespace Ipcs.ContentApi.Ingests;
 /// Semantics: https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto, rpc Write.
 /// </summary>
 internal sealed class WriteSession(
-    IStore store, IContentFleet fleet, ContentUpdates updates, IngestTable table, ImportProfile profile, ContentApiOptions options)
+    IStore store, IContentFleet fleet, ContentUpdates updates, IngestTable table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
 {
     private long _total;
     private Digest _expected;
+    private byte[] _text = [];
+    private DagRoot? _longText;
 
     /// <summary>Runs the session until the client ends it, a commit, or an error.</summary>
     public async Task RunAsync(
@@ -32,7 +34,10 @@ internal sealed class WriteSession(
 
         WriteRequest request = requests.Current;
         CheckFirst(request);
-        using IngestLease lease = await table.AcquireAsync(request.Ref, cancellationToken)
+
+        // Blocks stored from here on stay until the ingest is kept by the table or the content by the index.
+        using Hold hold = store.Hold();
+        await using IngestLease lease = await table.AcquireAsync(request.Ref, cancellationToken)
             ?? throw RpcErrors.Unavailable($"ref {request.Ref} is locked");
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lease.Aborted);
         try
@@ -47,15 +52,18 @@ internal sealed class WriteSession(
             while (true)
             {
                 bool commits = request.Action == WriteAction.Commit;
-                WriteContentResponse reply;
-                using (request)
-                {
-                    reply = await HandleAsync(lease, request);
-                }
+                WriteContentResponse reply = await HandleAsync(lease, request);
 
                 // A commit has given the lock back: the client may open the reference again as soon as it has the reply.
                 await replies.WriteAsync(reply, commits ? cancellationToken : either.Token);
-                if (commits || !await requests.MoveNext(either.Token))
+                if (commits)
+                {
+                    // Only now: containerd waits for the reply with all its metadata locked.
+                    await LookAheadAsync();
+                    return;
+                }
+
+                if (!await requests.MoveNext(either.Token))
                 {
                     return;
                 }
@@ -142,7 +150,7 @@ internal sealed class WriteSession(
             : Reply(request.Action, ingest.Status, ingest.DigestSoFar);
     }
 
-    private static async ValueTask WriteAsync(Ingest ingest, WriteRequest request)
+    private async ValueTask WriteAsync(Ingest ingest, WriteRequest request)
     {
         if (request.Offset != 0 && request.Offset != ingest.Offset)
         {
@@ -151,18 +159,20 @@ internal sealed class WriteSession(
 
         if (request.Offset == 0 && ingest.Offset > 0)
         {
+            await ingest.SettleAsync();
             ingest.Truncate();
         }
 
         if (!request.Data.IsEmpty)
         {
-            await ingest.WriteAsync(request.Data);
+            await ingest.WriteAsync(request, options.SaveEvery);
         }
     }
 
     private async ValueTask<WriteContentResponse> CommitAsync(IngestLease lease, WriteRequest request)
     {
         Ingest ingest = lease.Ingest;
+        await ingest.SettleAsync();
         IngestStatus status = ingest.Status;
         if (_total > 0 && _total != status.Offset)
         {
@@ -181,7 +191,8 @@ internal sealed class WriteSession(
             throw RpcErrors.AlreadyExists(digest);
         }
 
-        byte[] text = ingest.Small is [(byte)'{', ..] ? ingest.Small.ToArray() : [];
+        _text = ingest.Small is [(byte)'{', ..] ? ingest.Small.ToArray() : [];
+        bool isLong = ingest.Small.IsEmpty;
         DagRoot root = ingest.Finish();
         DateTimeOffset now = options.Time.GetUtcNow();
         bool lost = false;
@@ -210,7 +221,7 @@ internal sealed class WriteSession(
                 Labels = Labels.WithoutEmpty(request.Labels),
             };
         });
-        await LookAheadAsync(text, root);
+        _longText = isLong ? root : null;
         return lost
             ? throw RpcErrors.AlreadyExists(digest)
             : Reply(request.Action, status with { UpdatedAt = now }, digest);
@@ -224,25 +235,40 @@ internal sealed class WriteSession(
         ? record with { Owned = true, CreatedAt = options.Time.GetUtcNow(), UpdatedAt = options.Time.GetUtcNow() }
         : record) is { Owned: true } claimed && Stands(claimed);
 
-    private async ValueTask LookAheadAsync(ReadOnlyMemory<byte> text, DagRoot root)
+    /// <summary>Asks the fleet for what a manifest names. What goes wrong here is nobody's failure: containerd will ask by itself.</summary>
+    private async ValueTask LookAheadAsync()
     {
-        if (text.IsEmpty && root.Size <= ManifestScan.MaxLength && root.Size > profile.Chunker.MaxLength)
+        try
         {
-            // Longer than a chunk and still an index, perhaps: it is read back, for its first byte at least.
-            using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), CancellationToken.None);
-            byte[] bytes = new byte[1];
-            if (await reader.ReadAsync(0, bytes, CancellationToken.None) == 1 && bytes[0] == '{')
+            if (ManifestScan.Descriptors(_text.Length > 0 ? _text : await ReadLongTextAsync()) is { Count: > 0 } digests)
             {
-                bytes = new byte[root.Size];
-                await reader.ReadAsync(0, bytes, CancellationToken.None);
-                text = bytes;
+                fleet.LookAhead(digests);
             }
         }
-
-        if (ManifestScan.Descriptors(text) is { Count: > 0 } digests)
+        catch (Exception e)
         {
-            fleet.LookAhead(digests);
+            errors.LogNoLookAhead(e);
         }
+    }
+
+    /// <summary>The text of what is longer than a chunk and still an index, perhaps: it is read back, for its first byte at least.</summary>
+    private async ValueTask<byte[]> ReadLongTextAsync()
+    {
+        if (_longText is not { Size: <= ManifestScan.MaxLength } root)
+        {
+            return [];
+        }
+
+        using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), CancellationToken.None);
+        byte[] bytes = new byte[1];
+        if (await reader.ReadAsync(0, bytes, CancellationToken.None) == 0 || bytes[0] != '{')
+        {
+            return [];
+        }
+
+        bytes = new byte[root.Size];
+        await reader.ReadAsync(0, bytes, CancellationToken.None);
+        return bytes;
     }
 
     private static WriteContentResponse Reply(WriteAction action, IngestStatus status, Digest digest) => new()

@@ -9,8 +9,11 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>Reads of contents: the range, the wait for what is not here yet, and the reader.</summary>
-internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache readers)
+internal sealed class ReadSession(IStore store, ContentUpdates updates, IContentFleet fleet, ReaderCache readers)
 {
+    /// <summary>From this many bytes on, a read keeps garbage collections off.</summary>
+    private const int HoldFrom = 1 << 20;
+
     /// <summary>Streams the bytes that a request asks for.</summary>
     public async Task RunAsync(ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
@@ -45,9 +48,20 @@ internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache
             return;
         }
 
+        // A Delete in the middle lets go of the blocks, but not of those that are being read. A short read is over before that matters.
+        using Hold? hold = length > HoldFrom ? store.Keep(content.Root) : null;
+        if (hold is not null)
+        {
+            content = Find(digest);
+        }
+
         try
         {
             await ReadAsync(content, request.Offset, length, replies, cancellationToken);
+        }
+        catch (BlockNotFoundException) when (store.Contents.Get(digest) is null)
+        {
+            throw RpcErrors.NotFound($"content {digest} was deleted while it was read");
         }
         catch (BlockNotFoundException e) when (!content.Complete)
         {
@@ -104,7 +118,7 @@ internal sealed class ReadSession(IStore store, IContentFleet fleet, ReaderCache
         }
     }
 
-    private ContentRecord Find(Digest digest) => store.Contents.Get(digest) is { } record && (record.Owned || record.Complete)
+    private ContentRecord Find(Digest digest) => updates.Get(digest) is { } record && (record.Owned || record.Complete)
         ? record
         : throw RpcErrors.NotFound($"content {digest} not found");
 }

@@ -7,8 +7,8 @@ using Ipcs.Dag.Read;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>
-/// Cuts a range into messages. What fits in one message is one message; of more, leaves of the usual size go out from where they lie, and
-/// only small ones are gathered.
+/// Cuts a range into messages. Leaves of the usual size, and what is the end of the range, go out from where they lie; only small ones are
+/// gathered.
 /// </summary>
 internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
 {
@@ -24,28 +24,17 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
     private byte[]? _buffer;
     private int _buffered;
     private long _at;
+    private long _end;
 
     /// <summary>Sends a range of a content that has it.</summary>
     /// <exception cref="DagFormatException">It hasn't.</exception>
     public async Task SendAsync(DagReader reader, long offset, long length, CancellationToken cancellationToken)
     {
         _at = offset;
-        _buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(length, MaxMessage));
+        _end = offset + length;
         try
         {
-            long sent;
-            if (length <= MaxMessage)
-            {
-                _buffered = await reader.ReadAsync(offset, _buffer.AsMemory(0, (int)length), cancellationToken);
-                sent = _buffered;
-                replies.WriteOptions = Last;
-            }
-            else
-            {
-                sent = await reader.CopyToAsync(TakeAsync, offset, length, cancellationToken);
-            }
-
-            await FlushAsync(cancellationToken);
+            long sent = await reader.CopyToAsync(TakeAsync, offset, length, cancellationToken);
             if (sent != length)
             {
                 throw new DagFormatException($"the DAG {reader.Root} ends at {offset + sent}, before {offset + length}");
@@ -53,7 +42,10 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            if (_buffer is not null)
+            {
+                ArrayPool<byte>.Shared.Return(_buffer);
+            }
         }
     }
 
@@ -62,17 +54,19 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
         while (!piece.IsEmpty)
         {
             int n;
-            if (_buffered == 0 && piece.Length >= MinDirect)
+            bool isRest = _at + _buffered + piece.Length == _end;
+            if (_buffered == 0 && (piece.Length >= MinDirect || isRest))
             {
                 n = Math.Min(piece.Length, MaxMessage);
                 await SendAsync(piece[..n], cancellationToken);
             }
             else
             {
+                _buffer ??= ArrayPool<byte>.Shared.Rent((int)Math.Min(_end - _at, MaxMessage));
                 n = Math.Min(piece.Length, MaxMessage - _buffered);
                 piece[..n].CopyTo(_buffer.AsMemory(_buffered));
                 _buffered += n;
-                if (_buffered == MaxMessage)
+                if (_buffered == MaxMessage || _at + _buffered == _end)
                 {
                     await FlushAsync(cancellationToken);
                 }
@@ -84,16 +78,18 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
 
     private async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
-        if (_buffered > 0)
-        {
-            int n = _buffered;
-            _buffered = 0;
-            await SendAsync(_buffer.AsMemory(0, n), cancellationToken);
-        }
+        int n = _buffered;
+        _buffered = 0;
+        await SendAsync(_buffer.AsMemory(0, n), cancellationToken);
     }
 
     private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        if (_at + bytes.Length == _end)
+        {
+            replies.WriteOptions = Last;
+        }
+
         await replies.WriteAsync(new ReadReply(_at, bytes), cancellationToken);
         _at += bytes.Length;
     }

@@ -6,7 +6,7 @@ namespace Ipcs.ContentApi.Wire;
 
 /// <summary>
 /// A <c>WriteContentRequest</c> whose data lies in a rented array: generated code would allocate up to 16 MiB per message.
-/// Whoever receives it disposes it; <see cref="Data"/> is good until then.
+/// Whoever receives its data disposes it (an array that is not given back is left to the collector); <see cref="Data"/> is good until then.
 /// <code>action = 1 (varint) | ref = 2 | total = 3 (varint) | expected = 4 | offset = 5 (varint) | data = 6 | labels = 7 (map)</code>
 /// Encoding: https://protobuf.dev/programming-guides/encoding/.
 /// </summary>

@@ -23,6 +23,9 @@ internal sealed class BuzhashChunker(int min, int max, int bits) : RollingChunke
     private readonly uint _mask = (1u << bits) - 1;
     private uint _hash;
 
+    /// <summary>What a byte adds to the hash.</summary>
+    internal static uint Word(byte value) => Words[value];
+
     /// <inheritdoc/>
     protected override bool AtCut => (_hash & _mask) == 0;
 

@@ -3,14 +3,14 @@ using System.Globalization;
 
 namespace Ipcs.Dag.Chunking;
 
-/// <summary>How a file is cut, by the words that Kubo has for it: <see cref="Forms"/>.</summary>
+/// <summary>How a file is cut, by the words that Kubo has for it and one of our own, <c>tar</c>: <see cref="Forms"/>.</summary>
 public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 {
     /// <summary>The longest chunk, in bytes: what Bitswap carries in one block (2 MiB), less the room that a dag-pb frame takes.</summary>
     public const int MaxChunkLength = (2 << 20) - 256;
 
     /// <summary>What <see cref="TryParse"/> takes, for messages.</summary>
-    public const string Forms = "size-N, rabin, rabin-AVG, rabin-MIN-AVG-MAX or buzhash";
+    public const string Forms = "size-N, rabin, rabin-AVG, rabin-MIN-AVG-MAX, buzhash or tar";
 
     /// <summary>What Kubo does unless told otherwise: 256 KiB.</summary>
     public static readonly ChunkerSpec Default = Size(262144);
@@ -20,8 +20,9 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 
     private readonly Func<IChunker> _create;
 
-    private ChunkerSpec(string text, int maxLength, Func<IChunker> create)
+    private ChunkerSpec(string text, int maxLength, Func<IChunker> create, bool resumes = true)
     {
+        Resumes = resumes;
         Text = text;
         MaxLength = maxLength;
         _create = create;
@@ -32,6 +33,9 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 
     /// <summary>The longest chunk it makes, in bytes.</summary>
     public int MaxLength { get; }
+
+    /// <summary>True when it is as new after each cut, so that an interrupted import can go on there.</summary>
+    public bool Resumes { get; }
 
     /// <summary>Cuts every so many bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The size is not 1 to <see cref="MaxChunkLength"/>.</exception>
@@ -65,6 +69,7 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
             ("rabin", 4) => TryLabelled(words, out int min, out int average, out int max) ? Rabin(min, average, max, out problem) : null,
             ("buzhash", 1) => new ChunkerSpec(
                 "buzhash", BuzhashChunker.KuboMax, () => new BuzhashChunker(BuzhashChunker.KuboMin, BuzhashChunker.KuboMax, BuzhashChunker.KuboBits)),
+            ("tar", 1) => new ChunkerSpec("tar", TarChunker.LongestChunk, () => new TarChunker(), resumes: false),
             _ => null,
         };
         problem = spec is null ? $"chunker '{text}': {problem ?? $"not {Forms}"}" : null;

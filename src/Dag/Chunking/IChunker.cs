@@ -2,7 +2,7 @@ namespace Ipcs.Dag.Chunking;
 
 /// <summary>
 /// Decides where a stream of bytes is cut. It is fed the stream in pieces of any length and keeps what it needs of the open chunk; right after
-/// a cut it is as new, so that an import can resume there.
+/// a cut it is as new, so that an import can resume there, unless its <see cref="ChunkerSpec.Resumes"/> says otherwise.
 /// </summary>
 internal interface IChunker
 {

@@ -7,6 +7,7 @@ namespace Ipcs.Dag.Directories;
 /// <summary>Decodes the two layers of a UnixFS block.</summary>
 internal static class UnixFsBlock
 {
+    /// <summary>The node and the message in it.</summary>
     /// <exception cref="DagFormatException">It is no dag-pb with UnixFS data.</exception>
     public static (DagPbNode Node, UnixFsData Data) Parse(Cid cid, ReadOnlySpan<byte> block)
     {

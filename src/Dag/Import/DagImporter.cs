@@ -111,9 +111,16 @@ public sealed class DagImporter
     /// What <see cref="Restore"/> needs to go on from <see cref="DurableLength"/>: some 50 bytes per entry of each level (8 KiB a level under
     /// the usual profiles).
     /// </summary>
+    /// <exception cref="InvalidOperationException">The import is finished.</exception>
+    /// <exception cref="NotSupportedException">The profile's chunker can't go on after a cut.</exception>
     public byte[] ExportState()
     {
         ThrowIfFinished();
+        if (!_profile.Chunker.Resumes)
+        {
+            throw new NotSupportedException($"an import with the chunker '{_profile.Chunker}' can't be resumed");
+        }
+
         return ImportState.Encode(_profile, DurableLength, _layout);
     }
 

@@ -36,7 +36,7 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
 
                 if (length == 0 && !ended)
                 {
-                    buffer = WithRoom(buffer, filled);
+                    buffer = WithRoom(buffer, filled + 1, filled);
                     int read = await stream.ReadAsync(Room(buffer, filled), cancellationToken);
                     filled += read;
                     ended = read == 0;
@@ -50,9 +50,8 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
                 }
 
                 // The bytes after the cut begin the next chunk.
-                byte[] next = await TakeAsync();
                 int rest = filled - length;
-                next = WithRoom(next, rest);
+                byte[] next = WithRoom(await TakeAsync(), rest, keep: 0);
                 buffer.AsSpan(LeafWriter.Headroom + length, rest).CopyTo(next.AsSpan(LeafWriter.Headroom));
                 Start(buffer, length);
                 (buffer, filled, seen) = (next, rest, 0);
@@ -130,16 +129,16 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
         return GC.AllocateUninitializedArray<byte>(LeafWriter.Headroom + length + LeafWriter.Tailroom);
     }
 
-    /// <summary>The buffer, or a larger one when there is no room in it.</summary>
-    private byte[] WithRoom(byte[] buffer, int filled)
+    /// <summary>The buffer, or one for a whole chunk when it is too short; the first bytes are kept.</summary>
+    private byte[] WithRoom(byte[] buffer, int needed, int keep)
     {
-        if (buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom > filled)
+        if (buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom >= needed)
         {
             return buffer;
         }
 
         byte[] larger = GC.AllocateUninitializedArray<byte>(LeafWriter.Headroom + maxChunk + LeafWriter.Tailroom);
-        buffer.AsSpan(0, LeafWriter.Headroom + filled).CopyTo(larger);
+        buffer.AsSpan(LeafWriter.Headroom, keep).CopyTo(larger.AsSpan(LeafWriter.Headroom));
         return larger;
     }
 

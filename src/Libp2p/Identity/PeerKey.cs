@@ -73,9 +73,9 @@ public sealed class PeerKey
                 _ => VerifyEcdsa(message, signature),
             };
         }
-        catch (CryptographicException)
+        catch (Exception e) when (e is CryptographicException or PlatformNotSupportedException or ArgumentException)
         {
-            // OpenSSL's way of saying that the bytes are no key or no signature.
+            // The ways in which .NET says that the bytes are no key, none that it knows, or no signature.
             return false;
         }
     }

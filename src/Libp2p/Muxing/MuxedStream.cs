@@ -11,6 +11,9 @@ namespace Ipcs.Libp2p.Muxing;
 /// </summary>
 internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<int>
 {
+    /// <summary>Bytes that a peer may send on a stream which the application has given up, before the stream is reset.</summary>
+    private const int MaxDiscarded = 1 << 20;
+
     private readonly Muxer _muxer;
     private readonly ReceiveQueue _received;
     private readonly Lock _lock = new();
@@ -24,6 +27,7 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     private bool _localClosed;
     private bool _remoteClosed;
     private bool _discarding;
+    private int _discarded;
     private string? _resetReason;
     private string? _lost;
     private int _holds;
@@ -168,6 +172,12 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     /// <inheritdoc/>
     public override void Reset()
     {
+        lock (_lock)
+        {
+            _discarding = true;
+            _received.Clear();
+        }
+
         if (Abort("the stream was reset here"))
         {
             _muxer.SendReset(this);
@@ -213,9 +223,16 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
         bool taken;
         lock (_lock)
         {
-            if (_remoteClosed || _discarding || _resetReason is not null)
+            if (_remoteClosed || _resetReason is not null)
             {
                 return ReceiveResult.Dropped;
+            }
+
+            if (_discarding)
+            {
+                // Nobody will read it: a peer that goes on sending is told so before long.
+                _discarded += data.Length;
+                return _discarded <= MaxDiscarded ? ReceiveResult.Dropped : ReceiveResult.NoRoom;
             }
 
             if (_isWaiting)

@@ -28,6 +28,7 @@ internal abstract class Muxer : IAsyncDisposable
     private int _inbound;
     private int _outbound;
     private int _closed;
+    private volatile bool _running;
     private string _reason = "";
 
     protected Muxer(NoiseChannel channel, bool initiator, MuxerSettings settings)
@@ -74,6 +75,7 @@ internal abstract class Muxer : IAsyncDisposable
     public async Task<string> RunAsync()
     {
         string reason = "the peer closed the connection";
+        _running = true;
         try
         {
             while (true)
@@ -98,8 +100,9 @@ internal abstract class Muxer : IAsyncDisposable
             reason = e.Message;
         }
 
-        // Who closed it first knows why.
+        // Who closed it first knows why. What came in while it was being closed is over too: nothing is accepted after this.
         Close(reason);
+        EndStreams();
         Channel.EndReading();
         return _reason;
     }
@@ -204,10 +207,7 @@ internal abstract class Muxer : IAsyncDisposable
         _lingering.Dispose();
         Writer.Close();
         Channel.Dispose();
-        foreach (MuxedStream stream in _streams.Values)
-        {
-            stream.ConnectionLost($"the connection to {RemotePeer} is gone: {reason}");
-        }
+        EndStreams();
     }
 
     /// <summary>Closes the connection in order: what has been written leaves first, within a short time.</summary>
@@ -223,6 +223,12 @@ internal abstract class Muxer : IAsyncDisposable
             }
 
             Channel.CloseWrite();
+
+            // The peer closes in turn when it has read all; a socket that is closed with bytes unread would take them back from it.
+            while (_running && !_closing.IsCancellationRequested && Environment.TickCount64 < end)
+            {
+                await Task.Delay(1);
+            }
         }
 
         Close("it was closed here");
@@ -261,6 +267,11 @@ internal abstract class Muxer : IAsyncDisposable
     /// <summary>Takes a stream that the peer opens; null when it has too many, and then the stream is to be reset.</summary>
     protected MuxedStream? Accept(ulong id)
     {
+        if (_closing.IsCancellationRequested)
+        {
+            throw new EndOfStreamException(_reason);
+        }
+
         if (Interlocked.Increment(ref _inbound) > _settings.MaxInboundStreams)
         {
             Interlocked.Decrement(ref _inbound);
@@ -275,6 +286,14 @@ internal abstract class Muxer : IAsyncDisposable
 
         _settings.OnInbound(stream);
         return stream;
+    }
+
+    private void EndStreams()
+    {
+        foreach (MuxedStream stream in _streams.Values)
+        {
+            stream.ConnectionLost($"the connection to {RemotePeer} is gone: {_reason}");
+        }
     }
 
     private void EndLingering()

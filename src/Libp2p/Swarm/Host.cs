@@ -5,7 +5,6 @@ using System.Net.Sockets;
 using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Muxing;
 using Ipcs.Libp2p.Ping;
-using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 

@@ -24,8 +24,8 @@ public sealed class HostLimits
     /// <summary>Dials under way; more wait.</summary>
     public int MaxPendingOutbound { get; init; } = 64;
 
-    /// <summary>Streams that one connection's peer may have open to us.</summary>
-    public int MaxInboundStreamsPerConnection { get; init; } = 1024;
+    /// <summary>Streams that one connection's peer may have open to us: it takes many such peers to use up what there is in all.</summary>
+    public int MaxInboundStreamsPerConnection { get; init; } = 512;
 
     /// <summary>Streams that we may have open on one connection.</summary>
     public int MaxOutboundStreamsPerConnection { get; init; } = 1024;
@@ -37,7 +37,7 @@ public sealed class HostLimits
     public int MaxInboundStreamsPerProtocol { get; init; } = 8192;
 
     /// <summary>Streams that all peers together may have open to us.</summary>
-    public int MaxInboundStreams { get; init; } = 16_384;
+    public int MaxInboundStreams { get; init; } = 32_768;
 
     /// <summary>Bytes that may wait in one connection's receive buffers.</summary>
     public long MaxBufferedPerConnection { get; init; } = 32 << 20;

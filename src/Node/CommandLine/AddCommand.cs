@@ -15,7 +15,7 @@ internal static class AddCommand
         var quiet = new Option<bool>("-Q", "--quieter") { Description = "print the CID of the whole alone" };
         var version = new Option<int?>("--cid-version") { Description = "0 (the default) or 1", HelpName = "N" };
         var raw = new Option<bool?>("--raw-leaves") { Description = "leaves are raw blocks (the default with version 1)" };
-        var chunker = new Option<string?>("--chunker") { Description = "how files are cut: size-N (the default is size-262144), rabin-MIN-AVG-MAX or buzhash", HelpName = "CHUNKER" };
+        var chunker = new Option<string?>("--chunker") { Description = "how files are cut: size-N (the default is size-262144), rabin-MIN-AVG-MAX, buzhash or tar", HelpName = "CHUNKER" };
         var trickle = new Option<bool>("--trickle") { Description = "arrange blocks for reading from the start" };
         var wrap = new Option<bool>("-w", "--wrap-with-directory") { Description = "put it into a folder, so that its name is kept" };
         var hidden = new Option<bool>("-H", "--hidden") { Description = "take files in the folder along whose names begin with a dot" };

@@ -59,7 +59,7 @@ internal sealed class ApiClient : IDisposable
         while (await ReadLineAsync(reader, cancellationToken) is { } line)
         {
             JsonNode document = await ParseAsync(line);
-            if (document["Type"]?.GetValue<string>() == "error")
+            if (document["Type"] is JsonValue type && type.TryGetValue(out string? word) && word == "error")
             {
                 throw new CommandException(document["Message"]?.GetValue<string>() ?? "the daemon failed");
             }

@@ -61,7 +61,7 @@ internal static class Cli
         root.Subcommands.Add(DaemonCommand.Build(options));
         root.Subcommands.Add(InitCommand.Build(options));
         root.Subcommands.Add(ConfigCommand.Build(options));
-        foreach (Command command in NodeCommands.Build(options).Concat(FileCommands.Build(options)).Concat(BlockCommands.Build(options)).Concat(ImageCommands.Build(options)))
+        foreach (Command command in NodeCommands.Build(options).Concat(SwarmCommands.Build(options)).Concat(FileCommands.Build(options)).Concat(BlockCommands.Build(options)).Concat(ImageCommands.Build(options)))
         {
             root.Subcommands.Add(command);
         }

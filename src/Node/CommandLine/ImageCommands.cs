@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>convert</c>, <c>pull</c>, <c>containerd config</c>.</summary>
+/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c>, <c>containerd config</c>.</summary>
 internal static class ImageCommands
 {
     /// <summary>The commands.</summary>
@@ -11,20 +11,22 @@ internal static class ImageCommands
     {
         yield return Convert(global);
         yield return Pull(global);
+        yield return CompareCommand.Build(global);
         yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
     }
 
     private static Command Convert(GlobalOptions global)
     {
         var command = new Command("convert", "make an image whose descriptors are DAG roots");
-        var source = new Argument<string>("SRC") { Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | containerd:REF" };
+        var source = new Argument<string>("SRC") { Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | docker-archive:FILE | containerd:REF" };
         var name = new Argument<string?>("NAME") { Description = "register it in containerd under this name", Arity = ArgumentArity.ZeroOrOne };
         var space = Namespace();
         var all = new Option<bool>("--all-platforms") { Description = "convert every platform of an index" };
         var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registry (implied for localhost)" };
+        var chunker = new Option<string?>("--chunker") { Description = "how contents are cut (default size-262144)", HelpName = "CHUNKER" };
         command.Arguments.Add(source);
         command.Arguments.Add(name);
-        foreach (Option option in (Option[])[space, all, plain])
+        foreach (Option option in (Option[])[space, all, plain, chunker])
         {
             command.Options.Add(option);
         }
@@ -32,14 +34,16 @@ internal static class ImageCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var query = GlobalOptions.Query(
-                ("arg", parsed.GetRequiredValue(source)),
+                ("arg", Logins.Absolute(parsed.GetRequiredValue(source))),
                 ("arg", parsed.GetValue(name)),
+                ("chunker", parsed.GetValue(chunker)),
                 ("namespace", parsed.GetValue(space)),
                 ("all-platforms", parsed.GetValue(all) ? "true" : null),
                 ("plain-http", parsed.GetValue(plain) ? "true" : null));
+            using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], cancellationToken);
             using ApiClient client = global.Client(parsed);
             var progress = new Progress();
-            await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, body: null, cancellationToken))
+            await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, logins, cancellationToken))
             {
                 if (!progress.Shows(line))
                 {
@@ -59,17 +63,20 @@ internal static class ImageCommands
         var name = new Argument<string?>("NAME") { Description = "the name, where IMAGE is a CID", Arity = ArgumentArity.ZeroOrOne };
         var space = Namespace();
         var unpack = new Option<bool>("--unpack") { Description = "unpack it for this host's platform" };
+        var snapshotter = new Option<string?>("--snapshotter") { Description = "containerd's snapshotter to unpack with (default overlayfs)", HelpName = "NAME" };
         command.Arguments.Add(image);
         command.Arguments.Add(name);
         command.Options.Add(space);
         command.Options.Add(unpack);
+        command.Options.Add(snapshotter);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(image)),
                 ("arg", parsed.GetValue(name)),
                 ("namespace", parsed.GetValue(space)),
-                ("unpack", parsed.GetValue(unpack) ? "true" : null));
+                ("unpack", parsed.GetValue(unpack) ? "true" : null),
+                ("snapshotter", parsed.GetValue(snapshotter)));
             using ApiClient client = global.Client(parsed);
             var progress = new Progress();
             await foreach (JsonNode line in client.LinesAsync("ipcs/pull", query, body: null, cancellationToken))
@@ -85,7 +92,7 @@ internal static class ImageCommands
         return command;
     }
 
-    private static Option<string> Namespace() => new("-n", "--namespace")
+    internal static Option<string> Namespace() => new("-n", "--namespace")
     {
         Description = "containerd's namespace", HelpName = "NAMESPACE", DefaultValueFactory = _ => "default",
     };
@@ -93,10 +100,11 @@ internal static class ImageCommands
     private static void PrintConverted(JsonNode image, string name)
     {
         Console.Out.WriteLine($"original   {image["original"]}");
-        Console.Out.WriteLine($"converted  {image["converted"]}");
+        Console.Out.WriteLine($"manifest   {image["converted"]}");
+        Console.Out.WriteLine($"{"bytes",12} {"blocks",7}  {"original",-71}  {"root",-71}  media type");
         foreach (JsonNode? d in image["descriptors"]!.AsArray())
         {
-            Console.Out.WriteLine($"{d!["mediaType"]}\t{d["original"]}\t{d["converted"]}\t{d["size"]}\t{d["blocks"]}");
+            Console.Out.WriteLine($"{(long)d!["size"]!,12} {(long)d["blocks"]!,7}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
         }
 
         Console.Out.WriteLine($"converted {name} {image["converted"]}");
@@ -129,33 +137,5 @@ internal static class ImageCommands
 
             """));
         return command;
-    }
-
-    /// <summary>Progress lines of a long command: shown in place on a terminal, kept quiet when piped.</summary>
-    private sealed class Progress
-    {
-        private bool _shown;
-
-        /// <summary>True when the line is one of progress, which is then done with.</summary>
-        public bool Shows(JsonNode line)
-        {
-            bool progress = line["progress"] is not null;
-            if (Console.IsErrorRedirected)
-            {
-                return progress;
-            }
-
-            if (progress)
-            {
-                Console.Error.Write($"\r\x1b[K{line["progress"]}");
-                _shown = true;
-            }
-            else if (_shown)
-            {
-                Console.Error.Write("\r\x1b[K");
-            }
-
-            return progress;
-        }
     }
 }

@@ -1,10 +1,9 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>id</c>, <c>version</c>, <c>swarm …</c>, <c>ping</c>, <c>content …</c>.</summary>
+/// <summary><c>id</c>, <c>version</c>, <c>content …</c>.</summary>
 internal static class NodeCommands
 {
     /// <summary>The commands.</summary>
@@ -17,11 +16,8 @@ internal static class NodeCommands
             new JsonObject { ["Version"] = ProductVersion.Number },
             _ => Console.Out.WriteLine($"ipcs version {ProductVersion.Number}")));
         yield return version;
-        yield return Group("swarm", "the connected peers", [
-            Simple(global, "peers", "list them", "swarm/peers", PrintPeers),
-            WithArg(global, "connect", "connect to a peer", "swarm/connect", "MULTIADDR", PrintStrings),
-            WithArg(global, "disconnect", "close the connections to a peer", "swarm/disconnect", "PEER", PrintStrings)]);
-        yield return Ping(global);
+        yield return BitswapCommands.Build(global);
+        yield return RoutingCommands.Build(global);
         yield return RepoCommands.Build(global);
         yield return PinCommands.Build(global);
         yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
@@ -57,35 +53,14 @@ internal static class NodeCommands
         return command;
     }
 
-    private static Command Simple(GlobalOptions global, string name, string help, string path, Action<JsonNode> text)
+    /// <summary>A command with no argument and one document as its answer.</summary>
+    public static Command Simple(GlobalOptions global, string name, string help, string path, Action<JsonNode> text)
     {
         var command = new Command(name, help);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
             global.Print(parsed, await client.CallAsync(path, [], cancellationToken), text);
-            return 0;
-        });
-        return command;
-    }
-
-    private static Command Ping(GlobalOptions global)
-    {
-        var command = new Command("ping", "measure the round trip to a peer");
-        var peer = new Argument<string>("PEER");
-        var count = new Option<int>("-n", "--count") { Description = "how many pings", HelpName = "N", DefaultValueFactory = _ => 10 };
-        command.Arguments.Add(peer);
-        command.Options.Add(count);
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            using ApiClient client = global.Client(parsed);
-            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(peer)), ("count", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
-            await foreach (JsonNode line in client.LinesAsync("ping", query, body: null, cancellationToken))
-            {
-                global.Print(parsed, line, l => Console.Out.WriteLine(
-                    string.Create(CultureInfo.InvariantCulture, $"Pong received: time={l["Time"]!.GetValue<long>() / 1e6:F2} ms")));
-            }
-
             return 0;
         });
         return command;
@@ -120,22 +95,6 @@ internal static class NodeCommands
         foreach (JsonNode? protocol in id["Protocols"]!.AsArray())
         {
             Console.Out.WriteLine($"protocol  {protocol}");
-        }
-    }
-
-    private static void PrintPeers(JsonNode answer)
-    {
-        foreach (JsonNode? peer in answer["Peers"]!.AsArray())
-        {
-            Console.Out.WriteLine($"{peer!["Addr"]}/p2p/{peer["Peer"]}");
-        }
-    }
-
-    private static void PrintStrings(JsonNode answer)
-    {
-        foreach (JsonNode? line in answer["Strings"]!.AsArray())
-        {
-            Console.Out.WriteLine(line!.ToString());
         }
     }
 

@@ -87,11 +87,12 @@ internal sealed class UploadContent : HttpContent
         }
     }
 
+    // The wait, not the read, ends with the token: what is typed or piped may never come.
     private static async ValueTask<int> ReadAsync(Stream file, string path, byte[] buffer, CancellationToken cancellationToken)
     {
         try
         {
-            return await file.ReadAsync(buffer, cancellationToken);
+            return await Task.Run(() => file.Read(buffer, 0, buffer.Length), CancellationToken.None).WaitAsync(cancellationToken);
         }
         catch (IOException e)
         {

@@ -82,12 +82,12 @@ internal readonly record struct UploadEntry(UploadKind Kind, string Name, string
         }
 
         // A pipe that somebody names is read to its end; one that merely lies in a folder would be waited for without end, as would a device.
-        if (!follow && (info.Attributes & FileAttributes.Device) != 0)
+        if (!follow && !FileKind.IsRegular(info.FullName))
         {
             throw new CommandException($"{info.FullName} is neither a file nor a folder nor a symbolic link");
         }
 
-        Add(found, new UploadEntry(UploadKind.File, name, info.FullName, ((FileInfo)info).Length));
+        Add(found, new UploadEntry(UploadKind.File, name, info.FullName, FileKind.IsRegular(info.FullName) ? ((FileInfo)info).Length : null));
     }
 
     private static void Add(List<UploadEntry> found, UploadEntry entry)

@@ -6,9 +6,6 @@ using Ipcs.Node.Containerd.V1;
 
 namespace Ipcs.Node.Containerd;
 
-/// <summary>containerd refused or did not answer; the message names the call.</summary>
-internal sealed class ContainerdException(string message, Exception? inner = null) : IOException(message, inner);
-
 /// <summary>containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
 internal sealed class ContainerdClient : IDisposable
 {

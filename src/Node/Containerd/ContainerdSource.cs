@@ -3,46 +3,43 @@ using Ipcs.ContentApi.V1;
 using Ipcs.Multiformats;
 using Ipcs.Node.Containerd.V1;
 using Ipcs.Oci;
+using Ipcs.Oci.Sources;
 
 namespace Ipcs.Node.Containerd;
 
 /// <summary>An image that containerd has, by its name there.</summary>
 internal sealed class ContainerdSource(ContainerdClient client, string space, string name) : IImageSource
 {
+    /// <summary>The labels of the image record, once it is resolved.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; private set; } = new Dictionary<string, string>(0);
+
     /// <inheritdoc/>
     public async Task<Oci.Descriptor> ResolveAsync(CancellationToken cancellationToken)
     {
         GetImageResponse answer = await client.CallAsync($"image {name}", async () => await client.Images.GetAsync(
             new GetImageRequest { Name = name }, ContainerdClient.Headers(space), cancellationToken: cancellationToken));
-        return new Oci.Descriptor(answer.Image.Target.MediaType, Digest.Parse(answer.Image.Target.Digest), answer.Image.Target.Size);
+        Labels = answer.Image.Labels.ToDictionary(StringComparer.Ordinal);
+        return Digest.TryParse(answer.Image.Target.Digest, out Digest digest)
+            ? new Oci.Descriptor(answer.Image.Target.MediaType, digest, answer.Image.Target.Size)
+            : throw new ImageSourceException($"containerd's image {name} has the digest '{answer.Image.Target.Digest}', which is none");
     }
 
     /// <inheritdoc/>
-    public Task<Stream> OpenAsync(Oci.Descriptor descriptor, CancellationToken cancellationToken) => Task.FromResult<Stream>(new ContentStream(
-        client.Content.Read(
-            new ReadContentRequest { Digest = descriptor.Digest.ToString() }, ContainerdClient.Headers(space), cancellationToken: cancellationToken),
-        descriptor.Digest));
+    public Task<Stream> OpenAsync(Oci.Descriptor descriptor, CancellationToken cancellationToken)
+    {
+        var bytes = new ContentStream(
+            client.Content.Read(
+                new ReadContentRequest { Digest = descriptor.Digest.ToString() }, ContainerdClient.Headers(space), cancellationToken: cancellationToken),
+            descriptor.Digest);
+        return Task.FromResult<Stream>(new VerifyingStream(bytes, descriptor));
+    }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private sealed class ContentStream(AsyncServerStreamingCall<ReadContentResponse> call, Digest digest) : Stream
+    private sealed class ContentStream(AsyncServerStreamingCall<ReadContentResponse> call, Digest digest) : ForwardStream
     {
         private ReadOnlyMemory<byte> _left;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -68,21 +65,6 @@ internal sealed class ContainerdSource(ContainerdClient client, string space, st
             _left = _left[n..];
             return n;
         }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

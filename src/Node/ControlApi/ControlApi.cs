@@ -24,9 +24,13 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "version", Version);
         Post(routes, "config/show", ConfigShow);
         Post(routes, "ping", new SwarmApi(node).PingAsync);
+        Post(routes, "ipcs/perf", new SwarmApi(node).PerfAsync);
         Post(routes, "swarm/peers", new SwarmApi(node).Peers);
         Post(routes, "swarm/connect", new SwarmApi(node).ConnectAsync);
         Post(routes, "swarm/disconnect", new SwarmApi(node).DisconnectAsync);
+        Post(routes, "routing/provide", new RoutingApi(node).ProvideAsync);
+        Post(routes, "routing/findprovs", new RoutingApi(node).FindProvidersAsync);
+        Post(routes, "routing/findpeer", new RoutingApi(node).FindPeerAsync);
         Post(routes, "add", new AddApi(node).AddAsync);
         Post(routes, "cat", new FilesApi(node).CatAsync);
         Post(routes, "get", new FilesApi(node).GetAsync);
@@ -39,6 +43,9 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "block/put", new BlocksApi(node).PutAsync);
         Post(routes, "block/stat", new BlocksApi(node).StatAsync);
         Post(routes, "block/rm", new BlocksApi(node).RemoveAsync);
+        Post(routes, "bitswap/stat", new BitswapApi(node).Stat);
+        Post(routes, "bitswap/ledger", new BitswapApi(node).Ledger);
+        Post(routes, "bitswap/wantlist", new BitswapApi(node).Wantlist);
         Post(routes, "repo/stat", new RepoApi(node).Stat);
         Post(routes, "repo/gc", new RepoApi(node).GcAsync);
         Post(routes, "repo/verify", new RepoApi(node).VerifyAsync);
@@ -48,7 +55,8 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "ipcs/content/ls", new ContentsApi(node).ListAsync);
         Post(routes, "ipcs/content/info", new ContentsApi(node).Info);
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
-        Post(routes, "ipcs/convert", new ImagesApi(node).ConvertAsync);
+        Post(routes, "ipcs/convert", new ConvertApi(node).ConvertAsync);
+        Post(routes, "ipcs/compare", new CompareApi(node).CompareAsync);
         Post(routes, "ipcs/pull", new ImagesApi(node).PullAsync);
         routes.MapFallback("{*path}", NoSuchCommandAsync);
     }
@@ -123,7 +131,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
     {
         ["ID"] = node.Host.LocalPeer.ToString(),
         ["PublicKey"] = node.Host.LocalPeer.TryGetPublicKey(out byte[]? key) ? Convert.ToBase64String(key) : "",
-        ["Addresses"] = new JsonArray([.. node.Host.ListenAddresses.Select(a => (JsonNode)a.WithPeer(node.Host.LocalPeer).ToString())]),
+        ["Addresses"] = new JsonArray([.. node.Host.AnnounceAddresses.Select(a => (JsonNode)a.WithPeer(node.Host.LocalPeer).ToString())]),
         ["AgentVersion"] = ProductVersion.Agent,
         ["Protocols"] = new JsonArray([.. node.Host.Protocols.Select(p => (JsonNode)p)]),
     });

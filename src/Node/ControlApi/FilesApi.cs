@@ -22,6 +22,8 @@ internal sealed class FilesApi(NodeServices node)
     public async Task CatAsync(ApiRequest request)
     {
         string arg = request.Arg(0, "ipfs-path");
+        long offset = request.Number("offset") ?? 0;
+        long most = request.Number("length") ?? long.MaxValue;
         await using var blocks = new RequestBlocks(node, request);
         Cid root = await blocks.ResolveAsync(arg, request.Aborted);
         UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
@@ -31,13 +33,12 @@ internal sealed class FilesApi(NodeServices node)
         }
 
         await using DagReader reader = await DagReader.OpenAsync(root, blocks, ReadAhead, request.Aborted);
-        long offset = request.Number("offset") ?? 0;
         if (offset > reader.Length)
         {
             throw ApiException.Bad($"option offset: {offset} is past the end, {reader.Length}");
         }
 
-        long length = Math.Min(request.Number("length") ?? long.MaxValue, reader.Length - offset);
+        long length = Math.Min(most, reader.Length - offset);
         await reader.CopyToAsync(request.Bytes("application/octet-stream", length), offset, length, request.Aborted);
     }
 

@@ -1,8 +1,6 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
-using Ipcs.Dag;
-using Ipcs.Dag.Import;
-using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Ipcs.Node.Containerd;
 using Ipcs.Node.Daemon;
@@ -10,81 +8,49 @@ using Ipcs.Oci;
 
 namespace Ipcs.Node.ControlApi;
 
-/// <summary><c>convert</c> and <c>pull</c>.</summary>
+/// <summary><c>pull</c>: an image comes from the fleet alone, is registered in containerd and, if asked for, unpacked.</summary>
 internal sealed class ImagesApi(NodeServices node)
 {
-    /// <summary>How long the fleet may take to show a first source: under the 120 s that the command promises.</summary>
+    /// <summary>
+    /// How long the fleet may take to show a source. The target, the manifest under an index and the layers are looked for one after the other:
+    /// three times this is under the 120 s that the command promises.
+    /// </summary>
     private static readonly TimeSpan FindTime = TimeSpan.FromSeconds(30);
 
     /// <summary>How often the fleet is asked again while nobody has it.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
 
-    /// <summary>Manifests and configs are read whole; a larger one is none.</summary>
-    private const int MaxDocument = 8 << 20;
-
-    public async Task ConvertAsync(ApiRequest request)
-    {
-        string spec = request.Arg(0, "source");
-        string? name = request.OptionalArg(1);
-        string space = request.Option("namespace") ?? "default";
-        using var containerd = new ContainerdClient(node.Options.Containerd);
-        await using IImageSource source = ImageSource.Parse(spec, new ImageSourceOptions
-        {
-            PlainHttp = request.Flag("plain-http"),
-            Containerd = reference => new ContainerdSource(containerd, space, reference),
-        });
-        using Hold hold = node.Store.Hold();
-        var converter = new Converter(source, node.Store, ImportProfile.KuboV0) { Updates = node.Updates, AllPlatforms = request.Flag("all-platforms") };
-        ConvertedImage image = await converter.ConvertAsync(request.Aborted);
-        if (name is not null)
-        {
-            await new ContainerdImages(containerd, space).RegisterAsync(name, image.Converted, ReadDocumentAsync, request.Aborted);
-        }
-
-        await request.LineAsync(new JsonObject
-        {
-            ["name"] = name ?? spec,
-            ["original"] = image.Original.ToString(),
-            ["converted"] = image.Converted.Digest.ToString(),
-            ["root"] = image.Root.ToString(),
-            ["descriptors"] = new JsonArray([.. image.Descriptors.Select(d => (JsonNode)new JsonObject
-            {
-                ["mediaType"] = d.MediaType,
-                ["original"] = d.Original.ToString(),
-                ["converted"] = d.Converted.ToString(),
-                ["size"] = d.Size,
-                ["root"] = d.Root.ToString(),
-                ["blocks"] = d.Blocks,
-            })]),
-        });
-    }
+    private readonly ContentDocuments _documents = new(node);
 
     public async Task PullAsync(ApiRequest request)
     {
         (string name, Digest target) = ParseImage(request);
         string space = request.Option("namespace") ?? "default";
-        using Hold hold = node.Store.Hold();
-        ContentRecord record = await BringAsync(target, FindTime, request.Aborted, hold);
-        byte[] document = await ReadDocumentAsync(target, request.Aborted);
-        Descriptor descriptor = ImageGraph.TargetDescriptor(document, target, record.Size);
-        IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(descriptor, ReadDocumentAsync, Platform.Host, request.Aborted);
-        long bytes = 0;
-        foreach (ContentRecord part in await Task.WhenAll(all.Select(d => BringAsync(d.Digest, FindTime, request.Aborted, hold))))
-        {
-            bytes += part.Size;
-        }
-
-        await request.LineAsync(new JsonObject { ["progress"] = $"{all.Count} contents, {bytes} bytes here" });
+        string? snapshotter = request.Option("snapshotter");
         using var containerd = new ContainerdClient(node.Options.Containerd);
-        var images = new ContainerdImages(containerd, space);
-        await images.RegisterAsync(name, descriptor, ReadDocumentAsync, request.Aborted);
-        if (request.Flag("unpack"))
-        {
-            await request.LineAsync(new JsonObject { ["progress"] = "unpacking" });
-            await images.UnpackAsync(descriptor, ReadDocumentAsync, request.Aborted);
-        }
 
-        await request.LineAsync(new JsonObject { ["name"] = name, ["digest"] = target.ToString(), ["size"] = bytes });
+        // Until containerd owns them, nobody but this hold keeps the contents from a garbage collection.
+        using Hold hold = node.Store.Hold();
+
+        // First of all: containerd must be there to take the image.
+        await using ContainerdLease lease = await ContainerdLease.OpenAsync(containerd, space, request.Aborted);
+        string step = "looking for sources";
+        long size = await LongWork.RunAsync(request, () => $"{step}, {node.Host.Peers.Count} peers", async () =>
+        {
+            Descriptor descriptor = await FindTargetAsync(target, hold, request.Aborted);
+            long bytes = await BringAllAsync(descriptor, hold, text => step = text, request.Aborted);
+            step = "registering";
+            var images = new ContainerdImages(containerd, space, lease);
+            await images.RegisterAsync(name, descriptor, ReadDocumentAsync, Platform.Host, new Dictionary<string, string>(0), request.Aborted);
+            if (request.Flag("unpack"))
+            {
+                await new ContainerdUnpack(containerd, images, lease).UnpackAsync(
+                    descriptor, ReadDocumentAsync, snapshotter, (i, n) => step = string.Create(CultureInfo.InvariantCulture, $"unpacking layer {i} of {n}"), request.Aborted);
+            }
+
+            return bytes;
+        });
+        await request.LineAsync(new JsonObject { ["name"] = name, ["digest"] = target.ToString(), ["size"] = size });
     }
 
     /// <summary><c>NAME@sha256:ROOT</c>, or <c>ipfs://CID</c> and a name.</summary>
@@ -94,10 +60,11 @@ internal sealed class ImagesApi(NodeServices node)
         string? name = request.OptionalArg(1);
         if (image.StartsWith("ipfs://", StringComparison.Ordinal))
         {
+            // A converted image's manifest is a dag-pb root; a raw block is the manifest of an unmodified image itself.
             Cid cid = request.CidArg(0);
-            return cid.Codec == Multicodec.DagPb && cid.Hash.Code == Multihash.Sha2_256
+            return cid.Codec is Multicodec.DagPb or Multicodec.Raw && cid.Hash.Code == Multihash.Sha2_256
                 ? (name ?? throw ApiException.Bad("ipfs://CID needs a NAME for the image"), new Digest(cid.Hash))
-                : throw ApiException.Bad($"{cid} is not the root of a converted image");
+                : throw ApiException.Bad($"{cid} is not the root of an image's manifest");
         }
 
         int at = image.LastIndexOf('@');
@@ -106,11 +73,39 @@ internal sealed class ImagesApi(NodeServices node)
             : throw ApiException.Bad($"'{image}' is not NAME@sha256:ROOT or ipfs://CID");
     }
 
+    private async Task<Descriptor> FindTargetAsync(Digest target, Hold hold, CancellationToken cancellationToken)
+    {
+        ContentRecord record = await BringAsync(target, cancellationToken, hold);
+        byte[] document = await _documents.ReadAsync(record, cancellationToken);
+        Descriptor descriptor = ImageGraph.TargetDescriptor(document, target, record.Size);
+        return descriptor.IsIndex || descriptor.IsManifest ? descriptor : throw new ImageSourceException($"{target} is a {descriptor.MediaType}, no image");
+    }
+
+    /// <summary>Makes all contents of the image whole here; how many bytes they have.</summary>
+    private async Task<long> BringAllAsync(Descriptor target, Hold hold, Action<string> step, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(target, ReadDocumentAsync, Platform.Host, cancellationToken);
+        long total = all.Sum(d => d.Size), here = 0;
+        int done = 0;
+        await Task.WhenAll(all.Select(async d =>
+        {
+            ContentRecord record = await BringAsync(d.Digest, cancellationToken, hold);
+            if (record.Size != d.Size)
+            {
+                throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
+            }
+
+            long bytes = Interlocked.Add(ref here, d.Size);
+            step(string.Create(CultureInfo.InvariantCulture, $"{Interlocked.Increment(ref done)} of {all.Count} contents, {Rate.Size(bytes)} of {Rate.Size(total)}"));
+        }));
+        return total;
+    }
+
     /// <summary>Makes a content whole here: from the index, or from the fleet, which is asked again until the time is up.</summary>
-    private async Task<ContentRecord> BringAsync(Digest digest, TimeSpan findTime, CancellationToken cancellationToken, Hold? hold = null)
+    private async Task<ContentRecord> BringAsync(Digest digest, CancellationToken cancellationToken, Hold? hold = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(findTime);
+        limit.CancelAfter(FindTime);
         ContentRecord? record = node.Store.Contents.Get(digest);
         if (record is not null && hold is not null)
         {
@@ -137,7 +132,7 @@ internal sealed class ImagesApi(NodeServices node)
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                throw new ApiException($"{digest}: none of the {node.Host.Peers.Count} connected peers had it within {findTime.TotalSeconds} s");
+                throw new ApiException($"{digest}: none of the {node.Host.Peers.Count} connected peers had it within {FindTime.TotalSeconds} s");
             }
         }
 
@@ -145,18 +140,6 @@ internal sealed class ImagesApi(NodeServices node)
         return record;
     }
 
-    /// <summary>Reads a whole manifest, index or config that is here.</summary>
-    private async Task<byte[]> ReadDocumentAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        ContentRecord record = await BringAsync(digest, FindTime, cancellationToken);
-        if (record.Size > MaxDocument)
-        {
-            throw new ApiException($"{digest} has {record.Size} bytes: that is no manifest");
-        }
-
-        await using DagReader reader = await DagReader.OpenAsync(record.Root, new LocalBlockSource(node.Store.Blocks), 0, cancellationToken);
-        byte[] bytes = new byte[record.Size];
-        int n = await reader.ReadAsync(0, bytes, cancellationToken);
-        return n == bytes.Length ? bytes : throw new DagFormatException($"{digest} ends early");
-    }
+    private async Task<byte[]> ReadDocumentAsync(Digest digest, CancellationToken cancellationToken) =>
+        await _documents.ReadAsync(await BringAsync(digest, cancellationToken), cancellationToken);
 }

@@ -15,6 +15,9 @@ internal static class Logs
         LogLevel server = options.LogLevel > LogLevel.Debug ? (LogLevel)Math.Max((int)options.LogLevel, (int)LogLevel.Warning) : options.LogLevel;
         logging.AddFilter("Microsoft", server);
         logging.AddFilter("Grpc", server);
+
+        // That a door can't be opened is told where the daemon ends for it.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         if (options.JsonLogs)
         {
             logging.AddJsonConsole(o =>
@@ -29,13 +32,8 @@ internal static class Logs
         }
         else
         {
-            logging.AddSimpleConsole(o =>
-            {
-                o.SingleLine = true;
-                o.ColorBehavior = Console.IsErrorRedirected ? LoggerColorBehavior.Disabled : LoggerColorBehavior.Enabled;
-                o.TimestampFormat = Console.IsErrorRedirected ? "yyyy-MM-ddTHH:mm:ss.fffZ " : "HH:mm:ss.fff ";
-                o.UseUtcTimestamp = Console.IsErrorRedirected;
-            });
+            logging.AddConsole(o => o.FormatterName = LineFormatter.Word);
+            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected));
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);

@@ -2,6 +2,10 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Security.Pnet;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Node.Discovery;
+using Ipcs.Node.Metrics;
 using Ipcs.Node.Options;
 using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -47,22 +51,27 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         {
             KeyPair = key,
             ListenAddresses = _options.Listen,
-            Peers = _options.Peers,
+            Peers = [.. _options.Peers.Where(p => !HostNames.IsName(p))],
             Muxers = _options.Muxers,
+            SwarmKey = _options.SwarmKey is { } file ? SwarmKey.Load(file) : null,
+            Filter = new PeerFilter(_options.Allow, _options.Deny),
             AgentVersion = ProductVersion.Agent,
             Logger = _loggers.CreateLogger<Libp2p.Swarm.Host>(),
         });
         _open.Push(host);
         var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions(), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
-        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>());
+        var routing = new Routing.NodeRouting(_options, host, store, _loggers);
+        _open.Push(routing);
+        updates.Changed += routing.StoreChanged;
+        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>(), routing);
         _open.Push(fleet);
 
         WebApplication content = ContentDoor(store, fleet, updates);
         var collector = new GarbageCollector(
             store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector };
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector, Routing = routing };
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
         var doors = new Doors();
@@ -71,8 +80,15 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         WebApplication api = ApiDoor(services);
         await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
+        if (_options.MetricsAddress is { } metrics)
+        {
+            _open.Push(await MetricsDoor.OpenAsync(services, metrics, _loggers, cancellationToken));
+        }
+
         // Peers last: whoever connects finds everything in place.
         await host.StartAsync(cancellationToken);
+        fleet.Resume();
+        routing.Start();
         string listen = string.Join(',', host.ListenAddresses.Select(a => a.ToString()));
         string tcp = _options.ApiAddress is null ? "" : $" api-addr={TcpAddress(api)}";
         return $"ready peer={host.LocalPeer} listen={listen} content={_options.ContentSocket} api={_options.ApiSocket}{tcp}";

@@ -10,4 +10,7 @@ internal sealed record NodeServices(NodeOptions Options, IStore Store, ContentUp
 {
     /// <summary>Takes what nothing needs.</summary>
     public required GarbageCollector Collector { get; init; }
+
+    /// <summary>Finds peers and contents beyond the connections.</summary>
+    public required Routing.NodeRouting Routing { get; init; }
 }

@@ -13,16 +13,19 @@ internal sealed partial class ServiceManager : IAsyncDisposable
     private readonly SystemdNotifier _notifier = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _logger;
-    private readonly Task _watchdog;
+    private Task _watchdog = Task.CompletedTask;
 
-    public ServiceManager(ILogger logger)
+    public ServiceManager(ILogger logger) => _logger = logger;
+
+    /// <summary>All doors are open. From now on the watchdog is answered. Called once.</summary>
+    public void Ready()
     {
-        _logger = logger;
-        _watchdog = _notifier.IsEnabled && WatchdogTime() is { } time ? AnswerWatchdogAsync(time) : Task.CompletedTask;
+        Notify(ServiceState.Ready);
+        if (_notifier.IsEnabled && WatchdogTime() is { } time)
+        {
+            _watchdog = AnswerWatchdogAsync(time);
+        }
     }
-
-    /// <summary>All doors are open.</summary>
-    public void Ready() => Notify(ServiceState.Ready);
 
     /// <summary>The daemon ends.</summary>
     public void Stopping() => Notify(ServiceState.Stopping);

@@ -22,14 +22,15 @@ internal static class UnixDoor
             File.SetUnixFileMode(folder, FolderMode);
         }
 
-        if (Directory.Exists(path) || (File.Exists(path) && !IsSocket(path)))
-        {
-            throw new IOException($"{path} is there and is no socket");
-        }
-
-        if (!File.Exists(path))
+        if (!Path.Exists(path))
         {
             return;
+        }
+
+        // Connecting would not tell: a plain file refuses as a dead socket does.
+        if (!FileKind.IsSocket(path))
+        {
+            throw new IOException($"{path} is there and is no socket");
         }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -48,20 +49,6 @@ internal static class UnixDoor
         }
 
         throw new IOException($"{path} is in use by a running daemon");
-    }
-
-    /// <summary>A socket is what can't be opened as a file (ENXIO). Connecting to it would not tell: a plain file refuses as a dead socket does.</summary>
-    private static bool IsSocket(string path)
-    {
-        try
-        {
-            using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
-            return false;
-        }
-        catch (IOException)
-        {
-            return true;
-        }
     }
 
     /// <summary>Sets the socket's mode, once it is bound.</summary>

@@ -34,13 +34,13 @@ internal sealed class Answer(Digest digest, long asked)
     }
 
     /// <summary>Those who have all of it or a part.</summary>
-    public PeerId[] Holders
+    public KeyValuePair<PeerId, bool>[] Holders
     {
         get
         {
             lock (_lock)
             {
-                return [.. _holders.Keys];
+                return [.. _holders];
             }
         }
     }

@@ -7,14 +7,17 @@ using Ipcs.Multiformats;
 namespace Ipcs.Node.Fleet;
 
 /// <summary>A DAG's blocks from here first, and through one Bitswap session else. Owns the session.</summary>
-internal sealed class BitswapSource(BitswapSession session) : IBlockSource, IAsyncDisposable
+/// <param name="session">The session.</param>
+/// <param name="urgent">True when a reader waits for each block; false when they come in their own order anyway.</param>
+/// <param name="onEnd">Called once it is disposed.</param>
+internal sealed class BitswapSource(BitswapSession session, bool urgent = true, Action? onEnd = null) : IBlockSource, IAsyncDisposable
 {
     /// <inheritdoc/>
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
     {
         try
         {
-            return await session.GetAsync(cid, cancellationToken);
+            return await session.GetAsync(cid, urgent, cancellationToken);
         }
         catch (BlockUnavailableException e)
         {
@@ -23,5 +26,9 @@ internal sealed class BitswapSource(BitswapSession session) : IBlockSource, IAsy
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => session.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        onEnd?.Invoke();
+        return session.DisposeAsync();
+    }
 }

@@ -1,29 +1,39 @@
-using System.Buffers;
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using Ipcs.Bitswap;
+using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Resolve;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.Dag;
-using Ipcs.Dag.Read;
+using Ipcs.Kademlia;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
+using Ipcs.Node.Metrics;
 using IHost = Ipcs.Libp2p.IHost;
 
 namespace Ipcs.Node.Fleet;
 
 /// <summary>
-/// The door through which unmodified images come: finds which connected peer has the whole of a digest, and fetches it.
-/// Owns the fetches under way and the short memory of answers; both are bounded.
+/// The door through which unmodified images come: finds which peer has the whole of a digest, and fetches it. Owns the fetches under way; those that a
+/// restart or a loss of all sources has broken off go on when a peer comes.
 /// </summary>
 internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 {
     /// <summary>The most digests asked for ahead in one go: more is no image.</summary>
     private const int MaxLookAhead = 1024;
 
-    /// <summary>Leaves asked for ahead of the hash of a fetch: 8 MiB in flight at 256 KiB each.</summary>
-    private const int FetchAhead = 32;
+    /// <summary>Large contents fetched at a time, the first asked for first: as many as keep every link busy, and few enough that the first is done early.</summary>
+    private const int MaxLarge = 4;
 
+    /// <summary>A content up to this size waits for no turn: manifests and configs are what everything else waits for.</summary>
+    private const int SmallSize = 1 << 20;
+
+    /// <summary>Between looks for more sources of a fetch; twice as long each time.</summary>
+    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(200);
+
+    private static readonly TimeSpan LastLook = TimeSpan.FromSeconds(4);
+
+    private readonly IHost _host;
     private readonly IStore _store;
     private readonly ContentUpdates _updates;
     private readonly BitswapService _bitswap;
@@ -33,30 +43,62 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly FleetIndex _index;
     private readonly FleetQuestions _questions;
+    private readonly ProviderSearch _search;
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
+    private readonly ConcurrentDictionary<Digest, ContentFetch> _active = new();
+    private readonly ConcurrentDictionary<Digest, byte> _brokenOff = new();
+    private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
 
-    public Fleet(IHost host, IStore store, ContentUpdates updates, BitswapService bitswap, TimeSpan budget, TimeProvider time, ILogger logger)
+    public Fleet(
+        IHost host,
+        IStore store,
+        ContentUpdates updates,
+        BitswapService bitswap,
+        TimeSpan budget,
+        TimeProvider time,
+        ILogger logger,
+        IContentRouting? routing = null)
     {
+        _host = host;
         _store = store;
         _updates = updates;
         _bitswap = bitswap;
         _budget = budget;
         _time = time;
         _logger = logger;
-        _index = new FleetIndex(store);
+        _index = new FleetIndex(store, time);
         _resolve = new ResolveService(host, _index, store.Blocks);
         _questions = new FleetQuestions(host, store.Blocks, bitswap, _resolve, time, logger, _stopping.Token);
+        _search = new ProviderSearch(host, routing, time, logger, _stopping.Token);
+        _index.FellowSeen += OnFellowSeen;
+        host.PeerIdentified += OnIdentified;
+    }
+
+    /// <summary>Contents that are on their way here now.</summary>
+    public int FetchesUnderWay => _fetches.Count;
+
+    /// <summary>Goes on with what was promised and not whole when the daemon ended.</summary>
+    public void Resume()
+    {
+        foreach (ContentRecord record in _store.Contents.Enumerate())
+        {
+            if (record is { Owned: true, Complete: false })
+            {
+                StartFetch(record);
+            }
+        }
     }
 
     /// <inheritdoc/>
     public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (_index.Resolve(digest) is { Complete: true } here)
+        if (_index.Find(digest) is { Complete: true } here)
         {
             return here with { Owned = false };
         }
 
+        long start = _time.GetTimestamp();
         Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
         if (!decided.IsCompleted)
         {
@@ -65,18 +107,25 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             cancellationToken.ThrowIfCancellationRequested();
         }
 
-        if (!decided.IsCompleted)
+        bool answered = decided.IsCompleted;
+        ContentRecord? found = answered ? await decided : null;
+        NodeMeter.Info(!answered ? "late" : found is null ? "absent" : "found", _time.GetElapsedTime(start));
+        if (!answered)
         {
             LogTooLate(digest, _budget.TotalMilliseconds);
-            return null;
         }
 
-        return await decided;
+        return found;
     }
 
-    /// <summary>Where in the fleet a digest is: the connected peers that have it, each with its record.</summary>
-    public Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken) =>
-        _questions.LocateAsync(digest, cancellationToken);
+    /// <summary>
+    /// Where in the fleet a digest is: the connected peers that have it, each with its record; providers named by the DHT are connected to first.
+    /// </summary>
+    public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        await _search.SearchAsync(digest.Hash).WaitAsync(cancellationToken);
+        return await _questions.LocateAsync(digest, cancellationToken);
+    }
 
     /// <summary>True once a connected peer is known to have the whole of a content.</summary>
     public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
@@ -96,20 +145,59 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public IBlockSource SourceFor(ContentRecord content) => content.Complete
-        ? new LocalBlockSource(_store.Blocks)
-        : new BitswapSource(_bitswap.CreateSession(_questions.Holders(content.Digest)));
+    public IBlockSource SourceFor(ContentRecord content)
+    {
+        if (content.Complete)
+        {
+            return new LocalBlockSource(_store.Blocks);
+        }
 
-    /// <summary>Blocks from here first, and from any connected peer else. The caller disposes it.</summary>
-    public BitswapSource AnySource() => new(_bitswap.CreateSession([]));
+        BitswapSession session = _bitswap.CreateSession();
+        foreach ((PeerId peer, Holding holding) in _questions.Holders(content.Digest))
+        {
+            session.AddPeer(peer, holding);
+        }
+
+        return new BitswapSource(session);
+    }
+
+    /// <summary>
+    /// Blocks from here first, from any connected peer else, and when none has the root, from those whom the DHT names. The caller disposes it.
+    /// </summary>
+    public BitswapSource AnySource(Cid root = default)
+    {
+        BitswapSession session = _bitswap.CreateSession([]);
+        if (root.IsDefault || _store.Blocks.Has(root.Hash))
+        {
+            return new BitswapSource(session);
+        }
+
+        var over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        _ = SearchUnlessHereAsync(root, over.Token);
+        return new BitswapSource(session, urgent: true, over.Cancel);
+    }
 
     /// <inheritdoc/>
-    public void LookAhead(IReadOnlyList<Digest> digests) =>
-        _questions.Ask([.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })]);
+    public void LookAhead(IReadOnlyList<Digest> digests)
+    {
+        Digest[] missing = [.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })];
+        if (missing.Length == 0)
+        {
+            return;
+        }
+
+        _questions.Ask(missing);
+        foreach (Digest digest in missing)
+        {
+            _ = SearchUnlessFoundAsync(digest);
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _host.PeerIdentified -= OnIdentified;
+        _index.FellowSeen -= OnFellowSeen;
         await _stopping.CancelAsync();
         foreach (Lazy<Task> fetch in _fetches.Values)
         {
@@ -120,18 +208,77 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         _stopping.Dispose();
     }
 
+    private void OnFellowSeen(Digest digest, PeerId peer)
+    {
+        if (_active.TryGetValue(digest, out ContentFetch? fetch))
+        {
+            fetch.AddSource(peer, Holding.Part);
+        }
+    }
+
+    /// <summary>A peer has come: it may have what is being fetched, and what could not be.</summary>
+    private void OnIdentified(PeerInfo peer)
+    {
+        if (_stopping.IsCancellationRequested || !peer.Protocols.Contains(ResolveService.Protocol))
+        {
+            return;
+        }
+
+        if (!_active.IsEmpty)
+        {
+            _ = LookForMoreAsync([.. _active.Values]);
+        }
+
+        foreach (Digest digest in _brokenOff.Keys)
+        {
+            _ = FetchOf(digest);
+        }
+    }
+
+    private async Task SearchUnlessFoundAsync(Digest digest)
+    {
+        if (await _questions.Ask(digest).Decided is null)
+        {
+            await _search.SearchAsync(digest.Hash);
+        }
+    }
+
+    private async Task SearchUnlessHereAsync(Cid root, CancellationToken over)
+    {
+        // The connected peers have a moment to answer.
+        await Task.Delay(FirstLook, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!over.IsCancellationRequested && !_store.Blocks.Has(root.Hash))
+        {
+            await _search.SearchAsync(root.Hash);
+        }
+    }
+
     /// <summary>The fetch under way for a digest, or a new one; a failed one is forgotten, so that the next who waits tries again.</summary>
-    private Task FetchOf(Digest digest) => _fetches.GetOrAdd(digest, d => new Lazy<Task>(() => Task.Run(() => RunFetchAsync(d)))).Value;
+    private Task FetchOf(Digest digest)
+    {
+        Task fetch = _fetches.GetOrAdd(digest, d => new Lazy<Task>(() => Task.Run(() => RunFetchAsync(d)))).Value;
+
+        // Looked at, so that a failure that nobody waits for is not reported as unobserved.
+        _ = fetch.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        return fetch;
+    }
 
     private async Task RunFetchAsync(Digest digest)
     {
         try
         {
+            _brokenOff.TryRemove(digest, out _);
             await FetchAsync(digest, _stopping.Token);
         }
-        catch (Exception e) when (e is not ContentUnavailableException)
+        catch (Exception e)
         {
-            throw new ContentUnavailableException($"{digest} could not be fetched: {e.Message}", e);
+            if (_store.Contents.Get(digest) is { Owned: true, Complete: false })
+            {
+                _brokenOff[digest] = 0;
+            }
+
+            LogFetchFailed(digest, e.Message);
+            throw e as ContentUnavailableException ?? new ContentUnavailableException($"{digest} could not be fetched: {e.Message}", e);
         }
         finally
         {
@@ -147,91 +294,138 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
             return;
         }
 
-        using Hold kept = _store.Keep(record.Root);
-        long started = _time.GetTimestamp();
-        PeerId[] sources = _questions.Holders(digest);
-        if (sources.Length == 0)
+        bool takesTurn = record.Size > SmallSize;
+        if (takesTurn)
         {
-            // After a restart, or when those who had it are gone: look for the root's owners, not for a missing block's.
-            await _questions.Ask(digest).Decided.WaitAsync(cancellationToken);
-            sources = _questions.Holders(digest);
+            await _large.WaitAsync(cancellationToken);
         }
 
-        ReadOnlyMemory<byte> text;
-        await using var source = new BitswapSource(_bitswap.CreateSession(sources));
         try
         {
-            text = await FetchAndCheckAsync(record, source, cancellationToken);
-        }
-        catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
-        {
-            throw new ContentUnavailableException($"{digest} could not be fetched from {Describe(sources)}: {e.Message}", e);
-        }
-
-        // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
-        _updates.Change(digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
-
-        // A manifest that comes from the fleet passes no COMMIT: what it names is asked for here.
-        LookAhead(ManifestScan.Descriptors(text));
-        LogFetched(digest, record.Size, sources.Length, _time.GetElapsedTime(started).TotalMilliseconds);
-    }
-
-    /// <summary>
-    /// Reads the whole content through the session; for a blob, hashes it on the way and compares. Returns the bytes when they may be a manifest.
-    /// </summary>
-    private static async Task<ReadOnlyMemory<byte>> FetchAndCheckAsync(ContentRecord record, BitswapSource source, CancellationToken cancellationToken)
-    {
-        await using DagReader reader = await DagReader.OpenAsync(record.Root, source, FetchAhead, cancellationToken);
-        if (reader.Length != record.Size)
-        {
-            throw new DagFormatException($"the DAG of {record.Digest} has {reader.Length} bytes, not {record.Size}");
-        }
-
-        using IncrementalHash? hash = record.Kind == ContentKind.Blob ? IncrementalHash.CreateHash(HashName(record.Digest)) : null;
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
-        byte[] text = [];
-        try
-        {
-            long offset = 0;
-            for (int n; (n = await reader.ReadAsync(offset, buffer, cancellationToken)) > 0; offset += n)
+            using Hold kept = _store.Keep(record.Root);
+            if (_store.Contents.Get(digest) is { Complete: false } still)
             {
-                hash?.AppendData(buffer.AsSpan(0, n));
-                if (offset == 0 && buffer[0] == '{' && record.Size <= ManifestScan.MaxLength)
-                {
-                    text = new byte[record.Size];
-                }
-
-                if (text.Length > 0)
-                {
-                    buffer.AsSpan(0, n).CopyTo(text.AsSpan((int)offset));
-                }
+                await FetchAsync(await WithRootThatIsHadAsync(still, kept, cancellationToken), cancellationToken);
             }
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            if (takesTurn)
+            {
+                _large.Release();
+            }
         }
-
-        Multihash expected = record.Digest.Hash;
-        if (hash is not null && !hash.GetHashAndReset().AsSpan().SequenceEqual(expected.Digest))
-        {
-            throw new DagFormatException($"the bytes under {record.Root} do not hash to {record.Digest}");
-        }
-
-        return text;
     }
 
-    private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
+    /// <summary>
+    /// The record, with another root when those who have the content made it another way: the check of the whole decides. Asks when nothing is known.
+    /// </summary>
+    private async Task<ContentRecord> WithRootThatIsHadAsync(ContentRecord record, Hold kept, CancellationToken cancellationToken)
     {
-        Multihash.Sha2_512 => HashAlgorithmName.SHA512,
-        Multihash.Sha2_384 => HashAlgorithmName.SHA384,
-        _ => HashAlgorithmName.SHA256,
-    };
+        ContentRecord? found = await _questions.Ask(record.Digest).Decided.WaitAsync(cancellationToken);
+        if (found is null || found.Root == record.Root || found.Size != record.Size || record.Kind != found.Kind)
+        {
+            return record;
+        }
 
-    private static string Describe(PeerId[] sources) => sources.Length == 0 ? "any connected peer" : string.Join(", ", sources);
+        kept.Add(found.Root);
+        return _updates.Change(record.Digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Root = found.Root } : current) ?? record;
+    }
+
+    private async Task FetchAsync(ContentRecord record, CancellationToken cancellationToken)
+    {
+        long started = _time.GetTimestamp();
+        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession());
+        _active[record.Digest] = fetch;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task looking = KeepLookingAsync(fetch, over.Token);
+        try
+        {
+            ReadOnlyMemory<byte> text = await fetch.RunAsync(cancellationToken);
+
+            // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
+            _updates.Change(record.Digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
+            NodeMeter.Fetched(record.Size, _time.GetElapsedTime(started));
+            LogFetched(record.Digest, record.Size, fetch.Sources.Count, _time.GetElapsedTime(started).TotalMilliseconds);
+
+            // A manifest that comes from the fleet passes no COMMIT: what it names is asked for here.
+            LookAhead(ManifestScan.Descriptors(text));
+        }
+        catch (FalseContentException e)
+        {
+            foreach (PeerId liar in _questions.WholeHolders(record.Digest))
+            {
+                await _bitswap.CutOffAsync(liar, e.Message);
+            }
+
+            _questions.Forget(record.Digest);
+            throw;
+        }
+        catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
+        {
+            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(fetch.Sources)}: {e.Message}", e);
+        }
+        finally
+        {
+            _active.TryRemove(record.Digest, out _);
+            await over.CancelAsync();
+            await looking;
+        }
+    }
+
+    /// <summary>Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, providers that the DHT names. Never throws.</summary>
+    private async Task KeepLookingAsync(ContentFetch fetch, CancellationToken over)
+    {
+        TimeSpan pause = FirstLook;
+        Feed(fetch);
+        while (!over.IsCancellationRequested)
+        {
+            if (!_host.Peers.Any(p => fetch.Sources.Contains(p.Peer)))
+            {
+                await _search.SearchAsync(fetch.Record.Digest.Hash).WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await LookForMoreAsync([fetch]);
+            }
+
+            await Task.Delay(pause, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (over.IsCancellationRequested)
+            {
+                return;
+            }
+
+            await LookForMoreAsync([fetch]);
+            pause = pause * 2 < LastLook ? pause * 2 : LastLook;
+        }
+    }
+
+    private async Task LookForMoreAsync(ContentFetch[] fetches)
+    {
+        Task asking = _questions.AskAgainAsync([.. fetches.Select(f => f.Record.Digest)]);
+
+        // One that hangs does not keep the others' answers from being used.
+        await Task.WhenAny(asking, Task.Delay(FirstLook, _time));
+        Array.ForEach(fetches, Feed);
+    }
+
+    private void Feed(ContentFetch fetch)
+    {
+        foreach ((PeerId peer, Holding holding) in _questions.Holders(fetch.Record.Digest))
+        {
+            fetch.AddSource(peer, holding);
+        }
+
+        foreach (PeerId fellow in _index.AskersOf(fetch.Record.Digest))
+        {
+            fetch.AddSource(fellow, Holding.Part);
+        }
+    }
+
+    private static string Describe(ICollection<PeerId> sources) => sources.Count == 0 ? "any connected peer" : string.Join(", ", sources);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "nobody has said within {Budget} ms whether they have {Digest}")]
     private partial void LogTooLate(Digest digest, double budget);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "fetch of {Digest} broken off: {Reason}")]
+    private partial void LogFetchFailed(Digest digest, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]
     private partial void LogFetched(Digest digest, long bytes, int peers, double milliseconds);

@@ -75,12 +75,24 @@ internal sealed partial class FleetQuestions(
         }
     }
 
-    /// <summary>Asks one peer anew for what others have been asked for, such as a peer that has come just now.</summary>
-    public Task AskAlsoAsync(PeerId peer, IReadOnlyCollection<Digest> digests) =>
-        AskPeerAsync(peer, [.. digests.Select(d => _answers.GetValueOrDefault(d)).OfType<Answer>().Take(ResolveService.MaxDigests)], waitedFor: false);
+    /// <summary>Asks all connected peers anew for what has been asked for before: some have come since, some have more of it now.</summary>
+    public Task AskAgainAsync(IReadOnlyCollection<Digest> digests)
+    {
+        Answer[] answers = [.. digests.Select(d => _answers.GetOrAdd(d, New)).Take(ResolveService.MaxDigests)];
+        return Task.WhenAll(Peers().Select(p => AskPeerAsync(p, answers, waitedFor: false)));
 
-    /// <summary>The peers that are known to have a digest or a part of it.</summary>
-    public PeerId[] Holders(Digest digest) => _answers.TryGetValue(digest, out Answer? answer) ? answer.Holders : [];
+        Answer New(Digest digest)
+        {
+            var answer = new Answer(digest, time.GetTimestamp());
+            answer.Expect(0);
+            return answer;
+        }
+    }
+
+    /// <summary>The peers that are known to have a digest or a part of it, and which of the two.</summary>
+    public IReadOnlyList<(PeerId Peer, Holding Holding)> Holders(Digest digest) => _answers.TryGetValue(digest, out Answer? answer)
+        ? [.. answer.Holders.Select(h => (h.Key, h.Value ? Holding.Whole : Holding.Part))]
+        : [];
 
     /// <summary>The peers that say that they have the whole.</summary>
     public PeerId[] WholeHolders(Digest digest) => _answers.TryGetValue(digest, out Answer? answer) ? answer.WholeHolders : [];
@@ -202,7 +214,7 @@ internal sealed partial class FleetQuestions(
             else
             {
                 await using BitswapSession session = bitswap.CreateSession([peer]);
-                using IMemoryOwner<byte> root = await session.GetAsync(record.Root, cancellationToken);
+                using IMemoryOwner<byte> root = await session.GetAsync(record.Root, urgent: true, cancellationToken);
                 sound = IsRootOf(record, root.Memory.Span);
             }
 

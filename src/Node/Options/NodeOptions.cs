@@ -1,6 +1,8 @@
 using System.Net;
 using Ipcs.Dag.Import;
+using Ipcs.Kademlia;
 using Ipcs.Multiformats;
+using Ipcs.Node.Routing;
 
 namespace Ipcs.Node.Options;
 
@@ -16,6 +18,15 @@ internal sealed class NodeOptions
     /// <summary>Peers to stay connected to.</summary>
     public IReadOnlyList<Multiaddr> Peers { get; set; } = [];
 
+    /// <summary>The file of a private network's key; null for the public one.</summary>
+    public string? SwarmKey { get; set; }
+
+    /// <summary>The only peers and networks to connect with; empty for all.</summary>
+    public IReadOnlyList<string> Allow { get; set; } = [];
+
+    /// <summary>Peers and networks not to connect with.</summary>
+    public IReadOnlyList<string> Deny { get; set; } = [];
+
     /// <summary>containerd's door: a unix socket.</summary>
     public string ContentSocket { get; set; } = Path.Combine(DefaultFolders.Run, "content.sock");
 
@@ -24,6 +35,9 @@ internal sealed class NodeOptions
 
     /// <summary>Where the control API is on TCP too; null for nowhere. Whoever can connect there rules the node.</summary>
     public IPEndPoint? ApiAddress { get; set; }
+
+    /// <summary>Where the metrics are served over TCP; null for nowhere.</summary>
+    public IPEndPoint? MetricsAddress { get; set; }
 
     /// <summary>Stream muxers, the preferred first.</summary>
     public IReadOnlyList<string> Muxers { get; set; } = ["mplex", "yamux"];
@@ -36,6 +50,18 @@ internal sealed class NodeOptions
 
     /// <summary>How long an Info may wait for the fleet's answer.</summary>
     public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Find peers of the local network, and be found, by multicast DNS.</summary>
+    public bool Mdns { get; set; } = true;
+
+    /// <summary>The DHT; null when it is off.</summary>
+    public DhtOptions? Dht { get; set; } = new();
+
+    /// <summary>What is announced to the DHT.</summary>
+    public ProvideStrategy Provide { get; set; } = ProvideStrategy.Roots;
+
+    /// <summary>How long after an announcement the next one is due.</summary>
+    public TimeSpan ProvideInterval { get; set; } = TimeSpan.FromHours(22);
 
     /// <summary>How often garbage is collected; zero for only when asked.</summary>
     public TimeSpan GcInterval { get; set; } = TimeSpan.FromHours(1);

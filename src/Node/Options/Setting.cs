@@ -2,7 +2,11 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Ipcs.Dag.Import;
+using Ipcs.Kademlia;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
+using Ipcs.Node.Routing;
 
 namespace Ipcs.Node.Options;
 
@@ -24,14 +28,21 @@ internal sealed record Setting(
         new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v), o => o.Data),
         new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false), o => List(o.Listen)),
         new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
+        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
+        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v), o => Texts(o.Allow)),
+        new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v), o => Texts(o.Deny)),
         new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
         new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
         new("api-addr", "HOST:PORT", "the control API on TCP too (no HOST: loopback)", false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
+        new("metrics-addr", "HOST:PORT", "metrics as Prometheus text at /metrics (no HOST: loopback)", false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
         new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v), o => string.Join(',', o.Muxers)),
         new("containerd", "ADDRESS", "containerd's own socket, for registering images", false, (o, v) => o.Containerd = Folder(v), o => o.Containerd),
         new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
         new("info-budget", "MS", "how long an Info may wait for the fleet's answer, in milliseconds", false, (o, v) => o.InfoBudget = Milliseconds(v), o => (long)o.InfoBudget.TotalMilliseconds),
-        new("mdns", "off", "peers are found by --peer; finding them by mDNS is not there yet, so off is the only value", false, (_, v) => OneOf(v, "off"), _ => "off"),
+        new("mdns", "on|off", "find peers of the local network, and be found, by multicast DNS", false, (o, v) => o.Mdns = OneOf(v, "on", "off") == "on", o => o.Mdns ? "on" : "off"),
+        new("dht", "MODE", "the DHT: lan, wan, lan-client or wan-client (which ask and do not answer), or off", false, (o, v) => o.Dht = Dht(v), o => DhtName(o.Dht)),
+        new("provide", "STRATEGY", "what is announced to the DHT: roots (what is owned or pinned), pinned, all, or none", false, (o, v) => o.Provide = Strategy(v), o => StrategyName(o.Provide)),
+        new("provide-interval", "HOURS", "how often it is announced again; others forget it after 48 hours", false, (o, v) => o.ProvideInterval = Hours(v), o => (long)o.ProvideInterval.TotalHours),
         new("gc-interval", "TIME", "how often garbage is collected, such as 30m or 1h; off for only by 'repo gc'", false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
         new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
         new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
@@ -59,12 +70,13 @@ internal sealed record Setting(
         var addresses = new Multiaddr[values.Count];
         for (int i = 0; i < values.Count; i++)
         {
-            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !address.TryGetTcp(out _, out int port))
+            int port = 0;
+            if (!Multiaddr.TryParse(values[i], out Multiaddr? address) || !(address.TryGetTcp(out _, out port) || (peer && AddressResolver.CanDial(address))))
             {
                 throw new FormatException($"'{values[i]}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001");
             }
 
-            if (peer && port == 0)
+            if (peer && !AddressResolver.CanDial(address))
             {
                 throw new FormatException($"'{values[i]}' has port 0, to which nobody can connect");
             }
@@ -74,6 +86,14 @@ internal sealed record Setting(
 
         return addresses;
     }
+
+    private static IReadOnlyList<string> Filter(IReadOnlyList<string> values)
+    {
+        _ = new PeerFilter(values, []);
+        return values;
+    }
+
+    private static JsonArray Texts(IReadOnlyList<string> values) => [.. values.Select(v => (JsonNode)v)];
 
     private static JsonArray List(IReadOnlyList<Multiaddr> addresses) => [.. addresses.Select(a => (JsonNode)a.ToString())];
 
@@ -120,6 +140,38 @@ internal sealed record Setting(
         ImportProfile.TryParse(Last(values), out ImportProfile? profile)
             ? profile
             : throw new FormatException($"'{Last(values)}' is not a DAG profile (kubo-v1, kubo-v0)");
+
+    private static DhtOptions? Dht(IReadOnlyList<string> values) => OneOf(values, "lan", "wan", "lan-client", "wan-client", "off") switch
+    {
+        "off" => null,
+        var mode => new DhtOptions
+        {
+            Mode = mode.StartsWith("wan", StringComparison.Ordinal) ? DhtMode.Wan : DhtMode.Lan, Server = !mode.EndsWith("-client", StringComparison.Ordinal),
+        },
+    };
+
+    private static string DhtName(DhtOptions? dht) => dht is null ? "off" : (dht.Mode == DhtMode.Lan ? "lan" : "wan") + (dht.Server ? "" : "-client");
+
+    private static string StrategyName(ProvideStrategy strategy) => strategy switch
+    {
+        ProvideStrategy.Pinned => "pinned",
+        ProvideStrategy.All => "all",
+        ProvideStrategy.None => "none",
+        _ => "roots",
+    };
+
+    private static ProvideStrategy Strategy(IReadOnlyList<string> values) => OneOf(values, "roots", "pinned", "all", "none") switch
+    {
+        "roots" => ProvideStrategy.Roots,
+        "pinned" => ProvideStrategy.Pinned,
+        "all" => ProvideStrategy.All,
+        _ => ProvideStrategy.None,
+    };
+
+    private static TimeSpan Hours(IReadOnlyList<string> values) =>
+        int.TryParse(Last(values), NumberStyles.None, CultureInfo.InvariantCulture, out int hours) && hours is >= 1 and <= 46
+            ? TimeSpan.FromHours(hours)
+            : throw new FormatException($"'{Last(values)}' is not a number of hours from 1 to 46");
 
     private static TimeSpan Milliseconds(IReadOnlyList<string> values) =>
         int.TryParse(Last(values), NumberStyles.None, CultureInfo.InvariantCulture, out int ms) && ms <= 10_000

@@ -1,48 +1,43 @@
-using System.Text;
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
-using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci;
 
-/// <summary>One line of a conversion.</summary>
-/// <param name="MediaType">What it is.</param>
-/// <param name="Original">The digest of its bytes.</param>
-/// <param name="Converted">The digest that names its DAG's root.</param>
-/// <param name="Size">Its bytes.</param>
-/// <param name="Root">The root.</param>
-/// <param name="Blocks">Blocks of the DAG.</param>
-public sealed record ConvertedDescriptor(string MediaType, Digest Original, Digest Converted, long Size, Cid Root, long Blocks);
-
-/// <summary>A converted image.</summary>
-/// <param name="Original">The digest of the original manifest or index.</param>
-/// <param name="Converted">The converted one.</param>
-/// <param name="Root">The root of its DAG.</param>
-/// <param name="Descriptors">All that was converted, children first.</param>
-public sealed record ConvertedImage(Digest Original, Descriptor Converted, Cid Root, IReadOnlyList<ConvertedDescriptor> Descriptors);
-
 /// <summary>
-/// Makes, of each manifest, one whose descriptors name the roots of their contents: the sha256 of a root block is the digest, so that the
-/// digest is all that is needed to fetch it. Sizes, media types, annotations and all other fields stay as they are. Every root is pinned.
+/// Makes of an image one whose descriptors name the roots of their contents' DAGs: config, layers and the manifests under an index. Bytes
+/// stream from the source into the DAG, several layers at once. Nothing is named by a pin or a record here: see <see cref="ConvertedStore"/>.
+/// One image each.
 /// </summary>
-public sealed class Converter(IImageSource source, IStore store, ImportProfile profile)
+/// <param name="source">Where the image comes from.</param>
+/// <param name="storeFor">Where the blocks of a content go, by its original digest.</param>
+/// <param name="profile">How DAGs are made.</param>
+public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> storeFor, ImportProfile profile)
 {
-    /// <summary>Layers imported at once: one is read while the other is hashed.</summary>
-    private const int AtOnce = 2;
+    /// <summary>Layers read at once: one waits for its bytes while another is hashed.</summary>
+    private const int AtOnce = 3;
 
-    private readonly List<ConvertedDescriptor> _done = [];
-    private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _turns = new(AtOnce);
+    /// <summary>BuildKit's link from an attestation to the manifest that it speaks of: https://docs.docker.com/build/metadata/attestations/attestation-storage/.</summary>
+    private const string AttestedDigest = "vnd.docker.reference.digest";
 
-    /// <summary>True to convert every platform of an index, not only this host's.</summary>
+    private readonly ConcurrentDictionary<Digest, ConvertedDescriptor> _done = new();
+    private readonly List<ConvertedDescriptor> _order = [];
+    private int _descriptors;
+    private Digest _target;
+
+    /// <summary>True to convert every platform of an index. Else this host's alone is; the index keeps the others as they are.</summary>
     public bool AllPlatforms { get; init; }
 
-    /// <summary>Who else changes records of the same store.</summary>
-    public ContentUpdates Updates { get; init; } = new(store);
+    /// <summary>What was converted before; null for nothing.</summary>
+    public IConversionMemory? Memory { get; init; }
+
+    /// <summary>How far it is.</summary>
+    public TransferProgress Progress { get; } = new();
 
     /// <summary>Converts the image.</summary>
+    /// <exception cref="ImageSourceException">The source has not what the image says, or the image is over its bounds.</exception>
     public async Task<ConvertedImage> ConvertAsync(CancellationToken cancellationToken)
     {
         Descriptor target = await source.ResolveAsync(cancellationToken);
@@ -51,111 +46,160 @@ public sealed class Converter(IImageSource source, IStore store, ImportProfile p
             throw new ImageSourceException($"{target.Digest} is a {target.MediaType}, no image");
         }
 
+        _target = target.Digest;
         ConvertedDescriptor root = await ConvertDocumentAsync(target, 0, cancellationToken);
-        return new ConvertedImage(target.Digest, new Descriptor(target.MediaType, root.Converted, root.Size), root.Root, _done);
+        return new ConvertedImage(target.Digest, new Descriptor(target.MediaType, root.Converted, root.Size), root.Root, _order);
     }
 
     private async Task<ConvertedDescriptor> ConvertDocumentAsync(Descriptor descriptor, int depth, CancellationToken cancellationToken)
     {
-        const int MaxDepth = 4;
-        if (depth > MaxDepth)
+        if (_done.TryGetValue(descriptor.Digest, out ConvertedDescriptor? known))
         {
-            throw new ImageSourceException($"{descriptor.Digest} is an index in more than {MaxDepth} others");
+            return known;
+        }
+
+        if (depth > ImageGraph.MaxDepth)
+        {
+            throw ImageGraph.TooLarge(_target);
         }
 
         JsonObject document = ImageGraph.ParseDocument(await source.ReadDocumentAsync(descriptor, cancellationToken), descriptor.Digest);
         if (document["manifests"] is JsonArray manifests)
         {
-            await ConvertIndexAsync(manifests, depth, cancellationToken);
+            await ConvertIndexAsync(descriptor, manifests, depth, cancellationToken);
         }
         else
         {
-            JsonNode?[] parts = [document["config"], .. document["layers"] is JsonArray layers ? layers : []];
-            await Task.WhenAll(parts.Select(async part => Replace(part!, await ConvertBlobAsync(Descriptor.Parse(part), cancellationToken))));
+            await ConvertPartsAsync(document, cancellationToken);
         }
 
-        byte[] bytes = Encoding.UTF8.GetBytes(document.ToJsonString());
-        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), store.Blocks, profile, null, cancellationToken);
-        return Record(descriptor, root);
+        byte[] bytes = ImageGraph.Serialize(document);
+        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
+        return Note(new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
     }
 
-    /// <summary>Converts the manifests of an index: this host's platform, or all; those that are not converted are taken out of it.</summary>
-    private async Task ConvertIndexAsync(JsonArray manifests, int depth, CancellationToken cancellationToken)
+    private async Task ConvertIndexAsync(Descriptor index, JsonArray manifests, int depth, CancellationToken cancellationToken)
     {
-        JsonNode[] wanted = [.. manifests.Where(m => AllPlatforms || Descriptor.Parse(m).Platform == Platform.Host).Select(m => m!)];
-        if (wanted.Length == 0)
+        Count(manifests.Count);
+        Descriptor[] all = [.. manifests.Select(Descriptor.Parse)];
+        IReadOnlyList<Descriptor> wanted = Platform.Choose(all, AllPlatforms ? null : Platform.Host);
+        if (wanted.Count == 0 && all.Length > 0)
         {
-            throw new ImageSourceException($"the index has no manifest for {Platform.Host}: --all-platforms converts every one");
+            throw new ImageSourceException($"the index {index.Digest} has no manifest for {Platform.Host}: --all-platforms converts every one");
         }
 
-        foreach (JsonNode other in manifests.Where(m => !wanted.Contains(m)).Select(m => m!).ToArray())
+        foreach (Descriptor child in wanted)
         {
-            manifests.Remove(other);
-        }
-
-        foreach (JsonNode manifest in wanted)
-        {
-            Descriptor child = Descriptor.Parse(manifest);
-            Replace(manifest, child.IsIndex || child.IsManifest
-                ? await ConvertDocumentAsync(child, depth + 1, cancellationToken)
-                : await ConvertBlobAsync(child, cancellationToken));
-        }
-    }
-
-    private async Task<ConvertedDescriptor?> ConvertBlobAsync(Descriptor descriptor, CancellationToken cancellationToken)
-    {
-        if (MediaTypes.IsForeign(descriptor.MediaType))
-        {
-            return null;
-        }
-
-        await _turns.WaitAsync(cancellationToken);
-        try
-        {
-            await using Stream stream = new VerifyingStream(await source.OpenAsync(descriptor, cancellationToken), descriptor);
-            DagRoot root = await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, cancellationToken);
-
-            // A layer whose last chunk is full has not met its end yet, and the digest is checked there.
-            if (await stream.ReadAsync(new byte[1], cancellationToken) != 0)
+            if (child.IsIndex || child.IsManifest)
             {
-                throw new ImageSourceException($"{descriptor.Digest} goes on after its end");
+                await ConvertDocumentAsync(child, depth + 1, cancellationToken);
+            }
+            else
+            {
+                await ConvertBlobAsync(child, cancellationToken);
+            }
+        }
+
+        for (int i = 0; i < all.Length; i++)
+        {
+            if (wanted.Contains(all[i]))
+            {
+                Replace(manifests[i]!, all[i]);
             }
 
-            return Record(descriptor, root);
-        }
-        finally
-        {
-            _turns.Release();
+            // What is said of a manifest is said of it under its new name.
+            if (manifests[i]!["annotations"] is JsonObject annotations && annotations[AttestedDigest] is JsonValue value && value.TryGetValue(out string? text)
+                && Digest.TryParse(text, out Digest attested) && _done.TryGetValue(attested, out ConvertedDescriptor? converted))
+            {
+                annotations[AttestedDigest] = converted.Converted.ToString();
+            }
         }
     }
 
-    private ConvertedDescriptor Record(Descriptor descriptor, DagRoot root)
+    private async Task ConvertPartsAsync(JsonObject manifest, CancellationToken cancellationToken)
     {
-        var digest = new Digest(root.Root.Hash);
-        DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        store.Pins.Put(new PinRecord(root.Root, Recursive: true, $"convert {descriptor.Digest}"));
-        Updates.Change(digest, there => there is null
-            ? new ContentRecord
-            {
-                Digest = digest, Kind = ContentKind.Dag, Root = root.Root, Size = root.Size, Profile = profile.Name, Complete = true, CreatedAt = now, UpdatedAt = now,
-            }
-            : there.Complete ? there : there with { Complete = true });
-
-        var converted = new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, digest, root.Size, root.Root, root.Blocks);
-        lock (_lock)
+        (JsonNode Node, Descriptor Descriptor)[] parts =
+            [.. ImageGraph.Parts(manifest).Select(p => (Node: p!, Descriptor: Descriptor.Parse(p))).Where(p => !MediaTypes.IsForeign(p.Descriptor.MediaType))];
+        Count(parts.Length);
+        Descriptor[] distinct = [.. parts.Select(p => p.Descriptor).DistinctBy(d => d.Digest)];
+        foreach (Descriptor part in distinct)
         {
-            _done.Add(converted);
+            Progress.Expect(part.Size);
+        }
+
+        // The first failure ends the others.
+        await Parallel.ForEachAsync(
+            distinct,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            async (part, stop) => await ConvertBlobAsync(part, stop));
+        foreach ((JsonNode node, Descriptor descriptor) in parts)
+        {
+            Replace(node, descriptor);
+        }
+    }
+
+    private async Task ConvertBlobAsync(Descriptor descriptor, CancellationToken cancellationToken)
+    {
+        if (_done.ContainsKey(descriptor.Digest))
+        {
+            Progress.Advance(descriptor.Size);
+            return;
+        }
+
+        string? unpacked = ConvertChunkers.Unpacks(profile) ? LayerUnpacking.UnpackedType(descriptor.MediaType) : null;
+        if (Memory?.Recall(descriptor.Digest, profile) is { } known && (known.Size == descriptor.Size || unpacked is not null))
+        {
+            Progress.Advance(descriptor.Size);
+            NoteBlob(descriptor, unpacked, known);
+            return;
+        }
+
+        DagRoot root;
+        await using (Stream stream = Progress.Watch(await source.OpenAsync(descriptor, cancellationToken)))
+        {
+            await using Stream bytes = unpacked is null ? stream : LayerUnpacking.Open(stream, descriptor);
+            root = await DagImport.FromStreamAsync(bytes, storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
+            await LayerUnpacking.EndAsync(stream, cancellationToken);
+        }
+
+        Memory?.Remember(descriptor.Digest, profile, root);
+        NoteBlob(descriptor, unpacked, root);
+    }
+
+    private void NoteBlob(Descriptor descriptor, string? mediaType, in DagRoot root) =>
+        Note(new ConvertedDescriptor(mediaType ?? descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
+
+    private ConvertedDescriptor Note(ConvertedDescriptor converted)
+    {
+        lock (_order)
+        {
+            if (_done.TryAdd(converted.Original, converted))
+            {
+                _order.Add(converted);
+            }
         }
 
         return converted;
     }
 
-    private static void Replace(JsonNode descriptor, ConvertedDescriptor? converted)
+    private void Count(int more)
     {
-        if (converted is not null)
+        _descriptors += more;
+        if (_descriptors > ImageGraph.MaxDescriptors)
         {
-            descriptor["digest"] = converted.Converted.ToString();
-            descriptor["size"] = converted.Size;
+            throw ImageGraph.TooLarge(_target);
         }
+    }
+
+    /// <summary>Puts the root's name into a descriptor. What depends on the old one goes: bytes written out in it, and places that have them under it.</summary>
+    private void Replace(JsonNode node, Descriptor descriptor)
+    {
+        ConvertedDescriptor converted = _done[descriptor.Digest];
+        JsonObject o = node.AsObject();
+        o["mediaType"] = converted.MediaType;
+        o["digest"] = converted.Converted.ToString();
+        o["size"] = converted.Size;
+        o.Remove("data");
+        o.Remove("urls");
     }
 }

@@ -1,58 +1,55 @@
 using System.Text.Json.Nodes;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Oci.Sources;
 
-/// <summary>An OCI layout folder. Spec: https://github.com/opencontainers/image-spec/blob/main/image-layout.md.</summary>
-internal sealed class LayoutSource(string folder, string? tag) : IImageSource
+/// <summary>An image in an OCI layout. Spec: https://github.com/opencontainers/image-spec/blob/main/image-layout.md.</summary>
+internal sealed class LayoutSource(ILayoutFiles files, string? tag) : IImageSource
 {
     private const string RefName = "org.opencontainers.image.ref.name";
+    private const string ContainerdName = "io.containerd.image.name";
 
     /// <summary>Parses <c>DIR[:TAG]</c>; a folder whose name has a colon is taken whole when it is there.</summary>
-    public static LayoutSource Parse(string text)
+    public static LayoutSource InFolder(string text)
     {
         int colon = text.LastIndexOf(':');
-        return colon > 0 && !Directory.Exists(text) ? new LayoutSource(text[..colon], text[(colon + 1)..]) : new LayoutSource(text, null);
+        return colon > 0 && !Directory.Exists(text)
+            ? new LayoutSource(new FolderFiles(text[..colon]), text[(colon + 1)..])
+            : new LayoutSource(new FolderFiles(text), null);
     }
 
     /// <inheritdoc/>
     public async Task<Descriptor> ResolveAsync(CancellationToken cancellationToken)
     {
-        string file = Path.Combine(folder, "index.json");
-        byte[] bytes;
-        try
+        byte[] bytes = await LayoutDocument.ReadAsync(files, "index.json", cancellationToken);
+        JsonObject index = ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes));
+        JsonNode?[] manifests = index["manifests"] is JsonArray array ? [.. array] : [];
+        Descriptor[] named = [.. manifests.Where(IsMeant).Select(Descriptor.Parse)];
+
+        // Several entries with one digest are one image under several names.
+        if (named.DistinctBy(d => d.Digest).Count() == 1)
         {
-            bytes = await File.ReadAllBytesAsync(file, cancellationToken);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ImageSourceException($"{folder} is no OCI layout: {e.Message}", e);
+            return named[0];
         }
 
-        JsonObject index = ImageGraph.ParseDocument(bytes, Multiformats.Digest.Sha256(bytes));
-        JsonNode?[] manifests = index["manifests"] is JsonArray array ? [.. array] : [];
-        JsonNode?[] named = [.. manifests.Where(m => tag is null || (string?)m?["annotations"]?[RefName] == tag)];
-        return named.Length == 1
-            ? Descriptor.Parse(named[0])
-            : throw new ImageSourceException(tag is null
-                ? $"{folder} has {manifests.Length} images: name one as oci:{folder}:TAG"
-                : $"{folder} has {named.Length} images with the tag {tag}");
+        throw new ImageSourceException(tag is null
+            ? $"{files.Name} has {manifests.Length} images: name one by :TAG behind it"
+            : $"{files.Name} has {named.Length} images with the tag {tag}");
     }
 
     /// <inheritdoc/>
-    public Task<Stream> OpenAsync(Descriptor descriptor, CancellationToken cancellationToken)
+    public async Task<Stream> OpenAsync(Descriptor descriptor, CancellationToken cancellationToken)
     {
-        string[] parts = descriptor.Digest.ToString().Split(':');
-        try
-        {
-            return Task.FromResult<Stream>(new FileStream(
-                Path.Combine(folder, "blobs", parts[0], parts[1]), FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ImageSourceException($"{folder} lacks {descriptor.Digest}: {e.Message}", e);
-        }
+        (Stream bytes, _) = await files.OpenAsync("blobs/" + descriptor.Digest.ToString().Replace(':', '/'), cancellationToken);
+        return new VerifyingStream(bytes, descriptor);
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private bool IsMeant(JsonNode? manifest) =>
+        tag is null || Annotation(manifest, RefName) == tag || Annotation(manifest, ContainerdName) == tag;
+
+    private static string? Annotation(JsonNode? manifest, string name) =>
+        (manifest as JsonObject)?["annotations"] is JsonObject annotations && annotations[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 }

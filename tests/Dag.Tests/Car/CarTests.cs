@@ -50,7 +50,7 @@ public sealed class CarTests
         // In pieces of one byte too, and from a source that answers late.
         using var third = new MemoryStore();
         Assert.Equal(import.Blocks, (await CarReader.ReadAsync(new Trickling(car), third.Blocks, Token)).Blocks);
-        var slow = new TestSource(store.Blocks) { Before = (_, _) => Task.Delay(1) };
+        var slow = new TestSource(store.Blocks) { Before = (_, token) => Task.Delay(1, token) };
         using var stream = new MemoryStream();
         await CarWriter.WriteAsync(roots, slow, stream, Token);
         Assert.Equal(car, stream.ToArray());

@@ -150,6 +150,25 @@ public sealed class DagImporterTests
         Assert.Equal("0a0e0802120568656c6c6f180538ed03", Convert.ToHexStringLower(block.Memory.Span));
     }
 
+    [Theory]
+    [InlineData("rabin-1000-20000-60000")]
+    [InlineData("rabin-16-64-99")]
+    [InlineData("size-1000")]
+    [InlineData("buzhash")]
+    public async Task StreamsMakeTheSameRootAsWrites(string words)
+    {
+        Assert.True(ChunkerSpec.TryParse(words, out ChunkerSpec? spec, out _));
+        ImportProfile profile = ImportProfile.KuboV0 with { Chunker = spec };
+        foreach (int size in new[] { 0, 1, 98, 15_000, 16_384, 300_000, 1_000_000 })
+        {
+            byte[] data = Xs128.Bytes("stream", size);
+            using var store = new MemoryStore();
+            using var stream = new MemoryStream(data);
+            DagRoot root = await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, TestContext.Current.CancellationToken);
+            Assert.Equal(TestDag.Import(store.Blocks, profile, data), root);
+        }
+    }
+
     [Fact]
     public async Task StreamsAreCancelledAndTheirErrorsPassedOn()
     {

@@ -309,6 +309,18 @@ const H = {
     if (got !== down) throw new Error(`received ${got} of ${down}`)
     return { sent: up, received: got, seconds: t, MiBps: Math.round((up + got) / 1048576 / t * 100) / 100 }
   },
+  async abort (a, c) { // {"abort":target}: asks for much over /perf/1.0.0 and resets the stream when something has come; streams left on the connection
+    const s = await libp2p.dialProtocol(target(a), '/perf/1.0.0', { signal: signalOf(c, 30), maxOutboundStreams: 1000 })
+    const head = new Uint8Array(8); new DataView(head.buffer).setBigUint64(0, 1n << 34n)
+    const came = Promise.withResolvers()
+    reader(s).onData = () => came.resolve()
+    s.send(head)
+    await s.close()
+    await came.promise
+    s.abort(new Error('enough'))
+    return {}
+  },
+  async streams (a) { return { streams: libp2p.getConnections(target(a)).flatMap(x => x.streams.map(s => `${s.direction}:${s.protocol}:${s.status}`)) } },
   async provide (a, c) { const t0 = performance.now(); await libp2p.contentRouting.provide(CID.parse(a), { signal: signalOf(c, 30) }); return { seconds: sec(t0) } },
   async find_providers (a, c) {
     const r = []

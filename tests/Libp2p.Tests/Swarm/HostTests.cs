@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Ping;
 using Ipcs.Libp2p.Swarm;
@@ -10,9 +9,9 @@ namespace Ipcs.Libp2p.Tests.Swarm;
 /// <summary>Two hosts on loopback, over each muxer.</summary>
 public sealed class HostTests
 {
-    private const string Echo = "/echo/1.0.0";
+    private const string Echo = TestHost.Echo;
 
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+    private static CancellationToken Cancel => TestHost.Cancel;
 
     [Theory]
     [InlineData("mplex")]
@@ -109,44 +108,7 @@ public sealed class HostTests
         await EchoAsync(a, b.LocalPeer, Xs128.Bytes("after", 100_000));
     }
 
-    private static async Task<Host> StartAsync(string muxer)
-    {
-        var host = new Host(new HostOptions
-        {
-            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = [muxer],
-        });
-        host.Handle(Echo, async (stream, cancel) =>
-        {
-            byte[] buffer = new byte[65_536];
-            for (int n; (n = await stream.ReadAsync(buffer, cancel)) > 0;)
-            {
-                await stream.WriteAsync(buffer.AsMemory(0, n), cancel);
-            }
-        });
-        await host.StartAsync(Cancel);
-        return host;
-    }
+    private static Task<Host> StartAsync(string muxer) => TestHost.StartAsync(TestHost.Options(muxer));
 
-    private static async Task EchoAsync(Host from, PeerId to, byte[] data)
-    {
-        await using PeerStream stream = await from.OpenStreamAsync(to, [Echo], Cancel);
-        Task writing = Task.Run(
-            async () =>
-            {
-                await stream.WriteAsync(data, Cancel);
-                await stream.CloseWriteAsync(Cancel);
-            },
-            Cancel);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[65_536];
-        long length = 0;
-        for (int n; (n = await stream.ReadAsync(buffer, Cancel)) > 0; length += n)
-        {
-            hash.AppendData(buffer, 0, n);
-        }
-
-        await writing;
-        Assert.Equal(data.Length, length);
-        Assert.Equal(SHA256.HashData(data), hash.GetHashAndReset());
-    }
+    private static Task EchoAsync(Host from, PeerId to, byte[] data) => TestHost.EchoAsync(from, to, data);
 }

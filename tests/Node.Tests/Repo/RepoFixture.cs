@@ -1,4 +1,5 @@
 using Ipcs.Blockstore;
+using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Ipcs.Node.Repo;
@@ -9,7 +10,7 @@ namespace Ipcs.Node.Tests.Repo;
 /// <summary>A store with its collector, and ways to fill it. Small chunks and a small fan-out, so that little data makes deep DAGs.</summary>
 internal sealed class RepoFixture : IDisposable
 {
-    public static readonly ImportProfile Profile = new() { Name = "tiny", CidVersion = 1, RawLeaves = true, ChunkSize = 4096, MaxChildren = 4 };
+    public static readonly ImportProfile Profile = new() { Name = "tiny", CidVersion = 1, RawLeaves = true, Chunker = ChunkerSpec.Size(4096), MaxChildren = 4 };
 
     public RepoFixture(bool onDisk)
     {

@@ -149,7 +149,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
                 EndFrame();
                 break;
             case YamuxType.Ping:
-                if ((header.Flags & YamuxFlags.Syn) != 0)
+                if (header.Flags.HasFlag(YamuxFlags.Syn))
                 {
                     SendControl(YamuxType.Ping, YamuxFlags.Ack, 0, header.Length);
                 }
@@ -193,7 +193,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     {
         uint id = header.StreamId;
         bool ours = (id & 1) == (IsInitiator ? 1u : 0u);
-        if ((header.Flags & YamuxFlags.Syn) == 0)
+        if (!header.Flags.HasFlag(YamuxFlags.Syn))
         {
             MuxedStream? stream = Find(id, ours);
             if (stream is not null && ours)
@@ -217,11 +217,11 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
 
     private void EndFrame()
     {
-        if ((_finish & YamuxFlags.Rst) != 0)
+        if (_finish.HasFlag(YamuxFlags.Rst))
         {
             _target?.Abort("the peer reset the stream");
         }
-        else if ((_finish & YamuxFlags.Fin) != 0)
+        else if (_finish.HasFlag(YamuxFlags.Fin))
         {
             _target?.ReceiveClose();
         }

@@ -53,9 +53,9 @@ internal sealed partial class XSalsa20(ReadOnlySpan<byte> key, ReadOnlySpan<byte
 
     private unsafe void Stream(Span<byte> blocks)
     {
-        fixed (byte* bytes = blocks, nonce = _nonce, key = _key)
+        fixed (byte* bytes = blocks, n = _nonce, k = _key)
         {
-            if (crypto_stream_xsalsa20_xor_ic(bytes, bytes, (ulong)blocks.Length, nonce, _next, key) != 0)
+            if (crypto_stream_xsalsa20_xor_ic(bytes, bytes, (ulong)blocks.Length, n, _next, k) != 0)
             {
                 throw new CryptographicException("XSalsa20 failed");
             }
@@ -66,6 +66,6 @@ internal sealed partial class XSalsa20(ReadOnlySpan<byte> key, ReadOnlySpan<byte
 
     // https://doc.libsodium.org/advanced/stream_ciphers/xsalsa20
     [LibraryImport(Sodium)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static unsafe partial int crypto_stream_xsalsa20_xor_ic(byte* output, byte* input, ulong length, byte* nonce, ulong block, byte* key);
 }

@@ -1,0 +1,212 @@
+using System.Diagnostics;
+using Ipcs.Bitswap;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
+using Ipcs.Libp2p;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Multiformats;
+using Ipcs.Node.Fleet;
+using Microsoft.Extensions.Logging.Abstractions;
+
+// How fast contents go from node to node, all of them in this process over loopback, their stores in RocksDB; and how long an Info waits. Each line is a
+// Markdown row; the medians are of RUNS runs (3).
+int runs = int.TryParse(Environment.GetEnvironmentVariable("RUNS"), out int n) ? n : 3;
+long size = (long.TryParse(Environment.GetEnvironmentVariable("MIB"), out long mib) ? mib : 256) << 20;
+Console.WriteLine($"{Environment.ProcessorCount} cores for all nodes together; {size >> 20} MiB.\n\n| what | median | least..most |\n|---|---:|---:|");
+foreach (string muxer in (string[])["mplex", "yamux"])
+{
+    await RowAsync($"{muxer}: `/perf/1.0.0`, MiB/s", () => PerfAsync(muxer));
+    await RowAsync($"{muxer}: one source, MiB/s", () => FetchAsync(muxer, 1));
+}
+
+await RowAsync("yamux: one source that sends 40 MB/s, MB/s", () => FetchAsync("yamux", 1, 40_000_000), 1.048576);
+await RowAsync("yamux: three sources that send 40 MB/s each, MB/s", () => FetchAsync("yamux", 3, 40_000_000), 1.048576);
+await RowAsync("Info, 10 peers, one has it, ms", () => InfoAsync(known: true));
+await RowAsync("Info, 10 peers, nobody has it, ms", () => InfoAsync(known: false));
+return 0;
+
+async Task RowAsync(string what, Func<Task<double>> measure, double factor = 1)
+{
+    var figures = new List<double>();
+    for (int i = 0; i < runs; i++)
+    {
+        figures.Add(await measure() * factor);
+    }
+
+    figures.Sort();
+    Console.WriteLine(FormattableString.Invariant($"| {what} | {figures[figures.Count / 2]:F1} | {figures[0]:F1}..{figures[^1]:F1} |"));
+}
+
+async Task<double> PerfAsync(string muxer)
+{
+    await using BenchNode one = await BenchNode.StartAsync(muxer);
+    await using BenchNode two = await BenchNode.StartAsync(muxer);
+    PeerInfo peer = await two.Host.ConnectAsync(one.Host.ListenAddresses[0], CancellationToken.None);
+    long start = Stopwatch.GetTimestamp();
+    await using PeerStream stream = await two.Host.OpenStreamAsync(peer.Peer, [PerfProtocol.Name], CancellationToken.None);
+    byte[] length = new byte[8];
+    System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(length, size);
+    await stream.WriteAsync(length, CancellationToken.None);
+    await stream.CloseWriteAsync(CancellationToken.None);
+    byte[] buffer = new byte[1 << 20];
+    for (int got; (got = await stream.ReadAsync(buffer, CancellationToken.None)) > 0;)
+    {
+        // Only counted.
+    }
+
+    return (size >> 20) / Stopwatch.GetElapsedTime(start).TotalSeconds;
+}
+
+async Task<double> FetchAsync(string muxer, int sources, long rate = 0)
+{
+    await using BenchNode two = await BenchNode.StartAsync(muxer);
+    var nodes = new List<BenchNode>();
+    ContentRecord there = null!;
+    for (int i = 0; i < sources; i++)
+    {
+        BenchNode node = await BenchNode.StartAsync(muxer, rate);
+        nodes.Add(node);
+        there = await node.AddAsync(new SeededStream(size, seed: 1));
+        await two.ConnectAsync(node);
+    }
+
+    long start = Stopwatch.GetTimestamp();
+    ContentRecord owned = (await two.Fleet.FindAsync(there.Digest, CancellationToken.None))! with { Owned = true };
+    two.Store.Commit(owned, ingestRef: null);
+    two.Fleet.StartFetch(owned);
+    await two.Fleet.WaitAsync(there.Digest, CancellationToken.None);
+    double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+    foreach (BenchNode node in nodes)
+    {
+        await node.DisposeAsync();
+    }
+
+    return (size >> 20) / seconds;
+}
+
+async Task<double> InfoAsync(bool known)
+{
+    await using BenchNode two = await BenchNode.StartAsync("mplex");
+    BenchNode[] peers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => BenchNode.StartAsync("mplex")));
+    var figures = new List<double>();
+    foreach (BenchNode peer in peers)
+    {
+        await two.ConnectAsync(peer);
+    }
+
+    for (int i = 0; i < 100; i++)
+    {
+        Digest digest = known ? (await peers[i % 10].AddAsync(new SeededStream(600_000, i))).Digest : Digest.Sha256(BitConverter.GetBytes(i));
+        long start = Stopwatch.GetTimestamp();
+        bool found = await two.Fleet.FindAsync(digest, CancellationToken.None) is not null;
+        figures.Add(found == known ? Stopwatch.GetElapsedTime(start).TotalMilliseconds : throw new InvalidOperationException("a wrong answer"));
+    }
+
+    foreach (BenchNode peer in peers)
+    {
+        await peer.DisposeAsync();
+    }
+
+    figures.Sort();
+    return figures[50];
+}
+
+/// <summary>A node with its store in a folder of its own, which goes with it.</summary>
+internal sealed class BenchNode : IAsyncDisposable
+{
+    public required Host Host { get; init; }
+
+    public required RocksStore Store { get; init; }
+
+    public required BitswapService Bitswap { get; init; }
+
+    public required Fleet Fleet { get; init; }
+
+    public required string Folder { get; init; }
+
+    public static async Task<BenchNode> StartAsync(string muxer, long uploadRate = 0)
+    {
+        string folder = Directory.CreateTempSubdirectory("ipcs-exchange-").FullName;
+        var host = new Host(new HostOptions
+        {
+            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = [muxer],
+        });
+        RocksStore store = RocksStore.Open(folder);
+        var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions { UploadRate = uploadRate }, NullLogger.Instance);
+        var fleet = new Fleet(host, store, new ContentUpdates(store), bitswap, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance);
+        await host.StartAsync(CancellationToken.None);
+        return new BenchNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet, Folder = folder };
+    }
+
+    public async Task ConnectAsync(BenchNode other)
+    {
+        await Host.ConnectAsync(other.Host.ListenAddresses[0], CancellationToken.None);
+        while (!other.Host.Peers.Any(p => p.Peer == Host.LocalPeer && p.Protocols.Count > 0))
+        {
+            await Task.Delay(1);
+        }
+    }
+
+    public async Task<ContentRecord> AddAsync(Stream bytes)
+    {
+        using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
+        DagRoot root = await DagImport.FromStreamAsync(bytes, Store.Blocks, ImportProfile.KuboV1, hash, CancellationToken.None);
+        Multihash.TryParse((byte[])[0x12, 0x20, .. hash.GetHashAndReset()], out Multihash digest);
+        var record = new ContentRecord
+        {
+            Digest = new Digest(digest), Kind = ContentKind.Blob, Root = root.Root, Size = root.Size, Profile = "kubo-v1", Owned = true, Complete = true,
+        };
+        Store.Commit(record, ingestRef: null);
+        return record;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Fleet.DisposeAsync();
+        await Bitswap.DisposeAsync();
+        await Host.DisposeAsync();
+        Store.Dispose();
+        Directory.Delete(Folder, recursive: true);
+    }
+}
+
+/// <summary>Bytes of a seeded generator: the same for the same seed, and none that could be compressed.</summary>
+internal sealed class SeededStream(long length, int seed) : Stream
+{
+    private readonly Random _random = new(seed);
+    private long _left = length;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => length;
+
+    public override long Position
+    {
+        get => length - _left;
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count)
+    {
+        // Whole words, so that the bytes don't depend on how they are asked for.
+        int n = (int)Math.Min(_left, count);
+        _random.NextBytes(buffer.AsSpan(offset, n));
+        _left -= n;
+        return n;
+    }
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+}

@@ -1,0 +1,30 @@
+using System.Globalization;
+using Ipcs.Microbenchmarks;
+
+// [MIB]                                              the DAG builder and reader, alone and over RocksDB: one row each, best of three
+// share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...   what of the second image's layers is to be fetched where the first's are
+if (args.Length > 0 && args[0] == "share")
+{
+    string[] layers = args[2..];
+    int dashes = Array.IndexOf(layers, "--");
+    Sharing.Print(layers[..dashes], layers[(dashes + 1)..], args[1].Split(','));
+    return;
+}
+
+int mebibytes = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 1024;
+string folder = Path.Combine(Path.GetTempPath(), $"ipcs-microbenchmarks-{Environment.ProcessId}");
+Directory.CreateDirectory(folder);
+try
+{
+    string file = Path.Combine(folder, "input");
+    await Input.WriteAsync(file, (long)mebibytes << 20);
+    Console.WriteLine($"| {mebibytes} MiB, {Environment.ProcessorCount} cores | MB/s | CPU s | allocated MB | peak RSS MB |");
+    Console.WriteLine("|---|---|---|---|---|");
+    await ImportBenchmark.RunAsync(file, folder);
+    await ReadBenchmark.RunAsync(file, folder);
+    await ChunkerBenchmark.RunAsync(file);
+}
+finally
+{
+    Directory.Delete(folder, recursive: true);
+}

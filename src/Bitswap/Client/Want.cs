@@ -1,0 +1,47 @@
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>One block that somebody here waits for. Touched only under the want book's turn.</summary>
+internal sealed class Want(Cid cid, long now)
+{
+    public Cid Cid { get; } = cid;
+
+    public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The sessions that want it, one entry for each time they do.</summary>
+    public List<BitswapSession> Sessions { get; } = [];
+
+    /// <summary>Those who said they don't have it, or were asked and sent nothing.</summary>
+    public HashSet<PeerId> Refused { get; } = [];
+
+    /// <summary>Those who said that they have it.</summary>
+    public HashSet<PeerId> Holders { get; } = [];
+
+    /// <summary>Those who were asked to say whether they have it.</summary>
+    public HashSet<PeerId> Told { get; } = [];
+
+    /// <summary>True when a reader waits for just this one.</summary>
+    public bool Urgent { get; set; }
+
+    /// <summary>Of whom it is asked now.</summary>
+    public PeerState? Asked { get; set; }
+
+    /// <summary>When it was asked of that peer.</summary>
+    public long AskedAt { get; set; }
+
+    /// <summary>What it counts in that peer's window, in bytes.</summary>
+    public int Weight { get; set; }
+
+    /// <summary>Since when nobody is asked.</summary>
+    public long Since { get; set; } = now;
+
+    /// <summary>When somebody could last be asked, were he not busy.</summary>
+    public long ServableAt { get; set; }
+
+    /// <summary>When those who refused are tried again.</summary>
+    public long RetryAt { get; set; }
+
+    /// <summary>Its place among the wants that nobody is asked for.</summary>
+    public LinkedListNode<Want>? Place { get; set; }
+}

@@ -1,0 +1,593 @@
+using Ipcs.Bitswap.Wire;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>
+/// Decides who is asked for which block and when. A pure core: no I/O, no clock and no chance of its own; what is to be sent collects in
+/// <see cref="Outbox"/>. One caller at a time. Times are in microseconds.
+/// <para>
+/// A block is asked of one peer at a time. A peer has a window of bytes (<see cref="LinkWindow"/>); one with room takes the next want that it can
+/// serve. While a session has only peers with the whole content, that is the next in order. Once it also knows peers that fetch the same, each takes
+/// another at random, a whole peer first those that nobody else has yet: so the one uplink that the content comes through carries each block
+/// about once, and the rest is traded. A block that a reader waits for goes first and to anybody.
+/// </para>
+/// </summary>
+internal sealed class WantBook(BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)
+{
+    /// <summary>A block whose length is not known yet counts so much, at first: the usual chunk.</summary>
+    private const int FirstTypical = 256 << 10;
+
+    /// <summary>Wants looked at to find the next one for a peer: several contents' worth.</summary>
+    private const int MaxLooked = 2048;
+
+    /// <summary>How long a block that another receiver has said to have is left to the receivers.</summary>
+    private const long TradeTime = 1_000_000;
+
+    /// <summary>How long peers of whom nothing is known have to say HAVE before one of them is asked blindly.</summary>
+    private const long HaveTime = 200_000;
+
+    /// <summary>After how long those who refused a block are tried again: a peer that fetches may have it by then.</summary>
+    private const long RetryTime = 3_000_000;
+
+    /// <summary>After how long a quiet peer, the only one, is asked again: it may have dropped the want.</summary>
+    private const long RepeatTime = 5_000_000;
+
+    private readonly Dictionary<Multihash, Want> _wants = [];
+    private readonly LinkedList<Want> _unasked = new();
+    private readonly Dictionary<PeerId, PeerState> _peers = [];
+    private readonly AskedBlocks _asked = new();
+    private int _typical = FirstTypical;
+
+    /// <summary>What is to be sent, in order. The caller empties it.</summary>
+    public List<(PeerId Peer, WantEntry Entry)> Outbox { get; } = [];
+
+    /// <summary>Blocks wanted now.</summary>
+    public int Count => _wants.Count;
+
+    /// <summary>Connected peers.</summary>
+    public int Peers => _peers.Count;
+
+    /// <summary>What is wanted now.</summary>
+    public Cid[] Wanted() => [.. _wants.Values.Select(w => w.Cid)];
+
+    /// <summary>A session wants blocks; the returned wants are done once the blocks are here.</summary>
+    public Want[] Add(BitswapSession session, IReadOnlyList<Cid> cids, bool urgent, long now)
+    {
+        session.FirstWantAt ??= now;
+        var wants = new Want[cids.Count];
+        for (int i = 0; i < cids.Count; i++)
+        {
+            Cid cid = cids[i];
+            if (!_wants.TryGetValue(cid.Hash, out Want? want))
+            {
+                want = new Want(cid, now);
+                _wants.Add(cid.Hash, want);
+                want.Place = _unasked.AddLast(want);
+            }
+
+            want.Urgent |= urgent;
+            want.Sessions.Add(session);
+            wants[i] = want;
+            AskWhetherHad(want, session);
+        }
+
+        Fill(now);
+        return wants;
+    }
+
+    /// <summary>A session wants a block no more, once.</summary>
+    public void LetGo(Want want, BitswapSession session, long now)
+    {
+        want.Sessions.Remove(session);
+        if (want.Sessions.Count == 0 && _wants.TryGetValue(want.Cid.Hash, out Want? current) && current == want)
+        {
+            Forget(want, now);
+        }
+    }
+
+    /// <summary>What a session is told of a peer.</summary>
+    public void Tell(BitswapSession session, PeerId peer, Holding holding, long now)
+    {
+        if (session.Peers.TryGetValue(peer, out Holding before) && before >= holding)
+        {
+            return;
+        }
+
+        session.Peers[peer] = holding;
+        session.Trades = session.Peers.ContainsValue(Holding.Part);
+        foreach (Want want in _wants.Values)
+        {
+            if (want.Sessions.Contains(session))
+            {
+                AskWhetherHad(want, session);
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>What a block is that this peer has sent.</summary>
+    public BlockExpectation Expects(PeerId peer, in Multihash hash) =>
+        !_asked.Contains(peer, hash) ? BlockExpectation.Unknown
+        : _wants.ContainsKey(hash) ? BlockExpectation.Wanted
+        : BlockExpectation.Late;
+
+    /// <summary>A wanted block is stored. <paramref name="peer"/> is null when it did not come by Bitswap.</summary>
+    public void Received(PeerId? peer, in Multihash hash, int length, long now)
+    {
+        PeerState? state = peer is { } id ? _peers.GetValueOrDefault(id) : null;
+        if (state is not null)
+        {
+            state.LastBlock = now;
+            state.Stalled = false;
+        }
+
+        if (!_wants.TryGetValue(hash, out Want? want))
+        {
+            return;
+        }
+
+        if (state is not null)
+        {
+            _typical = Math.Clamp(_typical + ((length - _typical) / 16), 4096, 2 << 20);
+            if (want.Asked == state)
+            {
+                state.Window.Arrived(now, want.AskedAt, length);
+            }
+
+            // The one who sent it is told too: some implementations keep a want until it is cancelled.
+            want.Told.Add(state.Peer);
+            foreach (BitswapSession session in want.Sessions)
+            {
+                if (session.TakesAnyPeer)
+                {
+                    session.Peers.TryAdd(state.Peer, Holding.Likely);
+                }
+
+                if (!session.HasBlock)
+                {
+                    session.HasBlock = true;
+                    onFirstBlock?.Invoke(TimeSpan.FromMicroseconds(now - session.FirstWantAt!.Value));
+                }
+            }
+        }
+
+        Forget(want, now);
+        want.Done.TrySetResult();
+        Fill(now);
+    }
+
+    /// <summary>A peer says whether it has a block.</summary>
+    public void Presence(PeerId peer, PresenceEntry presence, long now)
+    {
+        if (!_wants.TryGetValue(presence.Cid.Hash, out Want? want) || !_peers.TryGetValue(peer, out PeerState? state))
+        {
+            return;
+        }
+
+        if (presence.Have)
+        {
+            want.Holders.Add(peer);
+            want.Refused.Remove(peer);
+            foreach (BitswapSession session in want.Sessions)
+            {
+                if (session.TakesAnyPeer)
+                {
+                    session.Peers.TryAdd(peer, Holding.Likely);
+                }
+            }
+        }
+        else
+        {
+            want.Holders.Remove(peer);
+            want.Refused.Add(peer);
+            want.RetryAt = now + RetryTime;
+            if (want.Asked == state)
+            {
+                Unask(want, now);
+            }
+
+            foreach (BitswapSession session in want.Sessions)
+            {
+                AskWhetherHad(want, session);
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A peer is connected and known.</summary>
+    public void PeerCame(PeerId peer, bool saysHave, long now)
+    {
+        if (!_peers.TryAdd(peer, new PeerState(peer, saysHave, options)))
+        {
+            return;
+        }
+
+        foreach (Want want in _wants.Values)
+        {
+            want.Refused.Remove(peer);
+            foreach (BitswapSession session in want.Sessions)
+            {
+                AskWhetherHad(want, session);
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A peer is gone: its wants go elsewhere.</summary>
+    public void PeerGone(PeerId peer, long now)
+    {
+        if (!_peers.Remove(peer, out PeerState? state))
+        {
+            return;
+        }
+
+        _asked.Trim(_peers.ContainsKey);
+        foreach (Want want in state.UnderWay.ToArray())
+        {
+            Unask(want, now);
+        }
+
+        foreach (Want want in _wants.Values)
+        {
+            want.Holders.Remove(peer);
+            want.Told.Remove(peer);
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>Looks for peers that are too slow and wants that have waited too long; a few times a second.</summary>
+    public void Tick(long now)
+    {
+        foreach (PeerState state in _peers.Values)
+        {
+            MoveIfQuiet(state, now);
+        }
+
+        MoveFromSlow(now);
+        for (LinkedListNode<Want>? node = _unasked.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            Want want = node.Value;
+            if (_peers.Values.Any(p => CanServe(p, want, now)))
+            {
+                // They are busy, which is no reason to give up.
+                want.ServableAt = now;
+            }
+            else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
+            {
+                Fail(want, now);
+            }
+            else if (want.Refused.Count > 0 && now > want.RetryAt)
+            {
+                want.RetryAt = now + RetryTime;
+                want.Refused.Clear();
+                want.Told.Clear();
+                foreach (BitswapSession session in want.Sessions)
+                {
+                    AskWhetherHad(want, session);
+                }
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>Fails everything: the service stops.</summary>
+    public void Stop()
+    {
+        foreach (Want want in _wants.Values)
+        {
+            want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: Bitswap is stopping"));
+        }
+
+        _wants.Clear();
+        _unasked.Clear();
+    }
+
+    private static long Microseconds(TimeSpan span) => (long)span.TotalMicroseconds;
+
+    /// <summary>
+    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody.
+    /// </summary>
+    private void AskWhetherHad(Want want, BitswapSession session)
+    {
+        bool everybody = session.TakesAnyPeer && _peers.Count > 1 && !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p));
+        foreach (PeerState state in _peers.Values)
+        {
+            bool fellow = session.Peers.TryGetValue(state.Peer, out Holding holding) ? holding == Holding.Part : everybody;
+            if (fellow && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
+            {
+                _asked.Add(state.Peer, want.Cid.Hash);
+
+                // A fellow receiver says it once it has it; that it hasn't yet goes without saying.
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: everybody)));
+            }
+        }
+    }
+
+    /// <summary>Gives every peer with room its next wants, those who owe the least first, one at a time.</summary>
+    private void Fill(long now)
+    {
+        if (_unasked.Count == 0)
+        {
+            return;
+        }
+
+        var open = new List<PeerState>(_peers.Values.Where(p => p.HasRoom(_typical)));
+        while (open.Count > 0 && _unasked.Count > 0)
+        {
+            PeerState least = open[0];
+            int ties = 1;
+            foreach (PeerState state in open.Skip(1))
+            {
+                int order = state.Backlog.CompareTo(least.Backlog);
+                if (order < 0 || (order == 0 && random.Next(++ties) == 0))
+                {
+                    ties = order < 0 ? 1 : ties;
+                    least = state;
+                }
+            }
+
+            Want? next = Next(least, now);
+            if (next is not null)
+            {
+                Ask(least, next, now);
+            }
+
+            if (next is null || !least.HasRoom(_typical))
+            {
+                open.Remove(least);
+            }
+        }
+    }
+
+    /// <summary>The want that a peer is best asked for now; null when it can serve none.</summary>
+    private Want? Next(PeerState peer, long now)
+    {
+        Want? best = null;
+        int leastHolders = int.MaxValue, ties = 0, looked = 0;
+        foreach (Want want in _unasked)
+        {
+            if (++looked > MaxLooked)
+            {
+                break;
+            }
+
+            if (!CanServe(peer, want, now))
+            {
+                continue;
+            }
+
+            if (want.Urgent)
+            {
+                return want;
+            }
+
+            bool trades = want.Sessions.Exists(s => s.Trades);
+            if (!trades)
+            {
+                // In order, behind what is traded at random.
+                best ??= want;
+                if (leastHolders == int.MaxValue)
+                {
+                    return best;
+                }
+
+                continue;
+            }
+
+            int holders = want.Holders.Count;
+            if (holders < leastHolders)
+            {
+                (best, leastHolders, ties) = (want, holders, 1);
+            }
+            else if (holders == leastHolders && random.Next(++ties) == 0)
+            {
+                best = want;
+            }
+        }
+
+        return best;
+    }
+
+    private bool CanServe(PeerState peer, Want want, long now)
+    {
+        if (want.Refused.Contains(peer.Peer))
+        {
+            return false;
+        }
+
+        bool has = want.Holders.Contains(peer.Peer);
+        foreach (BitswapSession session in want.Sessions)
+        {
+            if (session.Peers.TryGetValue(peer.Peer, out Holding holding))
+            {
+                // Whoever has the whole is spared what the receivers can give each other.
+                bool spared = holding != Holding.Part && session.Trades && !want.Urgent && now - want.Since < TradeTime && HasFellowHolder(want, session);
+                if (!spared && (holding != Holding.Part || has))
+                {
+                    return true;
+                }
+            }
+            else if (session.TakesAnyPeer && (has || IsBlindGuess(peer, want, session, now)))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>True when a peer of whom nothing is known may be asked for the block itself.</summary>
+    private bool IsBlindGuess(PeerState peer, Want want, BitswapSession session, long now) =>
+        !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p))
+        && want.Holders.Count == 0
+        && (_peers.Count == 1 || !peer.SaysHave || now - want.Since > HaveTime);
+
+    private bool HasFellowHolder(Want want, BitswapSession session)
+    {
+        foreach (PeerId holder in want.Holders)
+        {
+            if (session.Peers.TryGetValue(holder, out Holding holding) && holding == Holding.Part && _peers.TryGetValue(holder, out PeerState? state) && !state.Stalled)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void Ask(PeerState peer, Want want, long now)
+    {
+        if (want.Place is { } place)
+        {
+            _unasked.Remove(place);
+            want.Place = null;
+        }
+
+        if (peer.UnderWay.Count == 0)
+        {
+            peer.LastBlock = now;
+            peer.Window.Begin(now);
+        }
+
+        want.Asked = peer;
+        want.AskedAt = now;
+        want.Weight = _typical;
+        peer.UnderWay.Add(want);
+        peer.BytesUnderWay += want.Weight;
+        _asked.Add(peer.Peer, want.Cid.Hash);
+        Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
+    }
+
+    private void Unask(Want want, long now)
+    {
+        if (want.Asked is not { } peer)
+        {
+            return;
+        }
+
+        peer.UnderWay.Remove(want);
+        peer.BytesUnderWay -= want.Weight;
+        want.Asked = null;
+        want.Since = now;
+        want.Place = _unasked.AddFirst(want);
+    }
+
+    private void Cancel(PeerId peer, Want want) =>
+        Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
+
+    /// <summary>Drops a want, with a cancel to all who were asked about it.</summary>
+    private void Forget(Want want, long now)
+    {
+        if (want.Asked is { } asked)
+        {
+            want.Told.Add(asked.Peer);
+            Unask(want, now);
+        }
+
+        foreach (PeerId peer in want.Told)
+        {
+            if (_peers.ContainsKey(peer))
+            {
+                Cancel(peer, want);
+            }
+        }
+
+        if (want.Place is { } place)
+        {
+            _unasked.Remove(place);
+            want.Place = null;
+        }
+
+        _wants.Remove(want.Cid.Hash);
+    }
+
+    private void Fail(Want want, long now)
+    {
+        string tried = want.Refused.Count == 0 ? "no connected peer to ask" : $"not had from {string.Join(", ", want.Refused)}";
+        Forget(want, now);
+        want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
+    }
+
+    /// <summary>A peer that owes blocks and sends none: its wants go to whoever can serve them; when nobody can, it is asked again, and at last given up.</summary>
+    private void MoveIfQuiet(PeerState state, long now)
+    {
+        long quiet = now - state.LastBlock;
+        if (state.UnderWay.Count == 0 || quiet < Microseconds(options.StallTime))
+        {
+            return;
+        }
+
+        foreach (Want want in state.UnderWay.ToArray())
+        {
+            if (now - want.AskedAt < Microseconds(options.StallTime))
+            {
+                continue;
+            }
+
+            if (_peers.Values.Any(p => p != state && !p.Stalled && CanServe(p, want, now)))
+            {
+                state.Stalled = true;
+                Move(want, state, now);
+            }
+            else if (quiet > Microseconds(options.NoPeerTime))
+            {
+                Unask(want, now);
+                want.Refused.Add(state.Peer);
+                Fail(want, now);
+            }
+            else if (now - want.AskedAt > RepeatTime)
+            {
+                want.AskedAt = now;
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: false, SendDontHave: true)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// A want that waits in the queue of a slow peer while a quick one has room and nothing else to do moves there; only what would be done much sooner,
+    /// since what was asked for already may come all the same.
+    /// </summary>
+    private void MoveFromSlow(long now)
+    {
+        if (_unasked.Count > 0)
+        {
+            return;
+        }
+
+        foreach (PeerState slow in _peers.Values)
+        {
+            foreach (Want want in slow.UnderWay.ToArray())
+            {
+                long age = now - want.AskedAt;
+                if (age < Microseconds(options.StallTime))
+                {
+                    continue;
+                }
+
+                PeerState? quick = _peers.Values.FirstOrDefault(
+                    p => p != slow && !p.Stalled && p.HasRoom(_typical) && p.Window.Rate > 4 * slow.Window.Rate && p.Window.Delay < age / 4 && CanServe(p, want, now));
+                if (quick is not null)
+                {
+                    Cancel(slow.Peer, want);
+                    Unask(want, now);
+                    Ask(quick, want, now);
+                }
+            }
+        }
+    }
+
+    private void Move(Want want, PeerState from, long now)
+    {
+        Cancel(from.Peer, want);
+        Unask(want, now);
+        want.Refused.Add(from.Peer);
+        want.RetryAt = now + RetryTime;
+    }
+}

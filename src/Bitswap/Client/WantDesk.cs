@@ -1,0 +1,199 @@
+using Ipcs.Bitswap.Wire;
+using Ipcs.Blockstore;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>
+/// All wants of this node: the want book with a clock, a lock that is held for no I/O, and a timer. What the book wants sent is only queued.
+/// </summary>
+internal sealed class WantDesk : IAsyncDisposable
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+
+    private readonly IBlockstore _store;
+    private readonly Action<PeerId, WantEntry> _send;
+    private readonly TimeProvider _time;
+    private readonly WantBook _book;
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _watch;
+
+    public WantDesk(IBlockstore store, BitswapOptions options, Action<PeerId, WantEntry> send, BitswapMeter meter, TimeProvider time)
+    {
+        _store = store;
+        _send = send;
+        _time = time;
+        _book = new WantBook(options, new Random(), meter.FirstBlock);
+        _watch = WatchAsync();
+    }
+
+    /// <summary>Blocks wanted now.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _book.Count;
+            }
+        }
+    }
+
+    /// <summary>Connected peers.</summary>
+    public int Peers
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _book.Peers;
+            }
+        }
+    }
+
+    private long Now => (long)_time.GetElapsedTime(0).TotalMicroseconds;
+
+    /// <summary>What is wanted now.</summary>
+    public Cid[] Wanted()
+    {
+        lock (_lock)
+        {
+            return _book.Wanted();
+        }
+    }
+
+    /// <summary>Wants a block for a session until it is here (the task completes), fails, or is let go.</summary>
+    public async Task WantAsync(Cid cid, BitswapSession session, bool urgent, CancellationToken cancellationToken)
+    {
+        Want want = null!;
+        Turn((book, now) => want = book.Add(session, [cid], urgent, now)[0]);
+
+        // It may have come between the look and the want.
+        if (_store.Has(cid.Hash))
+        {
+            Turn((book, now) => book.Received(null, cid.Hash, 0, now));
+        }
+
+        try
+        {
+            await want.Done.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            Turn((book, now) => book.LetGo(want, session, now));
+        }
+    }
+
+    /// <summary>Wants blocks that are not here for a session until it ends.</summary>
+    public IReadOnlyList<Task> WantAhead(IReadOnlyList<Cid> cids, BitswapSession session)
+    {
+        var tasks = new Task[cids.Count];
+        Array.Fill(tasks, Task.CompletedTask);
+        int[] missing = [.. Enumerable.Range(0, cids.Count).Where(i => !_store.Has(cids[i].Hash))];
+        Turn((book, now) =>
+        {
+            Want[] wants = book.Add(session, [.. missing.Select(i => cids[i])], urgent: false, now);
+            for (int i = 0; i < missing.Length; i++)
+            {
+                tasks[missing[i]] = wants[i].Done.Task;
+                if (!session.Ahead.Add(wants[i]))
+                {
+                    // Once is enough, and once is what the end lets go.
+                    wants[i].Sessions.Remove(session);
+                }
+            }
+
+            session.Ahead.RemoveWhere(w => w.Done.Task.IsCompleted);
+        });
+        foreach (int i in missing)
+        {
+            if (!tasks[i].IsCompleted && _store.Has(cids[i].Hash))
+            {
+                Turn((book, now) => book.Received(null, cids[i].Hash, 0, now));
+            }
+        }
+
+        return tasks;
+    }
+
+    /// <summary>A session ends.</summary>
+    public void End(BitswapSession session) => Turn((book, now) =>
+    {
+        foreach (Want want in session.Ahead)
+        {
+            book.LetGo(want, session, now);
+        }
+
+        session.Ahead.Clear();
+    });
+
+    /// <summary>What a session is told of a peer.</summary>
+    public void Tell(BitswapSession session, PeerId peer, Holding holding) => Turn((book, now) => book.Tell(session, peer, holding, now));
+
+    /// <summary>What a block is that this peer has sent.</summary>
+    public BlockExpectation Expects(PeerId peer, in Multihash hash)
+    {
+        lock (_lock)
+        {
+            return _book.Expects(peer, hash);
+        }
+    }
+
+    /// <summary>A wanted block is stored.</summary>
+    public void Received(PeerId? peer, Multihash hash, int length) => Turn((book, now) => book.Received(peer, hash, length, now));
+
+    /// <summary>A peer says which blocks it has and which not.</summary>
+    public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Turn((book, now) =>
+    {
+        foreach (PresenceEntry presence in presences)
+        {
+            book.Presence(peer, presence, now);
+        }
+    });
+
+    /// <summary>A peer is connected and known.</summary>
+    public void PeerCame(PeerId peer, bool saysHave) => Turn((book, now) => book.PeerCame(peer, saysHave, now));
+
+    /// <summary>A peer is gone.</summary>
+    public void PeerGone(PeerId peer) => Turn((book, now) => book.PeerGone(peer, now));
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Turn((book, _) => book.Stop());
+    }
+
+    private void Turn(Action<WantBook, long> step)
+    {
+        lock (_lock)
+        {
+            step(_book, Now);
+            foreach ((PeerId peer, WantEntry entry) in _book.Outbox)
+            {
+                // Under the lock, or a cancel could overtake its want.
+                _send(peer, entry);
+            }
+
+            _book.Outbox.Clear();
+        }
+    }
+
+    private async Task WatchAsync()
+    {
+        using var timer = new PeriodicTimer(Tick, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                Turn((book, now) => book.Tick(now));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+}

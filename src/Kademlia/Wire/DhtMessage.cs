@@ -1,0 +1,141 @@
+using System.Buffers;
+
+namespace Ipcs.Kademlia.Wire;
+
+/// <summary>
+/// A message of the DHT. Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
+/// <code>
+/// Message { 1: type, 10: clusterLevelRaw (not used), 2: key, 3: Record, 8: repeated Peer closerPeers, 9: repeated Peer providerPeers }
+/// </code>
+/// On the stream: varint(length) and the message; several may follow each other on one stream.
+/// </summary>
+internal sealed class DhtMessage
+{
+    /// <summary>The longest question taken, in bytes. What peers ask is a key, or a record of at most 10 KiB, or their own addresses.</summary>
+    public const int MaxRequestLength = 32 * 1024;
+
+    /// <summary>The longest answer taken, in bytes: 20 closer peers and 100 providers of some addresses each are well below; more is a flood.</summary>
+    public const int MaxResponseLength = 256 * 1024;
+
+    /// <summary>The longest key taken, in bytes: a multihash has up to 135, <c>/ipns/</c> and a peer id less.</summary>
+    public const int MaxKeyLength = 256;
+
+    /// <summary>The most closer peers kept of a message; nobody has reason to send more than k = 20.</summary>
+    public const int MaxCloser = 40;
+
+    /// <summary>The most providers kept of a message.</summary>
+    public const int MaxProviders = 256;
+
+    /// <summary>What it is.</summary>
+    public required DhtMessageType Type { get; init; }
+
+    /// <summary>What it is about: a multihash, a binary PeerId, or a key such as <c>/pk/…</c>. Null when absent.</summary>
+    public byte[]? Key { get; init; }
+
+    /// <summary>Not used by anybody; carried for the sake of the format.</summary>
+    public int? ClusterLevel { get; init; }
+
+    /// <summary>The value of PUT_VALUE and GET_VALUE; null when absent.</summary>
+    public DhtRecord? Record { get; init; }
+
+    /// <summary>Peers closer to the key.</summary>
+    public IReadOnlyList<DhtPeer> Closer { get; init; } = [];
+
+    /// <summary>Peers that have the content.</summary>
+    public IReadOnlyList<DhtPeer> Providers { get; init; } = [];
+
+    /// <summary>Decodes a message. Unknown fields and peers that are none are passed over. False when the bytes are no message, of no known type, or over a bound.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> source, out DhtMessage? message)
+    {
+        message = null;
+        ulong type = 0;
+        byte[]? key = null;
+        int? level = null;
+        DhtRecord? record = null;
+        var closer = new List<DhtPeer>();
+        var providers = new List<DhtPeer>();
+        var reader = new ProtoReader(source);
+        while (reader.Read())
+        {
+            switch (reader.Field)
+            {
+                case 1 when !reader.IsBytes:
+                    type = reader.Number;
+                    break;
+                case 10 when !reader.IsBytes:
+                    level = unchecked((int)reader.Number);
+                    break;
+                case 2 when reader.IsBytes:
+                    if (reader.Bytes.Length > MaxKeyLength)
+                    {
+                        return false;
+                    }
+
+                    key = reader.Bytes.ToArray();
+                    break;
+                case 3 when reader.IsBytes:
+                    if (!DhtRecord.TryDecode(reader.Bytes, out record))
+                    {
+                        return false;
+                    }
+
+                    break;
+                case 8 when reader.IsBytes && closer.Count < MaxCloser && DhtPeer.TryDecode(reader.Bytes, out DhtPeer? near):
+                    closer.Add(near!);
+                    break;
+                case 9 when reader.IsBytes && providers.Count < MaxProviders && DhtPeer.TryDecode(reader.Bytes, out DhtPeer? provider):
+                    providers.Add(provider!);
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (reader.IsBad || type > (ulong)DhtMessageType.Ping)
+        {
+            return false;
+        }
+
+        message = new DhtMessage { Type = (DhtMessageType)type, Key = key, ClusterLevel = level, Record = record, Closer = closer, Providers = providers };
+        return true;
+    }
+
+    /// <summary>Encodes the message.</summary>
+    public byte[] Encode()
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        var writer = new ProtoWriter(output);
+        // 0 is the default, which nobody writes.
+        if (Type != DhtMessageType.PutValue)
+        {
+            writer.Number(1, (ulong)Type);
+        }
+
+        if (ClusterLevel is { } level)
+        {
+            writer.Number(10, (ulong)level);
+        }
+
+        if (Key is not null)
+        {
+            writer.Bytes(2, Key);
+        }
+
+        if (Record is not null)
+        {
+            writer.Bytes(3, Record.Encode());
+        }
+
+        foreach (DhtPeer peer in Closer)
+        {
+            writer.Bytes(8, peer.Encode());
+        }
+
+        foreach (DhtPeer peer in Providers)
+        {
+            writer.Bytes(9, peer.Encode());
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,81 @@
+using System.Buffers;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Kademlia.Wire;
+
+/// <summary>
+/// A peer as messages tell of it.
+/// <code>Peer { 1: id (binary PeerId), 2: repeated addrs (binary multiaddrs), 3: connection }</code>
+/// </summary>
+/// <param name="Peer">Who it is.</param>
+/// <param name="Addresses">Where it may be dialled.</param>
+/// <param name="Connection">What the sender says of its own connection to it: 0 none, 1 connected, 2 can connect, 3 can't.</param>
+internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, int Connection = DhtPeer.NotConnected)
+{
+    /// <summary>The sender has no connection to the peer.</summary>
+    public const int NotConnected = 0;
+
+    /// <summary>The sender is connected to the peer.</summary>
+    public const int Connected = 1;
+
+    /// <summary>The most addresses kept of one peer: hosts have a few, and each costs a dial.</summary>
+    public const int MaxAddresses = 16;
+
+    /// <summary>Decodes a peer. Addresses that we can't read are passed over. False when the bytes are no message or the id is no peer's.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> source, out DhtPeer? peer)
+    {
+        peer = null;
+        PeerId id = default;
+        int connection = NotConnected;
+        var addresses = new List<Multiaddr>(2);
+        var reader = new ProtoReader(source);
+        while (reader.Read())
+        {
+            switch (reader.Field)
+            {
+                case 1 when reader.IsBytes:
+                    if (!PeerId.TryParse(reader.Bytes, out id))
+                    {
+                        return false;
+                    }
+
+                    break;
+                case 2 when reader.IsBytes && addresses.Count < MaxAddresses && Multiaddr.TryParse(reader.Bytes, out Multiaddr? address):
+                    addresses.Add(address);
+                    break;
+                case 3 when !reader.IsBytes && reader.Number <= 3:
+                    connection = (int)reader.Number;
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (reader.IsBad || id.IsDefault)
+        {
+            return false;
+        }
+
+        peer = new DhtPeer(id, addresses, connection);
+        return true;
+    }
+
+    /// <summary>Encodes the peer.</summary>
+    public byte[] Encode()
+    {
+        var output = new ArrayBufferWriter<byte>(128);
+        var writer = new ProtoWriter(output);
+        writer.Bytes(1, Peer.ToArray());
+        foreach (Multiaddr address in Addresses)
+        {
+            writer.Bytes(2, address.Bytes);
+        }
+
+        if (Connection != NotConnected)
+        {
+            writer.Number(3, (ulong)Connection);
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,75 @@
+using System.Buffers;
+using System.Text;
+
+namespace Ipcs.Kademlia.Wire;
+
+/// <summary>
+/// A stored value.
+/// <code>Record { 1: key, 2: value, 5: timeReceived (RFC 3339) }</code>
+/// </summary>
+/// <param name="Key">What it is stored under.</param>
+/// <param name="Value">The value.</param>
+/// <param name="TimeReceived">When who sends it received it; empty when it does not say.</param>
+internal sealed record DhtRecord(byte[] Key, byte[] Value, string TimeReceived = "")
+{
+    /// <summary>The longest value taken, in bytes: an IPNS record may have 10 KiB, a key has less.</summary>
+    public const int MaxValueLength = 10 * 1024;
+
+    private const int MaxTimeLength = 64;
+
+    /// <summary>Decodes a record; false when the bytes are no message or over a bound.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> source, out DhtRecord? record)
+    {
+        byte[] key = [], value = [];
+        string time = "";
+        record = null;
+        var reader = new ProtoReader(source);
+        while (reader.Read())
+        {
+            if (!reader.IsBytes)
+            {
+                continue;
+            }
+
+            switch (reader.Field)
+            {
+                case 1 when reader.Bytes.Length <= DhtMessage.MaxKeyLength:
+                    key = reader.Bytes.ToArray();
+                    break;
+                case 2 when reader.Bytes.Length <= MaxValueLength:
+                    value = reader.Bytes.ToArray();
+                    break;
+                case 5 when reader.Bytes.Length <= MaxTimeLength:
+                    time = Encoding.UTF8.GetString(reader.Bytes);
+                    break;
+                case 1 or 2:
+                    return false;
+                default:
+                    break;
+            }
+        }
+
+        if (reader.IsBad)
+        {
+            return false;
+        }
+
+        record = new DhtRecord(key, value, time);
+        return true;
+    }
+
+    /// <summary>Encodes the record.</summary>
+    public byte[] Encode()
+    {
+        var output = new ArrayBufferWriter<byte>(Key.Length + Value.Length + 64);
+        var writer = new ProtoWriter(output);
+        writer.Bytes(1, Key);
+        writer.Bytes(2, Value);
+        if (TimeReceived.Length > 0)
+        {
+            writer.Bytes(5, Encoding.UTF8.GetBytes(TimeReceived));
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+}

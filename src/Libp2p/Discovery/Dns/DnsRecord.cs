@@ -1,0 +1,55 @@
+using System.Text;
+
+namespace Ipcs.Libp2p.Discovery.Dns;
+
+/// <summary>One record of a DNS message.</summary>
+/// <param name="Name">Whose it is: labels separated by dots, in lower case, without a dot at the end.</param>
+/// <param name="Type">Its type.</param>
+/// <param name="Ttl">How long it may be remembered, in seconds.</param>
+/// <param name="Data">Its data as on the wire; of a PTR record the uncompressed name.</param>
+public sealed record DnsRecord(string Name, ushort Type, uint Ttl, ReadOnlyMemory<byte> Data)
+{
+    /// <summary>The longest string of a TXT record, in bytes.</summary>
+    public const int MaxStringLength = 255;
+
+    /// <summary>A PTR record; one to the root when the target is a name that we would not write (it has an escaped dot, or is the root).</summary>
+    public static DnsRecord Pointer(string name, uint ttl, string target)
+    {
+        byte[] data = new byte[DnsName.MaxLength + 1];
+        return new DnsRecord(name, DnsType.Ptr, ttl, DnsName.TryWrite(data, target, out int length) ? data.AsMemory(0, length) : new byte[] { 0 });
+    }
+
+    /// <summary>A TXT record of these strings; those that are too long for one are left out.</summary>
+    public static DnsRecord Text(string name, uint ttl, IEnumerable<string> strings)
+    {
+        var data = new List<byte>();
+        foreach (string text in strings)
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(text);
+            if (bytes.Length <= MaxStringLength)
+            {
+                data.Add((byte)bytes.Length);
+                data.AddRange(bytes);
+            }
+        }
+
+        return new DnsRecord(name, DnsType.Txt, ttl, data.ToArray());
+    }
+
+    /// <summary>The strings of a TXT record; what is cut off at its end is left out.</summary>
+    public IReadOnlyList<string> Strings()
+    {
+        var strings = new List<string>();
+        ReadOnlySpan<byte> rest = Data.Span;
+        while (rest.Length > 0 && rest[0] < rest.Length)
+        {
+            strings.Add(Encoding.UTF8.GetString(rest.Slice(1, rest[0])));
+            rest = rest[(1 + rest[0])..];
+        }
+
+        return strings;
+    }
+
+    /// <summary>The name that a PTR record points to; null when its data is none.</summary>
+    public string? Target() => DnsName.TryRead(Data.Span, 0, out string name, out _) ? name : null;
+}

@@ -1,0 +1,23 @@
+namespace Ipcs.Libp2p.Discovery.Dns;
+
+/// <summary>Types of records and questions. Registry: https://www.iana.org/assignments/dns-parameters.</summary>
+public static class DnsType
+{
+    /// <summary>An IPv4 address.</summary>
+    public const ushort A = 1;
+
+    /// <summary>Another name.</summary>
+    public const ushort Ptr = 12;
+
+    /// <summary>Strings.</summary>
+    public const ushort Txt = 16;
+
+    /// <summary>An IPv6 address.</summary>
+    public const ushort Aaaa = 28;
+
+    /// <summary>In a question: all of them.</summary>
+    public const ushort Any = 255;
+
+    /// <summary>The class of the Internet, the only one there is.</summary>
+    public const ushort Internet = 1;
+}

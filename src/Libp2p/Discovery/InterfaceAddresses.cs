@@ -1,0 +1,63 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Libp2p.Discovery;
+
+/// <summary>What others can dial, from what we listen on: 0.0.0.0 and :: become the addresses of the interfaces that are up.</summary>
+public static class InterfaceAddresses
+{
+    /// <summary>The most addresses told to others: each costs who tries them a dial.</summary>
+    public const int MaxAddresses = 16;
+
+    /// <summary>
+    /// The addresses to tell others. Loopback is left out when there is anything else, and so are IPv6 link-local addresses (they mean nothing without a zone).
+    /// </summary>
+    public static IReadOnlyList<Multiaddr> Expand(IReadOnlyList<Multiaddr> listening) => Expand(listening, Local());
+
+    /// <summary>The same, for given addresses of interfaces.</summary>
+    public static IReadOnlyList<Multiaddr> Expand(IReadOnlyList<Multiaddr> listening, IReadOnlyList<IPAddress> interfaces)
+    {
+        var all = new List<Multiaddr>();
+        foreach (Multiaddr address in listening)
+        {
+            if (!address.TryGetTcp(out string? host, out int port))
+            {
+                continue;
+            }
+
+            if (!IPAddress.TryParse(host, out IPAddress? ip) || !IsUnspecified(ip))
+            {
+                all.Add(address);
+                continue;
+            }
+
+            all.AddRange(interfaces.Where(i => i.AddressFamily == ip.AddressFamily && !i.IsIPv6LinkLocal).Select(i => Multiaddr.FromEndPoint(new IPEndPoint(i, port))));
+        }
+
+        List<Multiaddr> reachable = [.. all.Distinct().Where(a => a.ScopeOf() is not (NetworkScope.Loopback or NetworkScope.None)).Take(MaxAddresses)];
+        return reachable.Count > 0 ? reachable : [.. all.Distinct().Where(a => a.ScopeOf() == NetworkScope.Loopback).Take(MaxAddresses)];
+    }
+
+    /// <summary>The unicast addresses of all interfaces that are up, loopback among them.</summary>
+    public static IReadOnlyList<IPAddress> Local()
+    {
+        try
+        {
+            return
+            [
+                .. NetworkInterface.GetAllNetworkInterfaces()
+                    .Where(i => i.OperationalStatus is OperationalStatus.Up or OperationalStatus.Unknown)
+                    .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+                    .Select(u => u.Address),
+            ];
+        }
+        catch (NetworkInformationException)
+        {
+            // An interface went while they were being listed; the next call sees the rest.
+            return [];
+        }
+    }
+
+    private static bool IsUnspecified(IPAddress ip) => ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any);
+}

@@ -1,0 +1,75 @@
+using System.Net;
+using Ipcs.Node.Daemon;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Prometheus;
+
+namespace Ipcs.Node.Metrics;
+
+/// <summary>
+/// All meters whose names begin with <c>ipcs</c>, as Prometheus text at <c>/metrics</c>.
+/// Format: https://prometheus.io/docs/instrumenting/exposition_formats/.
+/// </summary>
+internal sealed class MetricsDoor : IAsyncDisposable
+{
+    /// <summary>Connections at a time: a scraper or two, and a person.</summary>
+    private const int MaxConnections = 16;
+
+    private readonly WebApplication _app;
+    private readonly IDisposable _listening;
+
+    private MetricsDoor(WebApplication app, IDisposable listening)
+    {
+        _app = app;
+        _listening = listening;
+    }
+
+    /// <summary>Begins to listen to the meters, and for whoever asks.</summary>
+    public static async Task<MetricsDoor> OpenAsync(NodeServices node, IPEndPoint address, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        CollectorRegistry registry = Prometheus.Metrics.NewCustomRegistry();
+        IDisposable listening = MeterAdapter.StartListening(new MeterAdapterOptions
+        {
+            Registry = registry,
+            InstrumentFilterPredicate = instrument => instrument.Meter.Name.StartsWith("ipcs", StringComparison.Ordinal),
+        });
+        NodeMeter.Observe("ipcs.store.bytes", "By", "What the store takes on disk.", () => node.Store.GetStatistics().Bytes);
+        NodeMeter.Observe("ipcs.store.blocks", "blocks", "Blocks in the store.", () => node.Store.GetStatistics().Blocks);
+        NodeMeter.Observe("ipcs.store.contents", "contents", "Contents in the index.", () => node.Store.GetStatistics().Contents);
+        NodeMeter.Observe("ipcs.provide.queue", "keys", "Keys in the queue of what is announced.", () => node.Store.Provides.Count);
+        NodeMeter.Observe("ipcs.fetch.active", "contents", "Contents on their way here.", () => node.Fleet.FetchesUnderWay);
+        NodeMeter.Observe("ipcs.swarm.peers", "peers", "Connected peers.", () => node.Host.Peers.Count);
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Services.AddSingleton(loggers);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+            kestrel.AddServerHeader = false;
+            kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        WebApplication app = builder.Build();
+        app.MapGet("/metrics", (RequestDelegate)(async context =>
+        {
+            context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+            await registry.CollectAndExportAsTextAsync(context.Response.Body, context.RequestAborted);
+        }));
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch
+        {
+            listening.Dispose();
+            await app.DisposeAsync();
+            throw;
+        }
+
+        return new MetricsDoor(app, listening);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _listening.Dispose();
+        await _app.DisposeAsync();
+    }
+}

@@ -1,0 +1,158 @@
+using Tomlyn;
+using Tomlyn.Model;
+using Tomlyn.Serialization;
+
+namespace Ipcs.Oci.Registry;
+
+/// <summary>Reads <c>hosts.toml</c> with no reflection.</summary>
+[TomlSerializable(typeof(TomlTable))]
+internal sealed partial class HostsToml : TomlSerializerContext;
+
+/// <summary>
+/// Where a registry's images can be had, by containerd's <c>hosts.toml</c>: mirrors in the file's order, then the server.
+/// Format: https://github.com/containerd/containerd/blob/main/docs/hosts.md.
+/// </summary>
+internal static class RegistryHosts
+{
+    /// <summary>The longest file, in bytes.</summary>
+    private const int MaxFile = 1 << 18;
+
+    /// <summary>The most mirrors: each is asked for each content that the ones before lack.</summary>
+    private const int MaxHosts = 16;
+
+    /// <summary>The endpoints for a reference, the first to be asked first.</summary>
+    /// <exception cref="ImageSourceException">The file is there and is ill-formed.</exception>
+    public static IReadOnlyList<Endpoint> Find(Reference reference, RegistryOptions options)
+    {
+        bool plain = options.PlainHttp || reference.IsLocal;
+
+        // The hub's API is at another name than its images.
+        string apiHost = reference.Host == Reference.DefaultHost ? "registry-1.docker.io" : reference.Host;
+        var server = new Endpoint { Root = new Uri($"{(plain ? "http" : "https")}://{apiHost}/v2/"), LoginHost = reference.Host };
+        if (options.HostsFolder is null || FileOf(options.HostsFolder, reference.Host) is not { } file)
+        {
+            return [server];
+        }
+
+        TomlTable table = Read(file);
+        var endpoints = new List<Endpoint>();
+        if (table.TryGetValue("host", out object? hosts) && hosts is TomlTable mirrors)
+        {
+            foreach ((string address, object value) in mirrors)
+            {
+                if (value is TomlTable settings && Mirror(file, address, settings, reference) is { } mirror)
+                {
+                    endpoints.Add(mirror);
+                }
+            }
+        }
+
+        if (endpoints.Count > MaxHosts)
+        {
+            throw new ImageSourceException($"{file} has more than {MaxHosts} hosts");
+        }
+
+        // The table's own keys are the server's.
+        Endpoint named = table.TryGetValue("server", out object? text) && text is string url
+            ? new Endpoint { Root = Root(file, url, table), LoginHost = reference.Host, Namespace = NamespaceFor(file, url, reference), Tls = Tls(file, table), Headers = HeadersOf(table) }
+            : new Endpoint { Root = server.Root, LoginHost = reference.Host, Tls = Tls(file, table), Headers = HeadersOf(table) };
+        return [.. endpoints, named];
+    }
+
+    private static string? FileOf(string folder, string host)
+    {
+        // A colon is no part of a folder's name everywhere: containerd takes host_port_ too.
+        int colon = host.LastIndexOf(':');
+        string[] names = colon > 0 && !host.EndsWith(']') ? [host, $"{host[..colon]}_{host[(colon + 1)..]}_", "_default"] : [host, "_default"];
+        return names.Select(n => Path.Combine(folder, n, "hosts.toml")).FirstOrDefault(File.Exists);
+    }
+
+    private static TomlTable Read(string file)
+    {
+        try
+        {
+            return new FileInfo(file).Length > MaxFile
+                ? throw new ImageSourceException($"{file} is longer than {MaxFile} bytes")
+                : TomlSerializer.Deserialize(File.ReadAllText(file), HostsToml.Default.TomlTable) ?? [];
+        }
+        catch (Exception e) when (e is TomlException or UnauthorizedAccessException or (IOException and not ImageSourceException))
+        {
+            throw new ImageSourceException($"{file}: {e.Message}", e);
+        }
+    }
+
+    private static Endpoint? Mirror(string file, string address, TomlTable settings, Reference reference)
+    {
+        string[] capabilities = settings.TryGetValue("capabilities", out object? list) ? Strings(list) : ["pull", "resolve"];
+        if (!capabilities.Contains("pull", StringComparer.Ordinal))
+        {
+            return null;
+        }
+
+        Uri root = Root(file, address, settings);
+        return new Endpoint
+        {
+            Root = root,
+            LoginHost = root.Authority,
+            Namespace = reference.Host,
+            Resolves = capabilities.Contains("resolve", StringComparer.Ordinal),
+            Tls = Tls(file, settings),
+            Headers = HeadersOf(settings),
+        };
+    }
+
+    private static string? NamespaceFor(string file, string url, Reference reference) =>
+        reference.Host == Reference.DefaultHost || Parse(file, url).Authority == reference.Host ? null : reference.Host;
+
+    private static Uri Root(string file, string address, TomlTable settings)
+    {
+        Uri uri = Parse(file, address);
+        bool asWritten = settings.TryGetValue("override_path", out object? flag) && flag is true;
+        string path = uri.AbsolutePath.TrimEnd('/');
+        return new Uri(uri, asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? path + "/" : path + "/v2/");
+    }
+
+    private static Uri Parse(string file, string address) =>
+        Uri.TryCreate(address.Contains("://", StringComparison.Ordinal) ? address : "https://" + address, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https"
+            ? uri
+            : throw new ImageSourceException($"{file}: '{address}' is no URL of a registry");
+
+    private static EndpointTls Tls(string file, TomlTable settings)
+    {
+        string folder = Path.GetDirectoryName(file)!;
+        bool skip = settings.TryGetValue("skip_verify", out object? flag) && flag is true;
+        string[] authorities = settings.TryGetValue("ca", out object? ca) ? [.. Strings(ca).Select(f => Path.Combine(folder, f))] : [];
+        var clients = new List<(string, string)>();
+        foreach (object? pair in settings.TryGetValue("client", out object? client) ? client is TomlArray array ? array : [client] : [])
+        {
+            string[] files = [.. Strings(pair).Select(f => Path.Combine(folder, f))];
+            if (files.Length > 0)
+            {
+                clients.Add((files[0], files[^1]));
+            }
+        }
+
+        return !skip && authorities.Length == 0 && clients.Count == 0 ? EndpointTls.Default : new EndpointTls(skip, authorities, clients);
+    }
+
+    private static Dictionary<string, string> HeadersOf(TomlTable settings)
+    {
+        var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        if (settings.TryGetValue("header", out object? value) && value is TomlTable table)
+        {
+            foreach ((string name, object values) in table)
+            {
+                headers[name] = string.Join(", ", Strings(values));
+            }
+        }
+
+        return headers;
+    }
+
+    private static string[] Strings(object? value) => value switch
+    {
+        string one => [one],
+        TomlArray many => [.. many.OfType<string>()],
+        _ => [],
+    };
+}

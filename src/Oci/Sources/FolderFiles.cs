@@ -1,0 +1,21 @@
+namespace Ipcs.Oci.Sources;
+
+/// <summary>A layout in a folder.</summary>
+internal sealed class FolderFiles(string folder) : ILayoutFiles
+{
+    public string Name => folder;
+
+    public Task<(Stream Bytes, long Length)> OpenAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var file = new FileStream(
+                Path.Combine(folder, path), FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            return Task.FromResult<(Stream, long)>((file, file.Length));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ImageSourceException($"{folder} lacks {path}: {e.Message}", e);
+        }
+    }
+}

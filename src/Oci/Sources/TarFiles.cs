@@ -1,0 +1,155 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+
+namespace Ipcs.Oci.Sources;
+
+/// <summary>
+/// The files in a tar, found once and then read from where they lie. A gzipped tar is read from its begin for each file: slower, but with no
+/// temporary copy.
+/// </summary>
+internal sealed class TarFiles : ILayoutFiles
+{
+    /// <summary>An image archive has a file per layer and a handful more; a million entries are no image.</summary>
+    private const int MaxEntries = 1 << 16;
+
+    /// <summary>The most that a gzipped archive may unpack to, in bytes: no disk of a host holds more.</summary>
+    private const long MaxUnpacked = 1L << 40;
+
+    private const int MaxLinks = 4;
+
+    private readonly string _file;
+    private readonly bool _gzip;
+    private readonly Dictionary<string, (long Offset, long Length)> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _links = new(StringComparer.Ordinal);
+
+    private TarFiles(string file, bool gzip)
+    {
+        _file = file;
+        _gzip = gzip;
+    }
+
+    public string Name => _file;
+
+    /// <summary>Reads the archive's table.</summary>
+    /// <exception cref="ImageSourceException">It is no tar, or over the bounds.</exception>
+    public static async Task<TarFiles> ReadAsync(string file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            byte[] magic = new byte[2];
+            await using (FileStream begin = File.OpenRead(file))
+            {
+                await begin.ReadExactlyAsync(magic, cancellationToken);
+            }
+
+            var files = new TarFiles(file, magic is [0x1f, 0x8b]);
+            await files.ScanAsync(cancellationToken);
+            return files;
+        }
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or UnauthorizedAccessException or (IOException and not ImageSourceException))
+        {
+            throw new ImageSourceException($"{file} can't be read as a tar: {e.Message}", e);
+        }
+    }
+
+    public bool Has(string path) => TryFind(path, out _);
+
+    public async Task<(Stream Bytes, long Length)> OpenAsync(string path, CancellationToken cancellationToken)
+    {
+        if (!TryFind(path, out (long Offset, long Length) place))
+        {
+            throw new ImageSourceException($"{_file} lacks {path}");
+        }
+
+        Stream bytes = Open();
+        try
+        {
+            await SkipAsync(bytes, place.Offset, cancellationToken);
+            return (new FileSlice(bytes, place.Length), place.Length);
+        }
+        catch
+        {
+            await bytes.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task SkipAsync(Stream bytes, long offset, CancellationToken cancellationToken)
+    {
+        if (bytes.CanSeek)
+        {
+            bytes.Seek(offset, SeekOrigin.Begin);
+            return;
+        }
+
+        byte[] buffer = new byte[1 << 16];
+        for (long left = offset; left > 0;)
+        {
+            int n = await bytes.ReadAsync(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), cancellationToken);
+            left -= n > 0 ? n : throw new ImageSourceException($"the archive ends {left} bytes early");
+        }
+    }
+
+    private async Task ScanAsync(CancellationToken cancellationToken)
+    {
+        // Offsets are counted here where the stream can't tell them: behind gzip.
+        await using var counting = new CountingStream(Open(), MaxUnpacked);
+        await using var reader = new TarReader(counting);
+        while (await reader.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
+        {
+            if (_files.Count + _links.Count == MaxEntries)
+            {
+                throw new ImageSourceException($"{_file} has more than {MaxEntries} entries: that is no image archive");
+            }
+
+            string name = Normalize(entry.Name);
+            if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile)
+            {
+                _files[name] = (_gzip ? counting.Count : entry.DataOffset, entry.Length);
+            }
+            else if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
+            {
+                // Archives of old versions of docker save a layer once and link to it.
+                _links[name] = entry.EntryType == TarEntryType.HardLink ? Normalize(entry.LinkName) : Normalize(Beside(name, entry.LinkName));
+            }
+        }
+    }
+
+    private bool TryFind(string path, out (long Offset, long Length) place)
+    {
+        path = Normalize(path);
+        for (int i = 0; i < MaxLinks && _links.TryGetValue(path, out string? target) && !_files.ContainsKey(path); i++)
+        {
+            path = target;
+        }
+
+        return _files.TryGetValue(path, out place);
+    }
+
+    private Stream Open()
+    {
+        var file = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.None);
+        return _gzip ? new GZipStream(file, CompressionMode.Decompress) : file;
+    }
+
+    private static string Beside(string name, string link) => name.LastIndexOf('/') is > 0 and var slash ? name[..slash] + "/" + link : link;
+
+    /// <summary>A path with no <c>.</c>, <c>..</c> or empty parts; it is only ever looked up in the archive's own table.</summary>
+    private static string Normalize(string path)
+    {
+        var parts = new List<string>();
+        foreach (string part in path.Split('/'))
+        {
+            if (part == ".." && parts.Count > 0)
+            {
+                parts.RemoveAt(parts.Count - 1);
+            }
+            else if (part is not ("" or "." or ".."))
+            {
+                parts.Add(part);
+            }
+        }
+
+        return string.Join('/', parts);
+    }
+}

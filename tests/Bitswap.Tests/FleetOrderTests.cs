@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using Ipcs.Bitswap.Client;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Tests;
+
+/// <summary>The order of fetching in a fleet, in simulation: seeded, in virtual time.</summary>
+public sealed class FleetOrderTests
+{
+    private const int BlockLength = 262_144;
+
+    /// <summary>A million bits a second, in bytes a second.</summary>
+    private const double Megabit = 125_000;
+
+    [Theory]
+    [InlineData(5, 1)]
+    [InlineData(5, 2)]
+    [InlineData(5, 3)]
+    [InlineData(10, 4)]
+    [InlineData(10, 5)]
+    public void OneUplinkCarriesEachBlockAboutOnce(int receivers, int seed)
+    {
+        var simulation = new Simulation(seed);
+        Cid[] cids = Blocks(400);
+        SimulatedNode seeder = simulation.Add(200 * Megabit);
+        seeder.Seed(cids, BlockLength);
+        SimulatedNode[] nodes = [.. Enumerable.Range(0, receivers).Select(_ => simulation.Add(1000 * Megabit))];
+        foreach (SimulatedNode node in nodes)
+        {
+            simulation.After(simulation.Random.Next(20_000), () =>
+            {
+                node.Tell(seeder, Holding.Whole);
+                foreach (SimulatedNode fellow in nodes.Where(n => n != node))
+                {
+                    node.Tell(fellow, Holding.Part);
+                }
+
+                node.Want(cids, cids.Length);
+            });
+        }
+
+        long start = simulation.Now;
+        simulation.Run(() => nodes.All(n => n.DoneAt >= 0), seconds: 60);
+        double content = (double)cids.Length * BlockLength;
+        double last = (nodes.Max(n => n.DoneAt) - start) / 1e6;
+        double duplicates = nodes.Sum(n => n.Duplicates) / (content * receivers);
+        TestContext.Current.SendDiagnosticMessage(
+            $"{receivers} receivers: the seeder sends {seeder.Sent / content:F2} times the content, the last is done after {last / (content / (200 * Megabit)):F2} times content/uplink, {duplicates:P2} duplicates");
+        Assert.InRange(seeder.Sent / content, 1, 1.3);
+        Assert.InRange(last / (content / (200 * Megabit)), 1, 1.5);
+        Assert.InRange(duplicates, 0, 0.01);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void WhatASlowPeerOwesComesFromTheOthers(int seed)
+    {
+        var simulation = new Simulation(seed);
+        Cid[] cids = Blocks(400);
+        SimulatedNode[] seeders = [simulation.Add(400 * Megabit), simulation.Add(400 * Megabit), simulation.Add(400 * Megabit)];
+        SimulatedNode node = simulation.Add(1000 * Megabit);
+        foreach (SimulatedNode seeder in seeders)
+        {
+            seeder.Seed(cids, BlockLength);
+            node.Tell(seeder, Holding.Whole);
+        }
+
+        simulation.After(300_000, () => seeders[0].Uplink = Megabit);
+        node.Want(cids, cids.Length);
+        long start = simulation.Now;
+        simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+
+        // Two of them alone would take 1.05 s.
+        double seconds = (node.DoneAt - start) / 1e6;
+        TestContext.Current.SendDiagnosticMessage($"one of three slowed down: {seconds:F2} s, {(double)node.Duplicates / node.Received:P2} duplicates");
+        Assert.InRange(seconds, 0.7, 2.5);
+        Assert.InRange((double)node.Duplicates / node.Received, 0, 0.01);
+    }
+
+    [Fact]
+    public void WhatADeadPeerOwesMovesWithinASecond()
+    {
+        var simulation = new Simulation(7);
+        Cid[] cids = Blocks(400);
+        SimulatedNode[] seeders = [simulation.Add(400 * Megabit), simulation.Add(400 * Megabit)];
+        SimulatedNode node = simulation.Add(1000 * Megabit);
+        foreach (SimulatedNode seeder in seeders)
+        {
+            seeder.Seed(cids, BlockLength);
+            node.Tell(seeder, Holding.Whole);
+        }
+
+        simulation.After(300_000, () => seeders[0].Uplink = 0);
+        node.Want(cids, cids.Length);
+        long start = simulation.Now;
+        simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+
+        // One alone would take 2.1 s.
+        Assert.InRange((node.DoneAt - start) / 1e6, 1, 3.2);
+    }
+
+    [Fact]
+    public void ThreePeersGiveThreeTimesTheRateOfOne()
+    {
+        double one = Seconds(1);
+        double three = Seconds(3);
+        TestContext.Current.SendDiagnosticMessage($"three peers are {one / three:F2} times as fast as one");
+        Assert.True(one / three > 2.6);
+
+        static double Seconds(int peers)
+        {
+            var simulation = new Simulation(11);
+            Cid[] cids = Blocks(500);
+            SimulatedNode[] seeders = [.. Enumerable.Range(0, peers).Select(_ => simulation.Add(1000 * Megabit))];
+            SimulatedNode node = simulation.Add(10_000 * Megabit);
+            foreach (SimulatedNode seeder in seeders)
+            {
+                seeder.Seed(cids, BlockLength);
+                node.Tell(seeder, Holding.Whole);
+            }
+
+            node.Want(cids, cids.Length);
+            long start = simulation.Now;
+            simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+            return (node.DoneAt - start) / 1e6;
+        }
+    }
+
+    private static Cid[] Blocks(int count) => [.. Enumerable.Range(0, count).Select(i =>
+    {
+        byte[] number = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(number, i);
+        return Cid.V1(Multicodec.Raw, Multihash.Sha256(number));
+    })];
+}

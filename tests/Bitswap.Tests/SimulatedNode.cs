@@ -1,0 +1,171 @@
+using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Server;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Blockstore;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Tests;
+
+/// <summary>
+/// A node of a <see cref="Simulation"/>: the real want book and the real wantlists of peers over an uplink that sends one block at a time, the peers in
+/// turn.
+/// </summary>
+internal sealed class SimulatedNode
+{
+    private readonly Simulation _simulation;
+    private readonly LengthStore _store = new();
+    private readonly Dictionary<SimulatedNode, PeerWants> _serving = [];
+    private readonly List<SimulatedNode> _turns = [];
+    private bool _sending;
+
+    public SimulatedNode(Simulation simulation, int number, double uplink)
+    {
+        _simulation = simulation;
+        Uplink = uplink;
+        Peer = Simulation.PeerOf(number);
+        Book = new WantBook(new BitswapOptions(), new Random(simulation.Random.Next()));
+        Session = new BitswapSession(_store, null!, takesAnyPeer: false);
+    }
+
+    public PeerId Peer { get; }
+
+    public WantBook Book { get; }
+
+    public BitswapSession Session { get; }
+
+    /// <summary>Bytes a second; 0 sends nothing any more.</summary>
+    public double Uplink { get; set; }
+
+    public long Sent { get; private set; }
+
+    public long Received { get; private set; }
+
+    public long Duplicates { get; private set; }
+
+    public long DoneAt { get; private set; } = -1;
+
+    public int Has => _store.Lengths.Count;
+
+    public void Connect(SimulatedNode other)
+    {
+        _serving[other] = new PeerWants(_store);
+        _turns.Add(other);
+        Book.PeerCame(other.Peer, saysHave: true, _simulation.Now);
+    }
+
+    public void Seed(IEnumerable<Cid> cids, int length)
+    {
+        foreach (Cid cid in cids)
+        {
+            _store.Lengths[cid.Hash] = length;
+        }
+    }
+
+    public void Want(IReadOnlyList<Cid> cids, int total) => Step(() =>
+    {
+        Total = total;
+        Book.Add(Session, cids, urgent: false, _simulation.Now);
+    });
+
+    public void Tell(SimulatedNode peer, Holding holding) => Step(() => Book.Tell(Session, peer.Peer, holding, _simulation.Now));
+
+    public void Tick() => Step(() => Book.Tick(_simulation.Now));
+
+    private int Total { get; set; } = int.MaxValue;
+
+    private void Step(Action step)
+    {
+        step();
+        foreach ((PeerId peer, WantEntry entry) in Book.Outbox)
+        {
+            SimulatedNode to = _simulation.Nodes.First(n => n.Peer == peer);
+            _simulation.After(Simulation.Latency, () => to.Take(this, entry));
+        }
+
+        Book.Outbox.Clear();
+    }
+
+    private void Take(SimulatedNode from, WantEntry entry)
+    {
+        _serving[from].Take(entry);
+        Serve();
+    }
+
+    private void Serve()
+    {
+        foreach ((SimulatedNode to, PeerWants wants) in _serving)
+        {
+            while (wants.TryNext(out PresenceEntry presence))
+            {
+                PresenceEntry said = presence;
+                _simulation.After(Simulation.Latency, () => to.Step(() => to.Book.Presence(Peer, said, _simulation.Now)));
+            }
+        }
+
+        if (_sending || Uplink == 0)
+        {
+            return;
+        }
+
+        for (int i = 0; i < _turns.Count; i++)
+        {
+            SimulatedNode to = _turns[0];
+            _turns.RemoveAt(0);
+            _turns.Add(to);
+            if (_serving[to].TryNext(out WantEntry want))
+            {
+                int length = _store.Lengths[want.Cid.Hash];
+                _sending = true;
+                _simulation.After((long)(length / Uplink * 1e6), () =>
+                {
+                    _sending = false;
+                    Sent += length;
+                    _simulation.After(Simulation.Latency, () => to.Arrive(this, want.Cid, length));
+                    Serve();
+                });
+                return;
+            }
+        }
+    }
+
+    private void Arrive(SimulatedNode from, Cid cid, int length)
+    {
+        Received += length;
+        Assert.NotEqual(BlockExpectation.Unknown, Book.Expects(from.Peer, cid.Hash));
+        if (Book.Expects(from.Peer, cid.Hash) == BlockExpectation.Late)
+        {
+            Duplicates += length;
+        }
+
+        _store.Lengths[cid.Hash] = length;
+        Step(() => Book.Received(from.Peer, cid.Hash, length, _simulation.Now));
+        if (Has == Total && DoneAt < 0)
+        {
+            DoneAt = _simulation.Now;
+        }
+
+        foreach (PeerWants wants in _serving.Values)
+        {
+            wants.Arrived(cid.Hash, length);
+        }
+
+        Serve();
+    }
+
+    private sealed class LengthStore : IBlockstore
+    {
+        public Dictionary<Multihash, int> Lengths { get; } = [];
+
+        public bool Has(in Multihash hash) => Lengths.ContainsKey(hash);
+
+        public bool TryGetLength(in Multihash hash, out int length) => Lengths.TryGetValue(hash, out length);
+
+        public System.Buffers.IMemoryOwner<byte>? Get(in Multihash hash) => null;
+
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Lengths[hash] = data.Length;
+
+        public void Delete(in Multihash hash) => Lengths.Remove(hash);
+
+        public IEnumerable<(Multihash Hash, int Length)> Enumerate() => Lengths.Select(l => (l.Key, l.Value));
+    }
+}

@@ -1,0 +1,69 @@
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Tests;
+
+/// <summary>A fleet in virtual time, all of whose chance comes from one seed.</summary>
+internal sealed class Simulation(int seed)
+{
+    /// <summary>One way, in microseconds.</summary>
+    public const long Latency = 500;
+
+    private const long TickTime = 100_000;
+
+    private readonly PriorityQueue<Action, (long At, long Turn)> _events = new();
+    private long _turn;
+
+    public Random Random { get; } = new(seed);
+
+    public List<SimulatedNode> Nodes { get; } = [];
+
+    /// <summary>Microseconds.</summary>
+    public long Now { get; private set; } = 1_000_000;
+
+    public static PeerId PeerOf(int number)
+    {
+        byte[] key = new byte[36];
+        byte[] head = [0x08, 0x01, 0x12, 0x20];
+        head.CopyTo(key, 0);
+        key[4] = (byte)number;
+        return PeerId.FromPublicKey(key);
+    }
+
+    public SimulatedNode Add(double uplink)
+    {
+        var node = new SimulatedNode(this, Nodes.Count, uplink);
+        foreach (SimulatedNode other in Nodes)
+        {
+            node.Connect(other);
+            other.Connect(node);
+        }
+
+        Nodes.Add(node);
+        return node;
+    }
+
+    public void After(long microseconds, Action action) => _events.Enqueue(action, (Now + microseconds, _turn++));
+
+    /// <summary>Runs until the condition holds.</summary>
+    public void Run(Func<bool> isOver, double seconds)
+    {
+        long end = Now + (long)(seconds * 1e6);
+        foreach (SimulatedNode node in Nodes)
+        {
+            Tick(node);
+        }
+
+        while (!isOver())
+        {
+            Assert.True(_events.TryDequeue(out Action? action, out (long At, long Turn) when) && when.At <= end, $"not over after {seconds} s");
+            Now = when.At;
+            action();
+        }
+    }
+
+    private void Tick(SimulatedNode node) => After(TickTime, () =>
+    {
+        node.Tick();
+        Tick(node);
+    });
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Real containerds over ipcs on one host: pull, run, export, push, import, remove, and nothing left. Prints ok/not ok lines.
+
+The system's containerd (1.6 on Debian 12), and once each those of newer Debian suites, which lie beside it and are not installed.
+    containerd.py [VERSION...]     VERSION: system, 1.7, 2.1 (all of them when none is named). Needs root.
+"""
+import glob
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+from tap import Results, equal, scenario, true  # noqa: E402
+
+LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "containerd")
+NEWER = {"1.7": "trixie", "2.1": "sid"}
+results = Results()
+check = results.check
+
+
+class Absent(Exception):
+    """A containerd that can't be had here, and why."""
+
+
+def newer(version):
+    """The folder of the programs of a newer containerd, fetched once, with apt but with lists of its own."""
+    folder = os.path.join(lab.REPOSITORY, "artifacts", "lab", "containerd-" + version)
+    programs = os.path.join(folder, "usr", "bin")
+    if not os.path.exists(os.path.join(programs, "containerd")):
+        apt = _apt(NEWER[version])
+        apt("update")
+        for old in glob.glob(os.path.join(folder, "*.deb")):
+            os.remove(old)
+        os.makedirs(folder, exist_ok=True)
+        apt("download", "containerd", cwd=folder)
+        for package in glob.glob(os.path.join(folder, "*.deb")):
+            subprocess.run(["dpkg", "-x", package, folder], check=True)
+    shown = subprocess.run([os.path.join(programs, "containerd"), "--version"], capture_output=True, text=True)
+    if shown.returncode or not re.search(rf" v?{re.escape(version)}\.", shown.stdout):
+        raise Absent(f"{NEWER[version]} has another containerd, or it does not run here: {(shown.stdout + shown.stderr).strip()}")
+    return programs
+
+
+def _apt(suite):
+    """apt-get on one suite of the mirror that this machine has in its own sources; its own lists stay as they are."""
+    mirror, keyring = _mirror()
+    folder = os.path.join(lab.REPOSITORY, "artifacts", "lab", "apt-" + suite)
+    for name in ("lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    with open(os.path.join(folder, "sources.list"), "w") as f:
+        f.write(f"deb {keyring} {mirror} {suite} main\n")
+    options = {"Dir::Etc::sourcelist": folder + "/sources.list", "Dir::Etc::sourceparts": "/dev/null", "Dir::State::lists": folder + "/lists",
+               "Dir::Cache": folder + "/cache", "Acquire::Languages": "none", "Acquire::PDiffs": "false", "APT::Sandbox::User": "root"}
+
+    def apt(*words, cwd=None):
+        command = ["apt-get", "-qq", *(word for key, value in options.items() for word in ("-o", f"{key}={value}")), *words]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["exit status " + str(done.returncode)]
+            raise Absent(f"apt-get {words[0]} of {suite}: {lines[-1]}")
+    return apt
+
+
+def _mirror():
+    """The first Debian mirror in this machine's sources, and how it is signed."""
+    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
+        with open(path) as f:
+            for stanza in f.read().split("\n\n"):
+                fields = dict(re.findall(r"(?m)^(\w[\w-]*):[ \t]*(.+)$", stanza))
+                if "deb" in fields.get("Types", "").split() and "main" in fields.get("Components", "").split() and "debian" in fields.get("URIs", ""):
+                    keyring = f"[signed-by={fields['Signed-By']}]" if fields.get("Signed-By", "").startswith("/") else ""
+                    return fields["URIs"].split()[0], keyring
+    for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]:
+        if os.path.exists(path):
+            with open(path) as f:
+                found = re.search(r"(?m)^deb\s+(\[[^\]]*\])?\s*(\S*debian\S*)\s+\S+\s+.*\bmain\b", f.read())
+                if found:
+                    return found.group(2), found.group(1) or ""
+    raise Absent("there is no Debian mirror in this machine's apt sources")
+
+
+def archive(layout, path):
+    """An OCI layout as the archive that `ctr images import` takes."""
+    with tarfile.open(path, "w") as tar:
+        for name in ("oci-layout", "index.json", "blobs"):
+            tar.add(os.path.join(layout, name), name)
+
+
+def exported(path):
+    """The digests of the blobs in an archive; each must have its name's hash."""
+    found = set()
+    with tarfile.open(path) as tar:
+        for entry in tar:
+            match = re.fullmatch(r"blobs/sha256/([0-9a-f]{64})", entry.name)
+            if match:
+                equal(hashlib.sha256(tar.extractfile(entry).read()).hexdigest(), match.group(1), "the hash of a blob in the archive")
+                found.add("sha256:" + match.group(1))
+    return found
+
+
+def pushed(registry, name, tag):
+    path = registry.path(f"data/docker/registry/v2/repositories/{name}/_manifests/tags/{tag}/current/link")
+    with open(path) as f:
+        return f.read().strip()
+
+
+def nothing_left(host):
+    """Takes every image away; containerd's own collection must leave nothing, and `repo gc` no block."""
+    for name in host.ctr("images", "ls", "-q").stdout.split():
+        host.ctr("images", "rm", "--sync", name)
+    lab.wait("end of containerd's collection", lambda: not host.contents())
+    equal(host.ctr("content", "ls", "-q").stdout.split(), [], "what containerd lists")
+    equal(host.ctr("content", "active").stdout.split("\n")[1:], [""], "what containerd has under way")
+    host.ipcs("repo", "gc")
+    equal(json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"], 0, "the number of blocks left")
+
+
+def runs(host, name):
+    true(images.GREETING in host.run_container(name), "the container printed something else")
+
+
+def one_containerd(fleet, layout, programs):
+    host = fleet.hosts[0]
+    host.programs = programs
+    manifest, config, layers = images.layers(layout)
+    all_of_it = {manifest, config["digest"], *(d["digest"] for d in layers)}
+    name, other = fleet.registry.reference("app:v1"), fleet.registry.reference("app:pushed")
+    fleet.registry.push(layout, "app:v1")
+    with check("containerd starts with the configuration that ipcs prints", need=True):
+        host.start_ipcs()
+        host.start_containerd()
+    print("# " + host.ctr("version").stdout.split("Server:")[1].split()[1], flush=True)
+    with check("pull from a registry", need=True):
+        host.pull(name)
+        equal(set(host.contents()), all_of_it, "what ipcs has")
+    with check("run"):
+        runs(host, name)
+    with check("export: each blob has its hash"):
+        host.ctr("images", "export", host.path("export.tar"), name)
+        true(all_of_it <= exported(host.path("export.tar")), "the archive lacks some")
+    with check("push"):
+        host.ctr("images", "tag", name, other)
+        host.ctr("images", "push", "--plain-http", other)
+        equal(pushed(fleet.registry, "app", "pushed"), manifest, "the manifest in the registry")
+    with check("remove: nothing left"):
+        nothing_left(host)
+    with check("import of an archive", need=True):
+        archive(layout, host.path("import.tar"))
+        host.ctr("images", "import", "--base-name", "imported", "--digests", "--snapshotter", host.snapshotter, host.path("import.tar"))
+        true(all_of_it <= set(host.contents()), "ipcs lacks some of it")
+    with check("run what was imported"):
+        reference = next(n for n in host.ctr("images", "ls", "-q").stdout.split() if n.startswith("imported"))
+        runs(host, reference)
+    with check("import of what it has exported"):
+        host.ctr("images", "import", "--snapshotter", host.snapshotter, host.path("export.tar"))
+        runs(host, name)
+    with check("remove again: nothing left"):
+        nothing_left(host)
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("not ok containerd cannot run here: " + lacking)
+        return 1
+    for version in sys.argv[1:] or ["system", *NEWER]:
+        try:
+            programs = "" if version == "system" else newer(version)
+        except (Absent, OSError, subprocess.SubprocessError) as e:
+            print(f"skip containerd {version}: {e}", flush=True)
+            continue
+        with scenario("containerd " + version), lab.Lab(hosts=1, keep_logs=os.path.join(LOGS, version)) as fleet:
+            one_containerd(fleet, images.small(lab.IMAGES), programs)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

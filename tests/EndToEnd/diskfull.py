@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""The disk fills up in the middle of a pull: a clear error, nothing lost, and all is well once there is room. Prints ok/not ok lines. Needs root."""
+import hashlib
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+from tap import Results, equal, scenario, true  # noqa: E402
+
+LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "disk-full")
+SMALL, LARGE = "100m", "600m"
+NOISE = 96 << 20
+results = Results()
+check = results.check
+
+
+def whole(host, descriptors):
+    for d in descriptors:
+        equal("sha256:" + hashlib.sha256(host.read(d["digest"])).hexdigest(), d["digest"], "the hash of what containerd reads")
+
+
+def full(fleet):
+    host = fleet.hosts[0]
+    small, noise = images.small(lab.IMAGES), images.random(lab.IMAGES, "large", NOISE)
+    fleet.registry.push(small, "app:v1")
+    fleet.registry.push(noise, "large:v1")
+    app, large = fleet.registry.reference("app:v1"), fleet.registry.reference("large:v1")
+    _, config, layers = images.layers(small)
+    data = host.path("ipcs")
+    os.makedirs(data)
+    with check(f"an image is pulled into a data folder of {SMALL}", need=True):
+        lab.run("mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=0700", "tmpfs", data)
+        host.start_ipcs()
+        host.start_containerd()
+        host.pull(app)
+    with check("the pull of one that has no room fails, and says of what", need=True):
+        done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large, check=False)
+        true(done.returncode != 0, "it succeeded")
+        true(re.search("no space|resource ?exhausted", done.stderr + done.stdout, re.I), "it does not say so: " + done.stderr[-500:])
+    with check("the daemon lives, and what was there is still read"):
+        true(host.ipcs_service.running(), "the daemon has ended")
+        whole(host, [config, *layers])
+    with check("a container still runs"):
+        true(images.GREETING in host.run_container(app), "the container printed something else")
+    with check("with more room the same pull succeeds, with no restart", need=True):
+        lab.run("mount", "-o", f"remount,size={LARGE}", data)
+        lab.wait("success of the pull", lambda: host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large, check=False).returncode == 0, 60)
+    with check("all of it is read"):
+        whole(host, images.layers(noise)[2] + [config, *layers])
+        true(images.GREETING in host.run_container(large), "the container printed something else")
+    with check("and after a restart too"):
+        host.containerd_service.stop()
+        host.ipcs_service.stop()
+        host.start_ipcs()
+        host.start_containerd()
+        whole(host, images.layers(noise)[2] + [config, *layers])
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("not ok a full disk cannot be tried here: " + lacking)
+        return 1
+    with scenario("disk full"), lab.Lab(hosts=1, keep_logs=LOGS) as fleet:
+        full(fleet)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""A fleet whose peers fail while they are being fetched from. Prints ok/not ok lines.
+
+Hosts in namespaces (tests/lab), each a real containerd and an ipcs; an image that the registry has lost the layers of. Needs root.
+fleet.py [SCENARIO...]   runs those whose names have one of the words; all by default
+"""
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+from tap import Results, equal, scenario, true  # noqa: E402
+
+LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "fleet")
+SIZE = 24 << 20
+RATE = "60mbit"
+BUDGET = 0.1
+results = Results()
+check = results.check
+
+
+def start(host, *peers):
+    host.start_ipcs(*peers)
+    host.start_containerd()
+    lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
+
+
+def whole(host, descriptors):
+    for d in descriptors:
+        path = host.path("content")
+        host.enter("sh", "-c", f'ctr -a "{host.socket}" content get {d["digest"]} > "{path}"')
+        with open(path, "rb") as f:
+            equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), d["digest"], f"the hash of what {host.name} reads")
+
+
+def begin_pull(host, name):
+    command = ["nsenter", "--net=/run/netns/" + host.namespace, "ctr", "-a", host.socket, "images", "pull", "--plain-http", "--snapshotter", host.snapshotter, name]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def pull_while(host, name, happens, after=SIZE // 4):
+    """Pulls, and once so many bytes have come lets it happen; the seconds that the pull took after that."""
+    before = host.received()
+    pull = begin_pull(host, name)
+    try:
+        lab.wait("first part of the image", lambda: host.received() - before > after or pull.poll() is not None, 60)
+        true(pull.poll() is None, "the pull was over before anything could happen")
+        happens()
+        begin = time.monotonic()
+        output = pull.communicate(timeout=110)[0]
+    finally:
+        pull.kill()
+    equal(pull.returncode, 0, "the exit status of the pull: " + output[-500:])
+    return time.monotonic() - begin
+
+
+def killed(fleet, one):
+    one.ipcs_service.stop(signal.SIGKILL)
+
+
+def stopped(fleet, one):
+    os.kill(one.ipcs_service.pid, signal.SIGSTOP)
+
+
+def cut_off(fleet, one):
+    lab.run("ip", "-n", fleet.switch, "link", "set", f"v{one.number}", "down")
+
+
+def slowed(fleet, one):
+    one.limit("1mbit")
+
+
+def a_source_that_fails(happens, restore):
+    def play(fleet, layout):
+        one, two, three = fleet.hosts
+        manifest, config, layers = images.layers(layout)
+        name = fleet.registry.reference("app:v1")
+        fleet.registry.push(layout, "app:v1")
+        with check(f"{happens.__name__}: two hosts have the image, and the registry has lost it", need=True):
+            start(one)
+            one.pull(name)
+            fleet.registry.lose_layers({manifest})
+            start(two, one)
+            two.pull(name)
+            whole(two, layers)
+        with check(f"{happens.__name__}: the pull goes on from the other host and ends intact", need=True):
+            start(three, one, two)
+            one.limit(RATE)
+            two.limit(RATE)
+            took = pull_while(three, name, lambda: happens(fleet, one))
+            whole(three, layers + [config])
+            print(f"# {happens.__name__}: {took:.1f} s more for {3 * SIZE / 4e6:.0f} MB; alone the other host sends that in {3 * SIZE / 4 * 8 / 60e6:.1f} s")
+            true(took < 20, f"it took {took:.0f} s")
+        with check(f"{happens.__name__}: no layer came from the registry"):
+            equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
+        restore(fleet, one)
+    play.__name__ = happens.__name__
+    return play
+
+
+def half_of_them_hang(fleet, layout):
+    one, two, three = fleet.hosts
+    name = fleet.registry.reference("new:v1")
+    fleet.registry.push(layout, "new:v1")
+    blobs = 2 + len(images.layers(layout)[2])
+    with check("hang: three hosts that have nothing", need=True):
+        start(one)
+        start(two)
+        start(three, one, two)
+    with check("hang: a pull of what nobody has, while one of two peers hangs, costs the budget and no more"):
+        stopped(fleet, one)
+        took = three.pull(name)
+        os.kill(one.ipcs_service.pid, signal.SIGCONT)
+        with open(three.path("ipcs.log")) as f:
+            late = len(re.findall("nobody has said within", f.read()))
+        print(f"# the pull took {took:.1f} s; {late} answers were not waited for longer than the budget, of {blobs} blobs")
+        true(took < 15, f"the pull took {took:.1f} s")
+        whole(three, images.layers(layout)[2])
+
+
+def all_at_once(fleet, layout):
+    """The fan-out: the one who has it sends it about once, however many fetch it."""
+    seeder, *others = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("fan-out: a host has the image, and the registry has lost it", need=True):
+        start(seeder)
+        seeder.pull(name)
+        fleet.registry.lose_layers({manifest})
+        for k, host in enumerate(others):
+            start(host, seeder, *others[:k])
+        lab.wait("connections", lambda: all(o.peer in h.peers() for h in others for o in others if o is not h))
+    with check("fan-out: all pull at once, and the seeder's uplink carries it about once"):
+        seeder.limit("100mbit")
+        before = sent(seeder)
+        begin = time.monotonic()
+        pulls = [begin_pull(h, name) for h in others]
+        for pull in pulls:
+            output = pull.communicate(timeout=110)[0]
+            equal(pull.returncode, 0, "the exit status of a pull: " + output[-500:])
+        took = time.monotonic() - begin
+        times = (sent(seeder) - before) / SIZE
+        print(f"# {len(others)} pulls of {SIZE / 1e6:.0f} MB behind 100 Mbit/s: {took:.1f} s, {took / (SIZE * 8 / 100e6):.2f} times content/uplink; the seeder sent {times:.2f} times the content")
+        true(times < 1.6, f"the seeder sent {times:.2f} times the content")
+    with check("fan-out: what they have is intact"):
+        for host in others:
+            whole(host, layers + [config])
+
+
+def sent(host):
+    """Bytes that went out over the host's link so far."""
+    with open(f"/proc/{host.ipcs_service.pid}/net/dev") as f:
+        return int(re.search(r"eth0:(?:\s*\d+){8}\s*(\d+)", f.read()).group(1))
+
+
+def nothing(fleet, one):
+    pass
+
+
+def go_on(fleet, one):
+    os.kill(one.ipcs_service.pid, signal.SIGCONT)
+
+
+PLAYS = (
+    ("a source is killed", a_source_that_fails(killed, nothing), 3),
+    ("a source is cut off", a_source_that_fails(cut_off, nothing), 3),
+    ("a source is slowed to 1 Mbit/s", a_source_that_fails(slowed, nothing), 3),
+    ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
+    ("half of the peers hang", half_of_them_hang, 3),
+    ("fan-out", all_at_once, 4),
+)
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("not ok the fleet cannot run here: " + lacking)
+        return 1
+    words = sys.argv[1:]
+    for name, play, hosts in PLAYS:
+        if words and not any(w in name for w in words):
+            continue
+        layout = images.small(lab.IMAGES) if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE)
+        with scenario(name), lab.Lab(hosts=hosts, keep_logs=os.path.join(LOGS, name.replace(" ", "-").replace("/", "-"))) as fleet:
+            play(fleet, layout)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

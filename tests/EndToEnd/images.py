@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""Images as a test: converted on one host, pulled and run on another with no registry, from every kind of source. Prints ok/not ok lines.
+
+Real containerd and runc on hosts in namespaces (tests/lab), a real docker-registry, and the one binary. Needs root.
+"""
+import base64
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+from tap import Results, equal, scenario, true  # noqa: E402
+
+LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "images")
+INDEX = "application/vnd.oci.image.index.v1+json"
+results = Results()
+check = results.check
+
+
+def sha256(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Layout:
+    """Writes an OCI layout that borrows the layers of another."""
+
+    def __init__(self, folder, borrowed):
+        self.folder, self.blobs = folder, os.path.join(folder, "blobs", "sha256")
+        os.makedirs(self.blobs)
+        self.borrowed = borrowed
+        digest, self.config, self.layers = images.layers(borrowed)
+        self.manifest = json.loads(self._read(digest))
+
+    def _read(self, digest):
+        with open(os.path.join(self.borrowed, "blobs", "sha256", digest[7:]), "rb") as f:
+            return f.read()
+
+    def put(self, data, media):
+        if not isinstance(data, bytes):
+            data = json.dumps(data).encode()
+        with open(os.path.join(self.blobs, sha256(data)[7:]), "wb") as f:
+            f.write(data)
+        return {"mediaType": media, "digest": sha256(data), "size": len(data)}
+
+    def image(self, layers, **fields):
+        """A manifest over so many of the borrowed layers, with a config of its own."""
+        config = json.loads(self._read(self.config["digest"]))
+        config["rootfs"]["diff_ids"] = config["rootfs"]["diff_ids"][:layers]
+        config.update(fields.pop("config", {}))
+        for d in self.layers[:layers]:
+            path = os.path.join(self.blobs, d["digest"][7:])
+            if not os.path.exists(path):
+                os.link(os.path.join(self.borrowed, "blobs", "sha256", d["digest"][7:]), path)
+        manifest = {**self.manifest, "config": self.put(config, images.CONFIG), "layers": self.layers[:layers], **fields}
+        return self.put(manifest, images.MANIFEST)
+
+    def tag(self, target, name="v1"):
+        target = {**target, "annotations": {"org.opencontainers.image.ref.name": name}}
+        with open(os.path.join(self.folder, "oci-layout"), "w") as f:
+            f.write('{"imageLayoutVersion":"1.0.0"}')
+        with open(os.path.join(self.folder, "index.json"), "w") as f:
+            json.dump({"schemaVersion": 2, "manifests": [target]}, f)
+
+
+def multi_platform(folder, borrowed):
+    """An index with this host's platform, another, and an attestation of the first."""
+    layout = Layout(folder, borrowed)
+    labels = {"config": {**json.loads(layout._read(layout.config["digest"]))["config"], "Labels": {"org.example.made": "by a test"}}}
+    subject = {"mediaType": images.MANIFEST, "digest": "sha256:" + "7" * 64, "size": 7}
+    ours = layout.image(3, config=labels, annotations={"org.example": "kept"}, subject=subject)
+    theirs = layout.image(1, config={"architecture": "arm64"})
+    attestation = layout.put({"schemaVersion": 2, "mediaType": images.MANIFEST, "config": layout.put({}, images.CONFIG),
+                              "layers": [layout.put({"_type": "statement"}, "application/vnd.in-toto+json")]}, images.MANIFEST)
+    attestation.update(platform={"architecture": "unknown", "os": "unknown"},
+                       annotations={"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": ours["digest"]})
+    index = layout.put({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        {**ours, "platform": {"architecture": "amd64", "os": "linux"}},
+        {**theirs, "platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}}, attestation]}, INDEX)
+    layout.tag(index)
+    return ours["digest"]
+
+
+def converted(host, *words, seconds=120):
+    """The documents of a conversion: what it says, and the manifest or index itself."""
+    done = json.loads(host.ipcs("convert", *words, "--json", seconds=seconds).stdout.splitlines()[-1])
+    return done, json.loads(block_file(host, done["root"]))
+
+
+def block_file(host, cid):
+    return host.ipcs("cat", cid).stdout
+
+
+def is_root(host, descriptor):
+    """A converted digest is the hash of a root block, and the file under it is as long as the descriptor says."""
+    # A digest is the CID of version 0 without its first two bytes.
+    cid = base58(bytes([0x12, 0x20]) + bytes.fromhex(descriptor["digest"][7:]))
+    path = host.path("block")
+    host.enter("sh", "-c", f'"{lab.IPCS}" block get {cid} --api-socket "{host.api}" > "{path}"')
+    with open(path, "rb") as f:
+        equal(sha256(f.read()), descriptor["digest"], "the hash of the root block")
+    host.enter("sh", "-c", f'"{lab.IPCS}" cat {cid} --api-socket "{host.api}" > "{path}"')
+    equal(os.path.getsize(path), descriptor["size"], "the length of the file under " + descriptor["digest"])
+    with open(path, "rb") as f:
+        return sha256(f.read())
+
+
+def base58(data):
+    alphabet, number, text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = alphabet[digit] + text
+    return text
+
+
+def names(host):
+    return host.ctr("images", "ls", "-q").stdout.split()
+
+
+def one_line(done, *words):
+    equal(done.returncode, 1, "the exit status")
+    lines = done.stderr.strip().splitlines()
+    equal(len(lines), 1, f"the number of lines on standard error ({done.stderr!r})")
+    true(not words or any(w in lines[0].lower() for w in words), f"{lines[0]!r} names none of {words}")
+
+
+def leases(host):
+    return host.ctr("leases", "ls", "-q").stdout.split()
+
+
+def start_two(one, two):
+    with check("two daemons and their containerds start, and the daemons find each other", need=True):
+        one.start_ipcs()
+        one.start_containerd()
+        two.start_ipcs(one)
+        two.start_containerd()
+        lab.wait("connection between the daemons", lambda: one.peer in two.peers() and two.peer in one.peers())
+
+
+def from_one_host_to_another(fleet):
+    one, two = fleet.hosts
+    small = images.small(lab.IMAGES)
+    multi = one.path("multi")
+    ours = multi_platform(multi, small)
+    start_two(one, two)
+
+    with check("an index is converted: this host's platform is, and the index keeps the others", need=True):
+        done, index = converted(one, "oci:" + multi, "multi:v1")
+        with open(os.path.join(multi, "blobs", "sha256", done["original"][7:])) as f:
+            original = json.load(f)
+        equal([m["platform"] for m in index["manifests"]], [m["platform"] for m in original["manifests"]], "the platforms")
+        true(index["manifests"][0]["digest"] != ours, "the manifest is the original one")
+        equal(index["manifests"][1], original["manifests"][1], "the other platform's entry")
+        equal(index["manifests"][2]["annotations"]["vnd.docker.reference.digest"], index["manifests"][0]["digest"], "what the attestation is of")
+    with check("every digest of the manifest is the hash of its root block, and the bytes are the original's"):
+        equal(is_root(one, index["manifests"][0]), is_root(one, index["manifests"][0]), "the same twice")
+        manifest = json.loads(block_file(one, base58(bytes([0x12, 0x20]) + bytes.fromhex(index["manifests"][0]["digest"][7:]))))
+        with open(os.path.join(multi, "blobs", "sha256", ours[7:])) as f:
+            before = json.load(f)
+        for old, new in zip([before["config"]] + before["layers"], [manifest["config"]] + manifest["layers"]):
+            equal(is_root(one, new), old["digest"], "the hash of the bytes")
+            equal(new["mediaType"], old["mediaType"], "the media type")
+    with check("the reference to a signature's subject, annotations and labels are kept"):
+        equal(manifest["subject"], before["subject"], "the subject")
+        equal(manifest["annotations"], before["annotations"], "the annotations")
+        config = json.loads(block_file(one, base58(bytes([0x12, 0x20]) + bytes.fromhex(manifest["config"]["digest"][7:]))))
+        equal(config["config"]["Labels"], {"org.example.made": "by a test"}, "the labels")
+    with check("it is registered, and no lease is left"):
+        true("multi:v1" in names(one), "it is not registered")
+        equal([x for x in leases(one) if x.startswith("ipcs-")], [], "leases")
+    with check("converting again gives the same digest, and quickly"):
+        begin = time.monotonic()
+        again, _ = converted(one, "oci:" + multi, "multi:v1")
+        equal(again["converted"], done["converted"], "the digest")
+        print(f"# the second conversion took {time.monotonic() - begin:.2f} s")
+    fleet.registry.stop()
+    with check("the second host pulls it with --unpack and no registry", need=True):
+        pulled = two.ipcs("pull", "multi:v1@" + done["converted"], "--unpack", seconds=150)
+        true("pulled multi:v1 " + done["converted"] in pulled.stdout, f"it printed {pulled.stdout!r}")
+    with check("the second host runs it"):
+        true(images.GREETING in two.run_container("multi:v1"), "the container printed something else")
+    with check("containerd's GC keeps what was pulled"):
+        # A new lease that is removed with --sync makes containerd collect now.
+        two.ctr("leases", "create", "--id", "gc")
+        two.ctr("leases", "rm", "--sync", "gc")
+        true(images.GREETING in two.run_container("multi:v1"), "the container printed something else")
+    with check("the second host has it whole: it converts what it pulled into the same image"):
+        again, _ = converted(two, "containerd:multi:v1")
+        equal(again["converted"], done["converted"], "the digest")
+    with check("a pull by ipfs://CID gives it another name"):
+        two.ipcs("pull", "ipfs://" + done["root"], "other:v1", seconds=150)
+        true("other:v1" in names(two), "it is not registered")
+    with check("all platforms are converted when asked to"):
+        every, index = converted(one, "oci:" + multi, "every:v1", "--all-platforms")
+        true(every["converted"] != done["converted"], "it is the same image")
+        for entry in index["manifests"]:
+            is_root(one, entry)
+        equal(len(index["manifests"]), 3, "the number of manifests")
+    with check("an unmodified image is pulled by its own digest from the fleet"):
+        one.ctr("images", "import", "--all-platforms", _archive(one, small), seconds=120)
+        name = next(n for n in names(one) if n not in ("multi:v1", "every:v1"))
+        digest = images.layers(small)[0]
+        two.ipcs("pull", f"{name}@{digest}", "--unpack", seconds=150)
+        true(images.GREETING in two.run_container(name), "the container printed something else")
+    with check("a pull of what nobody has ends in one line"):
+        begin = time.monotonic()
+        one_line(two.ipcs("pull", "nobody:v1@sha256:" + "5" * 64, check=False, seconds=150))
+        true(time.monotonic() - begin < 120, "it took longer")
+        true("nobody:v1" not in names(two), "it is registered")
+
+
+def _archive(host, layout, kind="oci-archive"):
+    """The layout in a tar."""
+    path = host.path(kind + ".tar")
+    if kind == "oci-archive":
+        lab.run("tar", "-C", layout, "-cf", path, "oci-layout", "index.json", "blobs")
+    else:
+        lab.run("skopeo", "--insecure-policy", "copy", "-q", "oci:" + layout, f"docker-archive:{path}:app:v1", seconds=120)
+    return path
+
+
+def from_every_source(fleet):
+    one = fleet.hosts[0]
+    small = images.small(lab.IMAGES)
+    with check("a daemon and its containerd start", need=True):
+        one.start_ipcs()
+        one.start_containerd()
+    fleet.registry.push(small, "app:v1")
+    with check("a registry, a layout, an archive and containerd give the same image", need=True):
+        made, _ = converted(one, fleet.registry.reference("app:v1"), "--plain-http", "reg:v1")
+        for source in ("oci:" + small, "oci-archive:" + _archive(one, small), "containerd:reg:v1"):
+            again, _ = converted(one, source)
+            equal(again["converted"], made["converted"], "the digest from " + source)
+    with check("a docker archive is converted, registered and run"):
+        archive = _archive(one, small, "docker-archive")
+        converted(one, "docker-archive:" + archive, "docker:v1")
+        true(images.GREETING in one.run_container("docker:v1"), "the container printed something else")
+    with check("the last line says what became of it"):
+        lines = one.ipcs("convert", "oci:" + small).stdout.splitlines()
+        equal(lines[-1], f"converted oci:{small} {made['converted']}", "the last line")
+        true(any(made["original"] in line for line in lines), "the original's digest is not there")
+
+    with check("compare puts blocks into buckets, for two chunkers, as JSON and as a picture"):
+        other = one.path("other")
+        layout = Layout(other, small)
+        layout.tag(layout.image(2))
+        picture = one.path("compare.png")
+        done = json.loads(one.ipcs("compare", "oci:" + small, "oci:" + other, "--json", "--plot", picture, "--chunker", "size-262144",
+                                   "--chunker", "size-65536").stdout)
+        equal(sorted(done["images"]), sorted(["oci:" + small, "oci:" + other]), "the images")
+        shared = [b for b in done["buckets"] if len(b["images"]) == 2]
+        layers = sum(d["size"] for d in images.layers(small)[2][:2])
+        true(len(shared) == 1 and layers <= shared[0]["bytes"] <= layers * 1.01, f"two layers of {layers} bytes are shared, it says {shared}")
+        equal([c["chunker"] for c in done["comparisons"]], ["size-262144", "size-65536"], "the chunkers")
+        with open(picture, "rb") as f:
+            png = f.read()
+        true(png.startswith(b"\x89PNG\r\n\x1a\n") and png.endswith(b"IEND\xaeB`\x82"), "the picture is no PNG")
+        width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+        at, pixels = 33, b""
+        while png[at + 4:at + 8] == b"IDAT":
+            size = int.from_bytes(png[at:at + 4], "big")
+            pixels += png[at + 8:at + 8 + size]
+            at += size + 12
+        equal(len(zlib.decompress(pixels)), height * (3 * width + 1), "the number of bytes of the picture")
+
+    with check("a broken layout is a clear error, and nothing is registered"):
+        broken = one.path("broken")
+        layout = Layout(broken, small)
+        layout.tag(layout.image(3))
+        victim = os.path.join(layout.blobs, layout.layers[1]["digest"][7:])
+        with open(victim, "rb") as f:
+            data = bytearray(f.read())
+        data[len(data) // 2] ^= 1
+        os.unlink(victim)
+        with open(victim, "wb") as f:
+            f.write(data)
+        # What the store has is not read from the source, so this takes a daemon that has none of it.
+        one.ipcs_service.stop()
+        os.rename(one.path("ipcs"), one.path("ipcs-first"))
+        one.start_ipcs()
+        one_line(one.ipcs("convert", "oci:" + broken, "broken:v1", check=False), "do not hash")
+        os.unlink(victim)
+        one_line(one.ipcs("convert", "oci:" + broken, "broken:v1", check=False), "lacks")
+        equal(one.ipcs("pin", "ls").stdout.strip(), "", "the pins")
+        one.ipcs_service.stop()
+        os.rename(one.path("ipcs"), one.path("ipcs-second"))
+        os.rename(one.path("ipcs-first"), one.path("ipcs"))
+        one.start_ipcs()
+        true("broken:v1" not in names(one), "it is registered")
+    with check("wrong usage is exit 2 or a line that says what is meant"):
+        equal(one.ipcs("compare", "oci:" + small, check=False).returncode, 2, "the exit status of compare with one image")
+        one_line(one.ipcs("convert", "oci:" + small, "--chunker", "nonsense", check=False), "chunker")
+        one_line(one.ipcs("convert", "oci:/nowhere", check=False), "nowhere")
+
+    with check("a registry with a password: refused without, read with the login of Docker's file", need=True):
+        protect(fleet.registry)
+        name = fleet.registry.reference("app:v1")
+        one_line(one.ipcs("convert", name, "--plain-http", check=False), "401")
+        folder = one.path("docker")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "config.json"), "w") as f:
+            json.dump({"auths": {f"{fleet.registry.address}:5000": {"auth": base64.b64encode(b"me:secret").decode()}}}, f)
+        output = one.enter("env", "DOCKER_CONFIG=" + folder, lab.IPCS, "convert", name, "--plain-http", "--api-socket", one.api).stdout
+        equal(lab.convert_result(output), made["converted"], "the digest")
+    with check("a wrong password is a clear error"):
+        with open(os.path.join(folder, "config.json"), "w") as f:
+            json.dump({"auths": {f"{fleet.registry.address}:5000": {"auth": base64.b64encode(b"me:wrong").decode()}}}, f)
+        one_line(one.enter("env", "DOCKER_CONFIG=" + folder, lab.IPCS, "convert", name, "--plain-http", "--api-socket", one.api, check=False), "refuses")
+
+
+def protect(registry):
+    """Starts the registry again with a password: me, secret."""
+    registry.stop()
+    with open(registry.path("htpasswd"), "w") as f:  # bcrypt of "secret"
+        f.write("me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n")
+    with open(registry.path("config.yml"), "a") as f:
+        f.write(f'auth: {{htpasswd: {{realm: lab, path: "{registry.path("htpasswd")}"}}}}\n')
+    service = registry.service = lab.Service("docker-registry", registry.namespace, ["docker-registry", "serve", registry.path("config.yml")],
+                                             registry.path("registry.log"), {"OTEL_TRACES_EXPORTER": "none"})
+    service.ready("listening registry", registry._listens, 20)
+
+
+def interrupted(fleet):
+    one, two = fleet.hosts
+    noise = images.random(lab.IMAGES, "noise", 24 << 20)
+    start_two(one, two)
+    fleet.registry.push(noise, "noise:v1")
+    name = fleet.registry.reference("noise:v1")
+
+    def popen(host, *words):
+        return subprocess.Popen(["nsenter", "--net=/run/netns/" + host.namespace, lab.IPCS, *words, "--api-socket", host.api],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def middle(process, host, bytes_=2 << 20):
+        before = host.received()
+        lab.wait("2 MB of it", lambda: host.received() - before > bytes_ or process.poll() is not None)
+        true(process.poll() is None, "it ended before it was interrupted: " + (process.stderr.read() if process.poll() is not None else ""))
+
+    with check("an interrupted convert registers and pins nothing", need=True):
+        one.limit("20mbit")
+        process = popen(one, "convert", name, "noise-p2p:v1", "--plain-http")
+        middle(process, one)
+        process.send_signal(signal.SIGINT)
+        equal(process.wait(20), 1, "the exit status")
+        true("noise-p2p:v1" not in names(one), "it is registered")
+        equal(one.ipcs("pin", "ls").stdout.strip(), "", "the pins")
+    with check("kill -9 of the daemon in the middle of a convert", need=True):
+        process = popen(one, "convert", name, "noise-p2p:v1", "--plain-http")
+        middle(process, one)
+        one.ipcs_service.stop(signal.SIGKILL)
+        equal(process.wait(20), 1, "the exit status")
+        one.start_ipcs()
+        one.limit(None)
+        lab.wait("containerd that sees its store again", lambda: one.ctr("content", "ls", check=False).returncode == 0)
+        true("noise-p2p:v1" not in names(one), "it is registered")
+    with check("the same convert again", need=True):
+        made, _ = converted(one, name, "noise-p2p:v1", "--plain-http")
+        lab.wait("connection between the daemons", lambda: one.peer in two.peers() and two.peer in one.peers(), 60)
+    fleet.registry.stop()
+    with check("an interrupted pull registers nothing", need=True):
+        two.limit("20mbit")
+        process = popen(two, "pull", "noise-p2p:v1@" + made["converted"], "--unpack")
+        middle(process, two)
+        process.send_signal(signal.SIGTERM)
+        equal(process.wait(20), 1, "the exit status")
+        true("noise-p2p:v1" not in names(two), "it is registered")
+    with check("kill -9 of the source in the middle of a pull is an error", need=True):
+        process = popen(two, "pull", "noise-p2p:v1@" + made["converted"], "--unpack")
+        middle(process, two)
+        one.ipcs_service.stop(signal.SIGKILL)
+        equal(process.wait(120), 1, "the exit status")
+        true("noise-p2p:v1" not in names(two), "it is registered")
+    with check("the same pull when the source is back, after a kill -9 of the puller too", need=True):
+        two.ipcs_service.stop(signal.SIGKILL)
+        one.start_ipcs()
+        two.limit(None)
+        two.start_ipcs(one)
+        lab.wait("connection between the daemons", lambda: one.peer in two.peers(), 60)
+        lab.wait("containerd that sees its store again", lambda: two.ctr("content", "ls", check=False).returncode == 0)
+        two.ipcs("pull", "noise-p2p:v1@" + made["converted"], "--unpack", seconds=150)
+        true(images.GREETING in two.run_container("noise-p2p:v1"), "the container printed something else")
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("not ok the images cannot be tested here: " + lacking)
+        return 1
+    for name, play, hosts in (("from one host to another", from_one_host_to_another, 2), ("from every source", from_every_source, 1),
+                              ("interrupted", interrupted, 2)):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        with scenario(name), lab.Lab(hosts=hosts, keep_logs=os.path.join(LOGS, name.replace(" ", "-"))) as fleet:
+            play(fleet)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""kill -9 of the daemon in the middle of a pull, twenty times at random moments. Prints ok/not ok lines.
+
+What was committed is intact each time, read through containerd; the pull then succeeds; at the end nothing is left but what is owned.
+    kill.py [SEED]     the seed of the moments; it is printed, so that a run can be done again. Needs root.
+"""
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+from tap import Results, equal, scenario, true  # noqa: E402
+
+LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "kill")
+ROUNDS = 20
+KEPT, SIZE = 2 << 20, 8 << 20
+results = Results()
+check = results.check
+
+
+def pull(host, name):
+    return subprocess.Popen(["nsenter", "--net=/run/netns/" + host.namespace, "ctr", "-a", host.socket, "images", "pull", "--plain-http",
+                             "--snapshotter", host.snapshotter, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def restart(host):
+    """Starts containerd anew over the same state: one that runs on may wait long before it dials again."""
+    host.containerd_service.stop()
+    host.start_containerd()
+
+
+def intact(host, known):
+    """Every content that containerd knows is read through it and has its hash; those in `known` must be among them."""
+    contents = host.ctr("content", "ls", "-q").stdout.split()
+    true(set(known) <= set(contents), f"of {known}, only {contents} are left")
+    for digest in contents:
+        equal("sha256:" + hashlib.sha256(host.read(digest)).hexdigest(), digest, "the hash of what containerd reads")
+
+
+def forget(host, name):
+    """Takes the image away, with what only it had."""
+    host.ctr("images", "rm", "--sync", name)
+
+
+def the_kills(fleet, seed):
+    host = fleet.hosts[0]
+    moments = random.Random(seed)
+    kept, noise = images.random(lab.IMAGES, "kept", KEPT), images.random(lab.IMAGES, "noise", SIZE)
+    names = {layout: fleet.registry.reference(tag) for layout, tag in ((kept, "kept:v1"), (noise, "noise:v1"))}
+    fleet.registry.push(kept, "kept:v1")
+    fleet.registry.push(noise, "noise:v1")
+    manifest, config, layers = images.layers(kept)
+    known = [manifest, config["digest"], *(d["digest"] for d in layers)]
+
+    with check("an image is there, and a whole pull of another one takes its time", need=True):
+        host.start_ipcs()
+        host.start_containerd()
+        host.pull(names[kept])
+        fleet.registry.limit("100mbit")
+        took = host.pull(names[noise])
+        forget(host, names[noise])
+    print(f"# seed {seed}, a pull takes {took:.1f} s", flush=True)
+    interrupted = resumed = 0
+    for k in range(1, ROUNDS + 1):
+        moment = moments.uniform(0, took)
+        with check(f"kill {k} after {moment:.2f} s", need=True):
+            going = pull(host, names[noise])
+            time.sleep(moment)  # the moment itself, not a wait for something
+            host.ipcs_service.stop(signal.SIGKILL)
+            host.start_ipcs()  # at once, as whoever keeps a service running does
+            output = going.communicate(timeout=150)[0]
+            interrupted += going.returncode != 0
+            true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed", output, re.I), "the pull failed of something else: " + output[-500:])
+            restart(host)
+            intact(host, known)
+            resumed += len(host.ctr("content", "active").stdout.splitlines()) > 1
+            host.pull(names[noise])
+            equal(host.ctr("content", "active").stdout.splitlines()[1:], [], "what is still under way")
+            forget(host, names[noise])
+    with check("some pulls were in the middle"):
+        print(f"# {interrupted} of {ROUNDS} pulls were interrupted, {resumed} left a part to resume from")
+        true(interrupted >= ROUNDS // 4, f"only {interrupted} were")
+    with check("the whole store is sound"):
+        host.ipcs("repo", "verify")
+    with check("no orphan is left"):
+        host.pull(names[noise])
+        intact(host, known)
+        host.ipcs("repo", "gc")
+        before = json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"]
+        forget(host, names[noise])
+        forget(host, names[kept])
+        lab.wait("end of containerd's collection", lambda: not host.contents())
+        host.ipcs("repo", "gc")
+        after = json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"]
+        true(before > 0 and after == 0, f"{after} of {before} blocks are left")
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("not ok the kills cannot be done here: " + lacking)
+        return 1
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
+    with scenario("kill"), lab.Lab(hosts=1, keep_logs=LOGS) as fleet:
+        the_kills(fleet, seed)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+using CsCheck;
+using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Wire;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Kademlia.Tests.Providers;
+
+public sealed class RegionTests
+{
+    private const int K = 20;
+
+    [Fact]
+    public void InARegionEachKeyGoesToItsTrueClosestPeers() => Gen.Select(Gen.Int[1, 2000], Gen.Int).Sample((network, seed) =>
+    {
+        DhtPeer[] all = [.. Enumerable.Range(1, network).Select(Peers.Peer)];
+        KadKey point = KadKey.Of(Peers.Key(seed));
+        DhtPeer[] found = [.. Closest(all, point, 2 * K)];
+        var region = Region.Of(point, found, 2 * K, K);
+        Multihash[] keys = [.. Enumerable.Range(0, 300).Select(n => Peers.Key(n)).Where(k => KadKey.Of(k).CommonPrefix(point) >= region.Bits)];
+        List<(DhtPeer Peer, List<Multihash> Keys)> shares = Region.Assign(found, keys, K);
+        foreach (Multihash key in keys)
+        {
+            Assert.Equal(
+                Closest(all, KadKey.Of(key), K).Select(p => p.Peer).ToHashSet(),
+                shares.Where(s => s.Keys.Contains(key)).Select(s => s.Peer.Peer).ToHashSet());
+        }
+    }, iter: 200);
+
+    [Fact]
+    public void ASmallNetworkIsOneRegion() => Assert.Equal(0, Region.Of(KadKey.Of(Peers.Key(1)), [Peers.Peer(1)], 2 * K, K).Bits);
+
+    [Fact]
+    public void ALargeNetworkHasRegionsThatHoldManyKeys()
+    {
+        DhtPeer[] all = [.. Enumerable.Range(1, 1000).Select(Peers.Peer)];
+        int[] bits = [.. Enumerable.Range(0, 100).Select(n => KadKey.Of(Peers.Key(n))).Select(p => Region.Of(p, [.. Closest(all, p, 2 * K)], 2 * K, K).Bits)];
+        Assert.InRange(bits.Count(b => b < 10), 40, 100);
+    }
+
+    private static IEnumerable<DhtPeer> Closest(IEnumerable<DhtPeer> peers, KadKey point, int count) =>
+        peers.OrderBy(p => KadKey.Of(p.Peer).DistanceTo(point)).Take(count);
+}

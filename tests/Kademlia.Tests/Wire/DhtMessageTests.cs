@@ -1,0 +1,106 @@
+using System.Buffers;
+using System.Text.Json;
+using CsCheck;
+using Ipcs.Kademlia.Wire;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Kademlia.Tests.Wire;
+
+public sealed class DhtMessageTests
+{
+    private static readonly JsonElement Golden = Vectors.Load("kad-vectors.json");
+    private static readonly string[] Connections = ["NOT_CONNECTED", "CONNECTED", "CAN_CONNECT", "CANNOT_CONNECT"];
+
+    public static TheoryData<string> Names => [.. Golden.GetProperty("messages").EnumerateArray().Select(m => m.Text("name")!)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void GoldenMessage(string name)
+    {
+        JsonElement vector = Golden.GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
+        byte[] bytes = vector.Hex("hex")!;
+        Assert.True(DhtMessage.TryDecode(bytes, out DhtMessage? message));
+        JsonElement expected = vector.GetProperty("message");
+        Assert.Equal(expected.Text("type")!.Replace("_", "", StringComparison.Ordinal), message!.Type.ToString(), ignoreCase: true);
+        Assert.Equal(expected.Hex("keyHex"), message.Key);
+        Assert.Equal(expected.Hex("recordHex"), message.Record?.Encode());
+        Assert.Equal(expected.GetProperty("clusterLevel").ValueKind == JsonValueKind.Null ? null : expected.GetProperty("clusterLevel").GetInt32(), message.ClusterLevel);
+        AssertPeers(expected.GetProperty("closer"), message.Closer);
+        AssertPeers(expected.GetProperty("providers"), message.Providers);
+        Assert.Equal(bytes, message.Encode());
+        byte[] framed = vector.Hex("framedHex")!;
+        Assert.Equal(OperationStatus.Done, Varint.TryRead(framed, out ulong length, out int head));
+        Assert.Equal((ulong)bytes.Length, length);
+        Assert.Equal(bytes, framed[head..]);
+    }
+
+    [Fact]
+    public void GoldenRecord()
+    {
+        JsonElement vector = Golden.GetProperty("record");
+        Assert.True(DhtRecord.TryDecode(vector.Hex("hex"), out DhtRecord? record));
+        Assert.Equal(vector.Hex("keyHex"), record!.Key);
+        Assert.Equal(vector.Hex("valueHex"), record.Value);
+        Assert.Equal(vector.Text("timeReceived"), record.TimeReceived);
+        Assert.Equal(vector.Hex("hex"), record.Encode());
+    }
+
+    [Fact]
+    public void WhatIsEncodedIsDecoded() => Gen.Select(Gen.Int[0, 5], Gen.Byte.Array[0, 64], Gen.Int[0, 30].List[0, 20], Gen.Int[0, 30].List[0, 20]).Sample((type, key, closer, providers) =>
+    {
+        var message = new DhtMessage { Type = (DhtMessageType)type, Key = key, Closer = closer.ConvertAll(Peers.Peer), Providers = providers.ConvertAll(Peers.Peer) };
+        Assert.True(DhtMessage.TryDecode(message.Encode(), out DhtMessage? read));
+        Assert.Equal(message.Type, read!.Type);
+        Assert.Equal(key, read.Key);
+        Assert.Equal(message.Closer.Select(p => p.Peer), read.Closer.Select(p => p.Peer));
+        Assert.Equal(message.Providers.SelectMany(p => p.Addresses), read.Providers.SelectMany(p => p.Addresses));
+    });
+
+    [Fact]
+    public void NoBytesThrowAndWhatIsReadIsBounded()
+    {
+        byte[][] seeds = [.. Golden.GetProperty("messages").EnumerateArray().Select(m => m.Hex("hex")!)];
+        Gen.Select(Gen.Int[0, seeds.Length - 1], Gen.Select(Gen.Int[0, 200], Gen.Byte).Array[0, 8], Gen.Int[0, 300]).Sample(
+            (seed, changes, length) =>
+            {
+                byte[] bytes = seeds[seed][..Math.Min(length, seeds[seed].Length)];
+                foreach ((int at, byte value) in changes.Where(c => c.Item1 < bytes.Length))
+                {
+                    bytes[at] = value;
+                }
+
+                if (DhtMessage.TryDecode(bytes, out DhtMessage? message))
+                {
+                    Assert.True(DhtMessage.TryDecode(message!.Encode(), out _));
+                }
+            },
+            iter: 20_000);
+    }
+
+    [Fact]
+    public void MoreThanTheBoundsIsCutOrRefused()
+    {
+        var many = new DhtMessage { Type = DhtMessageType.FindNode, Closer = [.. Enumerable.Range(0, 1000).Select(Peers.Peer)], Providers = [.. Enumerable.Range(0, 1000).Select(Peers.Peer)] };
+        Assert.True(DhtMessage.TryDecode(many.Encode(), out DhtMessage? read));
+        Assert.Equal(DhtMessage.MaxCloser, read!.Closer.Count);
+        Assert.Equal(DhtMessage.MaxProviders, read.Providers.Count);
+        var addresses = new DhtPeer(Peers.Id(1), [.. Enumerable.Range(0, 100).Select(Peers.Address)]);
+        Assert.True(DhtPeer.TryDecode(addresses.Encode(), out DhtPeer? peer));
+        Assert.Equal(DhtPeer.MaxAddresses, peer!.Addresses.Count);
+        Assert.False(DhtMessage.TryDecode(new DhtMessage { Type = DhtMessageType.FindNode, Key = new byte[DhtMessage.MaxKeyLength + 1] }.Encode(), out _));
+        Assert.False(DhtRecord.TryDecode(new DhtRecord([1], new byte[DhtRecord.MaxValueLength + 1]).Encode(), out _));
+        Assert.False(DhtMessage.TryDecode([0x08, 0x06], out _));
+    }
+
+    private static void AssertPeers(JsonElement expected, IReadOnlyList<DhtPeer> peers)
+    {
+        Assert.Equal(expected.GetArrayLength(), peers.Count);
+        foreach ((JsonElement e, DhtPeer p) in expected.EnumerateArray().Zip(peers))
+        {
+            Assert.Equal(e.Text("peerId"), p.Peer.ToString());
+            Assert.Equal(e.GetProperty("multiaddrs").EnumerateArray().Select(a => a.GetString()), p.Addresses.Select(a => a.ToString()));
+            Assert.Equal(e.Text("connection") ?? Connections[0], Connections[p.Connection]);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using Ipcs.Libp2p.Swarm;
+using static Ipcs.Libp2p.Tests.TestHost;
+
+namespace Ipcs.Libp2p.Tests.Swarm;
+
+/// <summary>What a connection costs while nothing happens on it.</summary>
+[Collection(Alone.Name)]
+public sealed class IdleConnectionTests
+{
+    private const int Count = 150;
+
+    [Theory]
+    [InlineData("mplex")]
+    [InlineData("yamux")]
+    public async Task ItIsSmall(string muxer)
+    {
+        await using Host hub = await StartAsync(Options(muxer));
+        List<Host> hosts = [.. Enumerable.Range(0, 2 * Count).Select(_ => new Host(Options(muxer)))];
+
+        // The first half fills the pools of buffers, which are nobody's own.
+        await ConnectAsync(hub, hosts[..Count]);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        await ConnectAsync(hub, hosts[Count..]);
+        long each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (2 * Count);
+
+        // Both ends are in this process: 40 KB is what one may take.
+        Assert.InRange(each, 0, 40_000);
+        await Task.WhenAll(hosts.Select(h => h.DisposeAsync().AsTask()));
+    }
+
+    private static async Task ConnectAsync(Host hub, List<Host> hosts)
+    {
+        foreach (Host host in hosts)
+        {
+            await host.ConnectAsync(hub.ListenAddresses[0], Cancel);
+        }
+
+        await UntilAsync(() => hub.Peers.All(p => p.Protocols.Count > 0) && hub.GetStatistics().Streams == 0);
+    }
+}

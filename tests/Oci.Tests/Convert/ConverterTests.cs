@@ -1,0 +1,282 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Dag.Import;
+using Ipcs.Dag.Read;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Oci.Tests;
+
+public sealed class ConverterTests : IDisposable
+{
+    private static readonly CancellationToken Stop = TestContext.Current.CancellationToken;
+    private readonly MemoryStore _store = new();
+
+    public void Dispose() => _store.Dispose();
+
+    private Task<ConvertedImage> ConvertAsync(IImageSource source, bool all = false, ImportProfile? profile = null) =>
+        new Converter(source, _ => _store.Blocks, profile ?? ImportProfile.KuboV0) { AllPlatforms = all, Memory = new StoreMemory(_store) }.ConvertAsync(Stop);
+
+    private async Task<byte[]> ReadAsync(Digest root)
+    {
+        await using DagReader reader = await DagReader.OpenAsync(Cid.V0(root.Hash), new LocalBlockSource(_store.Blocks), Stop);
+        byte[] bytes = new byte[reader.Length];
+        for (int at = 0; at < bytes.Length;)
+        {
+            at += await reader.ReadAsync(at, bytes.AsMemory(at), Stop);
+        }
+
+        return bytes;
+    }
+
+    private async Task<JsonObject> ReadJsonAsync(Digest root) => ImageGraph.ParseDocument(await ReadAsync(root), root);
+
+    private static async Task<Digest> RootOfAsync(byte[] bytes)
+    {
+        using var store = new MemoryStore();
+        return new Digest((await DagImport.FromStreamAsync(new MemoryStream(bytes), store.Blocks, ImportProfile.KuboV0, null, Stop)).Root.Hash);
+    }
+
+    [Fact]
+    public async Task EveryDescriptorNamesTheRootOfItsContent()
+    {
+        TestImage image = TestImage.Simple(0, 10, 262144, 700_000);
+        ConvertedImage converted = await ConvertAsync(new TestSource(image));
+        JsonObject manifest = await ReadJsonAsync(converted.Target.Digest), original = image.Json(image.Target.Digest);
+        Assert.Equal(image.Target.Digest, converted.Original);
+        Assert.Equal(converted.Target.Digest.Hash, converted.Root.Hash);
+        (JsonNode?, JsonNode?)[] pairs = [.. ImageGraph.Parts(original).Zip(ImageGraph.Parts(manifest))];
+        Assert.Equal(5, pairs.Length);
+        foreach ((JsonNode? from, JsonNode? to) in pairs)
+        {
+            Descriptor before = Descriptor.Parse(from), after = Descriptor.Parse(to);
+            Assert.Equal(before.MediaType, after.MediaType);
+            Assert.Equal(before.Size, after.Size);
+            Assert.Equal(await RootOfAsync(image.Contents[before.Digest]), after.Digest);
+            Assert.Equal(image.Contents[before.Digest], await ReadAsync(after.Digest));
+        }
+
+        // Parents come last, and each content once.
+        Assert.Equal(image.Target.Digest, converted.Descriptors[^1].Original);
+        Assert.Equal(6, converted.Descriptors.Count);
+    }
+
+    public static TheoryData<string> Golden => [.. GoldenFiles().Select(f => f.Text("name")!)];
+
+    private static IEnumerable<JsonElement> GoldenFiles() => Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().Where(f =>
+        f.GetProperty("options") is var o && o.GetProperty("cidVersion").GetInt32() == 0 && !o.GetProperty("rawLeaves").GetBoolean()
+        && o.Text("layout") == "balanced" && o.Text("chunker") == "size-262144" && o.GetProperty("maxChildren").GetInt32() == 174
+        && f.GetProperty("input").Text("gen") == "xs128-v1" && f.GetProperty("input").GetProperty("size").GetInt64() < 10_000_000 && !f.TryGetProperty("mode", out _) && !f.TryGetProperty("mtime", out _));
+
+    /// <summary>A layer's converted digest is the CID that JavaScript's importer makes of the same bytes.</summary>
+    [Theory]
+    [MemberData(nameof(Golden))]
+    public async Task DigestsAreThoseOfAnotherImporter(string name)
+    {
+        JsonElement file = GoldenFiles().Single(f => f.Text("name") == name);
+        JsonElement input = file.GetProperty("input");
+        var image = new TestImage();
+        image.Target = image.Manifest([image.Put(TestImage.Gzip, Xs128.Bytes(input.Text("seed")!, input.GetProperty("size").GetInt32()))]);
+        ConvertedImage converted = await ConvertAsync(new TestSource(image));
+        Assert.Equal(file.Text("root"), converted.Descriptors.Single(d => d.MediaType == TestImage.Gzip).Root.ToString());
+    }
+
+    [Fact]
+    public void ThereAreGoldenFiles() => Assert.True(Golden.Count >= 5, $"{Golden.Count}");
+
+    [Fact]
+    public async Task UnknownFieldsAndForeignLayersStay()
+    {
+        var image = new TestImage();
+        JsonObject foreign = image.Put("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", [1, 2, 3]);
+        foreign["urls"] = new JsonArray("https://elsewhere.example/layer");
+        JsonObject layer = image.Put("application/vnd.example.unknown+weird", [4, 5]);
+        layer["annotations"] = new JsonObject { ["a"] = "b+c" };
+        layer["data"] = "BAU=";
+        JsonObject subject = TestImage.Entry(new Descriptor(MediaTypes.OciManifest, Digest.Sha256([9]), 9));
+        image.Target = image.Manifest([foreign, layer], m =>
+        {
+            m["annotations"] = new JsonObject { ["org.example"] = "kept" };
+            m["artifactType"] = "application/vnd.example.signature";
+            m["subject"] = subject.DeepClone();
+            m["future"] = new JsonArray(1, 2.50m, null);
+        });
+        ConvertedImage converted = await ConvertAsync(new TestSource(image));
+        JsonObject before = image.Json(image.Target.Digest), after = await ReadJsonAsync(converted.Target.Digest);
+        foreach (string field in (string[])["annotations", "artifactType", "subject", "future", "schemaVersion", "mediaType"])
+        {
+            Assert.Equal(before[field]!.ToJsonString(), after[field]!.ToJsonString());
+        }
+
+        Assert.Equal(foreign.ToJsonString(), after["layers"]![0]!.ToJsonString());
+        Assert.Equal("b+c", (string?)after["layers"]![1]!["annotations"]!["a"]);
+        Assert.Null(after["layers"]![1]!["data"]);
+        Assert.NotEqual((string?)layer["digest"], (string?)after["layers"]![1]!["digest"]);
+    }
+
+    private static TestImage MultiPlatform()
+    {
+        var image = new TestImage();
+        JsonObject shared = image.Put(TestImage.Gzip, Xs128.Bytes("shared", 300_000));
+        string[] host = Platform.Host.Split('/');
+        Descriptor ours = image.Manifest([shared], seed: "ours"), theirs = image.Manifest([shared, image.Put(TestImage.Gzip, [1])], seed: "theirs");
+        Descriptor attestation = image.Manifest([image.Put("application/vnd.in-toto+json", [2])], seed: "attestation");
+        JsonObject entry = TestImage.Entry(attestation, "unknown", "unknown");
+        entry["annotations"] = new JsonObject
+        {
+            ["vnd.docker.reference.digest"] = ours.Digest.ToString(), ["vnd.docker.reference.type"] = "attestation-manifest",
+        };
+        image.Target = image.Index(TestImage.Entry(ours, host[0], host[1]), TestImage.Entry(theirs, "plan9", "mips", "v9"), entry);
+        return image;
+    }
+
+    [Fact]
+    public async Task AnIndexKeepsItsPlatforms()
+    {
+        TestImage image = MultiPlatform();
+        ConvertedImage converted = await ConvertAsync(new TestSource(image));
+        JsonArray before = image.Json(image.Target.Digest)["manifests"]!.AsArray(), after = (await ReadJsonAsync(converted.Target.Digest))["manifests"]!.AsArray();
+        Assert.Equal(before.Select(m => m!["platform"]!.ToJsonString()), after.Select(m => m!["platform"]!.ToJsonString()));
+
+        // This host's is converted; the others name the same as before, and none of theirs has been read.
+        Assert.NotEqual((string?)before[0]!["digest"], (string?)after[0]!["digest"]);
+        Assert.Equal(before[1]!.ToJsonString(), after[1]!.ToJsonString());
+        Assert.Equal((string?)before[2]!["digest"], (string?)after[2]!["digest"]);
+        Assert.Equal((string?)after[0]!["digest"], (string?)after[2]!["annotations"]!["vnd.docker.reference.digest"]);
+        Assert.Equal(4, converted.Descriptors.Count);
+    }
+
+    [Fact]
+    public async Task AllPlatformsAreConvertedWhenAskedTo()
+    {
+        TestImage image = MultiPlatform();
+        var source = new TestSource(image);
+        ConvertedImage converted = await ConvertAsync(source, all: true);
+        JsonArray after = (await ReadJsonAsync(converted.Target.Digest))["manifests"]!.AsArray();
+        Assert.Equal(3, after.Count);
+        foreach (JsonNode? entry in after)
+        {
+            foreach (Descriptor part in ImageGraph.Children(await ReadJsonAsync(Descriptor.Parse(entry).Digest), null))
+            {
+                Assert.Equal(part.Size, (await ReadAsync(part.Digest)).Length);
+            }
+        }
+
+        Assert.Equal("unknown/unknown", Descriptor.Parse(after[2]).Platform);
+        Assert.Equal((string?)after[0]!["digest"], (string?)after[2]!["annotations"]!["vnd.docker.reference.digest"]);
+
+        // The layer that two of them share is read once: 4 documents, 3 configs, 3 layers.
+        Assert.Equal(10, source.Opened);
+    }
+
+    [Fact]
+    public async Task NothingForThisHostIsAnError()
+    {
+        var image = new TestImage();
+        image.Target = image.Index(TestImage.Entry(image.Manifest([]), "plan9", "mips"));
+        Assert.Contains("--all-platforms", (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ConvertingAgainReadsNoLayer()
+    {
+        TestImage image = TestImage.Simple(500_000, 20);
+        ConvertedImage first = await ConvertAsync(new TestSource(image));
+        var source = new TestSource(image);
+        ConvertedImage second = await ConvertAsync(source);
+        Assert.Equal(first.Target, second.Target);
+        Assert.Equal(first.Descriptors.OrderBy(d => d.Size), second.Descriptors.OrderBy(d => d.Size));
+        Assert.Equal(1, source.Opened);
+
+        // A block that has gone is made again.
+        Multihash leaf = DagWalk.Children(first.Descriptors.Single(d => d.Size == 500_000).Root, _store.Blocks.Get(first.Descriptors.Single(d => d.Size == 500_000).Root.Hash)!.Memory.Span).First().Hash;
+        _store.Blocks.Delete(leaf);
+        source = new TestSource(image);
+        Assert.Equal(first.Target, (await ConvertAsync(source)).Target);
+        Assert.Equal(2, source.Opened);
+        Assert.True(_store.Blocks.Has(leaf));
+    }
+
+    [Fact]
+    public async Task AConvertedImageStaysAsItIs()
+    {
+        TestImage image = TestImage.Simple(500_000);
+        ConvertedImage first = await ConvertAsync(new TestSource(image));
+        ConvertedStore.Keep(_store, new ContentUpdates(_store), first, "app", ImportProfile.KuboV0);
+        var again = new TestImage { Target = first.Target };
+        await using var source = new Ipcs.Oci.Sources.LocalFirstSource(new TestSource(again), _store);
+        Assert.Equal(first.Target.Digest, (await ConvertAsync(source)).Target.Digest);
+    }
+
+    [Fact]
+    public async Task AnotherChunkerMakesAnotherImage()
+    {
+        TestImage image = TestImage.Simple(500_000);
+        ConvertedImage whole = await ConvertAsync(new TestSource(image));
+        ConvertedImage small = await ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("size-65536"));
+        Assert.NotEqual(whole.Target.Digest, small.Target.Digest);
+        Assert.True(small.Descriptors.Max(d => d.Blocks) > whole.Descriptors.Max(d => d.Blocks));
+        Assert.Throws<FormatException>(() => ConvertChunkers.Parse("size-0"));
+        Assert.Throws<FormatException>(() => ConvertChunkers.Parse("nonsense"));
+    }
+
+    [Fact]
+    public async Task WhatIsKeptIsPinnedAndNamed()
+    {
+        ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
+        Assert.Empty(_store.Pins.Enumerate());
+        Assert.Empty(_store.Contents.Enumerate());
+        ConvertedStore.Keep(_store, new ContentUpdates(_store), converted, "app", ImportProfile.KuboV0);
+        Assert.Equal(4, _store.Pins.Enumerate().Count());
+        foreach (ConvertedDescriptor d in converted.Descriptors)
+        {
+            ContentRecord record = _store.Contents.Get(d.Converted)!;
+            Assert.Equal((ContentKind.Dag, d.Root, d.Size, true, false), (record.Kind, record.Root, record.Size, record.Complete, record.Owned));
+        }
+    }
+
+    [Theory]
+    [InlineData("a layer that is not there")]
+    [InlineData("a layer with other bytes")]
+    [InlineData("a layer that is longer")]
+    [InlineData("a config that is shorter")]
+    [InlineData("no image")]
+    public async Task BrokenImagesAreErrors(string what)
+    {
+        TestImage image = TestImage.Simple(300_000, 300_001);
+        Descriptor[] parts = [.. ImageGraph.Children(image.Json(image.Target.Digest), null)];
+        switch (what)
+        {
+            case "a layer that is not there":
+                image.Contents.Remove(parts[2].Digest);
+                break;
+            case "a layer with other bytes":
+                image.Contents[parts[1].Digest] = new byte[300_000];
+                break;
+            case "a layer that is longer":
+                image.Contents[parts[1].Digest] = new byte[300_002];
+                break;
+            case "a config that is shorter":
+                image.Contents[parts[0].Digest] = [];
+                break;
+            default:
+                image.Target = image.Target with { MediaType = "text/plain" };
+                break;
+        }
+
+        await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)));
+        Assert.Empty(_store.Pins.Enumerate());
+        Assert.Empty(_store.Contents.Enumerate());
+    }
+
+    [Fact]
+    public async Task TooManyDescriptorsAreAnError()
+    {
+        var image = new TestImage();
+        JsonObject layer = image.Put(TestImage.Gzip, [1]);
+        image.Target = image.Manifest([.. Enumerable.Repeat(layer, 5000)]);
+        Assert.Contains("4096", (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message, StringComparison.Ordinal);
+    }
+}

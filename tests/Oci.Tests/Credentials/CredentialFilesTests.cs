@@ -1,0 +1,67 @@
+using System.Text;
+using Ipcs.Oci.Credentials;
+
+namespace Ipcs.Oci.Tests;
+
+public sealed class CredentialFilesTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    private static string Auth(string pair) => Convert.ToBase64String(Encoding.UTF8.GetBytes(pair));
+
+    private Task<Login?> FindAsync(string json, string host = "host:5000", string repository = "team/app") =>
+        new CredentialFiles([_folder.File("config.json", json)]).FindAsync(host, repository, TestContext.Current.CancellationToken);
+
+    [Fact]
+    public async Task ReadsALogin() =>
+        Assert.Equal(new Login("me", "se:cret", null), await FindAsync($$$$"""{"auths":{"host:5000":{"auth":"{{{{Auth("me:se:cret")}}}}"}}}"""));
+
+    [Fact]
+    public async Task TheHubHasAKeyOfItsOwn() => Assert.Equal(
+        "me", (await FindAsync($$$$"""{"auths":{"https://index.docker.io/v1/":{"auth":"{{{{Auth("me:x")}}}}"}}}""", "docker.io", "library/alpine"))!.User);
+
+    [Fact]
+    public async Task TheLongestPathCounts()
+    {
+        string json = $$$$"""{"auths":{"host:5000":{"auth":"{{{{Auth("all:x")}}}}"},"host:5000/team":{"auth":"{{{{Auth("team:x")}}}}"} }}""";
+        Assert.Equal("team", (await FindAsync(json))!.User);
+        Assert.Equal("all", (await FindAsync(json, repository: "other/app"))!.User);
+    }
+
+    [Fact]
+    public async Task UrlsAreKeysToo() => Assert.Equal("me", (await FindAsync($$$$"""{"auths":{"https://host:5000/v1/":{"auth":"{{{{Auth("me:x")}}}}"}}}"""))!.User);
+
+    [Fact]
+    public async Task IdentityTokensAreRead() =>
+        Assert.Equal("T", (await FindAsync($$$$"""{"auths":{"host:5000":{"auth":"{{{{Auth("me:")}}}}","identitytoken":"T"}}}"""))!.IdentityToken);
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"auths":{"other":{"auth":"bWU6eA=="}}}""")]
+    [InlineData("""{"auths":{"host:5000":{}}}""")]
+    public async Task NobodyThere(string json) => Assert.Null(await FindAsync(json));
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("""{"auths":{"host:5000":{"auth":"no base64"}}}""")]
+    [InlineData("""{"credsStore":"../evil"}""")]
+    [InlineData("""{"credsStore":"there-is-no-such-helper"}""")]
+    public async Task BadFilesAreErrors(string json) => await Assert.ThrowsAsync<ImageSourceException>(() => FindAsync(json));
+
+    [Fact]
+    public async Task NoFileIsNoLogin() => Assert.Null(
+        await new CredentialFiles([Path.Combine(_folder.Path, "gone")]).FindAsync("host", "app", TestContext.Current.CancellationToken));
+
+    [Fact]
+    public void TheUsersFilesAreFound()
+    {
+        var environment = new Dictionary<string, string> { ["HOME"] = _folder.Path, ["DOCKER_CONFIG"] = Path.Combine(_folder.Path, "d") };
+        _folder.File("d/config.json", $$$$"""{"auths":{"a":{"auth":"{{{{Auth("docker:x")}}}}"}}}""");
+        _folder.File(".config/containers/auth.json", $$$$"""{"auths":{"b":{"auth":"{{{{Auth("podman:x")}}}}"}}}""");
+        CredentialFiles files = CredentialFiles.OfUser(environment.GetValueOrDefault);
+        Assert.Equal("docker", files.FindAsync("a", "x", TestContext.Current.CancellationToken).Result!.User);
+        Assert.Equal("podman", files.FindAsync("b", "x", TestContext.Current.CancellationToken).Result!.User);
+    }
+}

@@ -1,7 +1,0 @@
-namespace Ipcs.Oci.Tests;
-
-public sealed class PlaceTests
-{
-    [Fact]
-    public void Runs() => Assert.NotEmpty(typeof(PlaceTests).Assembly.GetName().Name!);
-}

@@ -1,0 +1,160 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json.Nodes;
+using Ipcs.Multiformats;
+using Ipcs.Oci.Registry;
+using Ipcs.TestKit;
+
+namespace Ipcs.Oci.Tests;
+
+/// <summary>Layout folders, layout archives and docker archives.</summary>
+public sealed class LocalSourceTests : IDisposable
+{
+    private static readonly CancellationToken Stop = TestContext.Current.CancellationToken;
+    private readonly TempFolder _folder = new();
+    private readonly TestImage _image = TestImage.Simple(1000, 300_000);
+
+    public void Dispose() => _folder.Dispose();
+
+    private static Task<IImageSource> OpenAsync(string text) => ImageSource.OpenAsync(
+        text, new ImageSourceOptions { Registry = new RegistryOptions(), Containerd = _ => throw new NotSupportedException() }, Stop);
+
+    private static async Task<Descriptor[]> ReadAllAsync(string text)
+    {
+        await using IImageSource source = await OpenAsync(text);
+        Descriptor target = await source.ResolveAsync(Stop);
+        var bytes = new Dictionary<Digest, byte[]>();
+        foreach (Descriptor d in await ImageGraph.ExpandAsync(target, (digest, _) => source.ReadDocumentAsync(target with { Digest = digest }, Stop), null, Stop))
+        {
+            await using Stream stream = await source.OpenAsync(d, Stop);
+            using var content = new MemoryStream();
+            await stream.CopyToAsync(content, Stop);
+            Assert.Equal(d.Digest, Digest.Sha256(content.ToArray()));
+            bytes[d.Digest] = content.ToArray();
+        }
+
+        return [.. bytes.Keys.Select(k => new Descriptor("", k, bytes[k].Length))];
+    }
+
+    private string Tar(string name, bool gzip, params (string Path, byte[] Bytes)[] files)
+    {
+        string file = Path.Combine(_folder.Path, name);
+        using Stream output = gzip ? new GZipStream(File.Create(file), CompressionLevel.Fastest) : File.Create(file);
+        using var writer = new TarWriter(output, TarEntryFormat.Pax);
+        foreach ((string path, byte[] bytes) in files)
+        {
+            writer.WriteEntry(bytes.AsSpan().StartsWith("-> "u8)
+                ? new PaxTarEntry(TarEntryType.SymbolicLink, path) { LinkName = Encoding.UTF8.GetString(bytes)[3..] }
+                : new PaxTarEntry(TarEntryType.RegularFile, path) { DataStream = new MemoryStream(bytes) });
+        }
+
+        return file;
+    }
+
+    private (string, byte[])[] LayoutFiles()
+    {
+        string folder = _image.WriteLayout(Path.Combine(_folder.Path, "layout"));
+        return [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(f => ("./" + Path.GetRelativePath(folder, f), File.ReadAllBytes(f)))];
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(":v1")]
+    public async Task ReadsALayout(string tag)
+    {
+        string folder = _image.WriteLayout(Path.Combine(_folder.Path, "with:colon"));
+        Assert.Equal(4, (await ReadAllAsync($"oci:{folder}{tag}")).Length);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ReadsALayoutInATar(bool gzip)
+    {
+        string file = Tar("image.tar", gzip, LayoutFiles());
+        Assert.Equal(4, (await ReadAllAsync($"oci-archive:{file}")).Length);
+        Assert.Equal(4, (await ReadAllAsync($"oci-archive:{file}:v1")).Length);
+        Assert.Equal(4, (await ReadAllAsync($"docker-archive:{file}")).Length);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ReadsADockerArchive(bool gzip)
+    {
+        byte[] one = Xs128.Bytes("one", 100_000), two = Xs128.Bytes("two", 5);
+        byte[] packed;
+        using (var bytes = new MemoryStream())
+        {
+            using (var compress = new GZipStream(bytes, CompressionLevel.Fastest))
+            {
+                compress.Write(two);
+            }
+
+            packed = bytes.ToArray();
+        }
+
+        byte[] config = Encoding.UTF8.GetBytes($$$"""{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":["{{{Digest.Sha256(one)}}}","{{{Digest.Sha256(two)}}}","{{{Digest.Sha256(one)}}}"]}}""");
+        string file = Tar(
+            "saved.tar",
+            gzip,
+            ("a/layer.tar", one),
+            ("b/layer.tar", packed),
+            ("c/layer.tar", Encoding.UTF8.GetBytes("-> ../a/layer.tar")),
+            ("config.json", config),
+            ("manifest.json", Encoding.UTF8.GetBytes("""[{"Config":"config.json","RepoTags":["app:v1"],"Layers":["a/layer.tar","b/layer.tar","c/layer.tar"]}]""")));
+        foreach (string name in (string[])["", ":app:v1", ":docker.io/library/app:v1"])
+        {
+            await using IImageSource source = await OpenAsync($"docker-archive:{file}{name}");
+            Descriptor target = await source.ResolveAsync(Stop);
+            JsonObject manifest = ImageGraph.ParseDocument(await source.ReadDocumentAsync(target, Stop), target.Digest);
+            Descriptor[] parts = [.. ImageGraph.Parts(manifest).Select(Descriptor.Parse)];
+            Assert.Equal([Digest.Sha256(config), Digest.Sha256(one), Digest.Sha256(packed), Digest.Sha256(one)], parts.Select(p => p.Digest));
+            Assert.Equal([MediaTypes.OciConfig, MediaTypes.OciLayer, TestImage.Gzip, MediaTypes.OciLayer], parts.Select(p => p.MediaType));
+        }
+
+        Assert.Equal(4, (await ReadAllAsync($"docker-archive:{file}")).Length);
+        await using IImageSource other = await OpenAsync($"docker-archive:{file}:other:v1");
+        await Assert.ThrowsAsync<ImageSourceException>(() => other.ResolveAsync(Stop));
+    }
+
+    [Fact]
+    public async Task ABlobThatIsNotItsNameIsAnError()
+    {
+        string folder = _image.WriteLayout(_folder.Path);
+        Descriptor layer = ImageGraph.Children(_image.Json(_image.Target.Digest), null)[^1];
+        string file = Path.Combine(folder, "blobs/sha256", layer.Digest.ToString()[7..]);
+        byte[] bytes = File.ReadAllBytes(file);
+        bytes[7] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        Assert.Contains("do not hash", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(file, bytes[..^1]);
+        Assert.Contains("ends after", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        File.Delete(file);
+        Assert.Contains("lacks", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("oci:/there/is/none")]
+    [InlineData("oci-archive:/there/is/none")]
+    [InlineData("docker-archive:/etc/hostname")]
+    public async Task WhatIsNoImageIsAnError(string text) => await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync(text));
+
+    [Fact]
+    public async Task WhatIsNoSourceIsWrongUsage() => await Assert.ThrowsAsync<FormatException>(() => OpenAsync("What is this?"));
+
+    [Fact]
+    public async Task SeveralImagesNeedAName()
+    {
+        string folder = _image.WriteLayout(_folder.Path);
+        JsonNode index = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "index.json")))!;
+        JsonNode second = index["manifests"]![0]!.DeepClone();
+        second["digest"] = Digest.Sha256([1]).ToString();
+        second["annotations"]!["org.opencontainers.image.ref.name"] = "v2";
+        index["manifests"]!.AsArray().Add(second);
+        File.WriteAllText(Path.Combine(folder, "index.json"), index.ToJsonString());
+        Assert.Contains("name one", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Equal(4, (await ReadAllAsync($"oci:{folder}:v1")).Length);
+    }
+}
