@@ -52,11 +52,14 @@ internal static class Program
         Console.WriteLine();
         Console.WriteLine("| | mplex | yamux |");
         Console.WriteLine("|---|---|---|");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| new streams a second, one connection | {await mplex.StreamsAsync(Streams):F0} | {await yamux.StreamsAsync(Streams):F0} |"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| connections with handshake a second | {await ConnectAsync("mplex"):F0} | {await ConnectAsync("yamux"):F0} |"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| bytes of an idle connection, one end | {await IdleAsync("mplex"):F0} | {await IdleAsync("yamux"):F0} |"));
+        Row("new streams a second, one connection", await mplex.StreamsAsync(Streams), await yamux.StreamsAsync(Streams));
+        Row("connections with handshake a second", await ConnectAsync("mplex"), await ConnectAsync("yamux"));
+        Row("bytes of an idle connection, one end", await IdleAsync("mplex"), await IdleAsync("yamux"));
         return 0;
     }
+
+    private static void Row(string what, double mplex, double yamux) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {mplex:F0} | {yamux:F0} |"));
 
     private static (double Rate, double Cpu) Measure(long bytes, Func<Task> body)
     {
