@@ -15,9 +15,11 @@ build: artifacts/ipcs ## the one binary: artifacts/ipcs
 
 artifacts/ipcs: $(SOURCES)
 	scripts/setup.sh build
-	if [ -x native/build.sh ]; then native/build.sh; fi
+	native/build.sh
+	@touch artifacts/.begun
 	dotnet publish src/Node -c Release -r linux-x64 -o artifacts/publish
 	install -D -m 755 artifacts/publish/ipcs artifacts/ipcs
+	@touch -r artifacts/.begun artifacts/ipcs # what changed meanwhile is newer
 
 test: build ## every test, with a line of totals at the end (SUITES="Dag journey" runs some)
 	scripts/setup.sh test
