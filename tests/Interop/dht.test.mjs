@@ -207,6 +207,8 @@ async function mdns () {
       await run('ip', ['-n', ns, 'addr', 'add', `10.78.0.${n}/24`, 'dev', 'eth0'])
       await run('ip', ['-n', ns, 'link', 'set', 'eth0', 'up'])
       await run('ip', ['-n', ns, 'link', 'set', 'lo', 'up'])
+      // js sends to the group by the routing table, ipcs on each interface.
+      await run('ip', ['-n', ns, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0'])
     }
     const on = { listen: '/ip4/0.0.0.0/tcp/0', options: ['--mdns', 'on'] }
     const first = await Daemon.start('mdns-a', { ...on, prefix: enter(a) })
