@@ -2,6 +2,8 @@
 # run.sh [BENCH...]     all, or those that are named; prints Markdown tables, keeps them in artifacts/bench, and draws what left a figure there
 # content        the content socket beside containerd's own plugin behind one: reads, writes, start, memory
 # content-pull   `ctr images pull` of a large image through both
+# dag            the DAG builder and reader over RocksDB
+# swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
 # exchange       contents from node to node over loopback, against what the connection itself carries, and the wait of an Info (RUNS=3, MIB=256)
 # pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
 set -euo pipefail
@@ -17,6 +19,8 @@ bench() { # bench NAME COMMAND...
 }
 bench content python3 bench/Content/content.py
 bench content-pull python3 bench/Content/pull.py
+bench dag bench/dag.sh
+bench swarm bench/Swarm/run.sh
 bench exchange dotnet run -c Release --project bench/Fleet/Exchange
 bench pull python3 bench/Fleet/pull.py
 figures=("$out"/*.json)

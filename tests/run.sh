@@ -59,10 +59,8 @@ for project in tests/*.Tests/*.csproj; do
     selected "$name" && projects+=("$name")
 done
 if [ ${#projects[@]} -gt 0 ]; then
-    echo "== building the test projects"
-    for name in "${projects[@]}"; do
-        dotnet build "tests/$name.Tests" -v q -nologo > "$logs/build-$name.log" 2>&1 || grep -E 'error' "$logs/build-$name.log" | sort -u | head -10
-    done
+    echo "== building the solution"
+    dotnet build Ipcs.sln -v q -nologo > "$logs/build.log" 2>&1 || grep -E 'error' "$logs/build.log" | sort -u | head -20
     for name in "${projects[@]}"; do
         suite "$name" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests" -- --no-ansi --no-progress
     done

@@ -185,6 +185,8 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
             want.RetryAt = now + RetryTime;
             if (want.Asked == state)
             {
+                // It goes on waiting for the block on our behalf, until it is told otherwise.
+                want.Told.Add(peer);
                 Unask(want, now);
             }
 

@@ -17,8 +17,8 @@ internal sealed partial class StandardOutput : Stream
     private const int BrokenPipe = 32;
     private const int Descriptor = 1;
 
-    /// <summary>How long to wait for room where somebody made the descriptor non-blocking, in milliseconds.</summary>
-    private const int RoomTime = 1;
+    // https://man7.org/linux/man-pages/man2/poll.2.html
+    private const short PollOut = 4;
 
     public override bool CanRead => false;
 
@@ -58,7 +58,7 @@ internal sealed partial class StandardOutput : Stream
                 case Interrupted:
                     break;
                 case Again:
-                    Thread.Sleep(RoomTime);
+                    WaitForRoom();
                     break;
                 case BrokenPipe:
                     throw new BrokenPipeException();
@@ -88,8 +88,26 @@ internal sealed partial class StandardOutput : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    /// <summary>Where somebody made the descriptor non-blocking.</summary>
+    private static void WaitForRoom()
+    {
+        var one = new PollDescriptor { Descriptor = Descriptor, Events = PollOut };
+        _ = poll(ref one, 1, -1);
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int poll(ref PollDescriptor descriptors, nuint count, int milliseconds);
+
     // https://man7.org/linux/man-pages/man2/write.2.html
     [LibraryImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static unsafe partial nint write(int descriptor, byte* bytes, nuint count);
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
 }
