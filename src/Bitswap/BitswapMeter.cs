@@ -10,16 +10,16 @@ internal sealed class BitswapMeter : IDisposable
 
     public BitswapMeter(Func<BitswapStatistics> statistics)
     {
-        _firstBlock = _meter.CreateHistogram<double>("ipcs.bitswap.first_block", "s", "The time from a session's first want to its first block.");
-        Count("ipcs.bitswap.blocks.received", null, "Blocks that were wanted and hold their hash.", s => s.BlocksReceived);
-        Count("ipcs.bitswap.bytes.received", "By", "Their bytes.", s => s.BytesReceived);
-        Count("ipcs.bitswap.blocks.duplicate", null, "Blocks that came and were not wanted any more.", s => s.DuplicateBlocks);
-        Count("ipcs.bitswap.bytes.duplicate", "By", "Their bytes.", s => s.DuplicateBytes);
-        Count("ipcs.bitswap.blocks.sent", null, "Blocks sent.", s => s.BlocksSent);
-        Count("ipcs.bitswap.bytes.sent", "By", "Their bytes.", s => s.BytesSent);
-        Count("ipcs.bitswap.messages.received", null, "Messages received.", s => s.MessagesReceived);
-        _meter.CreateObservableGauge("ipcs.bitswap.wants", () => statistics().Wants, null, "Blocks wanted now.");
-        _meter.CreateObservableGauge("ipcs.bitswap.peers", () => statistics().Peers, null, "Connected peers that speak Bitswap.");
+        _firstBlock = _meter.CreateHistogram<double>("first_block", "s", "The time from a session's first want to its first block.");
+        Count("blocks_received", null, "Blocks that were wanted and hold their hash.", s => s.BlocksReceived);
+        Count("bytes_received", "By", "Their bytes.", s => s.BytesReceived);
+        Count("blocks_duplicate", null, "Blocks that came and were not wanted any more.", s => s.DuplicateBlocks);
+        Count("bytes_duplicate", "By", "Their bytes.", s => s.DuplicateBytes);
+        Count("blocks_sent", null, "Blocks sent.", s => s.BlocksSent);
+        Count("bytes_sent", "By", "Their bytes.", s => s.BytesSent);
+        Count("messages_received", null, "Messages received.", s => s.MessagesReceived);
+        _meter.CreateObservableGauge("wants", () => statistics().Wants, null, "Blocks wanted now.");
+        _meter.CreateObservableGauge("peers", () => statistics().Peers, null, "Connected peers that speak Bitswap.");
 
         void Count(string name, string? unit, string description, Func<BitswapStatistics, long> value) =>
             _meter.CreateObservableCounter(name, () => value(statistics()), unit, description);

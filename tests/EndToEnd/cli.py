@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import time
 import urllib.parse
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
@@ -490,6 +491,22 @@ def blocks(results):
             equal(it.lines("content", "ls"), [], "content ls")
 
 
+def metrics(results):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:%d" % free.getsockname()[1]
+    with place() as it, running(it, "--metrics-addr", address), scenario("metrics"):
+        with results.check("Prometheus finds every figure"):
+            it.run("add", "-Q", "-", stdin=b"hello\n")
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+                equal(answer.headers["Content-Type"].split(";")[0], "text/plain", "the type")
+                figures = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+            equal(figures["ipcs_store_blocks"], "1", "the blocks")
+            for name in ("ipcs_store_bytes", "ipcs_store_contents", "ipcs_provide_queue", "ipcs_swarm_peers", "ipcs_fetch_active", "ipcs_bitswap_blocks_received",
+                         "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers"):
+                true(name in figures, name)
+
+
 def api(results):
     with place() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("the control API as Kubo's clients speak to it"):
         address = daemon.ready["api-addr"]
@@ -560,7 +577,7 @@ def api(results):
 def main():
     if not os.access(IPCS, os.X_OK):
         sys.exit(f"no binary at {IPCS} (make build)")
-    scenarios = {f.__name__: f for f in (before_a_daemon, daemon_life, systemd, files, blocks, api)}
+    scenarios = {f.__name__: f for f in (before_a_daemon, daemon_life, systemd, files, blocks, api, metrics)}
     results = Results()
     for name in sys.argv[1:] or scenarios:
         try:

@@ -30,14 +30,15 @@ internal sealed class MetricsDoor : IAsyncDisposable
         IDisposable listening = MeterAdapter.StartListening(new MeterAdapterOptions
         {
             Registry = registry,
+            MetricFactory = Prometheus.Metrics.WithCustomRegistry(registry),
             InstrumentFilterPredicate = instrument => instrument.Meter.Name.StartsWith("ipcs", StringComparison.Ordinal),
         });
-        NodeMeter.Observe("ipcs.store.bytes", "By", "What the store takes on disk.", () => node.Store.GetStatistics().Bytes);
-        NodeMeter.Observe("ipcs.store.blocks", "blocks", "Blocks in the store.", () => node.Store.GetStatistics().Blocks);
-        NodeMeter.Observe("ipcs.store.contents", "contents", "Contents in the index.", () => node.Store.GetStatistics().Contents);
-        NodeMeter.Observe("ipcs.provide.queue", "keys", "Keys in the queue of what is announced.", () => node.Store.Provides.Count);
-        NodeMeter.Observe("ipcs.fetch.active", "contents", "Contents on their way here.", () => node.Fleet.FetchesUnderWay);
-        NodeMeter.Observe("ipcs.swarm.peers", "peers", "Connected peers.", () => node.Host.Peers.Count);
+        NodeMeter.Observe("store_bytes", "By", "What the store takes on disk.", () => node.Store.GetStatistics().Bytes);
+        NodeMeter.Observe("store_blocks", "blocks", "Blocks in the store.", () => node.Store.GetStatistics().Blocks);
+        NodeMeter.Observe("store_contents", "contents", "Contents in the index.", () => node.Store.GetStatistics().Contents);
+        NodeMeter.Observe("provide_queue", "keys", "Keys in the queue of what is announced.", () => node.Store.Provides.Count);
+        NodeMeter.Observe("fetch_active", "contents", "Contents on their way here.", () => node.Fleet.FetchesUnderWay);
+        NodeMeter.Observe("swarm_peers", "peers", "Connected peers.", () => node.Host.Peers.Count);
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Services.AddSingleton(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -5,19 +5,19 @@ namespace Ipcs.Node.Metrics;
 /// <summary>What the daemon measures of itself: the door, the fetches, the store. Never a digest or a peer as a tag.</summary>
 internal static class NodeMeter
 {
-    /// <summary>The meter's name; every project's begins with <c>ipcs</c>.</summary>
-    public const string Name = "ipcs.node";
+    /// <summary>The meter's name; every project's begins with <c>ipcs</c>, and Prometheus sees it before the instrument's.</summary>
+    public const string Name = "ipcs";
 
     private static readonly Meter Meter = new(Name);
 
     private static readonly Histogram<double> InfoSeconds = Meter.CreateHistogram<double>(
-        "ipcs.info.wait", "s", "How long an Info waited for the fleet, by what came of it: found, absent, or late (past its budget).");
+        "info_wait", "s", "How long an Info waited for the fleet, by what came of it: found, absent, or late (past its budget).");
 
-    private static readonly Counter<long> FetchedContents = Meter.CreateCounter<long>("ipcs.fetch.contents", null, "Contents fetched from the fleet whole.");
+    private static readonly Counter<long> FetchedContents = Meter.CreateCounter<long>("fetch_contents", null, "Contents fetched from the fleet whole.");
 
-    private static readonly Counter<long> FetchedBytes = Meter.CreateCounter<long>("ipcs.fetch.bytes", "By", "Their bytes.");
+    private static readonly Counter<long> FetchedBytes = Meter.CreateCounter<long>("fetch_bytes", "By", "Their bytes.");
 
-    private static readonly Histogram<double> FetchSeconds = Meter.CreateHistogram<double>("ipcs.fetch.time", "s", "How long a fetch took.");
+    private static readonly Histogram<double> FetchSeconds = Meter.CreateHistogram<double>("fetch_time", "s", "How long a fetch took.");
 
     /// <summary>An Info has its answer.</summary>
     public static void Info(string outcome, TimeSpan waited) => InfoSeconds.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
