@@ -90,7 +90,7 @@ async function js (...args) {
 const ratio = (r) => `${Math.round((r.sent + r.received) / MIB / r.seconds)} MiB/s`
 
 /** Everything that goes over one connection, whoever dialled it. */
-async function overOneConnection (name, daemon, peer) {
+async function overOneConnection (name, daemon, peer, muxer) {
   await check(name('each identifies the other'), async () => {
     await until('ipcs in the js peer store', () => peer.raw({ protocols: daemon.id }).then(r => r.ok && r.protocols.includes('/perf/1.0.0') && r.agent.startsWith('ipcs')))
     const known = await peer.cmd({ protocols: daemon.id })
@@ -117,13 +117,16 @@ async function overOneConnection (name, daemon, peer) {
     await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
     await peer.cmd({ ping: daemon.id })
   })
-  await check(name('a stream that ipcs gives up ends at js, the connection goes on'), async () => {
-    const client = spawn(IPCS, ['perf', peer.id, '--download', String(2 ** 34), '--upload', '0', '--api-socket', daemon.api], { stdio: 'ignore' })
-    await until('perf stream at js', async () => (await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
-    client.kill('SIGKILL')
-    await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')), 20_000)
-    await daemon.run('ping', peer.id, '-n', '1')
-  })
+  // mplex has no flow control: js goes on sending what is not wanted, whoever gives the stream up.
+  if (muxer === 'yamux') {
+    await check(name('a stream that ipcs gives up ends at js, the connection goes on'), async () => {
+      const client = spawn(IPCS, ['perf', peer.id, '--download', String(2 ** 34), '--upload', '0', '--api-socket', daemon.api], { stdio: 'ignore' })
+      await until('perf stream at js', async () => (await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
+      client.kill('SIGKILL')
+      await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')), 20_000)
+      await daemon.run('ping', peer.id, '-n', '1')
+    })
+  }
   await check(name('the connection has held'), async () => {
     equal((await daemon.peers()).filter(p => p.Peer === peer.id).length, 1, 'the number of connections')
     await peer.cmd({ ping: daemon.id })
@@ -135,13 +138,13 @@ async function pair (muxer) {
   const daemon = await Daemon.start(muxer, ['--muxers', muxer])
   const peer = await js('--muxer', muxer, '--key', 'swarm-' + muxer)
   await check(name('js dials ipcs'), async () => equal((await peer.cmd({ connect: daemon.addr })).muxer, muxer === 'mplex' ? '/mplex/6.7.0' : '/yamux/1.0.0', 'the muxer'))
-  await overOneConnection((text) => name('js dialled: ' + text), daemon, peer)
+  await overOneConnection((text) => name('js dialled: ' + text), daemon, peer, muxer)
   await check(name('js hangs up, ipcs sees it and dials'), async () => {
     await peer.cmd({ disconnect: daemon.id })
     await until('end of the connection', async () => !(await daemon.peers()).some(p => p.Peer === peer.id))
     await daemon.run('swarm', 'connect', peer.addr)
   })
-  await overOneConnection((text) => name('ipcs dialled: ' + text), daemon, peer)
+  await overOneConnection((text) => name('ipcs dialled: ' + text), daemon, peer, muxer)
   await check(name('ipcs hangs up and js sees it'), async () => {
     await daemon.run('swarm', 'disconnect', peer.id)
     await until('end of the connection', async () => !(await peer.cmd({ peers: true })).peers.some(p => p.peer === daemon.id && p.status === 'open'))
