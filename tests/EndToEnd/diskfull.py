@@ -39,7 +39,7 @@ def full(fleet):
     with check("the pull of one that has no room fails, and says of what", need=True):
         done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large, check=False)
         true(done.returncode != 0, "it succeeded")
-        true(re.search("no space|resource ?exhausted", done.stderr + done.stdout, re.I), "it does not say so: " + done.stderr[-500:])
+        true(re.search("disk is full|no space|resource ?exhausted", done.stderr + done.stdout, re.I), "it does not say so: " + done.stderr[-500:])
     with check("the daemon lives, and what was there is still read"):
         true(host.ipcs_service.running(), "the daemon has ended")
         whole(host, [config, *layers])
