@@ -23,6 +23,12 @@ public static class ContentApiExtensions
     private const int MaxStreams = 4096;
 
     /// <summary>
+    /// What a connection and each of its streams may have in flight, in bytes: some messages of containerd's usual 1 MiB, which with Kestrel's
+    /// own 768 KiB wait in their middle for leave to go on.
+    /// </summary>
+    private const int Window = 4 << 20;
+
+    /// <summary>
     /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IContentIngests"/> too, for garbage
     /// collection.
     /// </summary>
@@ -40,7 +46,12 @@ public static class ContentApiExtensions
             grpc.MaxReceiveMessageSize = MaxMessageLength;
             grpc.MaxSendMessageSize = MaxMessageLength;
         });
-        services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams);
+        services.Configure<KestrelServerOptions>(kestrel =>
+        {
+            kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = Window;
+            kestrel.Limits.Http2.InitialStreamWindowSize = Window;
+        });
         services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
         services.AddSingleton<RpcErrors>();
         services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
