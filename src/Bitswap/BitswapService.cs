@@ -61,7 +61,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _download = new ByteRate(options.DownloadRate, _time);
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
-        _desk = new WantDesk(store, options, (peer, entry) => Link(peer).Send(entry), _meter, _time);
+        _desk = new WantDesk(host.LocalPeer, store, options, (peer, entry) => Link(peer).Send(entry), _meter, _time);
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in Protocols)

@@ -23,7 +23,7 @@ internal sealed class SimulatedNode
         _simulation = simulation;
         Uplink = uplink;
         Peer = Simulation.PeerOf(number);
-        Book = new WantBook(new BitswapOptions(), new Random(simulation.Random.Next()));
+        Book = new WantBook(Peer, new BitswapOptions(), new Random(simulation.Random.Next()));
         Session = new BitswapSession(_store, null!, takesAnyPeer: false);
     }
 

@@ -124,6 +124,42 @@ def half_of_them_hang(fleet, layout):
         whole(three, images.layers(layout)[2])
 
 
+def all_at_once(fleet, layout):
+    """The fan-out: the one who has it sends it about once, however many fetch it."""
+    seeder, *others = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("fan-out: a host has the image, and the registry has lost it", need=True):
+        start(seeder)
+        seeder.pull(name)
+        fleet.registry.lose_layers({manifest})
+        for k, host in enumerate(others):
+            start(host, seeder, *others[:k])
+        lab.wait("connections", lambda: all(o.peer in h.peers() for h in others for o in others if o is not h))
+    with check("fan-out: all pull at once, and the seeder's uplink carries it about once"):
+        seeder.limit("100mbit")
+        before = sent(seeder)
+        begin = time.monotonic()
+        pulls = [begin_pull(h, name) for h in others]
+        for pull in pulls:
+            output = pull.communicate(timeout=110)[0]
+            equal(pull.returncode, 0, "the exit status of a pull: " + output[-500:])
+        took = time.monotonic() - begin
+        times = (sent(seeder) - before) / SIZE
+        print(f"# {len(others)} pulls of {SIZE / 1e6:.0f} MB behind 100 Mbit/s: {took:.1f} s, {took / (SIZE * 8 / 100e6):.2f} times content/uplink; the seeder sent {times:.2f} times the content")
+        true(times < 1.6, f"the seeder sent {times:.2f} times the content")
+    with check("fan-out: what they have is intact"):
+        for host in others:
+            whole(host, layers + [config])
+
+
+def sent(host):
+    """Bytes that went out over the host's link so far."""
+    with open(f"/proc/{host.ipcs_service.pid}/net/dev") as f:
+        return int(re.search(r"eth0:(?:\s*\d+){8}\s*(\d+)", f.read()).group(1))
+
+
 def nothing(fleet, one):
     pass
 
@@ -138,6 +174,7 @@ PLAYS = (
     ("a source is slowed to 1 Mbit/s", a_source_that_fails(slowed, nothing), 3),
     ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
     ("half of the peers hang", half_of_them_hang, 3),
+    ("fan-out", all_at_once, 4),
 )
 
 

@@ -27,8 +27,11 @@ public sealed class BitswapSession : IAsyncDisposable
     /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
     internal Dictionary<PeerId, Holding> Peers { get; } = [];
 
-    /// <summary>True once there are others who fetch the same. Touched only under the want book's turn.</summary>
-    internal bool Trades { get; set; }
+    /// <summary>How many others fetch the same. Touched only under the want book's turn.</summary>
+    internal int Fellows { get; set; }
+
+    /// <summary>True once there are any.</summary>
+    internal bool Trades => Fellows > 0;
 
     /// <summary>When it first wanted a block, in microseconds. Touched only under the want book's turn.</summary>
     internal long? FirstWantAt { get; set; }

@@ -18,11 +18,20 @@ internal sealed class Want(Cid cid, long now)
     /// <summary>Those who said that they have it.</summary>
     public HashSet<PeerId> Holders { get; } = [];
 
+    /// <summary>When the first of them said so.</summary>
+    public long HeldAt { get; set; } = long.MaxValue;
+
     /// <summary>Those who were asked to say whether they have it.</summary>
     public HashSet<PeerId> Told { get; } = [];
 
     /// <summary>True when a reader waits for just this one.</summary>
     public bool Urgent { get; set; }
+
+    /// <summary>Whether it is this node's turn to take it from who has the whole, among <see cref="TurnsAmong"/> others.</summary>
+    public bool IsOurTurn { get; set; }
+
+    /// <summary>With how many others that was reckoned.</summary>
+    public int TurnsAmong { get; set; }
 
     /// <summary>Of whom it is asked now.</summary>
     public PeerState? Asked { get; set; }

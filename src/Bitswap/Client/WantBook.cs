@@ -9,11 +9,11 @@ namespace Ipcs.Bitswap.Client;
 /// <para>
 /// A block is asked of one peer at a time. A peer has a window of bytes (<see cref="LinkWindow"/>); one with room takes the next want that it can
 /// serve. While a session has only peers with the whole content, that is the next in order. Once it also knows peers that fetch the same, each takes
-/// another at random, a whole peer first those that nobody else has yet: so the one uplink that the content comes through carries each block
-/// about once, and the rest is traded. A block that a reader waits for goes first and to anybody.
+/// another at random, of a whole peer first those whose turn it is (<see cref="Turns"/>), then those that nobody else has yet: so the one uplink that the
+/// content comes through carries each block about once, and the rest is traded. A block that a reader waits for goes first and to anybody.
 /// </para>
 /// </summary>
-internal sealed class WantBook(BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)
+internal sealed class WantBook(PeerId self, BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)
 {
     /// <summary>A block whose length is not known yet counts so much, at first: the usual chunk.</summary>
     private const int FirstTypical = 256 << 10;
@@ -21,8 +21,11 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
     /// <summary>Wants looked at to find the next one for a peer: several contents' worth.</summary>
     private const int MaxLooked = 2048;
 
-    /// <summary>How long a block that another receiver has said to have is left to the receivers.</summary>
+    /// <summary>How long a block is left to the receivers after the first of them has said to have it.</summary>
     private const long TradeTime = 1_000_000;
+
+    /// <summary>The same, where that receiver's link is quicker than the link of who has the whole: then this is the narrow one.</summary>
+    private const long LongTradeTime = 5_000_000;
 
     /// <summary>How long peers of whom nothing is known have to say HAVE before one of them is asked blindly.</summary>
     private const long HaveTime = 200_000;
@@ -95,7 +98,7 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
         }
 
         session.Peers[peer] = holding;
-        session.Trades = session.Peers.ContainsValue(Holding.Part);
+        session.Fellows = session.Peers.Values.Count(h => h == Holding.Part);
         foreach (Want want in _wants.Values)
         {
             if (want.Sessions.Contains(session))
@@ -169,6 +172,7 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
         if (presence.Have)
         {
             want.Holders.Add(peer);
+            want.HeldAt = Math.Min(want.HeldAt, now);
             want.Refused.Remove(peer);
             foreach (BitswapSession session in want.Sessions)
             {
@@ -351,8 +355,10 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
     /// <summary>The want that a peer is best asked for now; null when it can serve none.</summary>
     private Want? Next(PeerState peer, long now)
     {
+        // The first window is asked for before it is known who fetches the same: were it in order, all of them would ask for the same blocks.
+        bool shuffled = _peers.Count > 1 && peer.Window.Rate == 0;
         Want? best = null;
-        int leastHolders = int.MaxValue, ties = 0, looked = 0;
+        int least = int.MaxValue, ties = 0, looked = 0;
         foreach (Want want in _unasked)
         {
             if (++looked > MaxLooked)
@@ -370,12 +376,12 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
                 return want;
             }
 
-            bool trades = want.Sessions.Exists(s => s.Trades);
-            if (!trades)
+            bool traded = shuffled || want.Sessions.Exists(s => s.Trades);
+            if (!traded)
             {
                 // In order, behind what is traded at random.
                 best ??= want;
-                if (leastHolders == int.MaxValue)
+                if (least == int.MaxValue)
                 {
                     return best;
                 }
@@ -383,18 +389,36 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
                 continue;
             }
 
-            int holders = want.Holders.Count;
-            if (holders < leastHolders)
+            int rank = IsOurTurn(want) ? -1 : want.Holders.Count;
+            if (rank < least)
             {
-                (best, leastHolders, ties) = (want, holders, 1);
+                (best, least, ties) = (want, rank, 1);
             }
-            else if (holders == leastHolders && random.Next(++ties) == 0)
+            else if (rank == least && random.Next(++ties) == 0)
             {
                 best = want;
             }
         }
 
         return best;
+    }
+
+    /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
+    private bool IsOurTurn(Want want)
+    {
+        if (want.Holders.Count > 0 || want.Sessions.Find(s => s.Trades) is not { } session)
+        {
+            return false;
+        }
+
+        if (want.TurnsAmong != session.Fellows)
+        {
+            ulong ours = Turns.Mark(self, want.Cid.Hash);
+            want.TurnsAmong = session.Fellows;
+            want.IsOurTurn = !session.Peers.Any(p => p.Value == Holding.Part && Turns.Mark(p.Key, want.Cid.Hash) > ours);
+        }
+
+        return want.IsOurTurn;
     }
 
     private bool CanServe(PeerState peer, Want want, long now)
@@ -410,7 +434,7 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
             if (session.Peers.TryGetValue(peer.Peer, out Holding holding))
             {
                 // Whoever has the whole is spared what the receivers can give each other.
-                bool spared = holding != Holding.Part && session.Trades && !want.Urgent && now - want.Since < TradeTime && HasFellowHolder(want, session);
+                bool spared = holding != Holding.Part && session.Trades && !want.Urgent && HasFellowHolder(want, session, peer, now);
                 if (!spared && (holding != Holding.Part || has))
                 {
                     return true;
@@ -431,11 +455,20 @@ internal sealed class WantBook(BitswapOptions options, Random random, Action<Tim
         && want.Holders.Count == 0
         && (_peers.Count == 1 || !peer.SaysHave || now - want.Since > HaveTime);
 
-    private bool HasFellowHolder(Want want, BitswapSession session)
+    /// <summary>True when a receiver has the block that is better asked than <paramref name="whole"/>, once it has room.</summary>
+    private bool HasFellowHolder(Want want, BitswapSession session, PeerState whole, long now)
     {
+        long age = now - want.HeldAt;
+        if (age >= LongTradeTime)
+        {
+            return false;
+        }
+
         foreach (PeerId holder in want.Holders)
         {
-            if (session.Peers.TryGetValue(holder, out Holding holding) && holding == Holding.Part && _peers.TryGetValue(holder, out PeerState? state) && !state.Stalled)
+            if (session.Peers.TryGetValue(holder, out Holding holding) && holding == Holding.Part && _peers.TryGetValue(holder, out PeerState? state)
+                && !state.Stalled && (state.UnderWay.Count == 0 || now - state.LastBlock < Microseconds(options.StallTime))
+                && (age < TradeTime || state.Window.Rate > whole.Window.Rate))
             {
                 return true;
             }

@@ -19,12 +19,12 @@ internal sealed class WantDesk : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
 
-    public WantDesk(IBlockstore store, BitswapOptions options, Action<PeerId, WantEntry> send, BitswapMeter meter, TimeProvider time)
+    public WantDesk(PeerId self, IBlockstore store, BitswapOptions options, Action<PeerId, WantEntry> send, BitswapMeter meter, TimeProvider time)
     {
         _store = store;
         _send = send;
         _time = time;
-        _book = new WantBook(options, new Random(), meter.FirstBlock);
+        _book = new WantBook(self, options, new Random(), meter.FirstBlock);
         _watch = WatchAsync();
     }
 

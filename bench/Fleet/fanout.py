@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""One has it, all fetch it at once, behind a narrow uplink: how often the uplink carries the content and when the last is done; beside it the same from a
+docker-registry behind the same uplink, by hosts with containerd's own store. Download alone; a Markdown table, and a figure.
+
+    RECEIVERS="5 10" MB=100 UPLINK=200 fanout.py     UPLINK in Mbit/s; the receivers have 1 Gbit/s each. Needs root.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+
+MB, UPLINK = int(os.environ.get("MB", "100")), int(os.environ.get("UPLINK", "200"))
+
+
+def sent(host):
+    """Bytes that went out over a host's link so far."""
+    with open(f"/proc/{host.pid}/net/dev") as f:
+        return int(re.search(r"eth0:(?:\s*\d+){8}\s*(\d+)", f.read()).group(1))
+
+
+def fetch_all(hosts, name, complete=lambda host: True):
+    """Seconds until the last has it: containerd is told of what comes from the fleet at once, and the bytes follow."""
+    begin = time.monotonic()
+    fetches = [subprocess.Popen(["nsenter", "--net=/run/netns/" + h.namespace, "ctr", "-a", h.socket, "content", "fetch", "--plain-http", name],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for h in hosts]
+    for fetch in fetches:
+        error = fetch.communicate(timeout=600)[1]
+        if fetch.returncode:
+            raise lab.LabError("a fetch failed: " + error)
+    for host in hosts:
+        lab.wait("whole content on " + host.name, lambda: complete(host), 300)
+    return time.monotonic() - begin
+
+
+def from_the_fleet(layout, receivers):
+    with lab.Lab(hosts=receivers + 1) as fleet:
+        seeder, *others = fleet.hosts
+        fleet.registry.push(layout, "app:v1")
+        name = fleet.registry.reference("app:v1")
+        seeder.start_ipcs()
+        seeder.start_containerd()
+        seeder.ctr("content", "fetch", "--plain-http", name)
+        fleet.registry.lose_layers({images.layers(layout)[0]})
+        for k, host in enumerate(others):
+            host.start_ipcs(seeder, *others[:k])
+            host.start_containerd()
+            host.limit("1gbit")
+        lab.wait("connections", lambda: all(o.peer in peers for peers in [h.peers() for h in others] for o in [seeder]) and
+                 all(o.peer in h.peers() for h in others for o in others if o is not h), 60)
+        seeder.limit(f"{UPLINK}mbit")
+        before = sent(seeder.ipcs_service)
+        layers = [d["digest"] for d in images.layers(layout)[2]]
+        seconds = fetch_all(others, name, lambda host: all(json.loads(host.ipcs("content", "info", d, "--json").stdout)["complete"] for d in layers))
+        return seconds, sent(seeder.ipcs_service) - before
+
+
+def from_the_registry(layout, receivers):
+    with lab.Lab(hosts=receivers) as fleet:
+        fleet.registry.push(layout, "app:v1")
+        for host in fleet.hosts:
+            host.start_containerd(own_store=True)
+            host.limit("1gbit")
+        fleet.registry.limit(f"{UPLINK}mbit")
+        before = sent(fleet.registry.service)
+        seconds = fetch_all(fleet.hosts, fleet.registry.reference("app:v1"))
+        return seconds, sent(fleet.registry.service) - before
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("bench: cannot run here: " + lacking, file=sys.stderr)
+        return 1
+    layout = images.random(lab.IMAGES, f"noise{MB}", MB * 1_000_000)
+    size = sum(d["size"] for d in images.layers(layout)[2])
+    least = size * 8 / UPLINK / 1e6
+    print(f"{size / 1e6:.0f} MB fetched by all at once, the source behind {UPLINK} Mbit/s (content / uplink is {least:.1f} s), {os.cpu_count()} cores for all hosts together:\n")
+    print("| receivers | | last done, s | times content / uplink | the source sent, times the content |\n|---|---|---:|---:|---:|")
+    series = {}
+    counts = os.environ.get("RECEIVERS", "5 10").split()
+    for receivers in counts:
+        for way, measure in (("ipcs", from_the_fleet), ("docker-registry", from_the_registry)):
+            seconds, bytes_ = measure(layout, int(receivers))
+            goals = (" (at most 1.5)", " (at most 1.3)") if way == "ipcs" else ("", "")
+            print(f"| {receivers} | {way} | {seconds:.1f} | {seconds / least:.2f}{goals[0]} | {bytes_ / size:.2f}{goals[1]} |", flush=True)
+            series.setdefault(way, []).append(seconds)
+    os.makedirs(os.path.join(lab.REPOSITORY, "artifacts", "bench"), exist_ok=True)
+    with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", "fanout.json"), "w") as f:
+        json.dump({"Title": f"{size / 1e6:.0f} MB to all at once", "Unit": "seconds", "Rows": [n + " receivers" for n in counts], "Series": series}, f, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
