@@ -76,12 +76,17 @@ public sealed partial class Host
             try
             {
                 Socket socket = await listener.AcceptAsync(_stopping.Token);
-                if (socket.RemoteEndPoint is IPEndPoint { Address: { } address } && _options.Filter.Allows(address) && _inbound.TryBegin(address))
+                if (socket.RemoteEndPoint is not IPEndPoint { Address: { } address } || !_options.Filter.Allows(address))
+                {
+                    socket.Dispose();
+                }
+                else if (_inbound.TryBegin(address))
                 {
                     Track(TakeAsync(socket, address));
                 }
                 else
                 {
+                    _counters.AddRefusedHandshake();
                     socket.Dispose();
                 }
             }
@@ -107,7 +112,7 @@ public sealed partial class Host
             socket.NoDelay = true;
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             limit.CancelAfter(_options.UpgradeTime);
-            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket), inbound: true, limit.Token);
+            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket, _counters), inbound: true, limit.Token);
             if (connection.Peer == LocalPeer || !_options.Filter.Allows(connection.Peer))
             {
                 await connection.DisposeAsync();
@@ -137,6 +142,11 @@ public sealed partial class Host
         if (needless is null)
         {
             connection.Muxer.Close("too many connections");
+            if (connection.Inbound)
+            {
+                _counters.AddRefusedHandshake();
+            }
+
             throw new ConnectException($"{connection.Peer}: {_table.Count} connections are open already, or the peer has too many");
         }
 
