@@ -180,9 +180,10 @@ public sealed class RocksStore : IStore
 
     private void RewriteBlobs()
     {
-        // A compaction rewrites the values of the oldest quarter of the blob files; now it shall look at all of them.
-        const string Option = "blob_garbage_collection_age_cutoff";
-        _database.SetOption(Family.Blocks, Option, "1.0");
+        // Only here: keys are hashes, so each compaction touches all of them, and would move a part of all blocks each time something is written.
+        const string Option = "enable_blob_garbage_collection";
+        _database.SetOption(Family.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
+        _database.SetOption(Family.Blocks, Option, "true");
         try
         {
             _database.Compact(Family.Blocks, all: true);
@@ -190,7 +191,7 @@ public sealed class RocksStore : IStore
         finally
         {
             if (!_database.IsDisposed)
-                _database.SetOption(Family.Blocks, Option, "0.25");
+                _database.SetOption(Family.Blocks, Option, "false");
         }
     }
 

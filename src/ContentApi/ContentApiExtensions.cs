@@ -1,4 +1,3 @@
-using Ipcs.Blockstore;
 using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
 using Ipcs.Dag.Import;
@@ -7,7 +6,6 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi;
@@ -25,12 +23,21 @@ public static class ContentApiExtensions
     private const int MaxStreams = 4096;
 
     /// <summary>
-    /// Adds the service over a store and a fleet; what containerd writes is imported with <paramref name="profile"/>. Neither is disposed by
-    /// the host. Adds <see cref="ContentUpdates"/> unless the host has its own already (the fleet should use the same), and
-    /// <see cref="IContentIngests"/> for garbage collection.
+    /// What a connection and each of its streams may have in flight, in bytes: some messages of containerd's usual 1 MiB, which with Kestrel's
+    /// own 768 KiB wait in their middle for leave to go on.
     /// </summary>
+    private const int Window = 4 << 20;
+
+    /// <summary>
+    /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IContentIngests"/> too, for garbage
+    /// collection.
+    /// </summary>
+    /// <param name="services">The host's.</param>
+    /// <param name="needs">What the service works on; asked for when the first part of it is made, so that the host may be built before.</param>
+    /// <param name="profile">The DAG profile.</param>
+    /// <param name="configure">Changes options.</param>
     public static IServiceCollection AddContentApi(
-        this IServiceCollection services, IStore store, IContentFleet fleet, ImportProfile profile, Action<ContentApiOptions>? configure = null)
+        this IServiceCollection services, Func<ContentNeeds> needs, ImportProfile profile, Action<ContentApiOptions>? configure = null)
     {
         var options = new ContentApiOptions();
         configure?.Invoke(options);
@@ -39,19 +46,23 @@ public static class ContentApiExtensions
             grpc.MaxReceiveMessageSize = MaxMessageLength;
             grpc.MaxSendMessageSize = MaxMessageLength;
         });
-        services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams);
-        services.TryAddSingleton(new ContentUpdates(store));
+        services.Configure<KestrelServerOptions>(kestrel =>
+        {
+            kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreams;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = Window;
+            kestrel.Limits.Http2.InitialStreamWindowSize = Window;
+        });
         services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
         services.AddSingleton<RpcErrors>();
         services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
-        services.AddSingleton(provider => new IngestTable(store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
+        services.AddSingleton(provider => new IngestTable(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
         services.AddSingleton<IContentIngests>(provider => provider.GetRequiredService<IngestTable>());
         services.AddSingleton(provider => new ContentService(
-            store,
-            fleet,
+            needs().Store,
+            needs().Fleet,
             profile,
             options,
-            provider.GetRequiredService<ContentUpdates>(),
+            needs().Updates,
             provider.GetRequiredService<IngestTable>(),
             provider.GetRequiredService<ReaderCache>(),
             provider.GetRequiredService<RpcErrors>()));

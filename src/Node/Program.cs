@@ -1,5 +1,6 @@
 using Ipcs.Node;
 using Ipcs.Node.CommandLine;
 
+NativeMemory.Initialize();
 NativeLibraries.Initialize();
 return await Cli.RunAsync(args);

@@ -6,6 +6,7 @@ using Ipcs.Dag.Import;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi.Tests;
@@ -58,7 +59,9 @@ public sealed class ContentHost : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
         });
         builder.Logging.ClearProviders();
-        builder.Services.AddContentApi(store, fleet ?? new NoFleet(store.Blocks), profile ?? ImportProfile.KuboV1, configure);
+        var needs = new ContentNeeds(store, fleet ?? new NoFleet(store.Blocks), new ContentUpdates(store));
+        builder.Services.AddSingleton(needs.Updates);
+        builder.Services.AddContentApi(() => needs, profile ?? ImportProfile.KuboV1, configure);
         WebApplication app = builder.Build();
         app.MapContentApi();
         await app.StartAsync(TestContext.Current.CancellationToken);

@@ -92,12 +92,6 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_options_set_blob_file_size(nint options, ulong bytes);
 
     [LibraryImport(Library)]
-    public static partial void rocksdb_options_set_enable_blob_gc(nint options, byte value);
-
-    [LibraryImport(Library)]
-    public static partial void rocksdb_options_set_blob_gc_force_threshold(nint options, double ratio);
-
-    [LibraryImport(Library)]
     public static partial void rocksdb_options_set_uint64add_merge_operator(nint options);
 
     [LibraryImport(Library)]

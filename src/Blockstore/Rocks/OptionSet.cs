@@ -57,8 +57,6 @@ internal sealed class OptionSet : IDisposable
         RocksDb.rocksdb_options_set_enable_blob_files(Blobs, 1);
         RocksDb.rocksdb_options_set_min_blob_size(Blobs, MinBlobLength);
         RocksDb.rocksdb_options_set_blob_file_size(Blobs, BlobFileLength);
-        RocksDb.rocksdb_options_set_enable_blob_gc(Blobs, 1);
-        RocksDb.rocksdb_options_set_blob_gc_force_threshold(Blobs, 0.5);
     }
 
     /// <summary>The options of the database and of every family but one.</summary>

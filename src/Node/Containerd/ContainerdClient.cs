@@ -9,6 +9,11 @@ namespace Ipcs.Node.Containerd;
 /// <summary>containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
 internal sealed class ContainerdClient : IDisposable
 {
+    /// <summary>After a restart of this daemon, containerd dials it again with a back-off that grows to 3 s; this is some of those.</summary>
+    private static readonly TimeSpan RedialTime = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan RedialStep = TimeSpan.FromMilliseconds(200);
+
     private readonly GrpcChannel _channel;
 
     public ContainerdClient(string address)
@@ -79,5 +84,26 @@ internal sealed class ContainerdClient : IDisposable
         }
     }
 
+    /// <summary>The same for a call that containerd passes on to this daemon: one that comes before containerd has dialled it again waits for that.</summary>
+    public async Task<T> CallThroughAsync<T>(string what, Func<Task<T>> call, CancellationToken cancellationToken)
+    {
+        long begun = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await CallAsync(what, call);
+            }
+            catch (ContainerdException e) when (IsItsOwn(e, StatusCode.Unavailable) && TimeProvider.System.GetElapsedTime(begun) < RedialTime)
+            {
+                await Task.Delay(RedialStep, cancellationToken);
+            }
+        }
+    }
+
     public void Dispose() => _channel.Dispose();
+
+    /// <summary>True for an answer of containerd's; that it can't be reached is an exception of ours.</summary>
+    private static bool IsItsOwn(ContainerdException e, StatusCode code) =>
+        e.InnerException is RpcException { Status.DebugException: null } answer && answer.StatusCode == code;
 }

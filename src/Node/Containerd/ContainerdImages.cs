@@ -90,7 +90,7 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
     /// namespace and comes back as "already exists".
     /// </summary>
     private Task<bool> AdoptAsync(OciDescriptor descriptor, CancellationToken cancellationToken) =>
-        client.CallAsync($"content {descriptor.Digest}", async () =>
+        client.CallThroughAsync($"content {descriptor.Digest}", async () =>
         {
             using AsyncDuplexStreamingCall<WriteContentRequest, WriteContentResponse> write = client.Content.Write(_headers, cancellationToken: cancellationToken);
             try
@@ -122,7 +122,7 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
             }
 
             throw new ContainerdException($"containerd at {client.Address} does not take {descriptor.Digest} from this daemon: is ipcs its content store, and its policy shared?");
-        });
+        }, cancellationToken);
 
     private Task LabelAsync(OciDescriptor descriptor, byte[] bytes, string? platform, CancellationToken cancellationToken)
     {

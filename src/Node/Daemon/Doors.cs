@@ -8,6 +8,19 @@ internal sealed class Doors : IAsyncDisposable
 
     private readonly List<(WebApplication App, string Socket)> _doors = [];
 
+    /// <summary>
+    /// A web server with nothing that it wasn't told: the usual builders read the environment and files of the folder that they are started in,
+    /// and watch them.
+    /// </summary>
+    public static WebApplicationBuilder NewBuilder(ILoggerFactory loggers)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton(loggers);
+        return builder;
+    }
+
     /// <summary>Opens a door and closes its socket to strangers.</summary>
     public async Task OpenAsync(WebApplication app, string socket, CancellationToken cancellationToken)
     {

@@ -35,6 +35,10 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     public async Task<string> StartAsync(CancellationToken cancellationToken)
     {
         ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
+
+        // A third of a start is the making of this server: it is made while the rest opens.
+        ContentNeeds? needs = null;
+        Task<WebApplication> content = Task.Run(() => ContentDoor(() => needs!), cancellationToken);
         KeyPair key = DataFolder.Prepare(_options.Data);
         if (DataFolder.IsKeyExposed(_options.Data))
         {
@@ -67,16 +71,16 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>(), routing);
         _open.Push(fleet);
 
-        WebApplication content = ContentDoor(store, fleet, updates);
+        needs = new ContentNeeds(store, fleet, updates);
         var collector = new GarbageCollector(
-            store, updates, content.Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
+            store, updates, (await content).Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
         var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector, Routing = routing };
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
         var doors = new Doors();
         _open.Push(doors);
-        await doors.OpenAsync(content, _options.ContentSocket, cancellationToken);
+        await doors.OpenAsync(await content, _options.ContentSocket, cancellationToken);
         WebApplication api = ApiDoor(services);
         await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
@@ -114,11 +118,10 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
-    private WebApplication ContentDoor(IStore store, Fleet.Fleet fleet, ContentUpdates updates)
+    private WebApplication ContentDoor(Func<ContentNeeds> needs)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddSingleton(updates);
-        builder.Services.AddContentApi(store, fleet, _options.Profile);
+        builder.Services.AddContentApi(needs, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;
@@ -142,8 +145,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
     private WebApplicationBuilder Builder(string socket, HttpProtocols protocols)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Services.AddSingleton(_loggers);
+        WebApplicationBuilder builder = Doors.NewBuilder(_loggers);
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(o => o.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -39,8 +39,7 @@ internal sealed class MetricsDoor : IAsyncDisposable
         NodeMeter.Observe("provide_queue", "keys", "Keys in the queue of what is announced.", () => node.Store.Provides.Count);
         NodeMeter.Observe("fetch_active", "contents", "Contents on their way here.", () => node.Fleet.FetchesUnderWay);
         NodeMeter.Observe("swarm_peers", "peers", "Connected peers.", () => node.Host.Peers.Count);
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Services.AddSingleton(loggers);
+        WebApplicationBuilder builder = Doors.NewBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.Limits.MaxConcurrentConnections = MaxConnections;
