@@ -28,17 +28,14 @@ public sealed partial class Host
     /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
     public async Task<PeerInfo> ConnectAsync(Multiaddr address, bool force, CancellationToken cancellationToken)
     {
-        if (address.PeerId is { } id)
+        if (address.PeerId == LocalPeer)
         {
-            if (id == LocalPeer)
-            {
-                throw new ConnectException("that is this node itself");
-            }
+            throw new ConnectException("that is this node itself");
+        }
 
-            if (_table.Find(id) is { } existing)
-            {
-                return await IdentifiedAsync(existing, cancellationToken);
-            }
+        if (Existing(address) is { } existing)
+        {
+            return await IdentifiedAsync(existing, cancellationToken);
         }
 
         if (!AddressResolver.CanDial(address))
@@ -46,7 +43,7 @@ public sealed partial class Host
             throw new ConnectException($"{address} is no TCP address");
         }
 
-        Connection connection = await _dialer.DialAsync(address, force, Start, cancellationToken);
+        Connection connection = await _dialer.DialAsync(address, force, Existing, Start, cancellationToken);
         return await IdentifiedAsync(connection, cancellationToken);
     }
 
@@ -62,6 +59,8 @@ public sealed partial class Host
 
         return connections.Length > 0;
     }
+
+    private Connection? Existing(Multiaddr address) => address.PeerId is { } id ? _table.Find(id) : _table.FindDialled(address);
 
     private static async Task<PeerInfo> IdentifiedAsync(Connection connection, CancellationToken cancellationToken)
     {
