@@ -503,7 +503,8 @@ def metrics(results):
                 figures = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
             equal(figures["ipcs_store_blocks"], "1", "the blocks")
             for name in ("ipcs_store_bytes", "ipcs_store_contents", "ipcs_provide_queue", "ipcs_swarm_peers", "ipcs_fetch_active", "ipcs_bitswap_blocks_received",
-                         "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers"):
+                         "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers",
+                         "ipcs_swarm_connections", "ipcs_swarm_streams", "ipcs_swarm_bytes_received", "ipcs_swarm_bytes_sent", "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused"):
                 true(name in figures, name)
 
 

@@ -90,7 +90,7 @@ async function js (...args) {
 const ratio = (r) => `${Math.round((r.sent + r.received) / MIB / r.seconds)} MiB/s`
 
 /** Everything that goes over one connection, whoever dialled it. */
-async function overOneConnection (name, daemon, peer, muxer) {
+async function overOneConnection (name, daemon, peer) {
   await check(name('each identifies the other'), async () => {
     await until('ipcs in the js peer store', () => peer.raw({ protocols: daemon.id }).then(r => r.ok && r.protocols.includes('/perf/1.0.0') && r.agent.startsWith('ipcs')))
     const known = await peer.cmd({ protocols: daemon.id })
@@ -117,20 +117,59 @@ async function overOneConnection (name, daemon, peer, muxer) {
     await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
     await peer.cmd({ ping: daemon.id })
   })
-  // mplex has no flow control: js goes on sending what is not wanted, whoever gives the stream up.
-  if (muxer === 'yamux') {
-    await check(name('a stream that ipcs gives up ends at js, the connection goes on'), async () => {
-      const client = spawn(IPCS, ['perf', peer.id, '--download', String(2 ** 34), '--upload', '0', '--api-socket', daemon.api], { stdio: 'ignore' })
-      await until('perf stream at js', async () => (await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
-      client.kill('SIGKILL')
-      await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')), 20_000)
-      await daemon.run('ping', peer.id, '-n', '1')
-    })
-  }
+  await check(name('a stream that ipcs gives up ends at js, the connection goes on'), async () => {
+    const client = spawn(IPCS, ['perf', peer.id, '--download', String(2 ** 34), '--upload', '0', '--api-socket', daemon.api], { stdio: 'ignore' })
+    await until('perf stream at js', async () => (await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')))
+    client.kill('SIGKILL')
+    await until('end of the streams', async () => !(await peer.cmd({ streams: daemon.id })).streams.some(s => s.includes('perf')), 20_000)
+    await daemon.run('ping', peer.id, '-n', '1')
+  })
   await check(name('the connection has held'), async () => {
     equal((await daemon.peers()).filter(p => p.Peer === peer.id).length, 1, 'the number of connections')
     await peer.cmd({ ping: daemon.id })
   })
+}
+
+/** Our library alone, with /echo/1.0.0 on it (Echo/Program.cs). */
+async function ours (muxer) {
+  const proc = spawn(join(import.meta.dirname, 'Echo/bin/Release/net10.0/Ipcs.Echo'), [muxer], { stdio: ['pipe', 'pipe', 'inherit'] })
+  running.add(proc)
+  proc.on('exit', () => running.delete(proc))
+  const lines = createInterface({ input: proc.stdout })[Symbol.asyncIterator]()
+  const line = async () => {
+    const { value, done } = await lines.next()
+    if (done) throw new Error('the echo program has ended')
+    return value
+  }
+  const [, id, addr] = (await line()).split(' ')
+  return {
+    id,
+    addr,
+    async echo (address, bytes) {
+      proc.stdin.write(`echo ${address} ${bytes}\n`)
+      equal(await line(), 'equal', `the echo of ${bytes} bytes`)
+    },
+    async stop () {
+      proc.stdin.end()
+      await new Promise(resolve => proc.on('exit', resolve))
+    }
+  }
+}
+
+/** Bytes there and back, their sha256 compared by whoever sent them. */
+async function echoes (muxer) {
+  for (const dialler of ['js', 'ipcs']) {
+    const [own, peer] = await Promise.all([ours(muxer), js('--muxer', muxer)])
+    const name = (text) => `${muxer}, ${dialler} dials: ${text}`
+    const fromJs = async (size) => equal((await peer.cmd({ echo: own.id, size, seed: muxer + size, timeout: 100 })).equal, true, `that ${size} bytes come back to js`)
+    if (dialler === 'js') await peer.cmd({ connect: own.addr })
+    else await own.echo(peer.addr, 1)
+    await check(name('js has echoes of ipcs'), async () => { for (const size of [0, 1, 65_537, MIB]) await fromJs(size) })
+    await check(name('ipcs has echoes of js'), async () => { for (const size of [0, 1, 65_537, MIB]) await own.echo(peer.addr, size) })
+    await check(name('js sends 100 MiB and has them back, sha256 equal'), () => fromJs(100 * MIB))
+    await check(name('ipcs sends 100 MiB and has them back, sha256 equal'), () => own.echo(peer.addr, 100 * MIB))
+    await Promise.all([own.stop(), peer.stop()])
+  }
 }
 
 async function pair (muxer) {
@@ -138,13 +177,13 @@ async function pair (muxer) {
   const daemon = await Daemon.start(muxer, ['--muxers', muxer])
   const peer = await js('--muxer', muxer, '--key', 'swarm-' + muxer)
   await check(name('js dials ipcs'), async () => equal((await peer.cmd({ connect: daemon.addr })).muxer, muxer === 'mplex' ? '/mplex/6.7.0' : '/yamux/1.0.0', 'the muxer'))
-  await overOneConnection((text) => name('js dialled: ' + text), daemon, peer, muxer)
+  await overOneConnection((text) => name('js dialled: ' + text), daemon, peer)
   await check(name('js hangs up, ipcs sees it and dials'), async () => {
     await peer.cmd({ disconnect: daemon.id })
     await until('end of the connection', async () => !(await daemon.peers()).some(p => p.Peer === peer.id))
     await daemon.run('swarm', 'connect', peer.addr)
   })
-  await overOneConnection((text) => name('ipcs dialled: ' + text), daemon, peer, muxer)
+  await overOneConnection((text) => name('ipcs dialled: ' + text), daemon, peer)
   await check(name('ipcs hangs up and js sees it'), async () => {
     await daemon.run('swarm', 'disconnect', peer.id)
     await until('end of the connection', async () => !(await peer.cmd({ peers: true })).peers.some(p => p.peer === daemon.id && p.status === 'open'))
@@ -170,7 +209,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { cleanUp()
 
 try {
   for (const muxer of ['mplex', 'yamux']) {
-    try { await pair(muxer) } catch (e) {
+    try {
+      await echoes(muxer)
+      await pair(muxer)
+    } catch (e) {
       failed++
       console.log(`not ok ${muxer}: ${String(e?.message ?? e).replaceAll('\n', ' | ')}`)
     }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -16,7 +17,8 @@ internal static class TestHost
 
     public static HostOptions Options(
         string muxer = "yamux", string listen = "/ip4/127.0.0.1/tcp/0", HostLimits? limits = null, PeerFilter? filter = null,
-        IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null, TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null) => new()
+        IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null, TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null,
+        IDnsResolver? dns = null) => new()
     {
         KeyPair = key ?? KeyPair.Generate(),
         ListenAddresses = [Multiaddr.Parse(listen)],
@@ -27,6 +29,7 @@ internal static class TestHost
         PingInterval = pingInterval ?? TimeSpan.FromSeconds(15),
         PingTime = pingTime ?? TimeSpan.FromSeconds(10),
         UpgradeTime = upgradeTime ?? TimeSpan.FromSeconds(10),
+        Dns = dns ?? new SystemDnsResolver(),
         Logger = logger ?? NullLogger.Instance,
         StreamTime = streamTime ?? TimeSpan.FromSeconds(10),
     };

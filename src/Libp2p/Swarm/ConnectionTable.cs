@@ -52,6 +52,15 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
         }
     }
 
+    /// <summary>The preferred connection of a peer, when it is one that was dialled at that address; null when there is none.</summary>
+    public Connection? FindDialled(Multiaddr address)
+    {
+        lock (_lock)
+        {
+            return _peers.Values.Select(c => c[0]).FirstOrDefault(c => !c.Inbound && c.Info.Address.Equals(address) && !c.Muxer.Closed.IsCancellationRequested);
+        }
+    }
+
     /// <summary>Every connection to a peer.</summary>
     public Connection[] FindAll(PeerId peer)
     {

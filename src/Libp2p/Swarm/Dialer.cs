@@ -9,7 +9,7 @@ namespace Ipcs.Libp2p.Swarm;
 /// Makes connections to addresses: looks names up, tries what they stand for one after the other without waiting long for each, and lets
 /// everybody who wants the same address share one dial. Every phase has its time-out.
 /// </summary>
-internal sealed class Dialer(HostOptions options, Upgrader upgrader, CancellationToken stopping)
+internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounters counters, CancellationToken stopping)
 {
     /// <summary>After this the next end point is tried beside the ones before it.</summary>
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(300);
@@ -22,10 +22,12 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, Cancellatio
     /// <summary>Dials. Concurrent calls for one address get the same connection; <paramref name="take"/> is called once for it.</summary>
     /// <param name="address">Where.</param>
     /// <param name="force">True to try even an address that has just failed.</param>
+    /// <param name="existing">Finds the connection that makes a dial needless: one may just have been made.</param>
     /// <param name="take">Takes the new connection in, or throws.</param>
     /// <param name="cancellationToken">Ends the wait, not the dial.</param>
     /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
-    public async Task<Connection> DialAsync(Multiaddr address, bool force, Action<Connection> take, CancellationToken cancellationToken)
+    public async Task<Connection> DialAsync(
+        Multiaddr address, bool force, Func<Multiaddr, Connection?> existing, Action<Connection> take, CancellationToken cancellationToken)
     {
         string key = address.ToString();
         TimeSpan pause = _backoff.Remaining(key);
@@ -34,11 +36,11 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, Cancellatio
             throw new ConnectException($"{address} has just failed and is not tried again for {Math.Ceiling(pause.TotalSeconds)} s");
         }
 
-        Lazy<Task<Connection>> dial = _dials.GetOrAdd(key, k => new Lazy<Task<Connection>>(() => RunAsync(address, k, take)));
+        Lazy<Task<Connection>> dial = _dials.GetOrAdd(key, k => new Lazy<Task<Connection>>(() => RunAsync(address, k, existing, take)));
         return await dial.Value.WaitAsync(cancellationToken);
     }
 
-    private async Task<Connection> RunAsync(Multiaddr address, string key, Action<Connection> take)
+    private async Task<Connection> RunAsync(Multiaddr address, string key, Func<Multiaddr, Connection?> existing, Action<Connection> take)
     {
         await Task.Yield();
         try
@@ -46,6 +48,11 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, Cancellatio
             await _pending.WaitAsync(stopping);
             try
             {
+                if (existing(address) is { } made)
+                {
+                    return made;
+                }
+
                 Connection connection = await TryAllAsync(address, await ResolveAsync(address));
                 take(connection);
                 _backoff.Succeeded(key);
@@ -63,6 +70,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, Cancellatio
         catch (ConnectException)
         {
             _backoff.Failed(key);
+            counters.AddFailedDial();
             throw;
         }
         finally
@@ -148,7 +156,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, Cancellatio
             await socket.ConnectAsync(target.EndPoint, limit.Token);
             phase = "handshake";
             limit.CancelAfter(options.UpgradeTime);
-            Connection connection = await upgrader.UpgradeAsync(new SocketChannel(socket), inbound: false, limit.Token);
+            Connection connection = await upgrader.UpgradeAsync(new SocketChannel(socket, counters), inbound: false, limit.Token);
             if (Refusal(connection.Peer, target.Peer) is { } refusal)
             {
                 await connection.DisposeAsync();

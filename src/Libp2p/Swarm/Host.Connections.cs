@@ -28,17 +28,14 @@ public sealed partial class Host
     /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
     public async Task<PeerInfo> ConnectAsync(Multiaddr address, bool force, CancellationToken cancellationToken)
     {
-        if (address.PeerId is { } id)
+        if (address.PeerId == LocalPeer)
         {
-            if (id == LocalPeer)
-            {
-                throw new ConnectException("that is this node itself");
-            }
+            throw new ConnectException("that is this node itself");
+        }
 
-            if (_table.Find(id) is { } existing)
-            {
-                return await IdentifiedAsync(existing, cancellationToken);
-            }
+        if (Existing(address) is { } existing)
+        {
+            return await IdentifiedAsync(existing, cancellationToken);
         }
 
         if (!AddressResolver.CanDial(address))
@@ -46,7 +43,7 @@ public sealed partial class Host
             throw new ConnectException($"{address} is no TCP address");
         }
 
-        Connection connection = await _dialer.DialAsync(address, force, Start, cancellationToken);
+        Connection connection = await _dialer.DialAsync(address, force, Existing, Start, cancellationToken);
         return await IdentifiedAsync(connection, cancellationToken);
     }
 
@@ -63,6 +60,8 @@ public sealed partial class Host
         return connections.Length > 0;
     }
 
+    private Connection? Existing(Multiaddr address) => address.PeerId is { } id ? _table.Find(id) : _table.FindDialled(address);
+
     private static async Task<PeerInfo> IdentifiedAsync(Connection connection, CancellationToken cancellationToken)
     {
         await connection.Identified.Task.WaitAsync(cancellationToken);
@@ -76,12 +75,17 @@ public sealed partial class Host
             try
             {
                 Socket socket = await listener.AcceptAsync(_stopping.Token);
-                if (socket.RemoteEndPoint is IPEndPoint { Address: { } address } && _options.Filter.Allows(address) && _inbound.TryBegin(address))
+                if (socket.RemoteEndPoint is not IPEndPoint { Address: { } address } || !_options.Filter.Allows(address))
+                {
+                    socket.Dispose();
+                }
+                else if (_inbound.TryBegin(address))
                 {
                     Track(TakeAsync(socket, address));
                 }
                 else
                 {
+                    _counters.AddRefusedHandshake();
                     socket.Dispose();
                 }
             }
@@ -107,7 +111,7 @@ public sealed partial class Host
             socket.NoDelay = true;
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             limit.CancelAfter(_options.UpgradeTime);
-            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket), inbound: true, limit.Token);
+            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket, _counters), inbound: true, limit.Token);
             if (connection.Peer == LocalPeer || !_options.Filter.Allows(connection.Peer))
             {
                 await connection.DisposeAsync();
@@ -137,6 +141,11 @@ public sealed partial class Host
         if (needless is null)
         {
             connection.Muxer.Close("too many connections");
+            if (connection.Inbound)
+            {
+                _counters.AddRefusedHandshake();
+            }
+
             throw new ConnectException($"{connection.Peer}: {_table.Count} connections are open already, or the peer has too many");
         }
 

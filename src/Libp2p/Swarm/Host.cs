@@ -30,6 +30,8 @@ public sealed partial class Host : IHost, IAsyncDisposable
     private readonly StreamGate _streams;
     private readonly Upgrader _upgrader;
     private readonly Dialer _dialer;
+    private readonly HostCounters _counters = new();
+    private readonly SwarmMeter _meter;
     private readonly IdentifyService _identify;
     private readonly SemaphoreSlim _pushes = new(0);
     private List<Multiaddr> _listening;
@@ -53,7 +55,8 @@ public sealed partial class Host : IHost, IAsyncDisposable
             MaxBuffered = options.Limits.MaxBufferedPerConnection,
             Memory = _memory,
         });
-        _dialer = new Dialer(options, _upgrader, _stopping.Token);
+        _dialer = new Dialer(options, _upgrader, _counters, _stopping.Token);
+        _meter = new SwarmMeter(GetStatistics);
         _identify = new IdentifyService(options, () => _listening, () => Protocols);
         Handle(PingProtocol.Name, PingProtocol.AnswerAsync);
         Handle(IdentifyService.Protocol, AnswerIdentifyAsync);
@@ -96,7 +99,9 @@ public sealed partial class Host : IHost, IAsyncDisposable
     public HostStatistics GetStatistics()
     {
         IReadOnlyList<Connection> open = _table.All;
-        return new HostStatistics(open.Count, _inbound.Pending, open.Sum(c => c.Muxer.StreamCount), _memory.Used, _tasks.Count);
+        return new HostStatistics(
+            open.Count, _inbound.Pending, open.Sum(c => c.Muxer.StreamCount), _memory.Used, _tasks.Count,
+            _counters.Received, _counters.Sent, _counters.FailedDials, _counters.RefusedHandshakes);
     }
 
     /// <summary>Opens the listeners and begins to dial the configured peers.</summary>
@@ -132,6 +137,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NetworkChange.NetworkAddressChanged -= OnNetworkChanged;
+        _meter.Dispose();
         await _stopping.CancelAsync();
         _listeners.ForEach(l => l.Dispose());
         await Task.WhenAll(_table.All.Select(c => c.DisposeAsync().AsTask()));

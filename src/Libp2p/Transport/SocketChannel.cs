@@ -1,10 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Ipcs.Libp2p.Swarm;
 
 namespace Ipcs.Libp2p.Transport;
 
-/// <summary>A TCP socket as a channel. Owns the socket.</summary>
-internal sealed class SocketChannel(Socket socket) : ITransportChannel
+/// <summary>A TCP socket as a channel; what passes is counted when there is somewhere to. Owns the socket.</summary>
+internal sealed class SocketChannel(Socket socket, HostCounters? counters = null) : ITransportChannel
 {
     /// <inheritdoc/>
     public IPEndPoint RemoteEndPoint { get; } = (IPEndPoint)socket.RemoteEndPoint!;
@@ -13,8 +15,13 @@ internal sealed class SocketChannel(Socket socket) : ITransportChannel
     public bool HasBuffered => socket.Available > 0;
 
     /// <inheritdoc/>
-    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        int n = await socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+        counters?.AddReceived(n);
+        return n;
+    }
 
     /// <inheritdoc/>
     public ValueTask WaitForDataAsync(CancellationToken cancellationToken)
@@ -30,7 +37,9 @@ internal sealed class SocketChannel(Socket socket) : ITransportChannel
     {
         while (data.Length > 0)
         {
-            data = data[await socket.SendAsync(data, SocketFlags.None, cancellationToken)..];
+            int n = await socket.SendAsync(data, SocketFlags.None, cancellationToken);
+            counters?.AddSent(n);
+            data = data[n..];
         }
     }
 

@@ -14,6 +14,17 @@ public sealed class SystemDnsResolver : IDnsResolver
 
     private static readonly TimeSpan QueryTime = TimeSpan.FromSeconds(3);
 
+    private readonly Func<IEnumerable<IPEndPoint>> _servers;
+
+    /// <summary>With the servers that the system uses, as they are at each query.</summary>
+    public SystemDnsResolver()
+        : this(Servers)
+    {
+    }
+
+    /// <summary>With other servers for TXT records.</summary>
+    internal SystemDnsResolver(Func<IEnumerable<IPEndPoint>> servers) => _servers = servers;
+
     /// <inheritdoc/>
     public async Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, AddressFamily family, CancellationToken cancellationToken)
     {
@@ -31,7 +42,7 @@ public sealed class SystemDnsResolver : IDnsResolver
     public async Task<IReadOnlyList<string>> TextAsync(string name, CancellationToken cancellationToken)
     {
         string reason = $"{Configuration} names no server";
-        foreach (IPEndPoint server in Servers())
+        foreach (IPEndPoint server in _servers())
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(QueryTime);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Ipcs.Libp2p.Discovery.Dns;
 using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Muxing;
@@ -28,6 +29,8 @@ public sealed class MutationTests
         ["swarmkey"] = input => Quiet(() => SwarmKey.TryParse(input, out _)),
         ["multiaddr"] = input => Quiet(() => Multiaddr.TryParse(input, out Multiaddr? address) && AddressResolver.CanDial(address)),
         ["dns"] = input => Quiet(() => DnsTextQuery.TryDecode(input, DnsTextQuery.Encode(7, "a.example"), out _)),
+        ["mdns"] = input => Quiet(() => DnsMessage.TryDecode(input, out DnsMessage? message)
+            && message!.Answers.Concat(message.Additionals).Sum(r => r.Strings().Count + (r.Target()?.Length ?? 0)) > 0),
         ["noise"] = NoiseAsync,
         ["payload"] = PayloadAsync,
         ["multistream"] = MultistreamAsync,

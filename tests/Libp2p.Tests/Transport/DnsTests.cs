@@ -87,7 +87,7 @@ public sealed class DnsTests
     {
         byte[] question = DnsTextQuery.Encode(7, "a.example")!;
         byte[] answer = Answer(question, "text");
-        Assert.True(DnsTextQuery.TryDecode(answer, question, out List<string> texts));
+        Assert.True(DnsTextQuery.TryDecode(answer, question, out IReadOnlyList<string> texts));
         Assert.Equal(["text"], texts);
         for (int i = 0; i < answer.Length; i++)
         {

@@ -11,8 +11,8 @@ namespace Ipcs.Libp2p.Discovery.Dns;
 /// </summary>
 public sealed class DnsMessage
 {
-    /// <summary>The longest message taken, in bytes: what mDNS allows on an Ethernet of jumbo frames (RFC 6762, section 17).</summary>
-    public const int MaxLength = 9000;
+    /// <summary>The longest message, in bytes: what a datagram can hold, and what the length before a message of a stream can say.</summary>
+    public const int MaxLength = 65_535;
 
     /// <summary>The most questions and records taken: one that claims more is an attack on whoever allocates for them.</summary>
     public const int MaxRecords = 256;

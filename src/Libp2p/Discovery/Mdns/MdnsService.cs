@@ -16,6 +16,9 @@ public sealed partial class MdnsService : IAsyncDisposable
     /// <summary>How often interfaces are looked at again.</summary>
     private static readonly TimeSpan JoinInterval = TimeSpan.FromSeconds(15);
 
+    /// <summary>The longest message taken, in bytes: what mDNS allows on an Ethernet of jumbo frames (RFC 6762, section 17).</summary>
+    private const int MaxDatagram = 9000;
+
     private readonly Lock _lock = new();
     private readonly Action<FoundPeer> _found;
     private readonly TimeProvider _time;
@@ -73,7 +76,7 @@ public sealed partial class MdnsService : IAsyncDisposable
 
     private async Task ReceiveAsync(MdnsSocket socket)
     {
-        byte[] buffer = new byte[DnsMessage.MaxLength];
+        byte[] buffer = new byte[MaxDatagram];
         while (!_stopping.IsCancellationRequested)
         {
             try

@@ -4,8 +4,6 @@ using System.Security.Cryptography;
 using System.Text;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Multiformats;
-using NSec.Cryptography;
-using ChaCha = System.Security.Cryptography.ChaCha20Poly1305;
 
 namespace Ipcs.Libp2p.Security.Noise;
 
@@ -27,13 +25,12 @@ public sealed class NoiseHandshake : IDisposable
     /// <summary>The longest handshake message taken, in bytes: an RSA key of 8192 bits, its signature and some extensions fit with room to spare.</summary>
     public const int MaxMessage = 8192;
 
-    private const int DhLength = 32;
+    private const int DhLength = X25519.Length;
     private const int TagLength = 16;
     private static readonly byte[] ProtocolName = Encoding.ASCII.GetBytes("Noise_XX_25519_ChaChaPoly_SHA256");
 
     private readonly NoiseIdentity _identity;
-    private readonly Key _ephemeral;
-    private readonly byte[] _ephemeralPublic;
+    private readonly X25519 _ephemeral;
     private byte[] _chainingKey = ProtocolName;
     private byte[] _hash = ProtocolName;
     private byte[]? _key;
@@ -51,8 +48,7 @@ public sealed class NoiseHandshake : IDisposable
     public NoiseHandshake(NoiseIdentity identity, byte[] ephemeralPrivate)
     {
         _identity = identity;
-        _ephemeral = Key.Import(KeyAgreementAlgorithm.X25519, ephemeralPrivate, KeyBlobFormat.RawPrivateKey);
-        _ephemeralPublic = _ephemeral.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+        _ephemeral = new X25519(ephemeralPrivate);
         MixHash([]);
     }
 
@@ -65,9 +61,9 @@ public sealed class NoiseHandshake : IDisposable
     /// <summary>Initiator, first message.</summary>
     public byte[] WriteA()
     {
-        MixHash(_ephemeralPublic);
+        MixHash(_ephemeral.PublicKey);
         MixHash([]);
-        return _ephemeralPublic;
+        return _ephemeral.PublicKey;
     }
 
     /// <summary>Responder, first message.</summary>
@@ -86,11 +82,11 @@ public sealed class NoiseHandshake : IDisposable
     /// <summary>Responder, second message. <paramref name="payload"/> replaces our own where vectors need it.</summary>
     public byte[] WriteB(byte[]? payload = null)
     {
-        MixHash(_ephemeralPublic);
+        MixHash(_ephemeral.PublicKey);
         MixKey(_ephemeral, _remoteEphemeral);
-        byte[] s = EncryptAndHash(_identity.StaticPublic);
+        byte[] s = EncryptAndHash(_identity.StaticKey.PublicKey);
         MixKey(_identity.StaticKey, _remoteEphemeral);
-        return [.. _ephemeralPublic, .. s, .. EncryptAndHash(payload ?? _identity.Payload)];
+        return [.. _ephemeral.PublicKey, .. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
 
     /// <summary>Initiator, second message: proves who the responder is.</summary>
@@ -113,7 +109,7 @@ public sealed class NoiseHandshake : IDisposable
     /// <summary>Initiator, third message.</summary>
     public byte[] WriteC(byte[]? payload = null)
     {
-        byte[] s = EncryptAndHash(_identity.StaticPublic);
+        byte[] s = EncryptAndHash(_identity.StaticKey.PublicKey);
         MixKey(_identity.StaticKey, _remoteEphemeral);
         return [.. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
@@ -134,7 +130,7 @@ public sealed class NoiseHandshake : IDisposable
     /// <summary>The keys of the two directions, once the handshake is done.</summary>
     public (byte[] InitiatorToResponder, byte[] ResponderToInitiator) Split()
     {
-        byte[] output = HKDF.DeriveKey(System.Security.Cryptography.HashAlgorithmName.SHA256, [], 64, _chainingKey, []);
+        byte[] output = HKDF.DeriveKey(HashAlgorithmName.SHA256, [], 64, _chainingKey, []);
         return (output[..32], output[32..]);
     }
 
@@ -148,29 +144,21 @@ public sealed class NoiseHandshake : IDisposable
         BinaryPrimitives.WriteUInt64LittleEndian(nonce[4..], counter);
     }
 
-    private void MixHash(ReadOnlySpan<byte> data)
-    {
-        using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
-        hash.AppendData(_hash);
-        hash.AppendData(data);
-        _hash = hash.GetHashAndReset();
-    }
+    private void MixHash(ReadOnlySpan<byte> data) => _hash = SHA256.HashData([.. _hash, .. data]);
 
-    private void MixKey(Key key, byte[] publicKey)
+    private void MixKey(X25519 key, byte[] publicKey)
     {
-        using SharedSecret? secret =
-            PublicKey.TryImport(KeyAgreementAlgorithm.X25519, publicKey, KeyBlobFormat.RawPublicKey, out PublicKey? remote)
-                ? KeyAgreementAlgorithm.X25519.Agree(key, remote!, new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport })
-                : null;
-        if (secret is null)
+        Span<byte> secret = stackalloc byte[X25519.Length];
+        if (!key.TryAgree(publicKey, secret))
         {
             throw new NoiseException("the peer's X25519 key is not usable");
         }
 
-        byte[] output = HKDF.DeriveKey(
-            System.Security.Cryptography.HashAlgorithmName.SHA256, secret.Export(SharedSecretBlobFormat.RawSharedSecret), 64, _chainingKey, []);
-        _chainingKey = output[..32];
-        _key = output[32..];
+        Span<byte> output = stackalloc byte[64];
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, output, _chainingKey, []);
+        CryptographicOperations.ZeroMemory(secret);
+        _chainingKey = output[..32].ToArray();
+        _key = output[32..].ToArray();
         _nonce = 0;
     }
 
@@ -179,7 +167,7 @@ public sealed class NoiseHandshake : IDisposable
         byte[] output = new byte[plain.Length + TagLength];
         Span<byte> nonce = stackalloc byte[12];
         WriteNonce(nonce, _nonce++);
-        using var cipher = new ChaCha(_key!);
+        using var cipher = new ChaCha20Poly1305(_key!);
         cipher.Encrypt(nonce, plain, output.AsSpan(0, plain.Length), output.AsSpan(plain.Length), _hash);
         MixHash(output);
         return output;
@@ -190,7 +178,7 @@ public sealed class NoiseHandshake : IDisposable
         byte[] plain = new byte[sealedBytes.Length - TagLength];
         Span<byte> nonce = stackalloc byte[12];
         WriteNonce(nonce, _nonce++);
-        using var cipher = new ChaCha(_key!);
+        using var cipher = new ChaCha20Poly1305(_key!);
         try
         {
             cipher.Decrypt(nonce, sealedBytes[..plain.Length], sealedBytes[plain.Length..], plain, _hash);

@@ -1,5 +1,4 @@
 using Ipcs.Libp2p.Identity;
-using NSec.Cryptography;
 
 namespace Ipcs.Libp2p.Security.Noise;
 
@@ -20,17 +19,13 @@ public sealed class NoiseIdentity : IDisposable
     /// <summary>With a given static key, as golden vectors need.</summary>
     public NoiseIdentity(KeyPair identity, byte[] staticPrivate)
     {
-        StaticKey = Key.Import(KeyAgreementAlgorithm.X25519, staticPrivate, KeyBlobFormat.RawPrivateKey);
-        StaticPublic = StaticKey.PublicKey.Export(KeyBlobFormat.RawPublicKey);
-        byte[] signature = identity.Sign([.. SignaturePrefix, .. StaticPublic]);
+        StaticKey = new X25519(staticPrivate);
+        byte[] signature = identity.Sign([.. SignaturePrefix, .. StaticKey.PublicKey]);
         Payload = [0x0a, (byte)identity.PublicKeyProtobuf.Length, .. identity.PublicKeyProtobuf, 0x12, (byte)signature.Length, .. signature];
     }
 
     /// <summary>The static key.</summary>
-    internal Key StaticKey { get; }
-
-    /// <summary>Its public half.</summary>
-    internal byte[] StaticPublic { get; }
+    internal X25519 StaticKey { get; }
 
     /// <summary>NoiseHandshakePayload { 1: identity_key, 2: identity_sig }.</summary>
     internal byte[] Payload { get; }

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using Ipcs.Libp2p.Swarm;
+
+namespace Ipcs.Bench.Swarm;
+
+/// <summary>Many hosts of this process that connect to one.</summary>
+internal static class Crowd
+{
+    private const int AtOnce = 16;
+
+    /// <summary>Connections a second, from the dial until the peer's identify answer is in.</summary>
+    public static async Task<double> ConnectionsAsync(string muxer, int count)
+    {
+        await using Host hub = await Pair.HostAsync(muxer, listen: true);
+        List<Host> hosts = await HostsAsync(muxer, count);
+        long start = Stopwatch.GetTimestamp();
+        await Parallel.ForEachAsync(
+            hosts, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (host, cancel) => await host.ConnectAsync(hub.ListenAddresses[0], cancel));
+        double rate = count / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        await EndAsync(hosts);
+        return rate;
+    }
+
+    /// <summary>Bytes of managed memory that one end of an idle connection holds. Both ends lie in this process; the hosts around them were there before.</summary>
+    public static async Task<double> IdleBytesAsync(string muxer, int count)
+    {
+        await using Host hub = await Pair.HostAsync(muxer, listen: true);
+        List<Host> hosts = await HostsAsync(muxer, count);
+
+        // The first half fills the pools of buffers, which are nobody's own.
+        await ConnectAllAsync(hub, hosts[..(count / 2)]);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        await ConnectAllAsync(hub, hosts[(count / 2)..]);
+        double each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (double)count;
+        await EndAsync(hosts);
+        return each;
+    }
+
+    private static async Task<List<Host>> HostsAsync(string muxer, int count)
+    {
+        var hosts = new List<Host>();
+        for (int i = 0; i < count; i++)
+        {
+            hosts.Add(await Pair.HostAsync(muxer, listen: false));
+        }
+
+        return hosts;
+    }
+
+    private static Task EndAsync(List<Host> hosts) => Parallel.ForEachAsync(hosts, async (host, _) => await host.DisposeAsync());
+
+    private static async Task ConnectAllAsync(Host hub, List<Host> hosts)
+    {
+        foreach (Host host in hosts)
+        {
+            await host.ConnectAsync(hub.ListenAddresses[0], CancellationToken.None);
+        }
+
+        while (hub.GetStatistics().Streams > 0 || hub.Peers.Any(p => p.Protocols.Count == 0))
+        {
+            await Task.Delay(10);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using Ipcs.Libp2p;
+using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Swarm;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bench.Swarm;
+
+/// <summary>Two hosts of this process, one connected to the other over loopback.</summary>
+internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
+{
+    private const string Echo = "/bench/echo/1.0.0";
+
+    /// <summary>Starts and connects them.</summary>
+    public static async Task<Pair> StartAsync(string muxer)
+    {
+        Host listener = await HostAsync(muxer, listen: true), dialler = await HostAsync(muxer, listen: false);
+        await dialler.ConnectAsync(listener.ListenAddresses[0], CancellationToken.None);
+        return new Pair(dialler, listener);
+    }
+
+    /// <summary>A host with that muxer alone, which sends back what a stream brings.</summary>
+    public static async Task<Host> HostAsync(string muxer, bool listen)
+    {
+        var host = new Host(new HostOptions
+        {
+            KeyPair = KeyPair.Generate(), Muxers = [muxer], ListenAddresses = listen ? [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")] : [],
+        });
+        host.Handle(Echo, async (stream, cancel) =>
+        {
+            byte[] one = new byte[1];
+            while (await stream.ReadAsync(one, cancel) > 0)
+            {
+                await stream.WriteAsync(one, cancel);
+            }
+        });
+        await host.StartAsync(CancellationToken.None);
+        return host;
+    }
+
+    /// <summary>Sends that many bytes by /perf/1.0.0.</summary>
+    public Task PerfAsync(long bytes) => dialler.PerfAsync(listener.LocalPeer, bytes, 0, CancellationToken.None);
+
+    /// <summary>Opens streams, some at a time, sends a byte over each, waits for it to come back, and closes them.</summary>
+    public Task OpenAsync(int count, int atOnce) => Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (_, cancel) =>
+    {
+        await using PeerStream stream = await dialler.OpenStreamAsync(listener.LocalPeer, [Echo], cancel);
+        byte[] one = new byte[1];
+        await stream.WriteAsync(one, cancel);
+        await stream.CloseWriteAsync(cancel);
+        while (await stream.ReadAsync(one, cancel) > 0)
+        {
+            // Until the other end has closed it.
+        }
+    });
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await dialler.DisposeAsync();
+        await listener.DisposeAsync();
+    }
+}
