@@ -9,8 +9,13 @@ namespace Ipcs.Blockstore;
 /// </summary>
 public static class PackedBlock
 {
-    /// <summary>zstd's level: docs/decisions/0010 has the figures.</summary>
-    private const int Level = 3;
+    /// <summary>zstd's level for blocks of up to <see cref="SmallBlock"/> bytes: docs/decisions/0010 has the figures.</summary>
+    private const int SmallLevel = 4;
+
+    /// <summary>The level for larger blocks, in which the one above takes twice the time and finds nothing more.</summary>
+    private const int LargeLevel = 3;
+
+    private const int SmallBlock = 128 << 10;
 
     /// <summary>Shorter blocks are not tried: a frame's head alone takes a tenth of them.</summary>
     private const int MinLength = 128;
@@ -19,7 +24,7 @@ public static class PackedBlock
     private const int LeastSaving = 32;
 
     /// <summary>Contexts that wait for their next block: one for each core. Those for packing hold a megabyte or two.</summary>
-    private static readonly ContextPool<Compressor> Packers = new(() => new Compressor(Level));
+    private static readonly ContextPool<Compressor> Packers = new(() => new Compressor());
 
     private static readonly ContextPool<Decompressor> Unpackers = new(() => new Decompressor());
 
@@ -33,6 +38,7 @@ public static class PackedBlock
 
         var frame = new RentedBlock(block.Length - (block.Length / LeastSaving));
         Compressor packer = Packers.Take();
+        packer.Level = block.Length <= SmallBlock ? SmallLevel : LargeLevel;
         bool fits = packer.TryWrap(block, frame.Memory.Span, out int length);
         Packers.Return(packer);
         if (fits)
