@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 
 namespace Ipcs.Blockstore;
 
-/// <summary>Contexts of a library, costly to make and used by one thread at a time. Those over one for each core are given up after use. Thread-safe.</summary>
+/// <summary>
+/// Contexts of a library, costly to make and used by one thread at a time. One for each core waits for its next use (one for packing holds a
+/// megabyte or two); those over that are given up after it. Thread-safe.
+/// </summary>
 internal sealed class ContextPool<T>(Func<T> make)
     where T : class, IDisposable
 {

@@ -1,5 +1,5 @@
 using System.Buffers;
-using ZstdSharp;
+using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore;
 
@@ -23,10 +23,8 @@ public static class PackedBlock
     /// <summary>A frame that saves less than this part of its block is not worth unpacking.</summary>
     private const int LeastSaving = 32;
 
-    /// <summary>Contexts that wait for their next block: one for each core. Those for packing hold a megabyte or two.</summary>
-    private static readonly ContextPool<Compressor> Packers = new(() => new Compressor());
-
-    private static readonly ContextPool<Decompressor> Unpackers = new(() => new Decompressor());
+    private static readonly ContextPool<PackContext> Packers = new(() => new PackContext());
+    private static readonly ContextPool<UnpackContext> Unpackers = new(() => new UnpackContext());
 
     /// <summary>The block's frame; null when it doesn't pay. The caller disposes it.</summary>
     public static IMemoryOwner<byte>? TryPack(ReadOnlySpan<byte> block)
@@ -37,9 +35,8 @@ public static class PackedBlock
         }
 
         var frame = new RentedBlock(block.Length - (block.Length / LeastSaving));
-        Compressor packer = Packers.Take();
-        packer.Level = block.Length <= SmallBlock ? SmallLevel : LargeLevel;
-        bool fits = packer.TryWrap(block, frame.Memory.Span, out int length);
+        PackContext packer = Packers.Take();
+        bool fits = packer.TryPack(block, frame.Memory.Span, block.Length <= SmallBlock ? SmallLevel : LargeLevel, out int length);
         Packers.Return(packer);
         if (fits)
         {
@@ -52,19 +49,14 @@ public static class PackedBlock
     }
 
     /// <summary>How long the block in a frame is, as the frame says; false for what is no frame of a block.</summary>
-    public static bool TryGetLength(ReadOnlySpan<byte> frame, out int length)
+    public static unsafe bool TryGetLength(ReadOnlySpan<byte> frame, out int length)
     {
-        length = 0;
-        try
+        fixed (byte* start = frame)
         {
-            ulong said = Decompressor.GetDecompressedSize(frame);
+            ulong said = Zstd.ZSTD_getFrameContentSize(start, (nuint)frame.Length);
             bool possible = said <= IBlockstore.MaxBlockLength && (ulong)frame.Length < said;
             length = possible ? (int)said : 0;
             return possible;
-        }
-        catch (ZstdException)
-        {
-            return false;
         }
     }
 
@@ -77,21 +69,12 @@ public static class PackedBlock
         }
 
         var block = new RentedBlock(length);
-        Decompressor unpacker = Unpackers.Take();
-        try
+        UnpackContext unpacker = Unpackers.Take();
+        bool good = unpacker.TryUnpack(frame, block.Memory.Span);
+        Unpackers.Return(unpacker);
+        if (good)
         {
-            if (unpacker.TryUnwrap(frame, block.Memory.Span, out int written) && written == length)
-            {
-                return block;
-            }
-        }
-        catch (ZstdException)
-        {
-            // Answered below: what peers send may be anything.
-        }
-        finally
-        {
-            Unpackers.Return(unpacker);
+            return block;
         }
 
         block.Dispose();
