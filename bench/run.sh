@@ -6,6 +6,7 @@
 # swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
 # exchange       contents from node to node over loopback, against what the connection itself carries, and the wait of an Info (RUNS=3, MIB=256)
 # pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
+# tar            bytes on the wire of images converted with the tar chunker, the second when the first is there, and the time of a conversion
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/bench
@@ -23,5 +24,6 @@ bench dag bench/dag.sh
 bench swarm bench/Swarm/run.sh
 bench exchange dotnet run -c Release --project bench/Fleet/Exchange
 bench pull python3 bench/Fleet/pull.py
+bench tar python3 bench/Fleet/tar.py
 figures=("$out"/*.json)
 [ ! -e "${figures[0]}" ] || dotnet run -c Release --project bench/Plot -- "${figures[@]}"

@@ -15,8 +15,17 @@ namespace Ipcs.Bitswap;
 /// </summary>
 public sealed partial class BitswapService : IAsyncDisposable
 {
-    /// <summary>The versions spoken, the newest first.</summary>
-    internal static readonly string[] Protocols = ["/ipfs/bitswap/1.2.0", "/ipfs/bitswap/1.1.0", "/ipfs/bitswap/1.0.0"];
+    /// <summary>Bitswap 1.2.0 with packed blocks: docs/protocols/packed.md.</summary>
+    internal const string PackedProtocol = "/ipcs/bitswap/1.0.0";
+
+    /// <summary>The version that says HAVE and DONT_HAVE.</summary>
+    internal const string HaveProtocol = "/ipfs/bitswap/1.2.0";
+
+    /// <summary>The version whose blocks have no prefix.</summary>
+    internal const string BareProtocol = "/ipfs/bitswap/1.0.0";
+
+    /// <summary>The versions spoken, the best first.</summary>
+    internal static readonly string[] Protocols = [PackedProtocol, HaveProtocol, "/ipfs/bitswap/1.1.0", BareProtocol];
 
     /// <summary>Streams that a peer may have open to us: one is what it needs, some open one per message.</summary>
     private const int MaxStreams = 32;
@@ -46,6 +55,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly BitswapMeter _meter;
     private long _blocksReceived;
     private long _bytesReceived;
+    private long _packedReceived;
     private long _duplicateBlocks;
     private long _duplicateBytes;
     private long _messagesReceived;
@@ -79,6 +89,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     public BitswapStatistics Statistics => new(
         Interlocked.Read(ref _blocksReceived),
         Interlocked.Read(ref _bytesReceived),
+        Interlocked.Read(ref _packedReceived),
         Interlocked.Read(ref _duplicateBlocks),
         Interlocked.Read(ref _duplicateBytes),
         _engine.BlocksSent,
@@ -216,7 +227,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         else if (Protocols.Any(peer.Protocols.Contains))
         {
-            _desk.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(Protocols[0]));
+            _desk.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(HaveProtocol) || peer.Protocols.Contains(PackedProtocol));
         }
     }
 
@@ -255,7 +266,7 @@ public sealed partial class BitswapService : IAsyncDisposable
                 BitswapMessage? message;
                 try
                 {
-                    if (!BitswapMessage.TryDecode(memory.Memory, out message))
+                    if (!BitswapMessage.TryDecode(memory.Memory, out message, packed: stream.Protocol == PackedProtocol))
                     {
                         throw new InvalidDataException("a Bitswap message is no protobuf of that kind");
                     }
@@ -334,9 +345,14 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void TakeBlocks(PeerId peer, BitswapMessage message)
     {
-        long bytes = 0;
+        long bytes = 0, unpacked = 0;
         foreach (BlockEntry block in message.Blocks)
         {
+            if (block.Packed && PackedBlock.TryGetLength(block.Data.Span, out int length) && (unpacked += length) > BitswapMessage.MaxUnpacked)
+            {
+                throw new InvalidDataException($"the packed blocks of one message are longer than {BitswapMessage.MaxUnpacked} bytes");
+            }
+
             TakeBlock(peer, block);
             bytes += block.Data.Length;
         }
@@ -344,31 +360,53 @@ public sealed partial class BitswapService : IAsyncDisposable
         _engine.LedgerOf(peer).AddReceived(bytes);
     }
 
-    /// <summary>Hashes a block once; what nobody wants is counted and dropped. A false block hashes to what nobody wants.</summary>
-    private void TakeBlock(PeerId peer, BlockEntry block)
+    /// <summary>
+    /// Hashes a block once; what nobody wants is counted and dropped. A false block hashes to what nobody wants. What is counted is what came over
+    /// the wire; a packed block is stored as it came, once it is seen to unpack to what was wanted.
+    /// </summary>
+    private void TakeBlock(PeerId peer, BlockEntry entry)
     {
-        if (block.Data.Length > IBlockstore.MaxBlockLength || !Multihash.TryCompute(block.HashCode, block.Data.Span, out Multihash hash))
+        using IMemoryOwner<byte>? unpacked = entry.Packed ? PackedBlock.TryUnpack(entry.Data.Span) : null;
+        ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
+        if (block.Length > IBlockstore.MaxBlockLength || (entry.Packed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
         {
-            throw new InvalidDataException($"a block of {block.Data.Length} bytes with hash 0x{block.HashCode:x} can't be checked");
+            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Packed ? "unpacked" : "checked")}");
         }
 
         switch (_desk.Expects(peer, hash))
         {
             case BlockExpectation.Wanted:
-                _store.Put(hash, block.Data.Span);
+                Store(hash, entry, block);
                 Interlocked.Increment(ref _blocksReceived);
-                Interlocked.Add(ref _bytesReceived, block.Data.Length);
-                _desk.Received(peer, hash, block.Data.Length);
-                Announce(hash, block.Data.Length);
+                Interlocked.Add(ref _bytesReceived, entry.Data.Length);
+                _desk.Received(peer, hash, entry.Data.Length);
+                Announce(hash, block.Length);
                 break;
             case BlockExpectation.Late:
                 Interlocked.Increment(ref _duplicateBlocks);
-                Interlocked.Add(ref _duplicateBytes, block.Data.Length);
-                _desk.Received(peer, hash, block.Data.Length);
+                Interlocked.Add(ref _duplicateBytes, entry.Data.Length);
+                _desk.Received(peer, hash, entry.Data.Length);
                 break;
             default:
                 // We asked it for nothing that hashes so: it sends false blocks.
-                throw new InvalidDataException($"a block of {block.Data.Length} bytes hashes to {hash}, which was never asked of this peer");
+                throw new InvalidDataException($"a block of {block.Length} bytes hashes to {hash}, which was never asked of this peer");
+        }
+    }
+
+    private void Store(in Multihash hash, BlockEntry entry, ReadOnlySpan<byte> block)
+    {
+        if (entry.Packed)
+        {
+            Interlocked.Increment(ref _packedReceived);
+        }
+
+        if (entry.Packed && _store.KeepsPacked)
+        {
+            _store.PutPacked(hash, entry.Data.Span);
+        }
+        else
+        {
+            _store.Put(hash, block);
         }
     }
 

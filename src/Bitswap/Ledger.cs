@@ -8,10 +8,10 @@ public sealed class Ledger
     private long _exchanged;
     private long _blocksSent;
 
-    /// <summary>Block bytes sent to it.</summary>
+    /// <summary>Block bytes sent to it, packed where the blocks were.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
-    /// <summary>Block bytes received of it.</summary>
+    /// <summary>Block bytes received of it, packed where the blocks were.</summary>
     public long Received => Interlocked.Read(ref _received);
 
     /// <summary>Messages with blocks, both ways.</summary>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
+using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -21,6 +22,9 @@ internal sealed class PeerLink : IAsyncDisposable
 
     /// <summary>What fits with the greatest block on top.</summary>
     private const int MostMessage = BitswapMessage.MaxLength - (2 << 20) - (256 << 10);
+
+    /// <summary>What is taken with the greatest block on top.</summary>
+    private const int MostUnpacked = BitswapMessage.MaxUnpacked - IBlockstore.MaxBlockLength;
 
     /// <summary>Blocks in one message: what the greatest number of them adds in heads fits in the room that is left.</summary>
     private const int MaxBlocks = 1024;
@@ -220,25 +224,28 @@ internal sealed class PeerLink : IAsyncDisposable
             return 0;
         }
 
+        bool packs = await TakesPackedAsync();
         await _engine.Reading.WaitAsync(_stop.Token);
         try
         {
-            int bytes = 0;
+            int bytes = 0, unpacked = 0;
             do
             {
                 Cid cid = want.Cid;
-                if (_engine.Store.Get(cid.Hash) is { } block)
+                IMemoryOwner<byte>? frame = packs ? _engine.Store.GetPacked(cid.Hash) : null;
+                if ((frame ?? _engine.Store.Get(cid.Hash)) is { } block)
                 {
                     blocks.Add(block);
                     bytes += block.Memory.Length;
-                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory));
+                    unpacked += frame is not null && PackedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
+                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Packed: frame is not null));
                 }
                 else if (want.SendDontHave)
                 {
                     message.Presences.Add(new PresenceEntry(cid, Have: false));
                 }
             }
-            while (bytes < _messageBytes && blocks.Count < MaxBlocks && Wants.TryNext(out want));
+            while (bytes < _messageBytes && unpacked < MostUnpacked && blocks.Count < MaxBlocks && Wants.TryNext(out want));
 
             return bytes;
         }
@@ -273,13 +280,34 @@ internal sealed class PeerLink : IAsyncDisposable
             }
         }
 
-        _stream = await _engine.Host.OpenStreamAsync(Peer, BitswapService.Protocols, limit.Token);
+        _stream = await OpenAsync(limit.Token);
+        if (_stream.Protocol != BitswapService.PackedProtocol && message.Blocks.Exists(b => b.Packed))
+        {
+            throw new IOException("the peer takes packed blocks no more");
+        }
+
         await WriteAsync(_stream, message, limit.Token);
     }
 
+    /// <summary>True when the peer takes packed blocks: the stream says so, and is opened to know.</summary>
+    private async ValueTask<bool> TakesPackedAsync()
+    {
+        if (_stream is null)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            limit.CancelAfter(SendTime);
+            _stream = await OpenAsync(limit.Token);
+        }
+
+        return _stream.Protocol == BitswapService.PackedProtocol;
+    }
+
+    private ValueTask<PeerStream> OpenAsync(CancellationToken cancellationToken) =>
+        _engine.Host.OpenStreamAsync(Peer, BitswapService.Protocols, cancellationToken);
+
     private static async ValueTask WriteAsync(PeerStream stream, BitswapMessage message, CancellationToken cancellationToken)
     {
-        using IMemoryOwner<byte> encoded = message.EncodeWithLength(stream.Protocol == BitswapService.Protocols[^1], out int length);
+        using IMemoryOwner<byte> encoded = message.EncodeWithLength(stream.Protocol == BitswapService.BareProtocol, out int length);
         await stream.WriteAsync(encoded.Memory[..length], cancellationToken);
     }
 

@@ -15,4 +15,10 @@ internal static class BlockLimit
         if (length > IBlockstore.MaxBlockLength)
             throw new StoreException($"a block of {length} bytes is longer than {IBlockstore.MaxBlockLength}");
     }
+
+    /// <summary>The length of the block in a frame.</summary>
+    /// <exception cref="StoreException">It is no frame of a block.</exception>
+    public static int LengthOf(in Multihash hash, ReadOnlySpan<byte> frame) => PackedBlock.TryGetLength(frame, out int length)
+        ? length
+        : throw new StoreException($"block {hash}: a frame is none of a block");
 }

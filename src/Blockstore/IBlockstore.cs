@@ -23,6 +23,20 @@ public interface IBlockstore
     /// <summary>Stores a block whose hash the caller has checked. Storing it again is nothing new.</summary>
     void Put(in Multihash hash, ReadOnlySpan<byte> data);
 
+    /// <summary>True when blocks may lie here as zstd frames (<see cref="PackedBlock"/>): who makes blocks that are worth it packs them for such a store.</summary>
+    bool KeepsPacked => false;
+
+    /// <summary>The block's frame as it lies here; null when it is not here, or not as a frame. The caller disposes it.</summary>
+    IMemoryOwner<byte>? GetPacked(in Multihash hash) => null;
+
+    /// <summary>Stores a block as a frame which the caller has seen to unpack to what the hash is of. A block that is here already stays as it lies.</summary>
+    /// <exception cref="StoreException">It is no frame of a block.</exception>
+    void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame)
+    {
+        using IMemoryOwner<byte> block = PackedBlock.TryUnpack(frame) ?? throw new StoreException($"block {hash}: a frame can't be unpacked");
+        Put(hash, block.Memory.Span);
+    }
+
     /// <summary>Forgets a block.</summary>
     void Delete(in Multihash hash);
 

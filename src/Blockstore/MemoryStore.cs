@@ -94,7 +94,7 @@ public sealed class MemoryStore : IStore
     public StoreStatistics GetStatistics()
     {
         ThrowIfDisposed();
-        return new StoreStatistics(_blocks.Count, _blocks.Bytes, _blocks.Bytes, _contents.Count);
+        return new StoreStatistics(_blocks.Count, _blocks.BlockBytes, _blocks.Bytes, _contents.Count);
     }
 
     /// <inheritdoc/>

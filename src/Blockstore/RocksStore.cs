@@ -13,8 +13,11 @@ namespace Ipcs.Blockstore;
 /// </summary>
 public sealed class RocksStore : IStore
 {
-    /// <summary>The layout of the tables. A store of another version is refused, never guessed at.</summary>
-    public const int SchemaVersion = 2;
+    /// <summary>The layout of the tables. A store of another version is refused, never guessed at, but for the one before, which lacks a table.</summary>
+    public const int SchemaVersion = 3;
+
+    /// <summary>The version without packed blocks: its store is made one of this version by giving it the empty table.</summary>
+    private const int UnpackedVersion = 2;
 
     // The first byte of the metadata's keys in the default family; the schema's key has another.
     private const byte MetadataPrefix = (byte)'m';
@@ -137,12 +140,16 @@ public sealed class RocksStore : IStore
         const long Cheap = 1L << 30;
         _database.Flush(Family.Lengths);
         _database.Flush(Family.Blocks);
+        _database.Flush(Family.Packed);
         foreach (Family family in AllFamilies)
             _database.Compact(family, all: false);
-        long garbage = _database.Property(Family.Blocks, "rocksdb.live-blob-file-garbage-size");
-        long total = _database.Property(Family.Blocks, "rocksdb.live-blob-file-size");
-        if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
-            RewriteBlobs();
+        foreach (Family family in (Family[])[Family.Blocks, Family.Packed])
+        {
+            long garbage = _database.Property(family, "rocksdb.live-blob-file-garbage-size");
+            long total = _database.Property(family, "rocksdb.live-blob-file-size");
+            if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
+                RewriteBlobs(family);
+        }
     }
 
     /// <inheritdoc/>
@@ -178,20 +185,20 @@ public sealed class RocksStore : IStore
         _database.Dispose();
     }
 
-    private void RewriteBlobs()
+    private void RewriteBlobs(Family family)
     {
         // Only here: keys are hashes, so each compaction touches all of them, and would move a part of all blocks each time something is written.
         const string Option = "enable_blob_garbage_collection";
-        _database.SetOption(Family.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
-        _database.SetOption(Family.Blocks, Option, "true");
+        _database.SetOption(family, "blob_garbage_collection_age_cutoff", "1.0");
+        _database.SetOption(family, Option, "true");
         try
         {
-            _database.Compact(Family.Blocks, all: true);
+            _database.Compact(family, all: true);
         }
         finally
         {
             if (!_database.IsDisposed)
-                _database.SetOption(Family.Blocks, Option, "false");
+                _database.SetOption(family, Option, "false");
         }
     }
 
@@ -216,6 +223,7 @@ public sealed class RocksStore : IStore
     private static void CheckSchema(Database database, OptionSet options)
     {
         byte[]? schema = database.GetCopy(Family.Default, SchemaKey);
+        int version = SchemaVersion;
         if (schema is null)
         {
             using RocksIterator iterator = database.Iterate(Family.Default);
@@ -223,11 +231,11 @@ public sealed class RocksStore : IStore
                 throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
             database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), sync: true);
         }
-        else if (!Utf8Parser.TryParse(schema, out int version, out int n) || n != schema.Length)
+        else if (!Utf8Parser.TryParse(schema, out version, out int n) || n != schema.Length)
         {
             throw new StoreException($"store {database.Folder}: its schema version is damaged") { IsCorruption = true };
         }
-        else if (version != SchemaVersion)
+        else if (version is not (SchemaVersion or UnpackedVersion))
         {
             throw new StoreException(
                 $"store {database.Folder}: it has schema version {version}, this program reads version {SchemaVersion}");
@@ -236,5 +244,7 @@ public sealed class RocksStore : IStore
         // Also after a crash between the making of two of them.
         if (database.LacksFamilies)
             database.CreateFamilies(options);
+        if (version != SchemaVersion)
+            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), sync: true);
     }
 }

@@ -109,7 +109,7 @@ public sealed class SessionTests
     [Fact]
     public async Task ABlockThatArrivesLaterIsServedToWhoWaits()
     {
-        await using Node a = await Node.StartAsync("yamux");
+        await using Node a = await Node.StartAsync("yamux", bitswap: false);
         await using Node b = await Node.StartAsync("yamux");
         await a.ConnectAsync(b);
         byte[] block = Xs128.Bytes("late", 1000);
@@ -224,56 +224,5 @@ public sealed class SessionTests
         await stream.WriteMessageAsync(message.Encode(), Cancel);
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
         Assert.False(a.Store.Blocks.Has(Multihash.Sha256(Xs128.Bytes("false", 100))));
-    }
-
-    private sealed class Node : IAsyncDisposable
-    {
-        public required Host Host { get; init; }
-
-        public required BitswapService Bitswap { get; init; }
-
-        public required MemoryStore Store { get; init; }
-
-        public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null, bool bitswap = true)
-        {
-            var host = new Host(new HostOptions
-            {
-                KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = muxers.Split(','),
-            });
-            var store = new MemoryStore();
-            BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance) : null;
-            await host.StartAsync(Cancel);
-            return new Node { Host = host, Bitswap = service!, Store = store };
-        }
-
-        public Task ConnectAsync(Node other) => Host.ConnectAsync(other.Host.ListenAddresses[0], Cancel);
-
-        public Cid[] Add(string seed, int count, int length) => [.. Enumerable.Range(0, count).Select(i =>
-        {
-            byte[] block = Xs128.Bytes($"{seed}-{i}", length);
-            Multihash hash = Multihash.Sha256(block);
-            Store.Blocks.Put(hash, block);
-            return Cid.V1(Multicodec.Raw, hash);
-        })];
-
-        public async Task FetchAsync(IReadOnlyList<Cid> cids, IReadOnlyList<PeerId> peers)
-        {
-            await using BitswapSession session = Bitswap.CreateSession(peers);
-            await Task.WhenAll(cids.Select(async cid =>
-            {
-                using IMemoryOwner<byte> block = await session.GetAsync(cid, urgent: false, Cancel);
-                Assert.Equal(cid.Hash, Multihash.Sha256(block.Memory.Span));
-            }));
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (Bitswap is { } service)
-            {
-                await service.DisposeAsync();
-            }
-
-            await Host.DisposeAsync();
-        }
     }
 }

@@ -71,9 +71,24 @@ public sealed class WireTests
     }
 
     [Fact]
+    public void PackedBlocksAreReadWhereTheyWereAgreedOn()
+    {
+        var message = new BitswapMessage();
+        message.Blocks.Add(new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, new byte[] { 1, 2, 3 }, Packed: true));
+        message.Blocks.Add(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, new byte[] { 4 }));
+        byte[] encoded = message.Encode();
+        Assert.Equal("320b" + "0a0401551220" + "1203010203" + "1a09" + "0a0400701220" + "120104", Convert.ToHexStringLower(encoded));
+        Assert.True(BitswapMessage.TryDecode(encoded, out BitswapMessage? decoded, packed: true));
+        Assert.Equal([(true, 3), (false, 1)], decoded!.Blocks.Select(b => (b.Packed, b.Data.Length)));
+
+        Assert.True(BitswapMessage.TryDecode(encoded, out BitswapMessage? plain));
+        Assert.False(Assert.Single(plain!.Blocks).Packed);
+    }
+
+    [Fact]
     public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 300].Sample(bytes =>
     {
-        _ = BitswapMessage.TryDecode(bytes, out _);
+        _ = BitswapMessage.TryDecode(bytes, out _, packed: true);
         return true;
     });
 

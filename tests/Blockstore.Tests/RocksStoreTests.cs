@@ -142,14 +142,44 @@ public sealed class RocksStoreTests : StoreConformance
         // The families are made one by one, after the schema version: as if it ended before the last of them.
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "!schema"u8, "2"u8, sync: true);
+            database.Put(Family.Default, "!schema"u8, "3"u8, sync: true);
         Fill(Store);
         AssertFilled(Store);
     }
 
+    [Fact]
+    public void A_store_from_before_packed_blocks_opens_and_becomes_one_of_this_version()
+    {
+        using (OptionSet options = new(new RocksStoreOptions()))
+        using (Database database = Database.Open(_folder.Path, options))
+            database.Put(Family.Default, "!schema"u8, "2"u8, sync: true);
+        Fill(Store);
+        AssertFilled(Store);
+        Assert.Equal("3"u8.ToArray(), Rocks.Database.GetCopy(Family.Default, "!schema"u8));
+        byte[] block = new byte[1000];
+        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
+        Store.Blocks.PutPacked(Multihash.Sha256(block), frame.Memory.Span);
+        using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(block));
+        Assert.Equal(block, got!.Memory.ToArray());
+    }
+
+    [Fact]
+    public void A_damaged_frame_is_corruption()
+    {
+        byte[] block = new byte[1000];
+        Multihash hash = Multihash.Sha256(block);
+        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
+        Store.Blocks.PutPacked(hash, frame.Memory.Span);
+        byte[] key = new byte[Multihash.MaxLength];
+        Rocks.Database.Put(Family.Packed, key.AsSpan(0, hash.Write(key)), frame.Memory.Span[..^3], sync: true);
+        StoreException e = Assert.Throws<StoreException>(() => Store.Blocks.Get(hash));
+        Assert.True(e.IsCorruption);
+        Assert.Contains("packed", e.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
-    [InlineData("1", "has schema version 1, this program reads version 2")]
-    [InlineData("3", "has schema version 3, this program reads version 2")]
+    [InlineData("1", "has schema version 1, this program reads version 3")]
+    [InlineData("4", "has schema version 4, this program reads version 3")]
     [InlineData("1x", "schema version is damaged")]
     [InlineData("", "schema version is damaged")]
     public void Another_schema_version_is_refused(string version, string reason)

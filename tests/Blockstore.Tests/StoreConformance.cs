@@ -42,6 +42,72 @@ public abstract class StoreConformance : IDisposable
         Assert.Equal([(hash, length)], Store.Blocks.Enumerate());
     }
 
+    [Theory]
+    [InlineData(200)]
+    [InlineData(20_000)]
+    [InlineData(262_144)]
+    [InlineData(IBlockstore.MaxBlockLength)]
+    public void A_packed_block_comes_back_unpacked_and_as_it_lies(int length)
+    {
+        byte[] block = new byte[length];
+        Xs128.Bytes("half", length / 2).CopyTo(block, 0);
+        Multihash hash = Multihash.Sha256(block);
+        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
+        Assert.Null(Store.Blocks.GetPacked(hash));
+        Store.Blocks.PutPacked(hash, frame.Memory.Span);
+        Store.Blocks.Put(hash, block);
+
+        using IMemoryOwner<byte>? got = Store.Blocks.Get(hash);
+        Assert.Equal(block, got!.Memory.ToArray());
+        using IMemoryOwner<byte>? packed = Store.Blocks.GetPacked(hash);
+        Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
+        Assert.True(Store.Blocks.TryGetLength(hash, out int n));
+        Assert.Equal(length, n);
+        Assert.Equal([(hash, length)], Store.Blocks.Enumerate());
+        Assert.Equal((1, length), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
+
+        Store.Blocks.Delete(hash);
+        Assert.Null(Store.Blocks.Get(hash));
+        Assert.Null(Store.Blocks.GetPacked(hash));
+        Assert.Equal((0, 0), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
+        Store.Blocks.Put(hash, block);
+        Store.Blocks.PutPacked(hash, frame.Memory.Span);
+        Assert.Null(Store.Blocks.GetPacked(hash));
+    }
+
+    [Fact]
+    public void What_is_no_frame_is_refused()
+    {
+        Multihash hash = Multihash.Sha256("x"u8);
+        Assert.Throws<StoreException>(() => Store.Blocks.PutPacked(hash, "no frame"u8));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutPacked(hash, []));
+        Assert.Empty(Store.Blocks.Enumerate());
+    }
+
+    [Fact]
+    public void A_collection_takes_packed_blocks_as_it_takes_others()
+    {
+        byte[] kept = new byte[1000];
+        byte[] swept = new byte[2000];
+        foreach (byte[] block in (byte[][])[kept, swept])
+        {
+            using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
+            Store.Blocks.PutPacked(Multihash.Sha256(block), frame.Memory.Span);
+        }
+
+        BlockSet marks = new();
+        marks.Add(Multihash.Sha256(kept));
+        List<(Multihash, int)> removed = [];
+        using (Collection collection = Store.BeginCollection())
+            collection.Sweep(marks, (hash, length) => removed.Add((hash, length)), TestContext.Current.CancellationToken);
+        Assert.Equal([(Multihash.Sha256(swept), 2000)], removed);
+        Assert.Null(Store.Blocks.GetPacked(Multihash.Sha256(swept)));
+        Assert.NotNull(Store.Blocks.GetPacked(Multihash.Sha256(kept)));
+        Store.Compact();
+        using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(kept));
+        Assert.Equal(kept, got!.Memory.ToArray());
+    }
+
     [Fact]
     public void Keys_are_whole_multihashes()
     {

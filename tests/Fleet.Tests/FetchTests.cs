@@ -68,7 +68,7 @@ public sealed class FetchTests
         byte[] bytes = Xs128.Bytes("liar", 6_000_000);
         ContentRecord there = await honest.AddAsync(bytes);
         await liar.AddAsync(bytes);
-        liar.Host.Handle("/ipfs/bitswap/1.2.0", (stream, cancel) => AnswerFalselyAsync(liar, stream, cancel));
+        liar.Host.Handle("/ipcs/bitswap/1.0.0", (stream, cancel) => AnswerFalselyAsync(liar, stream, cancel));
 
         // Alone at first, so that it is asked.
         await two.ConnectAsync(liar);

@@ -85,10 +85,10 @@ class Daemon {
 
   async text (...args) { return (await this.run(...args)).toString().trim() }
 
-  async add (bytes, options) {
+  async add (bytes, options, chunker = CHUNKER) {
     const file = join(work, 'file')
     writeFileSync(file, bytes)
-    return await this.text('add', file, '-Q', ...CHUNKER, ...options)
+    return await this.text('add', file, '-Q', ...chunker, ...options)
   }
 
   async stop () {
@@ -141,6 +141,14 @@ async function exchange (muxer) {
       })
     }
   }
+
+  await check(name('Helia fetches from ipcs what lies there packed'), async () => {
+    const data = Buffer.alloc(3_000_000, 'the same words again and ' + muxer + ' again. ')
+    const cid = await daemon.add(data, ['--cid-version', '0', '--raw-leaves=false'], ['--chunker', 'tar'])
+    const got = await peer.cmd({ cat: cid, timeout: 30 })
+    equal(got.length, data.length, 'the length')
+    equal(got.sha256, sha256(data), 'the hash')
+  })
 
   await check(name('ipcs dials Helia'), async () => {
     await peer.cmd({ disconnect: daemon.id })

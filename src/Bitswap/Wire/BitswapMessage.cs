@@ -15,8 +15,9 @@ public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool
 /// <param name="Version">0 or 1.</param>
 /// <param name="Codec">The codec.</param>
 /// <param name="HashCode">The hash function.</param>
-/// <param name="Data">The bytes, lent by the message's buffer.</param>
-public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data);
+/// <param name="Data">The bytes as they go over the wire, lent by the message's buffer.</param>
+/// <param name="Packed">True when they are the block's zstd frame (<see cref="Blockstore.PackedBlock"/>): between nodes of ours alone.</param>
+public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Packed = false);
 
 /// <summary>Whether a block is there.</summary>
 /// <param name="Cid">The block.</param>
@@ -30,12 +31,21 @@ public readonly record struct PresenceEntry(Cid Cid, bool Have);
 /// Wantlist { 1: repeated Entry, 2: bool full }   Entry { 1: block (CID), 2: int32 priority, 3: bool cancel, 4: WantType (0 block, 1 have), 5: bool sendDontHave }
 /// Block    { 1: prefix, 2: data }                BlockPresence { 1: cid, 2: type (0 have, 1 dont have) }
 /// </code>
-/// On the stream: varint(length) and the message.
+/// On the stream: varint(length) and the message. Between nodes of ours one field more, which docs/protocols/packed.md describes:
+/// <code>
+/// Message  { 6: repeated Block packed }          its data is a zstd frame of the block
+/// </code>
 /// </summary>
 public sealed class BitswapMessage
 {
     /// <summary>The longest message taken or sent, in bytes, as every implementation has it.</summary>
     public const int MaxLength = 4 << 20;
+
+    /// <summary>
+    /// The most bytes that the packed blocks of one message have together, unpacked: eight times what the message may have, so that a peer can't make
+    /// us unpack gigabytes by a message of zeros.
+    /// </summary>
+    public const int MaxUnpacked = 8 * MaxLength;
 
     /// <summary>The most entries of a kind in one message: a peer's whole wantlist is no longer with us.</summary>
     public const int MaxEntries = 8192;
@@ -56,7 +66,10 @@ public sealed class BitswapMessage
     public int PendingBytes { get; set; }
 
     /// <summary>Decodes a message; the blocks' bytes stay where they are.</summary>
-    public static bool TryDecode(ReadOnlyMemory<byte> source, out BitswapMessage? message)
+    /// <param name="source">The message without its length.</param>
+    /// <param name="message">What it says; null when it is none.</param>
+    /// <param name="packed">True when packed blocks may be in it; else their field is one of those that are not known and passed over.</param>
+    public static bool TryDecode(ReadOnlyMemory<byte> source, out BitswapMessage? message, bool packed = false)
     {
         message = null;
         var made = new BitswapMessage();
@@ -72,9 +85,10 @@ public sealed class BitswapMessage
             {
                 (1, 2) => made.TryDecodeWantlist(bytes),
                 (2, 2) => made.TryAddBlock(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, Slice(source, left, bytes))),
-                (3, 2) => made.TryDecodeBlock(bytes, Slice(source, left, bytes)),
+                (3, 2) => made.TryDecodeBlock(bytes, Slice(source, left, bytes), packed: false),
                 (4, 2) => made.TryDecodePresence(bytes),
                 (5, 0) => true,
+                (6, 2) when packed => made.TryDecodeBlock(bytes, Slice(source, left, bytes), packed: true),
                 _ => field.Wire is 0 or 2,
             };
             if (!good)
@@ -174,7 +188,7 @@ public sealed class BitswapMessage
         Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
         foreach (BlockEntry block in Blocks)
         {
-            small += bare ? ProtoField.BytesLength(2, block.Data.Length) : ProtoField.BytesLength(3, InnerLength(WritePrefix(prefix, block), block));
+            small += bare ? ProtoField.BytesLength(2, block.Data.Length) : ProtoField.BytesLength(FieldOf(block), InnerLength(WritePrefix(prefix, block), block));
         }
 
         return small;
@@ -192,7 +206,7 @@ public sealed class BitswapMessage
             if (!bare)
             {
                 int n = WritePrefix(prefix, block);
-                ProtoField.WriteHead(head, 3, InnerLength(n, block));
+                ProtoField.WriteHead(head, FieldOf(block), InnerLength(n, block));
                 ProtoField.WriteBytes(head, 1, prefix[..n]);
             }
 
@@ -202,6 +216,8 @@ public sealed class BitswapMessage
             output = output[(head.WrittenCount + block.Data.Length)..];
         }
     }
+
+    private static int FieldOf(BlockEntry block) => block.Packed ? 6 : 3;
 
     private static int InnerLength(int prefix, BlockEntry block) => ProtoField.BytesLength(1, prefix) + ProtoField.BytesLength(2, block.Data.Length);
 
@@ -291,7 +307,7 @@ public sealed class BitswapMessage
         return !cid.IsDefault;
     }
 
-    private bool TryDecodeBlock(ReadOnlySpan<byte> source, ReadOnlyMemory<byte> memory)
+    private bool TryDecodeBlock(ReadOnlySpan<byte> source, ReadOnlyMemory<byte> memory, bool packed)
     {
         ReadOnlyMemory<byte> data = default;
         ulong version = 0, codec = Multicodec.DagPb, hash = Multihash.Sha2_256;
@@ -318,7 +334,7 @@ public sealed class BitswapMessage
             }
         }
 
-        return TryAddBlock(new BlockEntry((int)version, (uint)codec, (uint)hash, data));
+        return TryAddBlock(new BlockEntry((int)version, (uint)codec, (uint)hash, data, packed));
     }
 
     private bool TryDecodePresence(ReadOnlySpan<byte> source)

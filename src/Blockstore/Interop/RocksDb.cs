@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 
 [assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
@@ -11,12 +10,10 @@ namespace Ipcs.Blockstore.Interop;
 /// </summary>
 internal static unsafe partial class RocksDb
 {
-    private const string Library = "rocksdb";
+    /// <summary>Its name without what the system puts around it.</summary>
+    public const string Library = "rocksdb";
 
-    private static readonly string[] LibraryFolders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"];
-
-    /// <summary>Under the JIT the library is Debian's shared one; the AOT binary has it inside.</summary>
-    static RocksDb() => NativeLibrary.SetDllImportResolver(typeof(RocksDb).Assembly, Resolve);
+    static RocksDb() => Libraries.Prepare();
 
     /// <summary>Throws what RocksDB said, if it said anything, as <c>what: message</c>.</summary>
     /// <exception cref="StoreException">It said something.</exception>
@@ -259,23 +256,4 @@ internal static unsafe partial class RocksDb
 
     [LibraryImport(Library)]
     public static partial void rocksdb_free(void* pointer);
-
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
-    {
-        if (name != Library)
-            return 0;
-
-        // The name without a version comes with librocksdb-dev; the versioned ones with the library's own package.
-        foreach (string candidate in (string[])["librocksdb.so", "librocksdb.so.7.8"])
-        {
-            if (NativeLibrary.TryLoad(candidate, out nint handle))
-                return handle;
-        }
-
-        return LibraryFolders
-            .Where(Directory.Exists)
-            .SelectMany(folder => Directory.EnumerateFiles(folder, "librocksdb.so.*"))
-            .Select(file => NativeLibrary.TryLoad(file, out nint handle) ? handle : 0)
-            .FirstOrDefault(handle => handle != 0);
-    }
 }

@@ -7,11 +7,16 @@ namespace Ipcs.Blockstore.Memory;
 /// <summary>Blocks in memory.</summary>
 internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockstore, ISweptBlocks
 {
-    private readonly ConcurrentDictionary<Multihash, byte[]> _blocks = new();
+    private readonly ConcurrentDictionary<Multihash, Entry> _blocks = new();
+    private long _blockBytes;
     private long _bytes;
 
     public int Count => _blocks.Count;
 
+    /// <summary>How long the blocks are.</summary>
+    public long BlockBytes => Interlocked.Read(ref _blockBytes);
+
+    /// <summary>What they take.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
     public bool Has(in Multihash hash)
@@ -25,8 +30,8 @@ internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockst
     {
         store.ThrowIfDisposed();
         gate.Touch(hash);
-        bool found = _blocks.TryGetValue(hash, out byte[]? block);
-        length = block?.Length ?? 0;
+        bool found = _blocks.TryGetValue(hash, out Entry block);
+        length = block.Length;
         return found;
     }
 
@@ -34,24 +39,23 @@ internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockst
     {
         store.ThrowIfDisposed();
         gate.Touch(hash);
-        return _blocks.TryGetValue(hash, out byte[]? block) ? new ArrayOwner(block) : null;
+        return !_blocks.TryGetValue(hash, out Entry block) ? null
+            : !block.IsPacked ? new ArrayOwner(block.Bytes)
+            : PackedBlock.TryUnpack(block.Bytes) ?? throw new StoreException($"block {hash}: its frame is damaged") { IsCorruption = true };
     }
 
-    public void Put(in Multihash hash, ReadOnlySpan<byte> data)
+    public bool KeepsPacked => true;
+
+    public IMemoryOwner<byte>? GetPacked(in Multihash hash)
     {
-        BlockLimit.Check(hash, data.Length);
         store.ThrowIfDisposed();
-        gate.Enter(hash);
-        try
-        {
-            if (!_blocks.ContainsKey(hash) && _blocks.TryAdd(hash, data.ToArray()))
-                Interlocked.Add(ref _bytes, data.Length);
-        }
-        finally
-        {
-            gate.Leave(hash);
-        }
+        gate.Touch(hash);
+        return _blocks.TryGetValue(hash, out Entry block) && block.IsPacked ? new ArrayOwner(block.Bytes) : null;
     }
+
+    public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Put(hash, data, data.Length);
+
+    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame) => Put(hash, frame, BlockLimit.LengthOf(hash, frame));
 
     public void Delete(in Multihash hash)
     {
@@ -79,13 +83,39 @@ internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockst
         List<(Multihash, int)> gone = [];
         foreach (Multihash hash in hashes)
         {
-            if (_blocks.TryRemove(hash, out byte[]? block))
+            if (_blocks.TryRemove(hash, out Entry block))
             {
-                Interlocked.Add(ref _bytes, -block.Length);
+                Interlocked.Add(ref _blockBytes, -block.Length);
+                Interlocked.Add(ref _bytes, -block.Bytes.Length);
                 gone.Add((hash, block.Length));
             }
         }
 
         return gone;
+    }
+
+    private void Put(in Multihash hash, ReadOnlySpan<byte> bytes, int length)
+    {
+        BlockLimit.Check(hash, length);
+        store.ThrowIfDisposed();
+        gate.Enter(hash);
+        try
+        {
+            if (!_blocks.ContainsKey(hash) && _blocks.TryAdd(hash, new Entry(bytes.ToArray(), length)))
+            {
+                Interlocked.Add(ref _blockBytes, length);
+                Interlocked.Add(ref _bytes, bytes.Length);
+            }
+        }
+        finally
+        {
+            gate.Leave(hash);
+        }
+    }
+
+    /// <summary>A block's bytes or, when they are fewer than its length, its frame.</summary>
+    private readonly record struct Entry(byte[] Bytes, int Length)
+    {
+        public bool IsPacked => Bytes.Length != Length;
     }
 }

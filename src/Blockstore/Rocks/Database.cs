@@ -10,7 +10,7 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed unsafe class Database : SafeHandle
 {
-    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins", "provides", "peers"];
+    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins", "provides", "peers", "packed"];
 
     private readonly nint[] _families = new nint[Names.Length];
     private readonly List<nint> _foreignFamilies = [];

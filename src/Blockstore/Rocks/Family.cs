@@ -10,8 +10,8 @@ internal enum Family
     Blocks = 1,
 
     /// <summary>
-    /// Multihash to the block's length as a varint: questions for presence and length, and walks over all blocks, never touch the blob files.
-    /// Written in one batch with <see cref="Blocks"/>.
+    /// Multihash to the block's length, unpacked, as a varint: questions for presence and length, and walks over all blocks, never touch the blob files.
+    /// Written in one batch with <see cref="Blocks"/> or <see cref="Packed"/>.
     /// </summary>
     Lengths = 2,
 
@@ -29,4 +29,7 @@ internal enum Family
 
     /// <summary>Peer to peer record.</summary>
     Peers = 7,
+
+    /// <summary>Multihash to the zstd frame of a block (<see cref="PackedBlock"/>): a block lies here or in <see cref="Blocks"/>. Since schema version 3.</summary>
+    Packed = 8,
 }

@@ -27,36 +27,25 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     {
         gate.Touch(hash);
         Span<byte> key = stackalloc byte[Multihash.MaxLength];
-        return database.Get(Family.Blocks, key[..hash.Write(key)]);
+        ReadOnlySpan<byte> written = key[..hash.Write(key)];
+        if (database.Get(Family.Blocks, written) is { } block)
+            return block;
+        using PinnedBlock? frame = database.Get(Family.Packed, written);
+        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(Family.Packed, written);
     }
 
-    public void Put(in Multihash hash, ReadOnlySpan<byte> data)
+    public bool KeepsPacked => true;
+
+    public IMemoryOwner<byte>? GetPacked(in Multihash hash)
     {
-        BlockLimit.Check(hash, data.Length);
-        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
-        ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
-        gate.Enter(hash);
-        try
-        {
-            // Writing it again would leave a copy in the blob files for the compactions to find.
-            if (database.Contains(Family.Lengths, key))
-                return;
-
-            reserve.Take(data.Length);
-            Span<byte> length = stackalloc byte[Varint.MaxLength];
-            int n = Varint.Write(length, (ulong)data.Length);
-            using Batch batch = database.NewBatch();
-            batch.Put(Family.Lengths, key, length[..n]);
-            batch.Put(Family.Blocks, key, data);
-            BlockCounters.Put(batch, 1, data.Length);
-            database.Write(batch, sync: false);
-            counters.Add(1, data.Length);
-        }
-        finally
-        {
-            gate.Leave(hash);
-        }
+        gate.Touch(hash);
+        Span<byte> key = stackalloc byte[Multihash.MaxLength];
+        return database.Get(Family.Packed, key[..hash.Write(key)]);
     }
+
+    public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Put(hash, Family.Blocks, data, data.Length);
+
+    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame) => Put(hash, Family.Packed, frame, BlockLimit.LengthOf(hash, frame));
 
     public void Delete(in Multihash hash)
     {
@@ -86,6 +75,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
                 continue;
             batch.Delete(Family.Lengths, key);
             batch.Delete(Family.Blocks, key);
+            batch.Delete(Family.Packed, key);
             bytes += length;
             gone.Add((hash, length));
         }
@@ -98,12 +88,40 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
         return gone;
     }
 
-    /// <summary>A length as <see cref="Put"/> wrote it.</summary>
+    /// <summary>A length as it was written.</summary>
     /// <exception cref="StoreException">It is none.</exception>
     internal static int ReadLength(Database database, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
         Varint.TryRead(value, out ulong length, out int n) == OperationStatus.Done && n == value.Length && length <= IBlockstore.MaxBlockLength
             ? (int)length
             : throw database.Damaged(Family.Lengths, key);
+
+    private void Put(in Multihash hash, Family family, ReadOnlySpan<byte> value, int blockLength)
+    {
+        BlockLimit.Check(hash, blockLength);
+        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
+        ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
+        gate.Enter(hash);
+        try
+        {
+            // Writing it again would leave a copy in the blob files for the compactions to find.
+            if (database.Contains(Family.Lengths, key))
+                return;
+
+            reserve.Take(value.Length);
+            Span<byte> length = stackalloc byte[Varint.MaxLength];
+            int n = Varint.Write(length, (ulong)blockLength);
+            using Batch batch = database.NewBatch();
+            batch.Put(Family.Lengths, key, length[..n]);
+            batch.Put(family, key, value);
+            BlockCounters.Put(batch, 1, blockLength);
+            database.Write(batch, sync: false);
+            counters.Add(1, blockLength);
+        }
+        finally
+        {
+            gate.Leave(hash);
+        }
+    }
 
     private bool TryGetLength(ReadOnlySpan<byte> key, out int length)
     {

@@ -20,9 +20,9 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 
     private readonly Func<IChunker> _create;
 
-    private ChunkerSpec(string text, int maxLength, Func<IChunker> create, bool resumes = true)
+    private ChunkerSpec(string text, int maxLength, Func<IChunker> create, bool isTar = false)
     {
-        Resumes = resumes;
+        IsTar = isTar;
         Text = text;
         MaxLength = maxLength;
         _create = create;
@@ -35,7 +35,10 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
     public int MaxLength { get; }
 
     /// <summary>True when it is as new after each cut, so that an interrupted import can go on there.</summary>
-    public bool Resumes { get; }
+    public bool Resumes => !IsTar;
+
+    /// <summary>True for the one that cuts at the files of a tar: what it gets is not compressed, so that its blocks are worth packing.</summary>
+    public bool IsTar { get; }
 
     /// <summary>Cuts every so many bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The size is not 1 to <see cref="MaxChunkLength"/>.</exception>
@@ -69,7 +72,7 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
             ("rabin", 4) => TryLabelled(words, out int min, out int average, out int max) ? Rabin(min, average, max, out problem) : null,
             ("buzhash", 1) => new ChunkerSpec(
                 "buzhash", BuzhashChunker.KuboMax, () => new BuzhashChunker(BuzhashChunker.KuboMin, BuzhashChunker.KuboMax, BuzhashChunker.KuboBits)),
-            ("tar", 1) => new ChunkerSpec("tar", TarChunker.LongestChunk, () => new TarChunker(), resumes: false),
+            ("tar", 1) => new ChunkerSpec("tar", TarChunker.LongestChunk, () => new TarChunker(), isTar: true),
             _ => null,
         };
         problem = spec is null ? $"chunker '{text}': {problem ?? $"not {Forms}"}" : null;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Ipcs.Blockstore;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.UnixFs;
@@ -13,7 +14,7 @@ internal readonly record struct DagEntry(Cid Cid, long Size, long DagSize);
 
 /// <summary>
 /// Makes leaves. Chunks lie in buffers with room before and after, so that the dag-pb frame is written around them and the bytes are
-/// not copied again. Thread-safe.
+/// not copied again. Blocks of a tar are packed where the store keeps them so and that pays. Thread-safe.
 /// </summary>
 internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
 {
@@ -26,6 +27,8 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     // In the trickle layout, leaves of dag-pb are of the type that old files have.
     private readonly UnixFsType _leafType = profile.Layout == DagLayout.Trickle ? UnixFsType.Raw : UnixFsType.File;
 
+    private readonly bool _packs = profile.Chunker.IsTar && store.KeepsPacked;
+
     /// <summary>True when chunks can be stored from where they are.</summary>
     public bool IsRaw => profile.RawLeaves;
 
@@ -33,7 +36,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     public DagEntry PutRaw(ReadOnlySpan<byte> chunk)
     {
         Multihash hash = Multihash.Sha256(chunk);
-        store.Put(hash, chunk);
+        Store(hash, chunk);
         return new DagEntry(Cid.V1(Multicodec.Raw, hash), chunk.Length, chunk.Length);
     }
 
@@ -62,7 +65,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
         writer.VarintField(3, (ulong)length);
         ReadOnlySpan<byte> block = buffer.AsSpan(start, writer.Written);
         Multihash hash = Multihash.Sha256(block);
-        store.Put(hash, block);
+        Store(hash, block);
         return new DagEntry(NodeCid(hash), length, block.Length);
     }
 
@@ -99,8 +102,27 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     {
         byte[] block = node.Encode();
         Multihash hash = Multihash.Sha256(block);
-        store.Put(hash, block);
+        Store(hash, block);
         return new DagEntry(NodeCid(hash), size, below + block.Length);
+    }
+
+    private void Store(in Multihash hash, ReadOnlySpan<byte> block)
+    {
+        if (_packs && store.Has(hash))
+        {
+            // Most of a second image is here already.
+            return;
+        }
+
+        using IMemoryOwner<byte>? frame = _packs ? PackedBlock.TryPack(block) : null;
+        if (frame is null)
+        {
+            store.Put(hash, block);
+        }
+        else
+        {
+            store.PutPacked(hash, frame.Memory.Span);
+        }
     }
 
     private Cid NodeCid(in Multihash hash) => profile.CidVersion == 0 ? Cid.V0(hash) : Cid.V1(Multicodec.DagPb, hash);

@@ -13,7 +13,7 @@ public static class ConvertChunkers
     public static string Default => ChunkerSpec.Default.Text;
 
     /// <summary>True for a chunker that looks at the files of a tar: layers are unpacked for it, and stay so.</summary>
-    internal static bool Unpacks(ImportProfile profile) => profile.Chunker.Text == "tar";
+    internal static bool Unpacks(ImportProfile profile) => profile.Chunker.IsTar;
 
     /// <summary>The profile of a chunker as users write it: see <see cref="ChunkerSpec.Forms"/>.</summary>
     /// <exception cref="FormatException">It is none.</exception>

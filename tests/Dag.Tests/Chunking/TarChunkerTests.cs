@@ -121,6 +121,23 @@ public sealed class TarChunkerTests
     }
 
     [Fact]
+    public async Task BlocksOfATarArePackedWhereThatPaysAndThoseOfOthersAreNot()
+    {
+        byte[] tar = Make([("etc/a", 100), ("lib/x.so", 90_000)], TarEntryFormat.Ustar, Then);
+        foreach ((ChunkerSpec spec, int packed) in ((ChunkerSpec, int)[])[(Spec, 3), (ChunkerSpec.Size(2048), 0)])
+        {
+            using var store = new MemoryStore();
+            using var stream = new MemoryStream(tar);
+            ImportProfile profile = ImportProfile.KuboV1 with { Name = "packed", Chunker = spec };
+            await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, TestContext.Current.CancellationToken);
+
+            // The headers in front, the zeros at the end, and the node above; the file between is noise.
+            Assert.Equal(packed, store.Blocks.Enumerate().Count(b => store.Blocks.GetPacked(b.Hash) is not null));
+            Assert.Equal(packed > 0, store.GetStatistics().Bytes < store.GetStatistics().BlockBytes);
+        }
+    }
+
+    [Fact]
     public void ItIsNotResumedInsideAFile()
     {
         using var store = new MemoryStore();

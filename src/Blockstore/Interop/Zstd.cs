@@ -1,0 +1,40 @@
+using System.Runtime.InteropServices;
+
+namespace Ipcs.Blockstore.Interop;
+
+/// <summary>The functions of libzstd that we use. Header: https://github.com/facebook/zstd/blob/v1.5.4/lib/zstd.h.</summary>
+internal static unsafe partial class Zstd
+{
+    /// <summary>Its name without what the system puts around it.</summary>
+    public const string Library = "zstd";
+
+    static Zstd() => Libraries.Prepare();
+
+    [LibraryImport(Library)]
+    public static partial nint ZSTD_createCCtx();
+
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_freeCCtx(nint context);
+
+    /// <summary>Makes one frame that says how long its content is. Returns its length, or an error.</summary>
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_compressCCtx(nint context, byte* output, nuint capacity, byte* input, nuint length, int level);
+
+    [LibraryImport(Library)]
+    public static partial nint ZSTD_createDCtx();
+
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_freeDCtx(nint context);
+
+    /// <summary>Unpacks frames. Returns the length of their content, or an error.</summary>
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_decompressDCtx(nint context, byte* output, nuint capacity, byte* input, nuint length);
+
+    /// <summary>Not 0 when a result is an error.</summary>
+    [LibraryImport(Library)]
+    public static partial uint ZSTD_isError(nuint result);
+
+    /// <summary>How long the content of the first frame is; more than any length when that is not said, or it is no frame.</summary>
+    [LibraryImport(Library)]
+    public static partial ulong ZSTD_getFrameContentSize(byte* input, nuint length);
+}
