@@ -156,9 +156,16 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
             }
         }
 
+        PeerState? asked = want.Asked;
         Forget(want, now);
         want.Done.TrySetResult();
-        Fill(now);
+
+        // Nobody else has got room by this.
+        FillOne(asked, now);
+        if (state != asked)
+        {
+            FillOne(state, now);
+        }
     }
 
     /// <summary>A peer says whether it has a block.</summary>
@@ -181,6 +188,12 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
                     session.Peers.TryAdd(peer, Holding.Likely);
                 }
             }
+
+            // A peer with room had nothing else to give. Many of these come for each block: no look at all the other wants.
+            if (want.Asked is null && state.HasRoom(_typical) && CanServe(state, want, now))
+            {
+                Ask(state, want, now);
+            }
         }
         else
         {
@@ -198,9 +211,9 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
             {
                 AskWhetherHad(want, session);
             }
-        }
 
-        Fill(now);
+            Fill(now);
+        }
     }
 
     /// <summary>A peer is connected and known.</summary>
@@ -349,6 +362,15 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
             {
                 open.Remove(least);
             }
+        }
+    }
+
+    /// <summary>Gives one peer its next wants.</summary>
+    private void FillOne(PeerState? peer, long now)
+    {
+        while (peer is not null && _unasked.Count > 0 && peer.HasRoom(_typical) && Next(peer, now) is { } next)
+        {
+            Ask(peer, next, now);
         }
     }
 
