@@ -33,6 +33,9 @@ public sealed class BitswapSession : IAsyncDisposable
     /// <summary>True once there are any.</summary>
     internal bool Trades => Fellows > 0;
 
+    /// <summary>When for the first time there was nothing left whose turn at the source is this node's. Touched only under the want book's turn.</summary>
+    internal long TurnOverAt { get; set; } = long.MaxValue;
+
     /// <summary>When it first wanted a block, in microseconds. Touched only under the want book's turn.</summary>
     internal long? FirstWantAt { get; set; }
 

@@ -422,7 +422,22 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
             }
         }
 
-        return best;
+        return best is not null && IsOthersTurn(peer, best, least, now) ? null : best;
+    }
+
+    /// <summary>
+    /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
+    /// once in a session, lest one who is slow stops all.
+    /// </summary>
+    private static bool IsOthersTurn(PeerState peer, Want want, int rank, long now)
+    {
+        if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out Holding holding) || holding == Holding.Part)
+        {
+            return false;
+        }
+
+        session.TurnOverAt = Math.Min(session.TurnOverAt, now);
+        return now - session.TurnOverAt < TradeTime;
     }
 
     /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
