@@ -3,6 +3,7 @@
 docker-registry behind the same uplink, by hosts with containerd's own store. Download alone; a Markdown table, and a figure.
 
     RECEIVERS="5 10" MB=100 UPLINK=200 fanout.py     UPLINK in Mbit/s; the receivers have 1 Gbit/s each. Needs root.
+    IMAGE=dev296 UPLINK=100 RECEIVERS=5 fanout.py    one of tests/lab/real instead of MB of noise
 """
 import json
 import os
@@ -78,10 +79,11 @@ def main():
     if lacking:
         print("bench: cannot run here: " + lacking, file=sys.stderr)
         return 1
-    layout = images.random(lab.IMAGES, f"noise{MB}", MB * 1_000_000)
+    image = os.environ.get("IMAGE")
+    layout = images.real(lab.IMAGES, image) if image else images.random(lab.IMAGES, f"noise{MB}", MB * 1_000_000)
     size = sum(d["size"] for d in images.layers(layout)[2])
     least = size * 8 / UPLINK / 1e6
-    print(f"{size / 1e6:.0f} MB fetched by all at once, the source behind {UPLINK} Mbit/s (content / uplink is {least:.1f} s), {os.cpu_count()} cores for all hosts together:\n")
+    print(f"{image or 'Noise'}, {size / 1e6:.0f} MB, fetched by all at once, the source behind {UPLINK} Mbit/s (content / uplink is {least:.1f} s), {os.cpu_count()} cores for all hosts together:\n")
     print("| receivers | | last done, s | times content / uplink | the source sent, times the content |\n|---|---|---:|---:|---:|")
     series = {}
     counts = os.environ.get("RECEIVERS", "5 10").split()

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""The table that the ancestor lost: real images, a new host on 10 Gbit/s with nothing; from a docker-registry behind 1 Gbit/s into containerd's own store,
+and from three hosts of the fleet behind 1 Gbit/s each, which have the whole image, unmodified and converted. Download alone and pull with unpacking,
+by turns; medians as a Markdown table, and a figure.
+
+    RUNS=3 IMAGES="mini app24 base29 dev296" table.py     IMAGES: of tests/lab/real (made the first time, which takes minutes). Needs root.
+"""
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "lab"))
+import images  # noqa: E402
+import lab  # noqa: E402
+
+REGISTRY, FLEET, CONVERTED, TAR = "docker-registry", "ipcs, unmodified", "ipcs, converted", "ipcs, converted with tar"
+DOWNLOAD_GOAL = {"mini": 100, "app24": 150, "base29": 150, "dev296": 200}
+
+
+class Newcomer:
+    """The host that pulls: without anything each time."""
+
+    def __init__(self, host, holders):
+        self.host, self.holders = host, holders
+
+    def begin(self, own_store):
+        host = self.host
+        for left in ("ipcs", "root", "state"):
+            shutil.rmtree(host.path(left), ignore_errors=True)
+        if not own_store:
+            host.start_ipcs(*self.holders)
+        host.start_containerd(own_store=own_store)
+        if not own_store:
+            lab.wait("connections", lambda: all(h.peer in host.peers() for h in self.holders))
+        os.sync()
+
+    def end(self, own_store):
+        host = self.host
+        for snapshot in reversed(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()[1:]):
+            host.ctr("snapshots", "--snapshotter", host.snapshotter, "rm", snapshot.split()[0], check=False)
+        host.containerd_service.stop()
+        if not own_store:
+            host.ipcs_service.stop()
+
+    def time(self, own_store, work):
+        self.begin(own_store)
+        begin = time.monotonic()
+        work(self.host)
+        seconds = time.monotonic() - begin
+        self.end(own_store)
+        return seconds
+
+
+def whole(host, digests):
+    """Waits until contents that containerd was promised are here."""
+    for digest in digests:
+        lab.wait("whole content", lambda: json.loads(host.ipcs("content", "info", digest, "--json").stdout)["complete"], 120)
+
+
+def measure(image, runs):
+    """Seconds by (way, with unpacking)."""
+    layout = images.real(lab.IMAGES, image)
+    digests = [d["digest"] for d in images.layers(layout)[2]]
+    times = {}
+    with lab.Lab(hosts=4) as fleet:
+        new, *holders = fleet.hosts
+        fleet.registry.push(layout, image + ":v1")
+        name = fleet.registry.reference(image + ":v1")
+        for k, host in enumerate(holders):
+            host.start_ipcs(*holders[:k])
+            host.start_containerd()
+            host.ctr("content", "fetch", "--plain-http", name)
+            whole(host, digests)
+        made = {}
+        for way, words in ((CONVERTED, ()), (TAR, ("--chunker", "tar"))):
+            copy = f"{image}-{len(made)}:v1"
+            made[way] = copy + "@" + lab.convert_result(holders[0].ipcs("convert", name, copy, "--plain-http", *words, seconds=300).stdout)
+            for host in holders[1:]:
+                host.ipcs("pull", made[way], seconds=300)
+        for host in [*holders, fleet.registry]:
+            host.limit("1gbit")
+        new.limit("10gbit")
+        newcomer = Newcomer(new, holders)
+
+        def download(host):
+            host.ctr("content", "fetch", "--plain-http", name)
+            whole(host, digests)
+
+        ways = {
+            (REGISTRY, False): (True, lambda h: h.ctr("content", "fetch", "--plain-http", name)),
+            (REGISTRY, True): (True, lambda h: h.pull(name, seconds=300)),
+            (FLEET, False): (False, download),
+            (FLEET, True): (False, lambda h: h.pull(name, seconds=300)),
+        }
+        for way, reference in made.items():
+            ways[way, False] = (False, lambda h, r=reference: h.ipcs("pull", r, seconds=300))
+            ways[way, True] = (False, lambda h, r=reference: h.ipcs("pull", r, "--unpack", seconds=300))
+        for run in range(runs):
+            for way, (own_store, work) in list(ways.items())[::1 if run % 2 else -1]:
+                times.setdefault(way, []).append(newcomer.time(own_store, work))
+    return sum(d["size"] for d in images.layers(layout)[2]), {way: statistics.median(t) for way, t in times.items()}
+
+
+def main():
+    lab.interruptible()
+    lacking = lab.lacks()
+    if lacking:
+        print("bench: cannot run here: " + lacking, file=sys.stderr)
+        return 1
+    runs = int(os.environ.get("RUNS", "3"))
+    ways = (REGISTRY, FLEET, CONVERTED, TAR)
+    print(f"Seconds, medians of {runs} runs by turns, and the speed against the registry's; {os.cpu_count()} cores for all hosts together.\n")
+    print("| image | | " + " | ".join(ways) + " | goal |\n|---|---|" + "---:|" * (len(ways) + 1))
+    rows, series = [], {way: [] for way in ways}
+    for image in os.environ.get("IMAGES", "mini app24 base29 dev296").split():
+        size, seconds = measure(image, runs)
+        for unpacks in (False, True):
+            registry = seconds[REGISTRY, unpacks]
+            cells = [f"{seconds[way, unpacks]:.2f} ({100 * registry / seconds[way, unpacks]:.0f}%)" for way in ways]
+            goal = f"{DOWNLOAD_GOAL.get(image, 100)}%" if not unpacks else "100%, tar 150%" if image == "dev296" else "100%"
+            print(f"| {image}, {size / 1e6:.1f} MB | {'pull and unpack' if unpacks else 'download'} | {' | '.join(cells)} | {goal} |", flush=True)
+            rows.append(f"{image}, {'unpacked' if unpacks else 'download'}")
+            for way in ways:
+                series[way].append(seconds[way, unpacks])
+    os.makedirs(os.path.join(lab.REPOSITORY, "artifacts", "bench"), exist_ok=True)
+    with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", "table.json"), "w") as f:
+        json.dump({"Title": "A new host's pull", "Unit": "seconds", "Rows": rows, "Series": series}, f, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
