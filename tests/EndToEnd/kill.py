@@ -42,7 +42,14 @@ def intact(host, known):
     contents = host.ctr("content", "ls", "-q").stdout.split()
     true(set(known) <= set(contents), f"of {known}, only {contents} are left")
     for digest in contents:
-        equal("sha256:" + hashlib.sha256(host.read(digest)).hexdigest(), digest, "the hash of what containerd reads")
+        try:
+            data = host.read(digest)
+        except lab.LabError:
+            # containerd's own collection takes what an interrupted pull has left.
+            if digest in known or digest in host.ctr("content", "ls", "-q").stdout.split():
+                raise
+            continue
+        equal("sha256:" + hashlib.sha256(data).hexdigest(), digest, "the hash of what containerd reads")
 
 
 def forget(host, name):

@@ -16,6 +16,9 @@ internal static class Logs
         logging.AddFilter("Microsoft", server);
         logging.AddFilter("Grpc", server);
 
+        // The content service logs its failures itself; what is left is a client that went away.
+        logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None);
+
         // That a door can't be opened is told where the daemon ends for it.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         if (options.JsonLogs)
