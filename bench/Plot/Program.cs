@@ -27,7 +27,10 @@ static Plot Draw(Figure figure)
         Color color = plot.Add.Palette.GetColor(index);
         var bars = values.Select((value, row) => (value, row)).Where(v => v.value is not null).Select(v => new Bar
         {
-            Position = (v.row * width) + index, Value = v.value!.Value, FillColor = color, Label = v.value.Value.ToString("G3", System.Globalization.CultureInfo.InvariantCulture),
+            Position = (v.row * width) + index,
+            Value = v.value!.Value,
+            FillColor = color,
+            Label = v.value.Value.ToString("G3", System.Globalization.CultureInfo.InvariantCulture),
         });
         var plotted = plot.Add.Bars(bars.ToArray());
         plotted.LegendText = name;

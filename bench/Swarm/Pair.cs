@@ -23,7 +23,9 @@ internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), Muxers = [muxer], ListenAddresses = listen ? [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")] : [],
+            KeyPair = KeyPair.Generate(),
+            Muxers = [muxer],
+            ListenAddresses = listen ? [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")] : [],
         });
         host.Handle(Echo, async (stream, cancel) =>
         {

@@ -48,7 +48,9 @@ internal sealed class DhtResponder(
             case DhtMessageType.GetProviders when Multihash.TryParse(request.Key, out Multihash content):
                 answer = new DhtMessage
                 {
-                    Type = request.Type, Key = request.Key, ClusterLevel = request.ClusterLevel,
+                    Type = request.Type,
+                    Key = request.Key,
+                    ClusterLevel = request.ClusterLevel,
                     Closer = Closer(KadKey.Of(request.Key), from, fromThisMachine),
                     Providers = [.. Providers.Get(now, content).Select(p => Tell(p.Peer, p.Addresses, fromThisMachine))],
                 };
@@ -59,7 +61,11 @@ internal sealed class DhtResponder(
             case DhtMessageType.GetValue when request.Key is { Length: > 0 } key:
                 answer = new DhtMessage
                 {
-                    Type = request.Type, Key = key, ClusterLevel = request.ClusterLevel, Record = Value(now, key), Closer = Closer(KadKey.Of(key), from, fromThisMachine),
+                    Type = request.Type,
+                    Key = key,
+                    ClusterLevel = request.ClusterLevel,
+                    Record = Value(now, key),
+                    Closer = Closer(KadKey.Of(key), from, fromThisMachine),
                 };
                 return true;
             case DhtMessageType.PutValue when request is { Key: { } key, Record: { } record } && key.AsSpan().SequenceEqual(record.Key) && ValueRules.IsValid(key, record.Value):

@@ -42,7 +42,7 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
     public async ValueTask<IMemoryOwner<byte>?> ReadAsync(CancellationToken cancellationToken)
     {
         int length = 0;
-        for (int n = 0; ; )
+        for (int n = 0; ;)
         {
             // Byte by byte: they lie in the stream's buffer, and what follows is the message's.
             if (await stream.ReadAsync(_head.AsMemory(n, 1), cancellationToken) == 0)

@@ -24,7 +24,9 @@ internal sealed class Node : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = muxers.Split(','),
+            KeyPair = KeyPair.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            Muxers = muxers.Split(','),
         });
         var store = new MemoryStore();
         BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance) : null;

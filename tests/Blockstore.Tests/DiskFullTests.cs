@@ -105,7 +105,12 @@ public sealed class DiskFullTests : IDisposable
 
     private static ContentRecord Record(Multihash hash) => new()
     {
-        Digest = new Digest(hash), Kind = ContentKind.Blob, Root = Cid.V1(Multicodec.Raw, hash), Size = BlockLength, Owned = true, Complete = true,
+        Digest = new Digest(hash),
+        Kind = ContentKind.Blob,
+        Root = Cid.V1(Multicodec.Raw, hash),
+        Size = BlockLength,
+        Owned = true,
+        Complete = true,
     };
 
     // RocksDB looks every five seconds whether there is room again.

@@ -8,7 +8,12 @@ public sealed class FilterTests
 {
     private static readonly Dictionary<string, string> Object = new(StringComparer.Ordinal)
     {
-        ["name"] = "foo", ["labels/foo"] = "true", ["labels/bar"] = "baz", ["labels/with spaces"] = "a b", ["labels/a.b/c"] = "x,y", ["empty"] = "",
+        ["name"] = "foo",
+        ["labels/foo"] = "true",
+        ["labels/bar"] = "baz",
+        ["labels/with spaces"] = "a b",
+        ["labels/a.b/c"] = "x,y",
+        ["empty"] = "",
     };
 
     private static readonly Gen<string> Texts = Gen.String[Gen.Char["ab.,=!~\"\\/| \tné0_-"], 0, 20];

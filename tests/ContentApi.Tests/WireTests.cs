@@ -14,7 +14,13 @@ public sealed class WireTests
         Gen.Dictionary(Gen.String[Gen.Char.AlphaNumeric, 0, 10], Gen.String[Gen.Char.AlphaNumeric, 0, 10])[0, 5],
         (action, reference, total, expected, offset, data, labels) => new WriteContentRequest
         {
-            Action = (WriteAction)action, Ref = reference, Total = total, Expected = expected, Offset = offset, Data = ByteString.CopyFrom(data), Labels = { labels },
+            Action = (WriteAction)action,
+            Ref = reference,
+            Total = total,
+            Expected = expected,
+            Offset = offset,
+            Data = ByteString.CopyFrom(data),
+            Labels = { labels },
         });
 
     [Fact]

@@ -355,11 +355,13 @@ public sealed class WriteTests
         string digest = await host.Client.CommitAsync("r", [1], c => c.Labels.Add(new Dictionary<string, string> { ["a"] = "1", ["b/c.d"] = "2", ["none"] = "" }));
         Assert.Equal(new Dictionary<string, string> { ["a"] = "1", ["b/c.d"] = "2" }, await LabelsAsync(new UpdateRequest
         {
-            Info = new Info { Digest = digest }, UpdateMask = new FieldMask { Paths = { "labels.x" } },
+            Info = new Info { Digest = digest },
+            UpdateMask = new FieldMask { Paths = { "labels.x" } },
         }));
         Assert.Equal(new Dictionary<string, string> { ["a"] = "3" }, await LabelsAsync(new UpdateRequest
         {
-            Info = new Info { Digest = digest, Labels = { ["a"] = "3", ["y"] = "4" } }, UpdateMask = new FieldMask { Paths = { "labels.a", "labels.b/c.d" } },
+            Info = new Info { Digest = digest, Labels = { ["a"] = "3", ["y"] = "4" } },
+            UpdateMask = new FieldMask { Paths = { "labels.a", "labels.b/c.d" } },
         }));
         Assert.Equal(new Dictionary<string, string> { ["z"] = "5" }, await LabelsAsync(new UpdateRequest { Info = new Info { Digest = digest, Labels = { ["z"] = "5" } } }));
         Assert.Single(await host.Client.ListAllAsync("labels.z==5", "labels.\"none\""));

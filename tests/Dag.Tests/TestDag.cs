@@ -15,7 +15,11 @@ internal static class TestDag
     /// <summary>Small chunks and a small fan-out, so that little data makes deep DAGs.</summary>
     public static ImportProfile Tiny(bool raw = true, int chunk = 16, int children = 3) => new()
     {
-        Name = "tiny", CidVersion = raw ? 1 : 0, RawLeaves = raw, Chunker = ChunkerSpec.Size(chunk), MaxChildren = children,
+        Name = "tiny",
+        CidVersion = raw ? 1 : 0,
+        RawLeaves = raw,
+        Chunker = ChunkerSpec.Size(chunk),
+        MaxChildren = children,
     };
 
     /// <summary>The profile that a vector's options ask for.</summary>

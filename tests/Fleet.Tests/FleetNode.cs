@@ -25,7 +25,9 @@ internal sealed class FleetNode : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = ["mplex", "yamux"],
+            KeyPair = KeyPair.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            Muxers = ["mplex", "yamux"],
         });
         var store = new MemoryStore();
         var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
@@ -49,7 +51,13 @@ internal sealed class FleetNode : IAsyncDisposable
         DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), Store.Blocks, ImportProfile.KuboV1, alsoHash: null, Cancel);
         var record = new ContentRecord
         {
-            Digest = Digest.Sha256(bytes), Kind = ContentKind.Blob, Root = root.Root, Size = bytes.Length, Profile = "kubo-v1", Owned = true, Complete = complete,
+            Digest = Digest.Sha256(bytes),
+            Kind = ContentKind.Blob,
+            Root = root.Root,
+            Size = bytes.Length,
+            Profile = "kubo-v1",
+            Owned = true,
+            Complete = complete,
         };
         Store.Commit(record, ingestRef: null);
         return record;

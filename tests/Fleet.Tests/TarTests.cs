@@ -67,7 +67,13 @@ public sealed class TarTests
         DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(layer), node.Store.Blocks, profile, alsoHash: null, Cancel);
         var record = new ContentRecord
         {
-            Digest = new Digest(root.Root.Hash), Kind = ContentKind.Dag, Root = root.Root, Size = layer.Length, Profile = profile.Name, Owned = true, Complete = true,
+            Digest = new Digest(root.Root.Hash),
+            Kind = ContentKind.Dag,
+            Root = root.Root,
+            Size = layer.Length,
+            Profile = profile.Name,
+            Owned = true,
+            Complete = true,
         };
         node.Store.Commit(record, ingestRef: null);
         return record;

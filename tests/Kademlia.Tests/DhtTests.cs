@@ -162,7 +162,9 @@ public sealed class DhtTests
         {
             var host = new Host(new HostOptions
             {
-                KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = ["yamux", "mplex"],
+                KeyPair = KeyPair.Generate(),
+                ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+                Muxers = ["yamux", "mplex"],
             });
             await host.StartAsync(Cancel);
             var dht = new Dht(host, options ?? new DhtOptions(), known, TimeProvider.System, 1, NullLogger.Instance);

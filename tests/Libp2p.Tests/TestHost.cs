@@ -19,20 +19,20 @@ internal static class TestHost
         string muxer = "yamux", string listen = "/ip4/127.0.0.1/tcp/0", HostLimits? limits = null, PeerFilter? filter = null,
         IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null, TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null,
         IDnsResolver? dns = null) => new()
-    {
-        KeyPair = key ?? KeyPair.Generate(),
-        ListenAddresses = [Multiaddr.Parse(listen)],
-        Muxers = muxer.Split(','),
-        Limits = limits ?? new HostLimits(),
-        Filter = filter ?? PeerFilter.None,
-        Peers = peers ?? [],
-        PingInterval = pingInterval ?? TimeSpan.FromSeconds(15),
-        PingTime = pingTime ?? TimeSpan.FromSeconds(10),
-        UpgradeTime = upgradeTime ?? TimeSpan.FromSeconds(10),
-        Dns = dns ?? new SystemDnsResolver(),
-        Logger = logger ?? NullLogger.Instance,
-        StreamTime = streamTime ?? TimeSpan.FromSeconds(10),
-    };
+        {
+            KeyPair = key ?? KeyPair.Generate(),
+            ListenAddresses = [Multiaddr.Parse(listen)],
+            Muxers = muxer.Split(','),
+            Limits = limits ?? new HostLimits(),
+            Filter = filter ?? PeerFilter.None,
+            Peers = peers ?? [],
+            PingInterval = pingInterval ?? TimeSpan.FromSeconds(15),
+            PingTime = pingTime ?? TimeSpan.FromSeconds(10),
+            UpgradeTime = upgradeTime ?? TimeSpan.FromSeconds(10),
+            Dns = dns ?? new SystemDnsResolver(),
+            Logger = logger ?? NullLogger.Instance,
+            StreamTime = streamTime ?? TimeSpan.FromSeconds(10),
+        };
 
     public static async Task<Host> StartAsync(HostOptions options)
     {

@@ -71,7 +71,9 @@ internal sealed class TestImage
 
     public Descriptor Index(params JsonObject[] entries) => Document(MediaTypes.OciIndex, new JsonObject
     {
-        ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = new JsonArray([.. entries]),
+        ["schemaVersion"] = 2,
+        ["mediaType"] = MediaTypes.OciIndex,
+        ["manifests"] = new JsonArray([.. entries]),
     });
 
     public JsonObject Json(Digest digest) => ImageGraph.ParseDocument(Contents[digest], digest);

@@ -29,7 +29,9 @@ internal sealed class BenchNode : IAsyncDisposable
         string folder = Directory.CreateTempSubdirectory("ipcs-exchange-").FullName;
         var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], Muxers = [muxer],
+            KeyPair = KeyPair.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            Muxers = [muxer],
         });
         RocksStore store = RocksStore.Open(folder);
         var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions { UploadRate = uploadRate }, NullLogger.Instance);
@@ -58,7 +60,13 @@ internal sealed class BenchNode : IAsyncDisposable
 
         var record = new ContentRecord
         {
-            Digest = new Digest(digest), Kind = ContentKind.Blob, Root = root.Root, Size = root.Size, Profile = "kubo-v1", Owned = true, Complete = true,
+            Digest = new Digest(digest),
+            Kind = ContentKind.Blob,
+            Root = root.Root,
+            Size = root.Size,
+            Profile = "kubo-v1",
+            Owned = true,
+            Complete = true,
         };
         Store.Commit(record, ingestRef: null);
         return record;

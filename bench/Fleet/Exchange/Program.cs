@@ -4,10 +4,8 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Libp2p;
-using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
-using Ipcs.Node.Fleet;
 using Microsoft.Extensions.Logging.Abstractions;
 
 // How fast contents go from node to node, all of them in this process over loopback, their stores in RocksDB; and how long an Info waits. Each line is a

@@ -155,7 +155,12 @@ internal static class ResolveWire
 
         var record = new ContentRecord
         {
-            Digest = digest, Kind = (ContentKind)kind, Root = root, Size = (long)size, Profile = profile, Complete = complete != 0,
+            Digest = digest,
+            Kind = (ContentKind)kind,
+            Root = root,
+            Size = (long)size,
+            Profile = profile,
+            Complete = complete != 0,
         };
         content = new ResolvedContent(record, block.ToArray());
         return true;

@@ -93,7 +93,11 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     {
         var data = new UnixFsData
         {
-            Type = UnixFsType.File, Data = bytes.Length == 0 ? null : bytes, FileSize = bytes.Length, Mode = mode, MTime = mtime,
+            Type = UnixFsType.File,
+            Data = bytes.Length == 0 ? null : bytes,
+            FileSize = bytes.Length,
+            Mode = mode,
+            MTime = mtime,
         };
         return PutNode(new DagPbNode([], data.Encode()), bytes.Length, 0);
     }

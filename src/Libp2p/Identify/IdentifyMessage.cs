@@ -96,7 +96,12 @@ public sealed class IdentifyMessage
 
         message = new IdentifyMessage
         {
-            PublicKey = key, ListenAddresses = addresses, Protocols = protocols, ObservedAddress = observed, ProtocolVersion = version, AgentVersion = agent,
+            PublicKey = key,
+            ListenAddresses = addresses,
+            Protocols = protocols,
+            ObservedAddress = observed,
+            ProtocolVersion = version,
+            AgentVersion = agent,
             SignedPeerRecord = record,
         };
         return true;

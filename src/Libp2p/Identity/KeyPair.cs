@@ -72,7 +72,9 @@ public sealed class KeyPair
         string partial = path + ".new";
         using (var file = new FileStream(partial, new FileStreamOptions
         {
-            Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         }))
         {
             file.Write(key.PrivateKeyProtobuf());

@@ -86,7 +86,9 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
                 // What is known of the peer holds for every connection to it.
                 connection.Info = connection.Info with
                 {
-                    Protocols = list[0].Info.Protocols, AgentVersion = list[0].Info.AgentVersion, ListenAddresses = list[0].Info.ListenAddresses,
+                    Protocols = list[0].Info.Protocols,
+                    AgentVersion = list[0].Info.AgentVersion,
+                    ListenAddresses = list[0].Info.ListenAddresses,
                 };
             }
 

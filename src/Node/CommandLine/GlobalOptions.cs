@@ -10,7 +10,9 @@ internal sealed class GlobalOptions
     /// <summary>Where the daemon is.</summary>
     public Option<string?> ApiSocket { get; } = new("--api-socket")
     {
-        Description = "the daemon's control socket (also IPCS_API_SOCKET)", Recursive = true, HelpName = "PATH",
+        Description = "the daemon's control socket (also IPCS_API_SOCKET)",
+        Recursive = true,
+        HelpName = "PATH",
     };
 
     /// <summary>Output for programs.</summary>

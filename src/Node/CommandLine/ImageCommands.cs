@@ -94,7 +94,9 @@ internal static class ImageCommands
 
     internal static Option<string> Namespace() => new("-n", "--namespace")
     {
-        Description = "containerd's namespace", HelpName = "NAMESPACE", DefaultValueFactory = _ => "default",
+        Description = "containerd's namespace",
+        HelpName = "NAMESPACE",
+        DefaultValueFactory = _ => "default",
     };
 
     private static void PrintConverted(JsonNode image, string name)
@@ -116,7 +118,9 @@ internal static class ImageCommands
         var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
         var socket = new Option<string>("--content-socket")
         {
-            Description = "the daemon's content socket", HelpName = "PATH", DefaultValueFactory = _ => new Options.NodeOptions().ContentSocket,
+            Description = "the daemon's content socket",
+            HelpName = "PATH",
+            DefaultValueFactory = _ => new Options.NodeOptions().ContentSocket,
         };
         version.Validators.Add(v =>
         {

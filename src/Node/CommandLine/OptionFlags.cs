@@ -9,7 +9,8 @@ internal sealed class OptionFlags
     private readonly GlobalOptions _global;
     private readonly Option<string?> _config = new("--config")
     {
-        Description = $"config file (TOML); every option of the daemon is a key of it (also {OptionsLoader.ConfigVariable})", HelpName = "FILE",
+        Description = $"config file (TOML); every option of the daemon is a key of it (also {OptionsLoader.ConfigVariable})",
+        HelpName = "FILE",
     };
 
     private readonly Dictionary<string, Option<string[]>> _flags = new(StringComparer.Ordinal);

@@ -59,7 +59,9 @@ internal static class PinCommands
         Argument<string[]> cids = Cids(ArgumentArity.ZeroOrMore);
         var type = new Option<string>("-t", "--type")
         {
-            Description = "which: direct, indirect, recursive or all", HelpName = "TYPE", DefaultValueFactory = _ => "all",
+            Description = "which: direct, indirect, recursive or all",
+            HelpName = "TYPE",
+            DefaultValueFactory = _ => "all",
         };
         var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
         type.Validators.Add(result =>

@@ -106,7 +106,10 @@ internal sealed class TarFolder(string target)
         await using var file = new FileStream(path, new FileStreamOptions
         {
             // New, so that it can't be a link.
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = entry.Mode & Permissions,
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            BufferSize = 0,
+            UnixCreateMode = entry.Mode & Permissions,
         });
         if (entry.DataStream is not { } data)
         {

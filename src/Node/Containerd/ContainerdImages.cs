@@ -98,7 +98,10 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
                 await write.RequestStream.WriteAsync(
                     new WriteContentRequest
                     {
-                        Action = WriteAction.Stat, Ref = $"ipcs-{descriptor.Digest}", Total = descriptor.Size, Expected = descriptor.Digest.ToString(),
+                        Action = WriteAction.Stat,
+                        Ref = $"ipcs-{descriptor.Digest}",
+                        Total = descriptor.Size,
+                        Expected = descriptor.Digest.ToString(),
                     },
                     cancellationToken);
                 if (await write.ResponseStream.MoveNext(cancellationToken) && write.ResponseStream.Current.Offset == descriptor.Size)
@@ -107,7 +110,10 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
                     await write.RequestStream.WriteAsync(
                         new WriteContentRequest
                         {
-                            Action = WriteAction.Commit, Total = descriptor.Size, Offset = descriptor.Size, Expected = descriptor.Digest.ToString(),
+                            Action = WriteAction.Commit,
+                            Total = descriptor.Size,
+                            Offset = descriptor.Size,
+                            Expected = descriptor.Digest.ToString(),
                         },
                         cancellationToken);
                     if (await write.ResponseStream.MoveNext(cancellationToken))

@@ -65,7 +65,8 @@ internal sealed class RepoApi(NodeServices node)
                 write(faults == 0
                     ? new JsonObject
                     {
-                        ["Msg"] = $"verify complete, all blocks validated: {blocks} blocks, {contents} contents and pins.", ["Progress"] = 0,
+                        ["Msg"] = $"verify complete, all blocks validated: {blocks} blocks, {contents} contents and pins.",
+                        ["Progress"] = 0,
                     }
                     : throw new ApiException($"verify complete, {faults} faults found"));
 

@@ -147,7 +147,8 @@ internal sealed record Setting(
         "off" => null,
         var mode => new DhtOptions
         {
-            Mode = mode.StartsWith("wan", StringComparison.Ordinal) ? DhtMode.Wan : DhtMode.Lan, Server = !mode.EndsWith("-client", StringComparison.Ordinal),
+            Mode = mode.StartsWith("wan", StringComparison.Ordinal) ? DhtMode.Wan : DhtMode.Lan,
+            Server = !mode.EndsWith("-client", StringComparison.Ordinal),
         },
     };
 

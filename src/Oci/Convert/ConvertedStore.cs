@@ -22,8 +22,14 @@ public static class ConvertedStore
             {
                 null => new ContentRecord
                 {
-                    Digest = content.Converted, Kind = ContentKind.Dag, Root = content.Root, Size = content.Size,
-                    Profile = profile.Name, Complete = true, CreatedAt = now, UpdatedAt = now,
+                    Digest = content.Converted,
+                    Kind = ContentKind.Dag,
+                    Root = content.Root,
+                    Size = content.Size,
+                    Profile = profile.Name,
+                    Complete = true,
+                    CreatedAt = now,
+                    UpdatedAt = now,
                 },
                 { Complete: true } => there,
                 _ => there with { Complete = true, UpdatedAt = now },

@@ -38,7 +38,10 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
 
         _manifest = ImageGraph.Serialize(new JsonObject
         {
-            ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciManifest, ["config"] = ToJson(configDescriptor), ["layers"] = described,
+            ["schemaVersion"] = 2,
+            ["mediaType"] = MediaTypes.OciManifest,
+            ["config"] = ToJson(configDescriptor),
+            ["layers"] = described,
         });
         return new Descriptor(MediaTypes.OciManifest, Digest.Sha256(_manifest), _manifest.Length);
     }
@@ -112,7 +115,9 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
 
     private static JsonObject ToJson(Descriptor descriptor) => new()
     {
-        ["mediaType"] = descriptor.MediaType, ["digest"] = descriptor.Digest.ToString(), ["size"] = descriptor.Size,
+        ["mediaType"] = descriptor.MediaType,
+        ["digest"] = descriptor.Digest.ToString(),
+        ["size"] = descriptor.Size,
     };
 
     private static string Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : "";

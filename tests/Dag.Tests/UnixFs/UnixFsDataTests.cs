@@ -21,7 +21,13 @@ public sealed class UnixFsDataTests
         from nanoseconds in Gen.UInt[0, 999_999_999].Nullable()
         select new UnixFsData
         {
-            Type = type, Data = data, FileSize = size, BlockSizes = sizes, HashType = hash, Fanout = fanout, Mode = mode,
+            Type = type,
+            Data = data,
+            FileSize = size,
+            BlockSizes = sizes,
+            HashType = hash,
+            Fanout = fanout,
+            Mode = mode,
             MTime = seconds is { } s ? new UnixFsTime(s, nanoseconds) : null,
         };
 

@@ -20,7 +20,9 @@ internal static class Program
     {
         await using var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), Muxers = [args[0]], ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            KeyPair = KeyPair.Generate(),
+            Muxers = [args[0]],
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
         });
         host.Handle(Protocol, AnswerAsync);
         await host.StartAsync(CancellationToken.None);

@@ -10,7 +10,8 @@ public sealed class DnsMessageTests
     {
         var message = new DnsMessage
         {
-            Id = 7, Flags = 0x8400,
+            Id = 7,
+            Flags = 0x8400,
             Questions = [new DnsQuestion("_p2p._udp.local", DnsType.Ptr)],
             Answers = [DnsRecord.Pointer("_p2p._udp.local", 120, "abc._p2p._udp.local")],
             Additionals = [DnsRecord.Text("abc._p2p._udp.local", 120, ["one", "", "dnsaddr=/ip4/1.2.3.4/tcp/5"])],

@@ -96,7 +96,10 @@ public sealed class PnetTests
     {
         var host = new Host(new HostOptions
         {
-            KeyPair = KeyPair.Generate(), ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")], SwarmKey = key, UpgradeTime = TimeSpan.FromSeconds(2),
+            KeyPair = KeyPair.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            SwarmKey = key,
+            UpgradeTime = TimeSpan.FromSeconds(2),
         });
         await host.StartAsync(Cancel);
         return host;

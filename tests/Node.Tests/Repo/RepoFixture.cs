@@ -32,7 +32,13 @@ internal sealed class RepoFixture : IDisposable
 
     public static ContentRecord Record(byte[] data, DagRoot root, bool owned = true) => new()
     {
-        Digest = Digest.Sha256(data), Kind = ContentKind.Blob, Root = root.Root, Size = data.Length, Profile = "tiny", Owned = owned, Complete = true,
+        Digest = Digest.Sha256(data),
+        Kind = ContentKind.Blob,
+        Root = root.Root,
+        Size = data.Length,
+        Profile = "tiny",
+        Owned = owned,
+        Complete = true,
     };
 
     public DagRoot Import(byte[] data) => Import(Store, data);

@@ -128,7 +128,8 @@ public sealed class ConverterTests : IDisposable
         JsonObject entry = TestImage.Entry(attestation, "unknown", "unknown");
         entry["annotations"] = new JsonObject
         {
-            ["vnd.docker.reference.digest"] = ours.Digest.ToString(), ["vnd.docker.reference.type"] = "attestation-manifest",
+            ["vnd.docker.reference.digest"] = ours.Digest.ToString(),
+            ["vnd.docker.reference.type"] = "attestation-manifest",
         };
         image.Target = image.Index(TestImage.Entry(ours, host[0], host[1]), TestImage.Entry(theirs, "plan9", "mips", "v9"), entry);
         return image;

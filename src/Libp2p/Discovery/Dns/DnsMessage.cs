@@ -86,8 +86,11 @@ public sealed class DnsMessage
 
         message = new DnsMessage
         {
-            Id = BinaryPrimitives.ReadUInt16BigEndian(source), Flags = BinaryPrimitives.ReadUInt16BigEndian(source[2..]),
-            Questions = questions, Answers = sections[0], Additionals = sections[2],
+            Id = BinaryPrimitives.ReadUInt16BigEndian(source),
+            Flags = BinaryPrimitives.ReadUInt16BigEndian(source[2..]),
+            Questions = questions,
+            Answers = sections[0],
+            Additionals = sections[2],
         };
         return true;
     }
