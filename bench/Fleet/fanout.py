@@ -7,7 +7,6 @@ docker-registry behind the same uplink, by hosts with containerd's own store. Do
 """
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -17,12 +16,6 @@ import images  # noqa: E402
 import lab  # noqa: E402
 
 MB, UPLINK = int(os.environ.get("MB", "100")), int(os.environ.get("UPLINK", "200"))
-
-
-def sent(host):
-    """Bytes that went out over a host's link so far."""
-    with open(f"/proc/{host.pid}/net/dev") as f:
-        return int(re.search(r"eth0:(?:\s*\d+){8}\s*(\d+)", f.read()).group(1))
 
 
 def fetch_all(hosts, name, complete=lambda host: True):
@@ -55,10 +48,10 @@ def from_the_fleet(layout, receivers):
         lab.wait("connections", lambda: all(o.peer in peers for peers in [h.peers() for h in others] for o in [seeder]) and
                  all(o.peer in h.peers() for h in others for o in others if o is not h), 60)
         seeder.limit(f"{UPLINK}mbit")
-        before = sent(seeder.ipcs_service)
+        before = seeder.sent()
         layers = [d["digest"] for d in images.layers(layout)[2]]
         seconds = fetch_all(others, name, lambda host: all(json.loads(host.ipcs("content", "info", d, "--json").stdout)["complete"] for d in layers))
-        return seconds, sent(seeder.ipcs_service) - before
+        return seconds, seeder.sent() - before
 
 
 def from_the_registry(layout, receivers):
@@ -68,9 +61,9 @@ def from_the_registry(layout, receivers):
             host.start_containerd(own_store=True)
             host.limit("1gbit")
         fleet.registry.limit(f"{UPLINK}mbit")
-        before = sent(fleet.registry.service)
+        before = lab.link_bytes(fleet.registry.service)[1]
         seconds = fetch_all(fleet.hosts, fleet.registry.reference("app:v1"))
-        return seconds, sent(fleet.registry.service) - before
+        return seconds, lab.link_bytes(fleet.registry.service)[1] - before
 
 
 def main():

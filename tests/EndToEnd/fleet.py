@@ -139,25 +139,19 @@ def all_at_once(fleet, layout):
         lab.wait("connections", lambda: all(o.peer in h.peers() for h in others for o in others if o is not h))
     with check("fan-out: all pull at once, and the seeder's uplink carries it about once"):
         seeder.limit("100mbit")
-        before = sent(seeder)
+        before = seeder.sent()
         begin = time.monotonic()
         pulls = [begin_pull(h, name) for h in others]
         for pull in pulls:
             output = pull.communicate(timeout=110)[0]
             equal(pull.returncode, 0, "the exit status of a pull: " + output[-500:])
         took = time.monotonic() - begin
-        times = (sent(seeder) - before) / SIZE
+        times = (seeder.sent() - before) / SIZE
         print(f"# {len(others)} pulls of {SIZE / 1e6:.0f} MB behind 100 Mbit/s: {took:.1f} s, {took / (SIZE * 8 / 100e6):.2f} times content/uplink; the seeder sent {times:.2f} times the content")
         true(times < 1.8, f"the seeder sent {times:.2f} times the content")
     with check("fan-out: what they have is intact"):
         for host in others:
             whole(host, layers + [config])
-
-
-def sent(host):
-    """Bytes that went out over the host's link so far."""
-    with open(f"/proc/{host.ipcs_service.pid}/net/dev") as f:
-        return int(re.search(r"eth0:(?:\s*\d+){8}\s*(\d+)", f.read()).group(1))
 
 
 def nothing(fleet, one):

@@ -80,6 +80,13 @@ def wait(what, condition, seconds=30.0):
         time.sleep(0.05)
 
 
+def link_bytes(service):
+    """Bytes that came in and went out so far over the link of the node that a service runs on."""
+    with open(f"/proc/{service.pid}/net/dev") as f:
+        fields = re.search(r"eth0:(.*)", f.read()).group(1).split()
+    return int(fields[0]), int(fields[8])
+
+
 def _end_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even a killed test leaves no daemon behind
     os.setpgid(0, 0)  # an interrupt from the terminal goes to this script alone, which ends the others in order
@@ -240,8 +247,11 @@ class Host(Node):
 
     def received(self):
         """Bytes that came in over the host's link so far."""
-        with open(f"/proc/{self.ipcs_service.pid}/net/dev") as f:
-            return int(re.search(r"eth0:\s*(\d+)", f.read()).group(1))
+        return link_bytes(self.ipcs_service)[0]
+
+    def sent(self):
+        """Bytes that went out over the host's link so far."""
+        return link_bytes(self.ipcs_service)[1]
 
     # ---- containerd
 
