@@ -12,14 +12,21 @@ internal sealed class UploadContent : HttpContent
 {
     private const int BufferLength = 1 << 18;
 
+    /// <summary>
+    /// From here on the length is told, which saves the daemon a copy. Below it files may be the kernel's, whose lengths are not what is in them.
+    /// </summary>
+    private const long MinToldLength = 1 << 20;
+
     private readonly string _boundary = $"ipcs-{Guid.NewGuid():N}";
     private readonly IReadOnlyList<UploadEntry> _entries;
     private readonly TransferProgress _progress;
+    private readonly long? _length;
 
     public UploadContent(IReadOnlyList<UploadEntry> entries)
     {
         _entries = entries;
         _progress = new TransferProgress(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0));
+        _length = Length();
         Headers.ContentType = new MediaTypeHeaderValue("multipart/form-data") { Parameters = { new NameValueHeaderValue("boundary", _boundary) } };
     }
 
@@ -45,23 +52,18 @@ internal sealed class UploadContent : HttpContent
             }
             else if (entry.Kind == UploadKind.File)
             {
-                await using Stream file = Open(entry.Path);
-                for (int n; (n = await ReadAsync(file, entry.Path, buffer, cancellationToken)) > 0;)
-                {
-                    await stream.WriteAsync(buffer.AsMemory(0, n), cancellationToken);
-                    _progress.Add(n);
-                }
+                await SendFileAsync(entry, stream, buffer, cancellationToken);
             }
         }
 
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"\r\n--{_boundary}--\r\n"), cancellationToken);
+        await stream.WriteAsync(End(), cancellationToken);
         _progress.Dispose();
     }
 
     protected override bool TryComputeLength(out long length)
     {
-        length = 0;
-        return false;
+        length = _length ?? 0;
+        return _length is not null;
     }
 
     protected override void Dispose(bool disposing)
@@ -72,6 +74,49 @@ internal sealed class UploadContent : HttpContent
         }
 
         base.Dispose(disposing);
+    }
+
+    // A file that has a length and yet reads as empty, or the other way round, is not one whose length may be told.
+    private long? Length()
+    {
+        long length = End().Length;
+        foreach (UploadEntry entry in _entries)
+        {
+            if (entry is { Kind: UploadKind.Symlink } or { Kind: UploadKind.File, Length: null or 0 })
+            {
+                return null;
+            }
+
+            length += Head(entry).Length + (entry.Length ?? 0);
+        }
+
+        return length >= MinToldLength ? length : null;
+    }
+
+    private byte[] End() => Encoding.ASCII.GetBytes($"\r\n--{_boundary}--\r\n");
+
+    /// <summary>Sends a file's bytes; where the length has been told, as many as it had then.</summary>
+    private async Task SendFileAsync(UploadEntry entry, Stream stream, byte[] buffer, CancellationToken cancellationToken)
+    {
+        await using Stream file = Open(entry.Path);
+        long left = _length is null ? long.MaxValue : entry.Length!.Value;
+        while (left > 0)
+        {
+            int n = await ReadAsync(file, entry.Path, buffer.AsMemory(0, (int)Math.Min(buffer.Length, left)), cancellationToken);
+            if (n == 0)
+            {
+                break;
+            }
+
+            await stream.WriteAsync(buffer.AsMemory(0, n), cancellationToken);
+            _progress.Add(n);
+            left -= n;
+        }
+
+        if (_length is not null && left > 0)
+        {
+            throw new CommandException($"{entry.Path} has become shorter while it was read");
+        }
     }
 
     // Errors of our own side are the user's to read; an IOException here would be taken for the connection's.
@@ -88,11 +133,11 @@ internal sealed class UploadContent : HttpContent
     }
 
     // The wait, not the read, ends with the token: what is typed or piped may never come.
-    private static async ValueTask<int> ReadAsync(Stream file, string path, byte[] buffer, CancellationToken cancellationToken)
+    private static async ValueTask<int> ReadAsync(Stream file, string path, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
-            return await Task.Run(() => file.Read(buffer, 0, buffer.Length), CancellationToken.None).WaitAsync(cancellationToken);
+            return await Task.Run(() => file.Read(buffer.Span), CancellationToken.None).WaitAsync(cancellationToken);
         }
         catch (IOException e)
         {

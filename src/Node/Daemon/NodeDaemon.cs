@@ -138,6 +138,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
                 kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
             }
         });
+        builder.Services.AddLargeBlocks();
         WebApplication app = builder.Build();
         new ControlApi.ControlApi(node, _loggers.CreateLogger<ControlApi.ControlApi>()).Map(app);
         return app;
