@@ -7,7 +7,7 @@ namespace Ipcs.Microbenchmarks;
 /// <summary>A store that costs nothing: what is left is the importer's own work.</summary>
 internal sealed class ForgetfulStore : IBlockstore, IDisposable
 {
-    public void Put(in Multihash hash, ReadOnlySpan<byte> data)
+    public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
     {
     }
 

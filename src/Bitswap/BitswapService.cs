@@ -33,6 +33,9 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>Messages with blocks that are being checked and stored: 128 MiB of memory at most; the streams wait.</summary>
     private const int MaxMessages = 32;
 
+    /// <summary>Blocks from this length on go past the store's log: what a fetch of much is made of.</summary>
+    private const int BulkFrom = 64 * 1024;
+
     /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
     private const int MaxBanned = 4096;
 
@@ -400,13 +403,15 @@ public sealed partial class BitswapService : IAsyncDisposable
             Interlocked.Increment(ref _packedReceived);
         }
 
+        // Lost in a crash, it is fetched again.
+        bool bulk = entry.Data.Length >= BulkFrom;
         if (entry.Packed && _store.KeepsPacked)
         {
-            _store.PutPacked(hash, entry.Data.Span);
+            _store.PutPacked(hash, entry.Data.Span, bulk);
         }
         else
         {
-            _store.Put(hash, block);
+            _store.Put(hash, block, bulk);
         }
     }
 

@@ -21,7 +21,10 @@ public interface IBlockstore
     IMemoryOwner<byte>? Get(in Multihash hash);
 
     /// <summary>Stores a block whose hash the caller has checked. Storing it again is nothing new.</summary>
-    void Put(in Multihash hash, ReadOnlySpan<byte> data);
+    /// <param name="hash">Its hash.</param>
+    /// <param name="data">Its bytes.</param>
+    /// <param name="bulk">True for <see cref="Keeping.Bulk"/>, false for <see cref="Keeping.Logged"/>.</param>
+    void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false);
 
     /// <summary>True when blocks may lie here as zstd frames (<see cref="PackedBlock"/>): who makes blocks that are worth it packs them for such a store.</summary>
     bool KeepsPacked => false;
@@ -31,10 +34,10 @@ public interface IBlockstore
 
     /// <summary>Stores a block as a frame which the caller has seen to unpack to what the hash is of. A block that is here already stays as it lies.</summary>
     /// <exception cref="StoreException">It is no frame of a block.</exception>
-    void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame)
+    void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false)
     {
         using IMemoryOwner<byte> block = PackedBlock.TryUnpack(frame) ?? throw new StoreException($"block {hash}: a frame can't be unpacked");
-        Put(hash, block.Memory.Span);
+        Put(hash, block.Memory.Span, bulk);
     }
 
     /// <summary>Forgets a block.</summary>

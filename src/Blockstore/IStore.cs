@@ -95,8 +95,10 @@ public interface IIngestStore
     /// <summary>The record; null when there is none.</summary>
     IngestRecord? Get(string reference);
 
-    /// <summary>Puts or replaces a record (not synced: a crash may lose the newest, never tear one).</summary>
-    void Put(IngestRecord record);
+    /// <summary>
+    /// Puts or replaces a record. One that names blocks put in bulk is put in bulk too, or synced: a crash then loses both or none.
+    /// </summary>
+    void Put(IngestRecord record, Keeping keeping = Keeping.Logged);
 
     /// <summary>Removes a record. False when there was none.</summary>
     bool Delete(string reference);

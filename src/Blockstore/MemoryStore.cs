@@ -60,7 +60,7 @@ public sealed class MemoryStore : IStore
         byte[]? ingest = ingestRef is null ? null : RecordCodec.Key(ingestRef);
         lock (_gate)
         {
-            _contents.Put(key, value, sync: true);
+            _contents.Put(key, value, Keeping.Synced);
             if (ingest is not null)
                 _ingests.Delete(ingest, sync: true);
         }

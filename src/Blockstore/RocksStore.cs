@@ -7,17 +7,14 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore;
 
 /// <summary>
-/// All the tables of one node in one RocksDB: blocks in blob files, the rest in small tables. Blocks and ingests go to the write-ahead
-/// log unsynced; <see cref="Commit"/> syncs it, and with it all that was written before.
+/// All the tables of one node in one RocksDB: blocks in blob files, the rest in small tables. Blocks go to the write-ahead log unsynced or,
+/// in bulk, past it; <see cref="Commit"/> brings all that was written before to the disk.
 /// A second process can't open the same folder.
 /// </summary>
 public sealed class RocksStore : IStore
 {
-    /// <summary>The layout of the tables. A store of another version is refused, never guessed at, but for the one before, which lacks a table.</summary>
-    public const int SchemaVersion = 3;
-
-    /// <summary>The version without packed blocks: its store is made one of this version by giving it the empty table.</summary>
-    private const int UnpackedVersion = 2;
+    /// <summary>The layout of the tables. A store of another version is refused, never guessed at.</summary>
+    public const int SchemaVersion = 4;
 
     // The first byte of the metadata's keys in the default family; the schema's key has another.
     private const byte MetadataPrefix = (byte)'m';
@@ -36,7 +33,7 @@ public sealed class RocksStore : IStore
         _blocks = new RocksBlocks(database, _gate, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
         Contents = new ContentTable(new RocksTable(database, Family.Contents));
         Pins = new PinTable(new RocksTable(database, Family.Pins));
-        Ingests = new IngestTable(new RocksTable(database, Family.Ingests));
+        Ingests = new IngestTable(new PrefixedTable(new RocksTable(database, Family.Blocks), BlockKey.Ingest));
         Provides = new ProvideTable(new RocksTable(database, Family.Provides));
         Peers = new PeerTable(new RocksTable(database, Family.Peers));
         Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, Family.Default), MetadataPrefix));
@@ -105,8 +102,8 @@ public sealed class RocksStore : IStore
         using Batch batch = _database.NewBatch();
         batch.Put(Family.Contents, RecordCodec.Key(content.Digest), RecordCodec.Encode(content));
         if (ingestRef is not null)
-            batch.Delete(Family.Ingests, RecordCodec.Key(ingestRef));
-        _database.Write(batch, sync: true);
+            batch.Delete(Family.Blocks, [BlockKey.Ingest, .. RecordCodec.Key(ingestRef)]);
+        _database.Write(batch, Keeping.Synced);
     }
 
     /// <inheritdoc/>
@@ -138,18 +135,13 @@ public sealed class RocksStore : IStore
     public void Compact()
     {
         const long Cheap = 1L << 30;
-        _database.Flush(Family.Lengths);
         _database.Flush(Family.Blocks);
-        _database.Flush(Family.Packed);
         foreach (Family family in AllFamilies)
             _database.Compact(family, all: false);
-        foreach (Family family in (Family[])[Family.Blocks, Family.Packed])
-        {
-            long garbage = _database.Property(family, "rocksdb.live-blob-file-garbage-size");
-            long total = _database.Property(family, "rocksdb.live-blob-file-size");
-            if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
-                RewriteBlobs(family);
-        }
+        long garbage = _database.Property(Family.Blocks, "rocksdb.live-blob-file-garbage-size");
+        long total = _database.Property(Family.Blocks, "rocksdb.live-blob-file-size");
+        if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
+            RewriteBlobs();
     }
 
     /// <inheritdoc/>
@@ -185,20 +177,20 @@ public sealed class RocksStore : IStore
         _database.Dispose();
     }
 
-    private void RewriteBlobs(Family family)
+    private void RewriteBlobs()
     {
         // Only here: keys are hashes, so each compaction touches all of them, and would move a part of all blocks each time something is written.
         const string Option = "enable_blob_garbage_collection";
-        _database.SetOption(family, "blob_garbage_collection_age_cutoff", "1.0");
-        _database.SetOption(family, Option, "true");
+        _database.SetOption(Family.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
+        _database.SetOption(Family.Blocks, Option, "true");
         try
         {
-            _database.Compact(family, all: true);
+            _database.Compact(Family.Blocks, all: true);
         }
         finally
         {
             if (!_database.IsDisposed)
-                _database.SetOption(family, Option, "false");
+                _database.SetOption(Family.Blocks, Option, "false");
         }
     }
 
@@ -229,13 +221,13 @@ public sealed class RocksStore : IStore
             using RocksIterator iterator = database.Iterate(Family.Default);
             if (iterator.MoveNext() || database.HasForeignFamilies || !database.LacksFamilies)
                 throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
-            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), sync: true);
+            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), Keeping.Synced);
         }
         else if (!Utf8Parser.TryParse(schema, out version, out int n) || n != schema.Length)
         {
             throw new StoreException($"store {database.Folder}: its schema version is damaged") { IsCorruption = true };
         }
-        else if (version is not (SchemaVersion or UnpackedVersion))
+        else if (version != SchemaVersion)
         {
             throw new StoreException(
                 $"store {database.Folder}: it has schema version {version}, this program reads version {SchemaVersion}");
@@ -244,7 +236,5 @@ public sealed class RocksStore : IStore
         // Also after a crash between the making of two of them.
         if (database.LacksFamilies)
             database.CreateFamilies(options);
-        if (version != SchemaVersion)
-            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), sync: true);
     }
 }

@@ -162,7 +162,7 @@ internal sealed class SimulatedNode
 
         public System.Buffers.IMemoryOwner<byte>? Get(in Multihash hash) => null;
 
-        public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Lengths[hash] = data.Length;
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Lengths[hash] = data.Length;
 
         public void Delete(in Multihash hash) => Lengths.Remove(hash);
 

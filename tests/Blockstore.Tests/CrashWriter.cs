@@ -27,7 +27,7 @@ internal static class CrashWriter
         {
             store.Ingests.Put(new IngestRecord { Ref = $"{number}", State = new byte[100] });
             foreach (byte[] block in Blocks(number))
-                store.Blocks.Put(Multihash.Sha256(block), block);
+                store.Blocks.Put(Multihash.Sha256(block), block, bulk: number % 3 != 0);
             store.Commit(Record(number), $"{number}");
             if (number % 5 == 4)
                 store.Blocks.Delete(Multihash.Sha256(Extra(number)));

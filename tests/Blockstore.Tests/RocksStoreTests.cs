@@ -142,26 +142,75 @@ public sealed class RocksStoreTests : StoreConformance
         // The families are made one by one, after the schema version: as if it ended before the last of them.
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "!schema"u8, "3"u8, sync: true);
+            database.Put(Family.Default, "!schema"u8, "4"u8, Keeping.Synced);
         Fill(Store);
         AssertFilled(Store);
     }
 
     [Fact]
-    public void A_store_from_before_packed_blocks_opens_and_becomes_one_of_this_version()
+    public void What_was_put_in_bulk_is_there_after_a_crash_once_something_was_committed()
     {
-        using (OptionSet options = new(new RocksStoreOptions()))
-        using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "!schema"u8, "2"u8, sync: true);
-        Fill(Store);
-        AssertFilled(Store);
-        Assert.Equal("3"u8.ToArray(), Rocks.Database.GetCopy(Family.Default, "!schema"u8));
-        byte[] block = new byte[1000];
-        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
-        Store.Blocks.PutPacked(Multihash.Sha256(block), frame.Memory.Span);
-        using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(block));
-        Assert.Equal(block, got!.Memory.ToArray());
+        PutInBulk("a", 40);
+        Store.Ingests.Put(new IngestRecord { Ref = "a", Offset = 40 }, Keeping.Bulk);
+        Store.Commit(Record("a"), null);
+        PutInBulk("b", 5);
+        Store.Ingests.Put(new IngestRecord { Ref = "b", Offset = 5 }, Keeping.Bulk);
+        byte[] logged = Xs128.Bytes("logged", 100_000);
+        Store.Blocks.Put(Multihash.Sha256(logged), logged);
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        Assert.All(Enumerable.Range(0, 40), i => Assert.Equal(InBulk("a", i), Read(reopened, InBulk("a", i))));
+        Assert.Equal(40, reopened.Ingests.Get("a")!.Offset);
+        Assert.All(Enumerable.Range(0, 5), i => Assert.False(reopened.Blocks.Has(Multihash.Sha256(InBulk("b", i)))));
+        Assert.Null(reopened.Ingests.Get("b"));
+        Assert.Equal(logged, Read(reopened, logged));
+        AssertCountersRight(reopened);
     }
+
+    [Fact]
+    public void What_was_put_in_bulk_and_synced_by_any_table_is_there_after_a_crash()
+    {
+        Action<string>[] syncs =
+        [
+            name => Store.Pins.Put(new PinRecord(Cid.V0(Multihash.Sha256("pin"u8)), Recursive: true, name)),
+            name => Store.Contents.Put(Record(name), sync: true),
+            _ => Store.Metadata.Put("m"u8, "v"u8, sync: true),
+            name => Store.Ingests.Put(new IngestRecord { Ref = name }, Keeping.Synced),
+        ];
+        for (int i = 0; i < syncs.Length; i++)
+        {
+            PutInBulk($"s{i}", 3);
+            syncs[i]($"s{i}");
+            using TempFolder copy = _folder.Copy();
+            using RocksStore reopened = RocksStore.Open(copy.Path);
+            Assert.Equal(InBulk($"s{i}", 2), Read(reopened, InBulk($"s{i}", 2)));
+        }
+    }
+
+    [Fact]
+    public void The_counters_are_right_after_a_crash_that_lost_what_was_put_in_bulk()
+    {
+        PutInBulk("c", 20);
+        Store.Blocks.Delete(Multihash.Sha256(InBulk("c", 3)));
+        PutInBulk("d", 20);
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        Assert.Equal(19, reopened.GetStatistics().Blocks);
+        AssertCountersRight(reopened);
+    }
+
+    [Fact]
+    public void What_was_put_in_bulk_is_there_after_closing()
+    {
+        PutInBulk("e", 3);
+        Store.Dispose();
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        Assert.Equal(InBulk("e", 2), Read(again, InBulk("e", 2)));
+    }
+
+    [Fact]
+    public void Only_blocks_and_ingests_may_go_past_the_log() =>
+        Assert.Throws<ArgumentException>(() => Rocks.Database.Put(Family.Pins, "k"u8, "v"u8, Keeping.Bulk));
 
     [Fact]
     public void A_damaged_frame_is_corruption()
@@ -170,21 +219,21 @@ public sealed class RocksStoreTests : StoreConformance
         Multihash hash = Multihash.Sha256(block);
         using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
         Store.Blocks.PutPacked(hash, frame.Memory.Span);
-        byte[] key = new byte[Multihash.MaxLength];
-        Rocks.Database.Put(Family.Packed, key.AsSpan(0, hash.Write(key)), frame.Memory.Span[..^3], sync: true);
+        byte[] key = [BlockKey.Packed, .. hash.ToArray()];
+        Rocks.Database.Put(Family.Blocks, key, frame.Memory.Span[..^3], Keeping.Synced);
         StoreException e = Assert.Throws<StoreException>(() => Store.Blocks.Get(hash));
         Assert.True(e.IsCorruption);
-        Assert.Contains("packed", e.Message, StringComparison.Ordinal);
+        Assert.Contains(Convert.ToHexStringLower(key), e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("1", "has schema version 1, this program reads version 3")]
-    [InlineData("4", "has schema version 4, this program reads version 3")]
+    [InlineData("1", "has schema version 1, this program reads version 4")]
+    [InlineData("3", "has schema version 3, this program reads version 4")]
     [InlineData("1x", "schema version is damaged")]
     [InlineData("", "schema version is damaged")]
     public void Another_schema_version_is_refused(string version, string reason)
     {
-        Rocks.Database.Put(Family.Default, "!schema"u8, System.Text.Encoding.ASCII.GetBytes(version), sync: true);
+        Rocks.Database.Put(Family.Default, "!schema"u8, System.Text.Encoding.ASCII.GetBytes(version), Keeping.Synced);
         Store.Dispose();
         AssertRefused(reason);
     }
@@ -194,7 +243,7 @@ public sealed class RocksStoreTests : StoreConformance
     {
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "key"u8, "value"u8, sync: true);
+            database.Put(Family.Default, "key"u8, "value"u8, Keeping.Synced);
         AssertRefused("of another program");
         using (OptionSet options = new(new RocksStoreOptions()))
         {
@@ -245,10 +294,10 @@ public sealed class RocksStoreTests : StoreConformance
         Cid root = Cid.V0(Multihash.Sha256("p"u8));
         Multihash hash = Multihash.Sha256("b"u8);
         byte[] garbage = [0xff, 0xff, 0xff];
-        Rocks.Database.Put(Family.Contents, RecordCodec.Key(digest), garbage, sync: false);
-        Rocks.Database.Put(Family.Pins, RecordCodec.Key(root), garbage, sync: false);
-        Rocks.Database.Put(Family.Ingests, "the-ref"u8, garbage, sync: false);
-        Rocks.Database.Put(Family.Lengths, hash.ToArray(), new byte[20], sync: false);
+        Rocks.Database.Put(Family.Contents, RecordCodec.Key(digest), garbage, Keeping.Logged);
+        Rocks.Database.Put(Family.Pins, RecordCodec.Key(root), garbage, Keeping.Logged);
+        Rocks.Database.Put(Family.Blocks, [BlockKey.Ingest, .. "the-ref"u8], garbage, Keeping.Logged);
+        Rocks.Database.Put(Family.Blocks, [BlockKey.Length, .. hash.ToArray()], new byte[20], Keeping.Logged);
 
         AssertDamaged(digest.ToString(), () => Store.Contents.Get(digest));
         AssertDamaged(digest.ToString(), () => Walk(Store.Contents.Enumerate()));
@@ -261,11 +310,11 @@ public sealed class RocksStoreTests : StoreConformance
     [Theory]
     [InlineData((int)Family.Contents)]
     [InlineData((int)Family.Pins)]
-    [InlineData((int)Family.Lengths)]
+    [InlineData((int)Family.Blocks)]
     public void Damaged_keys_are_named(int which)
     {
         Family family = (Family)which;
-        Rocks.Database.Put(family, [0x7f, 0x80], [], sync: false);
+        Rocks.Database.Put(family, family == Family.Blocks ? [BlockKey.Length, 0x7f, 0x80] : [0x7f, 0x80], [], Keeping.Logged);
         Action list = family switch
         {
             Family.Contents => () => Walk(Store.Contents.Enumerate()),
@@ -410,6 +459,20 @@ public sealed class RocksStoreTests : StoreConformance
         Assert.Equal(7, Assert.Single(store.Ingests.Enumerate()).Offset);
         Assert.Equal("one"u8.ToArray(), store.Metadata.Get("m/1"u8));
         Assert.Equivalent(Record("filled"), store.Contents.Get(Record("filled").Digest), strict: true);
+    }
+
+    private static byte[] InBulk(string name, int number) => Xs128.Bytes($"{name}/{number}", 100_000);
+
+    private static byte[]? Read(IStore store, byte[] block)
+    {
+        using IMemoryOwner<byte>? got = store.Blocks.Get(Multihash.Sha256(block));
+        return got?.Memory.ToArray();
+    }
+
+    private void PutInBulk(string name, int count)
+    {
+        for (int i = 0; i < count; i++)
+            Store.Blocks.Put(Multihash.Sha256(InBulk(name, i)), InBulk(name, i), bulk: true);
     }
 
     private static void AssertCountersRight(IStore store)

@@ -74,10 +74,10 @@ internal sealed class BrokenStore : IStore
 
         public IMemoryOwner<byte>? Get(in Multihash hash) => store._inner.Blocks.Get(hash);
 
-        public void Put(in Multihash hash, ReadOnlySpan<byte> data)
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
         {
             store.Check();
-            store._inner.Blocks.Put(hash, data);
+            store._inner.Blocks.Put(hash, data, bulk);
         }
 
         public void Delete(in Multihash hash) => store._inner.Blocks.Delete(hash);
@@ -89,10 +89,10 @@ internal sealed class BrokenStore : IStore
     {
         public IngestRecord? Get(string reference) => store._inner.Ingests.Get(reference);
 
-        public void Put(IngestRecord record)
+        public void Put(IngestRecord record, Keeping keeping = Keeping.Logged)
         {
             store.Check();
-            store._inner.Ingests.Put(record);
+            store._inner.Ingests.Put(record, keeping);
         }
 
         public bool Delete(string reference)

@@ -150,6 +150,9 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_writeoptions_set_sync(nint options, byte value);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_writeoptions_disable_WAL(nint options, int disable);
+
+    [LibraryImport(Library)]
     public static partial nint rocksdb_readoptions_create();
 
     [LibraryImport(Library)]

@@ -53,9 +53,9 @@ internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockst
         return _blocks.TryGetValue(hash, out Entry block) && block.IsPacked ? new ArrayOwner(block.Bytes) : null;
     }
 
-    public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Put(hash, data, data.Length);
+    public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, data, data.Length);
 
-    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame) => Put(hash, frame, BlockLimit.LengthOf(hash, frame));
+    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) => Put(hash, frame, BlockLimit.LengthOf(hash, frame));
 
     public void Delete(in Multihash hash)
     {

@@ -21,6 +21,7 @@ internal sealed class BlockCounters
 
     public long Bytes => Interlocked.Read(ref _bytes);
 
+    // The first byte is BlockKey.Counter.
     private static ReadOnlySpan<byte> BlocksKey => "cblocks"u8;
 
     private static ReadOnlySpan<byte> BytesKey => "cbytes"u8;
@@ -30,9 +31,9 @@ internal sealed class BlockCounters
     {
         Span<byte> value = stackalloc byte[sizeof(long)];
         BinaryPrimitives.WriteInt64LittleEndian(value, blocks);
-        batch.Merge(Family.Default, BlocksKey, value);
+        batch.Merge(Family.Blocks, BlocksKey, value);
         BinaryPrimitives.WriteInt64LittleEndian(value, bytes);
-        batch.Merge(Family.Default, BytesKey, value);
+        batch.Merge(Family.Blocks, BytesKey, value);
     }
 
     /// <summary>The batch is written.</summary>
@@ -42,10 +43,10 @@ internal sealed class BlockCounters
         Interlocked.Add(ref _bytes, bytes);
     }
 
-    private static long Read(Database database, ReadOnlySpan<byte> key) => database.GetCopy(Family.Default, key) switch
+    private static long Read(Database database, ReadOnlySpan<byte> key) => database.GetCopy(Family.Blocks, key) switch
     {
         null => 0,
         { Length: sizeof(long) } value => BinaryPrimitives.ReadInt64LittleEndian(value),
-        _ => throw database.Damaged(Family.Default, key),
+        _ => throw database.Damaged(Family.Blocks, key),
     };
 }

@@ -8,10 +8,10 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash, int Length)>
 {
-    private RocksIterator? _first = database.Iterate(Family.Lengths);
+    private RocksIterator? _first = database.Iterate(Family.Blocks);
 
     public IEnumerator<(Multihash Hash, int Length)> GetEnumerator() =>
-        Walk(Interlocked.Exchange(ref _first, null) ?? database.Iterate(Family.Lengths));
+        Walk(Interlocked.Exchange(ref _first, null) ?? database.Iterate(Family.Blocks));
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
@@ -19,12 +19,12 @@ internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash
     {
         using (iterator)
         {
-            while (iterator.MoveNext())
+            while (iterator.MoveNext([BlockKey.Length]) && iterator.Key[0] == BlockKey.Length)
                 yield return Read(iterator);
         }
     }
 
-    private (Multihash Hash, int Length) Read(RocksIterator iterator) => Multihash.TryParse(iterator.Key, out Multihash hash)
+    private (Multihash Hash, int Length) Read(RocksIterator iterator) => Multihash.TryParse(iterator.Key[1..], out Multihash hash)
         ? (hash, RocksBlocks.ReadLength(database, iterator.Key, iterator.Value))
-        : throw database.Damaged(Family.Lengths, iterator.Key);
+        : throw database.Damaged(Family.Blocks, iterator.Key);
 }

@@ -10,14 +10,17 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed unsafe class Database : SafeHandle
 {
-    private static readonly string[] Names = ["default", "blocks", "lengths", "contents", "ingests", "pins", "provides", "peers", "packed"];
+    private static readonly string[] Names = ["default", "blocks", "contents", "pins", "provides", "peers"];
 
     private readonly nint[] _families = new nint[Names.Length];
     private readonly List<nint> _foreignFamilies = [];
     private readonly nint _write;
+    private readonly nint _bulkWrite;
     private readonly nint _syncWrite;
     private readonly nint _read;
     private readonly nint _scan;
+    private long _bulkWrites;
+    private long _settledWrites;
     private volatile bool _disposed;
     private int _disposing;
 
@@ -26,6 +29,8 @@ internal sealed unsafe class Database : SafeHandle
     {
         Folder = folder;
         _write = RocksDb.rocksdb_writeoptions_create();
+        _bulkWrite = RocksDb.rocksdb_writeoptions_create();
+        RocksDb.rocksdb_writeoptions_disable_WAL(_bulkWrite, 1);
         _syncWrite = RocksDb.rocksdb_writeoptions_create();
         RocksDb.rocksdb_writeoptions_set_sync(_syncWrite, 1);
         _read = RocksDb.rocksdb_readoptions_create();
@@ -155,19 +160,21 @@ internal sealed unsafe class Database : SafeHandle
         return true;
     }
 
-    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync)
+    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping)
     {
         using InUse use = Enter();
         byte* error = null;
+        nint options = Options(family, keeping);
         fixed (byte* k = key, v = value)
         {
-            RocksDb.rocksdb_put_cf(
-                handle, sync ? _syncWrite : _write, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
+            RocksDb.rocksdb_put_cf(handle, options, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
         }
 
         RocksDb.Check(error, $"store {Folder}: write");
+        Written(keeping);
     }
 
+    /// <summary>Deletes what is there. Not for blocks, whose keys come in more than one.</summary>
     public void Delete(Family family, ReadOnlySpan<byte> key, bool sync)
     {
         using InUse use = Enter();
@@ -183,13 +190,29 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Opens a batch on this database's families. Dispose it.</summary>
     public Batch NewBatch() => new(_families);
 
-    /// <summary>Writes a batch, whole or not at all.</summary>
-    public void Write(in Batch batch, bool sync)
+    /// <summary>Writes a batch, whole or not at all. <see cref="Keeping.Bulk"/> is for batches on <see cref="Family.Blocks"/> alone.</summary>
+    public void Write(in Batch batch, Keeping keeping)
     {
         using InUse use = Enter();
         byte* error = null;
-        RocksDb.rocksdb_write(handle, sync ? _syncWrite : _write, batch.Pointer, &error);
+        RocksDb.rocksdb_write(handle, Options(Family.Blocks, keeping), batch.Pointer, &error);
         RocksDb.Check(error, $"store {Folder}: write");
+        Written(keeping);
+    }
+
+    /// <summary>Returns once all that was written in bulk before the call is on the disk.</summary>
+    public void Settle()
+    {
+        long writes = Interlocked.Read(ref _bulkWrites);
+        if (writes <= Interlocked.Read(ref _settledWrites))
+            return;
+        Flush(Family.Blocks);
+
+        // Two may settle side by side; the later count is right for both.
+        long settled;
+        while ((settled = Interlocked.Read(ref _settledWrites)) < writes && Interlocked.CompareExchange(ref _settledWrites, writes, settled) != settled)
+        {
+        }
     }
 
     /// <summary>A walk over a family as of now.</summary>
@@ -347,6 +370,27 @@ internal sealed unsafe class Database : SafeHandle
         return slice;
     }
 
+    private nint Options(Family family, Keeping keeping)
+    {
+        switch (keeping)
+        {
+            case Keeping.Bulk:
+                // Other families come to the disk at other times: what is in them would outlive the blocks that it names.
+                return family == Family.Blocks ? _bulkWrite : throw new ArgumentException($"table {NameOf(family)} is always logged", nameof(family));
+            case Keeping.Synced:
+                Settle();
+                return _syncWrite;
+            default:
+                return _write;
+        }
+    }
+
+    private void Written(Keeping keeping)
+    {
+        if (keeping == Keeping.Bulk)
+            Interlocked.Increment(ref _bulkWrites);
+    }
+
     private void EnterAndHold()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -363,6 +407,7 @@ internal sealed unsafe class Database : SafeHandle
     private void FreeOptions()
     {
         RocksDb.rocksdb_writeoptions_destroy(_write);
+        RocksDb.rocksdb_writeoptions_destroy(_bulkWrite);
         RocksDb.rocksdb_writeoptions_destroy(_syncWrite);
         RocksDb.rocksdb_readoptions_destroy(_read);
         RocksDb.rocksdb_readoptions_destroy(_scan);

@@ -59,14 +59,14 @@ internal sealed class OptionSet : IDisposable
         RocksDb.rocksdb_options_set_blob_file_size(Blobs, BlobFileLength);
     }
 
-    /// <summary>The options of the database and of every family but two.</summary>
+    /// <summary>The options of the database and of every family but one.</summary>
     public nint Main { get; }
 
-    /// <summary>The options of <see cref="Family.Blocks"/> and <see cref="Family.Packed"/>.</summary>
+    /// <summary>The options of <see cref="Family.Blocks"/>.</summary>
     public nint Blobs { get; }
 
     /// <summary>The options for a family by its name.</summary>
-    public nint For(string family) => family == Database.NameOf(Family.Blocks) || family == Database.NameOf(Family.Packed) ? Blobs : Main;
+    public nint For(string family) => family == Database.NameOf(Family.Blocks) ? Blobs : Main;
 
     public void Dispose()
     {

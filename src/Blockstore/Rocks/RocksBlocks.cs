@@ -12,26 +12,24 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     public bool Has(in Multihash hash)
     {
         gate.Touch(hash);
-        Span<byte> key = stackalloc byte[Multihash.MaxLength];
-        return database.Contains(Family.Lengths, key[..hash.Write(key)]);
+        return database.Contains(Family.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash));
     }
 
     public bool TryGetLength(in Multihash hash, out int length)
     {
         gate.Touch(hash);
-        Span<byte> key = stackalloc byte[Multihash.MaxLength];
-        return TryGetLength(key[..hash.Write(key)], out length);
+        return TryGetLength(BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash), out length);
     }
 
     public IMemoryOwner<byte>? Get(in Multihash hash)
     {
         gate.Touch(hash);
-        Span<byte> key = stackalloc byte[Multihash.MaxLength];
-        ReadOnlySpan<byte> written = key[..hash.Write(key)];
-        if (database.Get(Family.Blocks, written) is { } block)
+        Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
+        if (database.Get(Family.Blocks, key) is { } block)
             return block;
-        using PinnedBlock? frame = database.Get(Family.Packed, written);
-        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(Family.Packed, written);
+        key[0] = BlockKey.Packed;
+        using PinnedBlock? frame = database.Get(Family.Blocks, key);
+        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(Family.Blocks, key);
     }
 
     public bool KeepsPacked => true;
@@ -39,13 +37,13 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     public IMemoryOwner<byte>? GetPacked(in Multihash hash)
     {
         gate.Touch(hash);
-        Span<byte> key = stackalloc byte[Multihash.MaxLength];
-        return database.Get(Family.Packed, key[..hash.Write(key)]);
+        return database.Get(Family.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Packed, hash));
     }
 
-    public void Put(in Multihash hash, ReadOnlySpan<byte> data) => Put(hash, Family.Blocks, data, data.Length);
+    public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, BlockKey.Block, data, data.Length, bulk);
 
-    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame) => Put(hash, Family.Packed, frame, BlockLimit.LengthOf(hash, frame));
+    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) =>
+        Put(hash, BlockKey.Packed, frame, BlockLimit.LengthOf(hash, frame), bulk);
 
     public void Delete(in Multihash hash)
     {
@@ -65,17 +63,22 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     public List<(Multihash Hash, int Length)> DeleteAll(IReadOnlyList<Multihash> hashes)
     {
         List<(Multihash Hash, int Length)> gone = new(hashes.Count);
-        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
+        Span<byte> buffer = stackalloc byte[BlockKey.MaxLength];
         long bytes = 0;
+
+        // The log has the deletions and not what was put in bulk: replayed without it, they would take from the counters what was never added.
+        database.Settle();
         using Batch batch = database.NewBatch();
         foreach (Multihash hash in hashes)
         {
-            ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
+            Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, hash);
             if (!TryGetLength(key, out int length))
                 continue;
-            batch.Delete(Family.Lengths, key);
             batch.Delete(Family.Blocks, key);
-            batch.Delete(Family.Packed, key);
+            key[0] = BlockKey.Block;
+            batch.Delete(Family.Blocks, key);
+            key[0] = BlockKey.Packed;
+            batch.Delete(Family.Blocks, key);
             bytes += length;
             gone.Add((hash, length));
         }
@@ -83,7 +86,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
         if (gone.Count == 0)
             return gone;
         BlockCounters.Put(batch, -gone.Count, -bytes);
-        database.Write(batch, sync: false);
+        database.Write(batch, Keeping.Logged);
         counters.Add(-gone.Count, -bytes);
         return gone;
     }
@@ -93,28 +96,28 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     internal static int ReadLength(Database database, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
         Varint.TryRead(value, out ulong length, out int n) == OperationStatus.Done && n == value.Length && length <= IBlockstore.MaxBlockLength
             ? (int)length
-            : throw database.Damaged(Family.Lengths, key);
+            : throw database.Damaged(Family.Blocks, key);
 
-    private void Put(in Multihash hash, Family family, ReadOnlySpan<byte> value, int blockLength)
+    private void Put(in Multihash hash, byte kind, ReadOnlySpan<byte> value, int blockLength, bool bulk)
     {
         BlockLimit.Check(hash, blockLength);
-        Span<byte> buffer = stackalloc byte[Multihash.MaxLength];
-        ReadOnlySpan<byte> key = buffer[..hash.Write(buffer)];
+        Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash);
         gate.Enter(hash);
         try
         {
             // Writing it again would leave a copy in the blob files for the compactions to find.
-            if (database.Contains(Family.Lengths, key))
+            if (database.Contains(Family.Blocks, key))
                 return;
 
             reserve.Take(value.Length);
             Span<byte> length = stackalloc byte[Varint.MaxLength];
             int n = Varint.Write(length, (ulong)blockLength);
             using Batch batch = database.NewBatch();
-            batch.Put(Family.Lengths, key, length[..n]);
-            batch.Put(family, key, value);
+            batch.Put(Family.Blocks, key, length[..n]);
+            key[0] = kind;
+            batch.Put(Family.Blocks, key, value);
             BlockCounters.Put(batch, 1, blockLength);
-            database.Write(batch, sync: false);
+            database.Write(batch, bulk ? Keeping.Bulk : Keeping.Logged);
             counters.Add(1, blockLength);
         }
         finally
@@ -126,7 +129,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     private bool TryGetLength(ReadOnlySpan<byte> key, out int length)
     {
         Span<byte> value = stackalloc byte[Varint.MaxLength];
-        bool found = database.TryCopy(Family.Lengths, key, value, out int n);
+        bool found = database.TryCopy(Family.Blocks, key, value, out int n);
         length = found ? ReadLength(database, key, value[..n]) : 0;
         return found;
     }

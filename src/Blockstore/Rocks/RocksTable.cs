@@ -10,7 +10,7 @@ internal sealed class RocksTable(Database database, Family family) : ITable
 
     public byte[]? Get(ReadOnlySpan<byte> key) => database.GetCopy(family, key);
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync) => database.Put(family, key, value, sync);
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping) => database.Put(family, key, value, keeping);
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync)
     {

@@ -12,7 +12,7 @@ internal sealed class ContentTable(ITable table) : IContentIndex
     }
 
     public void Put(ContentRecord record, bool sync = false) =>
-        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), sync);
+        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), sync ? Keeping.Synced : Keeping.Logged);
 
     public bool Delete(in Digest digest) => table.Delete(RecordCodec.Key(digest), sync: false);
 

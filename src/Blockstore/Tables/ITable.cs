@@ -6,8 +6,8 @@ internal interface ITable
     /// <summary>The value; null when there is none.</summary>
     byte[]? Get(ReadOnlySpan<byte> key);
 
-    /// <summary>Puts or replaces a value. With <paramref name="sync"/> it is durable on return.</summary>
-    void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync);
+    /// <summary>Puts or replaces a value.</summary>
+    void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping);
 
     /// <summary>Removes a value. False when there was none.</summary>
     bool Delete(ReadOnlySpan<byte> key, bool sync);

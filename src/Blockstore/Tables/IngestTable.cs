@@ -9,7 +9,8 @@ internal sealed class IngestTable(ITable table) : IIngestStore
         return table.Get(key) is { } value ? RecordCodec.DecodeIngest(key, value) : null;
     }
 
-    public void Put(IngestRecord record) => table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), sync: false);
+    public void Put(IngestRecord record, Keeping keeping = Keeping.Logged) =>
+        table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), keeping);
 
     public bool Delete(string reference) => table.Delete(RecordCodec.Key(reference), sync: false);
 

@@ -15,6 +15,12 @@ public sealed class DagImporter
 {
     private const int FirstBufferLength = 16 * 1024;
 
+    /// <summary>
+    /// Chunks after so many bytes go past the store's log (<see cref="Keeping.Bulk"/>): what is shorter needs no flush to become durable, and an interrupted write
+    /// goes on from here at least.
+    /// </summary>
+    private const long LoggedLength = 16 << 20;
+
     private readonly IBlockstore _store;
     private readonly ImportProfile _profile;
     private readonly IChunker _chunker;
@@ -43,6 +49,9 @@ public sealed class DagImporter
     /// <summary>How many bytes lie in full chunks that the store has; a resumed import goes on from here.</summary>
     public long DurableLength { get; private set; }
 
+    /// <summary>True when some of the chunks are durable only once something synced is put after them.</summary>
+    public bool IsBulk => DurableLength > LoggedLength;
+
     /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; good until the next write.</summary>
     public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
 
@@ -68,7 +77,7 @@ public sealed class DagImporter
 
             if (_buffered == 0 && _writer.IsRaw)
             {
-                AddLeaf(_writer.PutRaw(data[..cut]));
+                AddLeaf(_writer.PutRaw(data[..cut], NextIsBulk));
             }
             else
             {
@@ -160,6 +169,9 @@ public sealed class DagImporter
     /// <summary>The writer of leaves, for hashing them side by side.</summary>
     internal LeafWriter Leaf => _writer;
 
+    /// <summary>How the next leaf is to be put.</summary>
+    internal bool NextIsBulk => DurableLength >= LoggedLength;
+
     /// <summary>Takes a leaf that <see cref="Leaf"/> has stored. Only between chunks.</summary>
     internal void AddLeaf(in DagEntry leaf)
     {
@@ -169,7 +181,7 @@ public sealed class DagImporter
 
     private void FlushBuffer()
     {
-        DagEntry leaf = _writer.Put(_buffer, _buffered);
+        DagEntry leaf = _writer.Put(_buffer, _buffered, NextIsBulk);
         _buffered = 0;
         AddLeaf(leaf);
     }

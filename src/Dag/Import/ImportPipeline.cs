@@ -79,14 +79,15 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
         if (length > 0)
         {
             alsoHash?.AppendData(buffer, LeafWriter.Headroom, length);
-            importer.AddLeaf(importer.Leaf.Put(buffer, length));
+            importer.AddLeaf(importer.Leaf.Put(buffer, length, importer.NextIsBulk));
         }
     }
 
     private void Start(byte[] buffer, int length)
     {
         Task previous = _hashed;
-        Task<DagEntry> put = Task.Run(() => importer.Leaf.Put(buffer, length));
+        bool bulk = importer.NextIsBulk;
+        Task<DagEntry> put = Task.Run(() => importer.Leaf.Put(buffer, length, bulk));
         _hashed = alsoHash is null ? Task.CompletedTask : HashAsync(previous, buffer, length);
         _inFlight.Enqueue(new Chunk(buffer, put, alsoHash is null ? put : Task.WhenAll(put, _hashed)));
     }

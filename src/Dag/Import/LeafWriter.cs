@@ -33,19 +33,19 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     public bool IsRaw => profile.RawLeaves;
 
     /// <summary>Stores a bare chunk.</summary>
-    public DagEntry PutRaw(ReadOnlySpan<byte> chunk)
+    public DagEntry PutRaw(ReadOnlySpan<byte> chunk, bool bulk)
     {
         Multihash hash = Multihash.Sha256(chunk);
-        Store(hash, chunk);
+        Store(hash, chunk, bulk);
         return new DagEntry(Cid.V1(Multicodec.Raw, hash), chunk.Length, chunk.Length);
     }
 
     /// <summary>Stores the chunk that lies at <see cref="Headroom"/> in the buffer, and writes its frame around it if it needs one.</summary>
-    public DagEntry Put(byte[] buffer, int length)
+    public DagEntry Put(byte[] buffer, int length, bool bulk)
     {
         if (IsRaw)
         {
-            return PutRaw(buffer.AsSpan(Headroom, length));
+            return PutRaw(buffer.AsSpan(Headroom, length), bulk);
         }
 
         // dag-pb Data { UnixFS Type, Data (absent when empty), filesize }
@@ -65,7 +65,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
         writer.VarintField(3, (ulong)length);
         ReadOnlySpan<byte> block = buffer.AsSpan(start, writer.Written);
         Multihash hash = Multihash.Sha256(block);
-        Store(hash, block);
+        Store(hash, block, bulk);
         return new DagEntry(NodeCid(hash), length, block.Length);
     }
 
@@ -106,11 +106,11 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     {
         byte[] block = node.Encode();
         Multihash hash = Multihash.Sha256(block);
-        Store(hash, block);
+        Store(hash, block, bulk: false);
         return new DagEntry(NodeCid(hash), size, below + block.Length);
     }
 
-    private void Store(in Multihash hash, ReadOnlySpan<byte> block)
+    private void Store(in Multihash hash, ReadOnlySpan<byte> block, bool bulk)
     {
         if (_packs && store.Has(hash))
         {
@@ -121,11 +121,11 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
         using IMemoryOwner<byte>? frame = _packs ? PackedBlock.TryPack(block) : null;
         if (frame is null)
         {
-            store.Put(hash, block);
+            store.Put(hash, block, bulk);
         }
         else
         {
-            store.PutPacked(hash, frame.Memory.Span);
+            store.PutPacked(hash, frame.Memory.Span, bulk);
         }
     }
 

@@ -118,7 +118,7 @@ internal sealed class BlockTable : IConversionMemory
 
         public System.Buffers.IMemoryOwner<byte>? Get(in Multihash hash) => null;
 
-        public void Put(in Multihash hash, ReadOnlySpan<byte> data) => _entries.Add(_table.Add(hash, data.Length));
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => _entries.Add(_table.Add(hash, data.Length));
 
         public void Delete(in Multihash hash) => throw new NotSupportedException();
 

@@ -74,7 +74,7 @@ public sealed class ImportMemoryTests
 
         public int MostAtOnce => Volatile.Read(ref _most);
 
-        public void Put(in Multihash hash, ReadOnlySpan<byte> data)
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
         {
             int running = Interlocked.Increment(ref _running);
             for (int most = MostAtOnce; running > most; most = MostAtOnce)
