@@ -50,7 +50,7 @@ def from_the_fleet(layout, receivers):
         seeder.limit(f"{UPLINK}mbit")
         before = seeder.sent()
         layers = [d["digest"] for d in images.layers(layout)[2]]
-        seconds = fetch_all(others, name, lambda host: all(json.loads(host.ipcs("content", "info", d, "--json").stdout)["complete"] for d in layers))
+        seconds = fetch_all(others, name, lambda host: all(host.has_whole(d) for d in layers))
         return seconds, seeder.sent() - before
 
 

@@ -57,7 +57,7 @@ class Newcomer:
 def whole(host, digests):
     """Waits until contents that containerd was promised are here."""
     for digest in digests:
-        lab.wait("whole content", lambda: json.loads(host.ipcs("content", "info", digest, "--json").stdout)["complete"], 120)
+        lab.wait("whole content", lambda: host.has_whole(digest), 120)
 
 
 def measure(image, runs):
