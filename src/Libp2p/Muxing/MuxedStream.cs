@@ -33,7 +33,7 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     private int _holds;
     private int _acknowledged;
 
-    public MuxedStream(Muxer muxer, ulong id, bool openedByUs, MemoryBudget budget)
+    public MuxedStream(Muxer muxer, ulong id, bool openedByUs, Budget budget)
     {
         _muxer = muxer;
         _received = new ReceiveQueue(budget);
@@ -100,8 +100,11 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     /// <inheritdoc/>
     public override string Protocol => AgreedProtocol;
 
-    /// <summary>Set once by the negotiation.</summary>
-    public string AgreedProtocol { get; set; } = "";
+    /// <summary>What the negotiation has come to; empty before.</summary>
+    public string AgreedProtocol { get; private set; } = "";
+
+    /// <summary>Where this stream is counted, when the peer has opened it.</summary>
+    public Budget Streams => _muxer.Streams;
 
     /// <summary>The negotiation's answer, when it has not been read yet: it comes before the first byte that the application reads.</summary>
     public bool AwaitsAnswer { get; set; }
@@ -119,6 +122,16 @@ internal sealed class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<i
     }
 
     private bool IsOverNow => _resetReason is not null || (_localClosed && _remoteClosed);
+
+    /// <summary>The negotiation is done: what has come and what comes takes of the protocol's memory too. False when that is used up.</summary>
+    public bool TryAgree(string protocol, Budget memory)
+    {
+        AgreedProtocol = protocol;
+        lock (_lock)
+        {
+            return _received.TryCharge(memory);
+        }
+    }
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>

@@ -1,6 +1,7 @@
 using System.Net;
 using Ipcs.Dag.Import;
 using Ipcs.Kademlia;
+using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 using Ipcs.Node.Routing;
 
@@ -26,6 +27,9 @@ internal sealed class NodeOptions
 
     /// <summary>Peers and networks not to connect with.</summary>
     public IReadOnlyList<string> Deny { get; set; } = [];
+
+    /// <summary>What peers may make the node hold.</summary>
+    public HostLimits Limits { get; set; } = new();
 
     /// <summary>containerd's door: a unix socket.</summary>
     public string ContentSocket { get; set; } = Path.Combine(DefaultFolders.Run, "content.sock");

@@ -47,12 +47,14 @@ internal sealed record Setting(
         new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
         new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
         new("log-level", "LEVEL", "trace, debug, info, warn or error", false, (o, v) => o.LogLevel = Level(v), o => LevelName(o.LogLevel)),
+        .. LimitSettings.All,
     ];
 
     /// <summary>The variable of the environment that sets it.</summary>
     public string Variable => "IPCS_" + Name.Replace('-', '_').ToUpperInvariant();
 
-    private static string Last(IReadOnlyList<string> values) =>
+    /// <summary>The value that counts; one that is empty is an error.</summary>
+    internal static string Last(IReadOnlyList<string> values) =>
         values.Count > 0 && values[^1].Length > 0 ? values[^1] : throw new FormatException("the value is empty");
 
     private static string Folder(IReadOnlyList<string> values) => Path.GetFullPath(Last(values));
