@@ -53,7 +53,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var updates = new ContentUpdates(store);
         var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers));
         _open.Push(host);
-        var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions(), _loggers.CreateLogger<BitswapService>());
+        var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
         var routing = new Routing.NodeRouting(_options, host, store, _loggers);
         _open.Push(routing);
@@ -118,6 +118,9 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         AgentVersion = ProductVersion.Agent,
         Logger = loggers.CreateLogger<Libp2p.Swarm.Host>(),
     };
+
+    /// <summary>What Bitswap runs with.</summary>
+    internal static BitswapOptions BitswapOptions(NodeOptions options) => new() { UploadRate = options.UploadRate, DownloadRate = options.DownloadRate };
 
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;

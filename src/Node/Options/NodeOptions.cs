@@ -73,6 +73,12 @@ internal sealed class NodeOptions
     /// <summary>With a size of the store in bytes, garbage is collected only once nine tenths of it are used; zero for none.</summary>
     public long StorageMax { get; set; }
 
+    /// <summary>The most block bytes sent a second, to all peers together; zero for no limit.</summary>
+    public long UploadRate { get; set; }
+
+    /// <summary>The most block bytes asked of peers a second; zero for no limit.</summary>
+    public long DownloadRate { get; set; }
+
     /// <summary>Logs as JSON lines instead of text.</summary>
     public bool JsonLogs { get; set; }
 
