@@ -98,6 +98,8 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("nonsense = 1", "unknown key 'nonsense'")]
     [InlineData("Data = \"/x\"", "unknown key 'Data'")]
     [InlineData("data = [\"/a\", \"/b\"]", "data takes one value")]
+    [InlineData("data = \"/a\"\nlog-level = \"info\"\n\"data\" = \"/b\"\n", "(3,1) : error : The key `data` is already defined at (1,1)")]
+    [InlineData("peer = [\"/ip4/10.0.0.1/tcp/1\"]\npeer = [\"/ip4/10.0.0.2/tcp/1\"]\n", "(2,1) : error : The key `peer` is already defined at (1,1)")]
     [InlineData("data = \"\"", "data: the value is empty")]
     [InlineData("data = 1.5", "data takes a string")]
     [InlineData("[data]\nx = 1", "data takes a string")]
