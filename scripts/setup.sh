@@ -12,7 +12,7 @@ build=(gcc g++ libc6-dev binutils cmake make curl ca-certificates librocksdb-dev
 lab=(containerd runc docker-registry skopeo iproute2 util-linux python3)
 case $purpose in
 build) want=("${build[@]}") ;;
-test) want=("${build[@]}" "${lab[@]}" golang-go golang-github-containerd-containerd-dev npm iptables libnetfilter-queue-dev) ;;
+test) want=("${build[@]}" "${lab[@]}" golang-go golang-github-containerd-containerd-dev npm iptables libnetfilter-queue-dev dnsmasq-base) ;;
 demo) want=("${build[@]}" "${lab[@]}") ;;
 bench) want=("${build[@]}" "${lab[@]}" golang-go golang-github-containerd-containerd-dev npm mmdebstrap xz-utils zstd) ;;
 *) sed -n '2,5p' "$0"; exit 2 ;;

@@ -21,6 +21,6 @@ public sealed class BitswapOptions
     /// <summary>The most block bytes sent a second, to all peers together; 0 for no limit.</summary>
     public long UploadRate { get; init; }
 
-    /// <summary>The most block bytes taken a second, from all peers together; 0 for no limit.</summary>
+    /// <summary>The most block bytes asked for a second, from all peers together; 0 for no limit.</summary>
     public long DownloadRate { get; init; }
 }

@@ -52,7 +52,6 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
     private readonly SemaphoreSlim _messages = new(MaxMessages, MaxMessages);
     private readonly Lock _linking = new();
-    private readonly ByteRate _download;
     private readonly Engine _engine;
     private readonly WantDesk _desk;
     private readonly BitswapMeter _meter;
@@ -71,7 +70,6 @@ public sealed partial class BitswapService : IAsyncDisposable
         _options = options;
         _logger = logger;
         _time = time ?? TimeProvider.System;
-        _download = new ByteRate(options.DownloadRate, _time);
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
         _desk = new WantDesk(host.LocalPeer, store, options, (peer, entry) => Link(peer).Send(entry), _meter, _time);
@@ -177,6 +175,7 @@ public sealed partial class BitswapService : IAsyncDisposable
             await link.DisposeAsync();
         }
 
+        _engine.Dispose();
         _meter.Dispose();
     }
 
@@ -276,7 +275,6 @@ public sealed partial class BitswapService : IAsyncDisposable
 
                     TakeSmall(stream.RemotePeer, message!);
                     await storing;
-                    await _download.TakeAsync(message!.Blocks.Sum(b => (long)b.Data.Length), cancellationToken);
                 }
                 catch
                 {
@@ -284,7 +282,7 @@ public sealed partial class BitswapService : IAsyncDisposable
                     throw;
                 }
 
-                if (message.Blocks.Count == 0)
+                if (message!.Blocks.Count == 0)
                 {
                     memory.Dispose();
                     continue;

@@ -46,6 +46,7 @@ internal sealed class PeerLink : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
     private readonly Action<PeerLink, string> _onFailure;
+    private readonly UploadFlow _flow;
     private PeerStream? _stream;
     private int _messageBytes = FirstMessage;
 
@@ -54,6 +55,7 @@ internal sealed class PeerLink : IAsyncDisposable
         _engine = engine;
         _onFailure = onFailure;
         _ledger = engine.LedgerOf(peer);
+        _flow = new UploadFlow(Wake);
         Peer = peer;
         Wants = new PeerWants(engine.Store);
         _loop = Task.Run(RunAsync);
@@ -157,6 +159,7 @@ internal sealed class PeerLink : IAsyncDisposable
         }
         finally
         {
+            _engine.Upload.Leave(_flow);
             await CloseStreamAsync();
         }
     }
@@ -166,15 +169,15 @@ internal sealed class PeerLink : IAsyncDisposable
         var message = new BitswapMessage();
         TakeSmall(message);
         List<IMemoryOwner<byte>> blocks = [];
+        int most = Math.Min(_messageBytes, Math.Max(_engine.Upload.MessageBytes, LeastMessage));
         try
         {
-            int bytes = await TakeBlocksAsync(message, blocks);
+            int bytes = MaySendBlocks(message, most) ? await TakeBlocksAsync(message, blocks, most) : 0;
             if (message.IsEmpty)
             {
                 return false;
             }
 
-            await _engine.Upload.TakeAsync(bytes, _stop.Token);
             long start = Stopwatch.GetTimestamp();
             await SendAsync(message);
             if (bytes > 0)
@@ -190,6 +193,10 @@ internal sealed class PeerLink : IAsyncDisposable
             blocks.ForEach(b => b.Dispose());
         }
     }
+
+    /// <summary>Under an upload rate what is small goes ahead by itself, and blocks go when it is this peer's turn.</summary>
+    private bool MaySendBlocks(BitswapMessage message, int bytes) =>
+        !_engine.Upload.IsOn || (message.IsEmpty && Wants.HasNext && _engine.Upload.TryTake(_flow, bytes));
 
     private void TakeSmall(BitswapMessage message)
     {
@@ -217,10 +224,11 @@ internal sealed class PeerLink : IAsyncDisposable
     }
 
     /// <summary>Blocks up to the message's size, in this peer's turn. Wants and presences of ours don't wait for that turn.</summary>
-    private async ValueTask<int> TakeBlocksAsync(BitswapMessage message, List<IMemoryOwner<byte>> blocks)
+    private async ValueTask<int> TakeBlocksAsync(BitswapMessage message, List<IMemoryOwner<byte>> blocks, int most)
     {
         if (!Wants.TryNext(out WantEntry want))
         {
+            _engine.Upload.Settle(_flow, 0);
             return 0;
         }
 
@@ -245,8 +253,9 @@ internal sealed class PeerLink : IAsyncDisposable
                     message.Presences.Add(new PresenceEntry(cid, Have: false));
                 }
             }
-            while (bytes < _messageBytes && unpacked < MostUnpacked && blocks.Count < MaxBlocks && Wants.TryNext(out want));
+            while (bytes < most && unpacked < MostUnpacked && blocks.Count < MaxBlocks && Wants.TryNext(out want));
 
+            _engine.Upload.Settle(_flow, bytes);
             return bytes;
         }
         finally

@@ -127,6 +127,40 @@ public sealed class FleetOrderTests
         }
     }
 
+    /// <summary>What is asked for keeps to the download rate, in every second and over all of them, from one peer and from three.</summary>
+    [Theory]
+    [InlineData(1, 1_000_000)]
+    [InlineData(1, 20_000_000)]
+    [InlineData(3, 20_000_000)]
+    public void DownloadsKeepToTheirRate(int peers, long rate)
+    {
+        var simulation = new Simulation(5);
+        int seconds = 10;
+        Cid[] cids = Blocks((int)(rate * seconds / BlockLength));
+        SimulatedNode[] seeders = [.. Enumerable.Range(0, peers).Select(_ => simulation.Add(1000 * Megabit))];
+        SimulatedNode node = simulation.Add(1000 * Megabit, new BitswapOptions { DownloadRate = rate });
+        foreach (SimulatedNode seeder in seeders)
+        {
+            seeder.Seed(cids, BlockLength);
+            node.Tell(seeder, Holding.Whole);
+        }
+
+        node.Want(cids, cids.Length);
+        long start = simulation.Now;
+        var received = new List<long>();
+        Sample();
+        simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+        Assert.InRange((node.DoneAt - start) / 1e6, seconds - 0.8, seconds + 1.0);
+        Assert.Equal(0, node.Duplicates);
+        Assert.All(received.Zip(received.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 0, (rate * 1.3) + (2 * BlockLength)));
+
+        void Sample() => simulation.After(1_000_000, () =>
+        {
+            received.Add(node.Received);
+            Sample();
+        });
+    }
+
     private static Cid[] Blocks(int count) => [.. Enumerable.Range(0, count).Select(i =>
     {
         byte[] number = new byte[4];

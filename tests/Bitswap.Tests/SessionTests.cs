@@ -211,6 +211,46 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task DownloadsKeepToTheirRateAndTheStreamIsReadAllTheSame()
+    {
+        await using Node seeder = await Node.StartAsync("mplex");
+        await using Node leecher = await Node.StartAsync("mplex", new BitswapOptions { DownloadRate = 4_000_000 });
+        Cid[] cids = seeder.Add("down", 40, 100_000);
+        await leecher.ConnectAsync(seeder);
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
+
+        // A second's worth, of which a quarter is asked for at once.
+        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds > 0.6);
+        Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);
+    }
+
+    [Fact]
+    public async Task WhatANodeAsksForDoesNotWaitBehindItsUploads()
+    {
+        await using Node slow = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 200_000 });
+        await using Node other = await Node.StartAsync("yamux");
+        Cid[] theirs = slow.Add("slow", 40, 100_000);
+        Cid[] ours = other.Add("quick", 40, 100_000);
+        await slow.ConnectAsync(other);
+        using var stop = new CancellationTokenSource();
+        await using BitswapSession session = other.Bitswap.CreateSession([slow.Host.LocalPeer]);
+        Task upload = Task.WhenAll(theirs.Select(cid => session.GetAsync(cid, urgent: false, stop.Token).AsTask()));
+        while (slow.Bitswap.Statistics.BytesSent == 0)
+        {
+            await Task.Delay(1, Cancel);
+        }
+
+        await slow.FetchAsync(ours, [other.Host.LocalPeer]);
+
+        // The uploads would have taken twenty seconds.
+        Assert.False(upload.IsCompleted);
+        Assert.True(slow.Bitswap.Statistics.BytesSent < 3_000_000);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => upload);
+    }
+
+    [Fact]
     public async Task AFalseBlockCutsItsSenderOff()
     {
         await using Node a = await Node.StartAsync("yamux");

@@ -18,12 +18,12 @@ internal sealed class SimulatedNode
     private readonly List<SimulatedNode> _turns = [];
     private bool _sending;
 
-    public SimulatedNode(Simulation simulation, int number, double uplink)
+    public SimulatedNode(Simulation simulation, int number, double uplink, BitswapOptions options)
     {
         _simulation = simulation;
         Uplink = uplink;
         Peer = Simulation.PeerOf(number);
-        Book = new WantBook(Peer, new BitswapOptions(), new Random(simulation.Random.Next()));
+        Book = new WantBook(Peer, options, new Random(simulation.Random.Next()));
         Session = new BitswapSession(_store, null!, takesAnyPeer: false);
     }
 

@@ -29,9 +29,9 @@ internal sealed class Simulation(int seed)
         return PeerId.FromPublicKey(key);
     }
 
-    public SimulatedNode Add(double uplink)
+    public SimulatedNode Add(double uplink, BitswapOptions? options = null)
     {
-        var node = new SimulatedNode(this, Nodes.Count, uplink);
+        var node = new SimulatedNode(this, Nodes.Count, uplink, options ?? new BitswapOptions());
         foreach (SimulatedNode other in Nodes)
         {
             node.Connect(other);

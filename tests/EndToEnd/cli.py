@@ -164,7 +164,8 @@ def before_a_daemon(results):
                           ["dag", "import"], ["containerd", "config", "--version", "1"], ["containerd", "config", "--version", "4"], ["config"], ["ping", "x", "-n", "y"],
                           ["daemon", "--nonsense"], ["daemon", "--muxers", "quic"], ["daemon", "--listen", "nowhere"], ["daemon", "--peer", "/ip4/1.2.3.4/tcp/0"],
                           ["daemon", "--api-addr", "everywhere"], ["daemon", "--log-format", "xml"], ["daemon", "--log-level", "loud"], ["daemon", "--config", it.path("gone.toml")],
-                          ["daemon", "--info-budget", "-5"], ["daemon", "--data", ""], ["daemon", "--api-socket", "/" + "x" * 120]):
+                          ["daemon", "--info-budget", "-5"], ["daemon", "--data", "/a", "--data", "/b"], ["daemon", "--max-connections", "0"],
+                          ["daemon", "--data", ""], ["daemon", "--api-socket", "/" + "x" * 120]):
                 it.run(*words, code=2)
         with results.check("a misspelt variable is told with the one that is meant"):
             error = it.run("daemon", code=2, env={"IPCS_LISTN": "/ip4/127.0.0.1/tcp/0"})
@@ -491,6 +492,13 @@ def blocks(results):
             equal(it.lines("content", "ls"), [], "content ls")
 
 
+def scrape(address):
+    """The figures of a metrics door, by name with tags."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+        equal(answer.headers["Content-Type"].split(";")[0], "text/plain", "the type")
+        return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+
+
 def metrics(results):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -498,14 +506,19 @@ def metrics(results):
     with place() as it, running(it, "--metrics-addr", address), scenario("metrics"):
         with results.check("Prometheus finds every figure"):
             it.run("add", "-Q", "-", stdin=b"hello\n")
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
-                equal(answer.headers["Content-Type"].split(";")[0], "text/plain", "the type")
-                figures = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+            figures = scrape(address)
             equal(figures["ipcs_store_blocks"], "1", "the blocks")
             for name in ("ipcs_store_bytes", "ipcs_store_contents", "ipcs_provide_queue", "ipcs_swarm_peers", "ipcs_fetch_active", "ipcs_bitswap_blocks_received",
                          "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers",
                          "ipcs_swarm_connections", "ipcs_swarm_streams", "ipcs_swarm_bytes_received", "ipcs_swarm_bytes_sent", "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused"):
                 true(name in figures, name)
+        with results.check("garbage collections are counted"):
+            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "bytes", "last_time", "running")], ["0"] * 6, "the figures of a daemon that has collected nothing")
+            it.run("add", "-Q", "--pin=false", "-", stdin=b"rubbish\n")
+            it.run("repo", "gc")
+            figures = scrape(address)
+            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "running")], ["1", "0", "1", "0"], "the figures after one collection")
+            true(int(figures["ipcs_gc_bytes"]) > 0 and float(figures["ipcs_gc_last_time"]) > 0, "its bytes and its time")
 
 
 def api(results):

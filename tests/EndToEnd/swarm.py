@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three hosts whose links break and come back, and links that lose and delay. Prints `ok NAME` / `not ok NAME: why`. Needs root."""
+"""Hosts whose links break and come back, links that lose and delay, and hosts that find each other by DNS names. Prints `ok NAME` / `not ok NAME: why`. Needs root."""
 import os
 import re
 import shutil
@@ -13,6 +13,7 @@ from tap import Results, equal, scenario, true  # noqa: E402
 
 MIB = 1 << 20
 NOTICE = 45  # a ping every 15 s and a quarter more, 10 s for its answer, and some for a machine that is busy
+RESOLVE = 45  # names are resolved every 15 s, a fifth more at most, and a dial takes 10 s to fail
 RETURN = 45  # the longest pause between two dials is 15 s and half as much again, and a dial takes 10 s to fail
 
 
@@ -97,7 +98,7 @@ def cut_and_heal(results, lab, muxer):
 
 
 def bad_links(results, lab, muxer):
-    one, two, _ = lab.hosts
+    one, two = lab.hosts[:2]
     with scenario(f"5% loss and 50 ms delay, {muxer}"):
         with results.check(f"{muxer}: hosts connect over a bad link", need=True):
             for host in (one, two):
@@ -120,6 +121,46 @@ def bad_links(results, lab, muxer):
             host.ipcs_service.stop()
 
 
+def dnsmasq():
+    return shutil.which("dnsmasq", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def by_name(results, lab):
+    """Hosts that know each other by DNS names alone, as those behind a headless service: every connection comes from a record."""
+    one, two, three = lab.hosts
+    four = lab.add_host()
+    alone_but_for_names = ["--dht", "off"]
+    with scenario("hosts found by DNS names"):
+        with results.check("a host is found by the A record of a /dns4 name", need=True):
+            names = lab.add_name_server()
+            one.start_ipcs(options=alone_but_for_names)
+            names.serve({"fleet.test": [one.address]}, {"_dnsaddr.hosts.test": ["dnsaddr=" + one.multiaddr]})
+            two.start_ipcs(options=[*alone_but_for_names, "--peer", "/dns4/fleet.test/tcp/4001"], names=names)
+            wait("two with one", lambda: connected(two, (one,)) and connected(one, (two,)), 30)
+        with results.check("a host is found by the TXT record of a /dnsaddr name", need=True):
+            three.start_ipcs(options=[*alone_but_for_names, "--peer", "/dnsaddr/hosts.test"], names=names)
+            wait("three with one", lambda: connected(three, (one,)), 30)
+            four.start_ipcs(options=alone_but_for_names, names=names)
+            true(not connected(two, (three,)) and alone(four), "hosts have met that no record has told of each other")
+        with results.check("names are resolved for `swarm connect` too, and one that does not exist is told"):
+            two.ipcs("swarm", "connect", f"/dns4/fleet.test/tcp/4001/p2p/{one.peer}")
+            error = two.ipcs("swarm", "connect", "/dns4/nobody.test/tcp/4001", check=False)
+            true(error.returncode == 1 and "nobody.test" in error.stderr and error.stderr.count("\n") == 1, f"the error is {error.stderr!r}")
+        with results.check("a host that a changed A record adds is found when it is resolved again"):
+            names.serve({"fleet.test": [one.address, three.address]}, {"_dnsaddr.hosts.test": ["dnsaddr=" + one.multiaddr]})
+            wait("two with three", lambda: connected(two, (one, three)), RESOLVE)
+        with results.check("a host that a changed TXT record adds is found when it is resolved again"):
+            names.serve({"fleet.test": [one.address]}, {"_dnsaddr.hosts.test": ["dnsaddr=" + one.multiaddr, "dnsaddr=" + four.multiaddr]})
+            wait("three with four", lambda: connected(three, (one, four)), RESOLVE)
+        with results.check("a host that a record names no more stays connected, and so does everybody while the name server is gone"):
+            names.stop()
+            wait("a resolution that fails", lambda: "fleet.test" in two.ipcs_service.tail() and "hosts.test" in three.ipcs_service.tail(), 2 * RESOLVE)
+            true(connected(two, (one, three)) and connected(three, (one, two, four)), "a connection was lost with the name server")
+        for host in lab.hosts:
+            if host.ipcs_service:
+                host.ipcs_service.stop()
+
+
 def main():
     interruptible()
     reason = lacks()
@@ -130,6 +171,11 @@ def main():
     with Lab(hosts=3, keep_logs=os.environ.get("KEEP_LOGS")) as lab:
         for muxer in ("mplex", "yamux"):
             cut_and_heal(results, lab, muxer)
+        if dnsmasq():
+            by_name(results, lab)
+        else:
+            results.failed += 1
+            print("not ok hosts found by DNS names: dnsmasq is missing (scripts/setup.sh test)")
         try:
             if not shutil.which("iptables-legacy", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
                 raise LabError("iptables-legacy is missing")

@@ -227,13 +227,16 @@ class Host(Node):
 
     # ---- ipcs
 
-    def start_ipcs(self, *peers, options=(), seconds=30):
-        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to, options more words for it."""
+    def start_ipcs(self, *peers, options=(), seconds=30, names=None):
+        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to, options more words for it, names
+        the name server that it asks."""
         command = [IPCS, "daemon", "--data", self.path("ipcs"), "--listen", f"/ip4/{self.address}/tcp/4001",
                    "--content-socket", self.content, "--api-socket", self.api, "--mdns", "off", "--containerd", self.socket]
         for other in peers:
             command += ["--peer", other.multiaddr]
         command += options
+        if names:  # in a mount namespace of its own, where the system's resolver finds this one
+            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', names.configuration, *command]
         service = self.ipcs_service = Service(f"ipcs on {self.name}", self.namespace, command, self.path("ipcs.log"))
         ready = service.ready("line `ready peer=`", lambda: re.search(r"^ready peer=(\S+) listen=(\S+) .*$", service.output(), re.M), seconds)
         self.peer = ready.group(1)
@@ -394,6 +397,38 @@ class Registry(Node):
         return [(path, int(status), int(size)) for address, path, status, size in line.findall(text) if address == host.address]
 
 
+class NameServer(Node):
+    """A dnsmasq that knows what it is told and nothing else."""
+
+    def __init__(self, lab, number):
+        super().__init__(lab, number, "names")
+        self.service = None
+        self.configuration = self.path("resolv.conf")
+        with open(self.configuration, "w") as f:
+            f.write(f"nameserver {self.address}\noptions timeout:1 attempts:2\n")
+
+    def serve(self, addresses, texts):
+        """Answers with these from now on: A records (name: addresses) and TXT records (name: texts). The answers may not be kept."""
+        self.stop()
+        with open(self.path("hosts"), "w") as f:
+            f.writelines(f"{address} {name}\n" for name, all in addresses.items() for address in all)
+        records = [f"--txt-record={name},{text}" for name, all in texts.items() for text in all]
+        dnsmasq = shutil.which("dnsmasq", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        service = self.service = Service("dnsmasq", self.namespace, [
+            dnsmasq, "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv", "--no-hosts", "--local-ttl=0", "--local=/test/",
+            "--addn-hosts=" + self.path("hosts"), "--listen-address=" + self.address, "--bind-interfaces", *records], self.path("dnsmasq.log"))
+        service.ready("listening name server", self._listens, 10)
+
+    def _listens(self):
+        with open(f"/proc/{self.service.pid}/net/udp") as f:  # 0035 is port 53
+            return any(line.split()[1].endswith(":0035") for line in list(f)[1:])
+
+    def stop(self):
+        if self.service:
+            self.service.process.kill()
+            self.service.process.wait()
+
+
 class Lab:
     """The switch, the registry and the hosts; a context manager that takes everything away again."""
 
@@ -402,7 +437,7 @@ class Lab:
         self.switch = self.name + "-switch"
         self.keep_logs = keep_logs
         self.count = hosts
-        self.hosts, self.registry, self.folder = [], None, None
+        self.hosts, self.registry, self.names, self.folder = [], None, None, None
 
     def __enter__(self):
         sweep()
@@ -427,13 +462,19 @@ class Lab:
         self.hosts.append(Host(self, len(self.hosts) + 1))
         return self.hosts[-1]
 
+    def add_name_server(self):
+        """A name server, with nothing to say yet."""
+        self.names = NameServer(self, 101)
+        return self.names
+
     def __exit__(self, *_):
         handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}  # a second Ctrl-C must not cut this short
         try:
             for host in self.hosts:
                 host.stop()
-            if self.registry:
-                self.registry.stop()
+            for server in (self.registry, self.names):
+                if server:
+                    server.stop()
             if self.keep_logs:
                 for log in glob.glob(self.folder + "/*/*.log") + glob.glob(self.folder + "/*/*.toml"):
                     os.makedirs(self.keep_logs, exist_ok=True)

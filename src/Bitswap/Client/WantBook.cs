@@ -40,6 +40,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
     private readonly LinkedList<Want> _unasked = new();
     private readonly Dictionary<PeerId, PeerState> _peers = [];
     private readonly AskedBlocks _asked = new();
+    private readonly AskPace _pace = new(options.DownloadRate);
     private int _typical = FirstTypical;
 
     /// <summary>What is to be sent, in order. The caller empties it.</summary>
@@ -124,6 +125,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
         {
             state.LastBlock = now;
             state.Stalled = false;
+            _pace.Spend(length, now);
         }
 
         if (!_wants.TryGetValue(hash, out Want? want))
@@ -190,7 +192,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
             }
 
             // A peer with room had nothing else to give. Many of these come for each block: no look at all the other wants.
-            if (want.Asked is null && state.HasRoom(_typical) && CanServe(state, want, now))
+            if (want.Asked is null && state.HasRoom(_typical) && _pace.IsOpen(now) && CanServe(state, want, now))
             {
                 Ask(state, want, now);
             }
@@ -332,13 +334,13 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
     /// <summary>Gives every peer with room its next wants, those who owe the least first, one at a time.</summary>
     private void Fill(long now)
     {
-        if (_unasked.Count == 0)
+        if (_unasked.Count == 0 || !_pace.IsOpen(now))
         {
             return;
         }
 
         var open = new List<PeerState>(_peers.Values.Where(p => p.HasRoom(_typical)));
-        while (open.Count > 0 && _unasked.Count > 0)
+        while (open.Count > 0 && _unasked.Count > 0 && _pace.IsOpen(now))
         {
             PeerState least = open[0];
             int ties = 1;
@@ -368,7 +370,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
     /// <summary>Gives one peer its next wants.</summary>
     private void FillOne(PeerState? peer, long now)
     {
-        while (peer is not null && _unasked.Count > 0 && peer.HasRoom(_typical) && Next(peer, now) is { } next)
+        while (peer is not null && _unasked.Count > 0 && peer.HasRoom(_typical) && _pace.IsOpen(now) && Next(peer, now) is { } next)
         {
             Ask(peer, next, now);
         }
@@ -533,6 +535,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
         want.Weight = _typical;
         peer.UnderWay.Add(want);
         peer.BytesUnderWay += want.Weight;
+        _pace.Spend(want.Weight, now);
         _asked.Add(peer.Peer, want.Cid.Hash);
         Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
     }
@@ -546,6 +549,7 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
 
         peer.UnderWay.Remove(want);
         peer.BytesUnderWay -= want.Weight;
+        _pace.Refund(want.Weight);
         want.Asked = null;
         want.Since = now;
         want.Place = _unasked.AddFirst(want);

@@ -7,9 +7,9 @@ namespace Ipcs.Bitswap.Server;
 
 /// <summary>
 /// What all links have in common: the store that is served, turns at reading it (so that a peer with a long wantlist gets one message's worth and
-/// then waits for the others), the upload rate, and the ledgers. Owns the ledgers.
+/// then waits for the others), the upload rate, and the ledgers. Owns the ledgers and the rate.
 /// </summary>
-internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions options, TimeProvider time)
+internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions options, TimeProvider time) : IDisposable
 {
     /// <summary>Messages put together at a time: enough to keep a disk busy, few enough that turns mean something.</summary>
     private const int Turns = 4;
@@ -31,13 +31,16 @@ internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions optio
     public SemaphoreSlim Reading { get; } = new(Turns, Turns);
 
     /// <summary>What may be sent a second.</summary>
-    public ByteRate Upload { get; } = new(options.UploadRate, time);
+    public UploadPace Upload { get; } = new(options.UploadRate, time);
 
     /// <summary>Blocks sent to all.</summary>
     public long BlocksSent => Interlocked.Read(ref _forgottenBlocks) + _ledgers.Values.Sum(l => l.BlocksSent);
 
     /// <summary>Bytes of them.</summary>
     public long BytesSent => Interlocked.Read(ref _forgottenBytes) + _ledgers.Values.Sum(l => l.Sent);
+
+    /// <inheritdoc/>
+    public void Dispose() => Upload.Dispose();
 
     /// <summary>The ledger of a peer; null when nothing has been exchanged.</summary>
     public Ledger? FindLedger(PeerId peer) => _ledgers.GetValueOrDefault(peer);

@@ -100,6 +100,18 @@ internal sealed class PeerWants(IBlockstore store)
         }
     }
 
+    /// <summary>True when there is a block to send.</summary>
+    public bool HasNext
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _queued.Count > 0;
+            }
+        }
+    }
+
     /// <summary>The next block to send.</summary>
     public bool TryNext(out WantEntry want)
     {

@@ -24,7 +24,7 @@ internal abstract class Muxer : IAsyncDisposable
 
     private readonly ConcurrentDictionary<(ulong Id, bool OpenedByUs), MuxedStream> _streams = new();
     private readonly MuxerSettings _settings;
-    private readonly MemoryBudget _budget;
+    private readonly Budget _budget;
     private readonly CancellationTokenSource _closing = new();
     private readonly Timer _lingering;
     private int _lingers;
@@ -39,7 +39,7 @@ internal abstract class Muxer : IAsyncDisposable
         Channel = channel;
         IsInitiator = initiator;
         _settings = settings;
-        _budget = new MemoryBudget(settings.MaxBuffered, settings.Memory);
+        _budget = new Budget(settings.MaxBuffered, settings.Memory);
         Writer = new FrameWriter(channel, Close, _closing.Token);
         _lingering = new Timer(static state => ((Muxer)state!).EndLingering(), this, Timeout.Infinite, Timeout.Infinite);
     }
@@ -61,6 +61,9 @@ internal abstract class Muxer : IAsyncDisposable
 
     /// <summary>Bytes that wait in the streams' receive buffers.</summary>
     public long BufferedBytes => _budget.Used;
+
+    /// <summary>Inbound streams that are handled.</summary>
+    public Budget Streams => _settings.Streams;
 
     /// <summary>Ends when the connection does.</summary>
     public CancellationToken Closed => _closing.Token;

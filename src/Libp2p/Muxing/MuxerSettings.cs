@@ -15,6 +15,9 @@ internal sealed class MuxerSettings
     /// <summary>Bytes of the connection's streams that may wait to be read.</summary>
     public long MaxBuffered { get; init; } = 32 << 20;
 
-    /// <summary>The budget that all connections share; null for none.</summary>
-    public MemoryBudget? Memory { get; init; }
+    /// <summary>Those bytes of others of which the connection is a part.</summary>
+    public Budget[] Memory { get; init; } = [];
+
+    /// <summary>Streams that the peer has open to us, and others with it; taken and given back by whoever handles them.</summary>
+    public Budget Streams { get; init; } = new(long.MaxValue);
 }

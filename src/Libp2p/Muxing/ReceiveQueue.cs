@@ -6,18 +6,36 @@ namespace Ipcs.Libp2p.Muxing;
 /// Bytes received on a stream and not read yet, in pooled segments whose size follows what arrives: a stream of pings costs little, a bulk
 /// stream few rents. Owns the segments. Touched only under the stream's lock.
 /// </summary>
-internal sealed class ReceiveQueue(MemoryBudget budget)
+internal sealed class ReceiveQueue(Budget budget)
 {
     private const int MinSegment = 512;
     private const int MaxSegment = 64 * 1024;
 
     private Segment? _head;
     private Segment? _tail;
+    private Budget? _protocol;
 
     /// <summary>Bytes that can be read.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Adds a copy of the bytes; false when the budget has no room for them.</summary>
+    /// <summary>Takes of the protocol's budget too, once the protocol is known, also for what is here; false when it has no room for that.</summary>
+    public bool TryCharge(Budget protocol)
+    {
+        _protocol = protocol;
+        for (Segment? segment = _head; segment is not null; segment = segment.Next)
+        {
+            if (!protocol.TryTake(segment.Bytes.Length))
+            {
+                return false;
+            }
+
+            segment.Protocol = protocol;
+        }
+
+        return true;
+    }
+
+    /// <summary>Adds a copy of the bytes; false when a budget has no room for them.</summary>
     public bool TryAdd(ReadOnlySpan<byte> data)
     {
         while (data.Length > 0)
@@ -26,13 +44,13 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
             {
                 int size = Math.Clamp(Math.Max(data.Length, 2 * (_tail?.Bytes.Length ?? 0)), MinSegment, MaxSegment);
                 byte[] bytes = ArrayPool<byte>.Shared.Rent(size);
-                if (!budget.TryTake(bytes.Length))
+                if (!TryTake(bytes.Length))
                 {
                     ArrayPool<byte>.Shared.Return(bytes);
                     return false;
                 }
 
-                var segment = new Segment(bytes);
+                var segment = new Segment(bytes) { Protocol = _protocol };
                 if (_tail is null)
                 {
                     _head = segment;
@@ -86,6 +104,22 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
         Length = 0;
     }
 
+    private bool TryTake(int bytes)
+    {
+        if (!budget.TryTake(bytes))
+        {
+            return false;
+        }
+
+        if (_protocol?.TryTake(bytes) == false)
+        {
+            budget.Return(bytes);
+            return false;
+        }
+
+        return true;
+    }
+
     private void Drop(Segment segment)
     {
         _head = segment.Next;
@@ -95,12 +129,15 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
         }
 
         budget.Return(segment.Bytes.Length);
+        segment.Protocol?.Return(segment.Bytes.Length);
         ArrayPool<byte>.Shared.Return(segment.Bytes);
     }
 
     private sealed class Segment(byte[] bytes)
     {
         public byte[] Bytes => bytes;
+
+        public Budget? Protocol { get; set; }
 
         public int Start { get; set; }
 

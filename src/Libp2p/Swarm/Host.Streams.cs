@@ -28,12 +28,12 @@ public sealed partial class Host
         return NegotiateAsync(connection, protocols, cancellationToken);
     }
 
-    private static async ValueTask<PeerStream> OpenKnownAsync(Connection connection, string protocol, CancellationToken cancellationToken)
+    private async ValueTask<PeerStream> OpenKnownAsync(Connection connection, string protocol, CancellationToken cancellationToken)
     {
         MuxedStream stream = await connection.Muxer.OpenAsync(flush: false, cancellationToken);
         try
         {
-            stream.AgreedProtocol = protocol;
+            Agree(stream, protocol);
             stream.AwaitsAnswer = true;
             await stream.WriteAsync(MultistreamSelect.Propose(protocol), cancellationToken);
             return stream;
@@ -53,7 +53,8 @@ public sealed partial class Host
         try
         {
             stream = await connection.Muxer.OpenAsync(flush: false, limit.Token);
-            stream.AgreedProtocol = await MultistreamSelect.SelectAsync(stream, protocols, limit.Token);
+            string protocol = await MultistreamSelect.SelectAsync(stream, protocols, limit.Token);
+            Agree(stream, protocol);
             return stream;
         }
         catch (Exception e)
@@ -74,7 +75,7 @@ public sealed partial class Host
 
     private void OnStream(MuxedStream stream)
     {
-        if (_streams.TryEnter())
+        if (stream.Streams.TryTake(1))
         {
             Track(HandleAsync(stream));
         }
@@ -82,7 +83,7 @@ public sealed partial class Host
         {
             stream.Reset();
             stream.HandlerEnded();
-            LogStreamFailed(stream.RemotePeer, "", $"{_options.Limits.MaxInboundStreams} streams are open already");
+            LogStreamFailed(stream.RemotePeer, "", "too many streams are open: the peer's, those from its address, or all");
         }
     }
 
@@ -99,7 +100,7 @@ public sealed partial class Host
             }
 
             counted = protocol;
-            stream.AgreedProtocol = protocol;
+            Agree(stream, protocol);
             await _handlers[protocol](stream, stream.ResetToken);
             await stream.DisposeAsync();
         }
@@ -111,8 +112,21 @@ public sealed partial class Host
         }
         finally
         {
-            _streams.Leave(stream.RemotePeer, counted);
+            if (counted is not null)
+            {
+                _streams.Leave(stream.RemotePeer, counted);
+            }
+
+            stream.Streams.Return(1);
             stream.HandlerEnded();
+        }
+    }
+
+    private void Agree(MuxedStream stream, string protocol)
+    {
+        if (!stream.TryAgree(protocol, _shares.MemoryOf(protocol)))
+        {
+            throw new StreamResetException("too much of that protocol waits to be read");
         }
     }
 

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Ipcs.Libp2p.Identify;
-using Ipcs.Libp2p.Muxing;
 using Ipcs.Libp2p.Ping;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -24,7 +23,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
-    private readonly MemoryBudget _memory;
+    private readonly Shares _shares;
     private readonly ConnectionTable _table;
     private readonly InboundGate _inbound;
     private readonly StreamGate _streams;
@@ -43,18 +42,11 @@ public sealed partial class Host : IHost, IAsyncDisposable
         _options = options;
         _logger = options.Logger;
         _listening = [.. options.ListenAddresses];
-        _memory = new MemoryBudget(options.Limits.MaxBuffered);
+        _shares = new Shares(options.Limits);
         _table = new ConnectionTable(LocalPeer, options.Limits);
         _inbound = new InboundGate(options.Limits);
         _streams = new StreamGate(options.Limits);
-        _upgrader = new Upgrader(options, new MuxerSettings
-        {
-            OnInbound = OnStream,
-            MaxInboundStreams = options.Limits.MaxInboundStreamsPerConnection,
-            MaxOutboundStreams = options.Limits.MaxOutboundStreamsPerConnection,
-            MaxBuffered = options.Limits.MaxBufferedPerConnection,
-            Memory = _memory,
-        });
+        _upgrader = new Upgrader(options, _shares, OnStream);
         _dialer = new Dialer(options, _upgrader, _counters, _stopping.Token);
         _meter = new SwarmMeter(GetStatistics);
         _identify = new IdentifyService(options, () => _listening, () => Protocols);
@@ -100,7 +92,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
     {
         IReadOnlyList<Connection> open = _table.All;
         return new HostStatistics(
-            open.Count, _inbound.Pending, open.Sum(c => c.Muxer.StreamCount), _memory.Used, _tasks.Count,
+            open.Count, _inbound.Pending, open.Sum(c => c.Muxer.StreamCount), _shares.Memory.Used, _tasks.Count,
             _counters.Received, _counters.Sent, _counters.FailedDials, _counters.RefusedHandshakes);
     }
 

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 
 namespace Ipcs.Libp2p.Swarm;
 
@@ -15,7 +14,7 @@ internal sealed class InboundGate(HostLimits limits)
     /// <summary>Counts a handshake; false when there are too many, in all or from that address, or too many connections from it.</summary>
     public bool TryBegin(IPAddress address)
     {
-        IPAddress key = Key(address);
+        IPAddress key = RemoteNetwork.Of(address);
         lock (_lock)
         {
             Count count = _addresses.GetValueOrDefault(key);
@@ -34,7 +33,7 @@ internal sealed class InboundGate(HostLimits limits)
     /// <summary>The handshake is over; with <paramref name="opened"/> it has become a connection.</summary>
     public void End(IPAddress address, bool opened)
     {
-        IPAddress key = Key(address);
+        IPAddress key = RemoteNetwork.Of(address);
         lock (_lock)
         {
             Pending--;
@@ -46,30 +45,12 @@ internal sealed class InboundGate(HostLimits limits)
     /// <summary>A connection that had become one is gone.</summary>
     public void Close(IPAddress address)
     {
-        IPAddress key = Key(address);
+        IPAddress key = RemoteNetwork.Of(address);
         lock (_lock)
         {
             Count count = _addresses[key];
             Set(key, count with { Open = count.Open - 1 });
         }
-    }
-
-    /// <summary>A /64 of IPv6 is what one subscriber has, with as many addresses as it likes.</summary>
-    private static IPAddress Key(IPAddress address)
-    {
-        if (address.IsIPv4MappedToIPv6)
-        {
-            return address.MapToIPv4();
-        }
-
-        if (address.AddressFamily != AddressFamily.InterNetworkV6)
-        {
-            return address;
-        }
-
-        byte[] bytes = address.GetAddressBytes();
-        bytes.AsSpan(8).Clear();
-        return new IPAddress(bytes);
     }
 
     private void Set(IPAddress key, Count count)

@@ -1,3 +1,4 @@
+using System.Net;
 using Ipcs.Libp2p.Muxing;
 using Ipcs.Libp2p.Muxing.Mplex;
 using Ipcs.Libp2p.Muxing.Yamux;
@@ -13,7 +14,7 @@ namespace Ipcs.Libp2p.Swarm;
 /// Makes connections of transports: the swarm key when there is one, Noise, a muxer; each agreed on by multistream-select.
 /// Spec: https://github.com/libp2p/specs/blob/master/connections/README.md. Owns the Noise identity.
 /// </summary>
-internal sealed class Upgrader(HostOptions options, MuxerSettings settings) : IDisposable
+internal sealed class Upgrader(HostOptions options, Shares shares, Action<MuxedStream> onInbound) : IDisposable
 {
     private const string NoiseProtocol = "/noise";
 
@@ -44,10 +45,9 @@ internal sealed class Upgrader(HostOptions options, MuxerSettings settings) : ID
             string name = inbound
                 ? await MultistreamSelect.AnswerAsync(channel, _muxers.Contains, cancellationToken)
                 : await MultistreamSelect.SelectAsync(channel, _muxers, cancellationToken);
-            Muxer muxer = name == MplexMuxer.ProtocolName
-                ? new MplexMuxer(channel, !inbound, settings)
-                : new YamuxMuxer(channel, !inbound, settings);
-            return new Connection(muxer, Multiaddr.FromEndPoint(transport.RemoteEndPoint), transport.RemoteEndPoint.Address, inbound);
+            IPAddress address = transport.RemoteEndPoint.Address;
+            Muxer muxer = Mux(channel, name, inbound, shares.Take(channel.RemotePeer, address));
+            return new Connection(muxer, Multiaddr.FromEndPoint(transport.RemoteEndPoint), address, inbound);
         }
         catch
         {
@@ -58,4 +58,20 @@ internal sealed class Upgrader(HostOptions options, MuxerSettings settings) : ID
 
     /// <inheritdoc/>
     public void Dispose() => _identity.Dispose();
+
+    private Muxer Mux(NoiseChannel channel, string name, bool inbound, Share share)
+    {
+        var settings = new MuxerSettings
+        {
+            OnInbound = onInbound,
+            MaxInboundStreams = options.Limits.MaxInboundStreamsPerConnection,
+            MaxOutboundStreams = options.Limits.MaxOutboundStreamsPerConnection,
+            MaxBuffered = options.Limits.MaxBufferedPerConnection,
+            Memory = share.Memory,
+            Streams = share.Streams,
+        };
+        Muxer muxer = name == MplexMuxer.ProtocolName ? new MplexMuxer(channel, !inbound, settings) : new YamuxMuxer(channel, !inbound, settings);
+        muxer.Closed.UnsafeRegister(static share => ((Share)share!).Dispose(), share);
+        return muxer;
+    }
 }

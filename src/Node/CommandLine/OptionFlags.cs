@@ -33,6 +33,17 @@ internal sealed class OptionFlags
                     AllowMultipleArgumentsPerToken = false,
                     CustomParser = result => [.. result.Tokens.Select(t => t.Value)],
                 };
+                if (!setting.Multiple)
+                {
+                    flag.Validators.Add(static result =>
+                    {
+                        if (result.IdentifierTokenCount > 1)
+                        {
+                            result.AddError($"{result.Option.Name} takes one value and is given {result.IdentifierTokenCount} times");
+                        }
+                    });
+                }
+
                 _flags.Add(setting.Name, flag);
                 command.Options.Add(flag);
             }

@@ -51,19 +51,9 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
         _open.Push(new Closing(store));
         var updates = new ContentUpdates(store);
-        var host = new Libp2p.Swarm.Host(new Libp2p.Swarm.HostOptions
-        {
-            KeyPair = key,
-            ListenAddresses = _options.Listen,
-            Peers = [.. _options.Peers.Where(p => !HostNames.IsName(p))],
-            Muxers = _options.Muxers,
-            SwarmKey = _options.SwarmKey is { } file ? SwarmKey.Load(file) : null,
-            Filter = new PeerFilter(_options.Allow, _options.Deny),
-            AgentVersion = ProductVersion.Agent,
-            Logger = _loggers.CreateLogger<Libp2p.Swarm.Host>(),
-        });
+        var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers));
         _open.Push(host);
-        var bitswap = new BitswapService(host, store.Blocks, new BitswapOptions(), _loggers.CreateLogger<BitswapService>());
+        var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
         var routing = new Routing.NodeRouting(_options, host, store, _loggers);
         _open.Push(routing);
@@ -114,6 +104,23 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>What the host runs with.</summary>
+    internal static Libp2p.Swarm.HostOptions HostOptions(NodeOptions options, KeyPair key, ILoggerFactory loggers) => new()
+    {
+        KeyPair = key,
+        ListenAddresses = options.Listen,
+        Peers = [.. options.Peers.Where(p => !HostNames.IsName(p))],
+        Muxers = options.Muxers,
+        SwarmKey = options.SwarmKey is { } file ? SwarmKey.Load(file) : null,
+        Filter = new PeerFilter(options.Allow, options.Deny),
+        Limits = options.Limits,
+        AgentVersion = ProductVersion.Agent,
+        Logger = loggers.CreateLogger<Libp2p.Swarm.Host>(),
+    };
+
+    /// <summary>What Bitswap runs with.</summary>
+    internal static BitswapOptions BitswapOptions(NodeOptions options) => new() { UploadRate = options.UploadRate, DownloadRate = options.DownloadRate };
 
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;

@@ -39,6 +39,12 @@ internal sealed class MetricsDoor : IAsyncDisposable
         NodeMeter.Observe("provide_queue", "keys", "Keys in the queue of what is announced.", () => node.Store.Provides.Count);
         NodeMeter.Observe("fetch_active", "contents", "Contents on their way here.", () => node.Fleet.FetchesUnderWay);
         NodeMeter.Observe("swarm_peers", "peers", "Connected peers.", () => node.Host.Peers.Count);
+        NodeMeter.Count("gc_runs", null, "Garbage collections that were done.", () => node.Collector.Totals.Runs);
+        NodeMeter.Count("gc_failures", null, "Garbage collections that failed or were stopped.", () => node.Collector.Totals.Failures);
+        NodeMeter.Count("gc_blocks", null, "Blocks that they removed.", () => node.Collector.Totals.Blocks);
+        NodeMeter.Count("gc_bytes", "By", "Their bytes.", () => node.Collector.Totals.Bytes);
+        NodeMeter.Observe("gc_last_time", "s", "How long the last garbage collection took.", () => node.Collector.Totals.LastTime.TotalSeconds);
+        NodeMeter.Observe("gc_running", null, "1 while garbage is collected.", () => node.Collector.Totals.Running ? 1 : 0);
         WebApplicationBuilder builder = Doors.NewBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

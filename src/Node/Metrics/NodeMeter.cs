@@ -31,6 +31,11 @@ internal static class NodeMeter
     }
 
     /// <summary>Shows a figure that is looked up when somebody asks.</summary>
-    public static void Observe(string name, string unit, string description, Func<long> value) =>
+    public static void Observe<T>(string name, string? unit, string description, Func<T> value)
+        where T : struct =>
         Meter.CreateObservableGauge(name, value, unit, description);
+
+    /// <summary>Shows a figure that only grows, looked up when somebody asks.</summary>
+    public static void Count(string name, string? unit, string description, Func<long> value) =>
+        Meter.CreateObservableCounter(name, value, unit, description);
 }

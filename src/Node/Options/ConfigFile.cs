@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Tomlyn;
 using Tomlyn.Model;
+using Tomlyn.Parsing;
 using Tomlyn.Serialization;
 
 namespace Ipcs.Node.Options;
@@ -25,7 +26,11 @@ internal static class ConfigFile
                 throw new OptionsException($"{file}: longer than {MaxLength} bytes");
             }
 
-            table = TomlSerializer.Deserialize(File.ReadAllText(file), ConfigToml.Default.TomlTable) ?? [];
+            string text = File.ReadAllText(file);
+
+            // The serializer takes the last of a key that comes twice; this one refuses it, and says which and where.
+            SyntaxParser.ParseStrict(text);
+            table = TomlSerializer.Deserialize(text, ConfigToml.Default.TomlTable) ?? [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or TomlException)
         {

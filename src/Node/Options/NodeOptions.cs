@@ -1,6 +1,7 @@
 using System.Net;
 using Ipcs.Dag.Import;
 using Ipcs.Kademlia;
+using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 using Ipcs.Node.Routing;
 
@@ -26,6 +27,9 @@ internal sealed class NodeOptions
 
     /// <summary>Peers and networks not to connect with.</summary>
     public IReadOnlyList<string> Deny { get; set; } = [];
+
+    /// <summary>What peers may make the node hold.</summary>
+    public HostLimits Limits { get; set; } = new();
 
     /// <summary>containerd's door: a unix socket.</summary>
     public string ContentSocket { get; set; } = Path.Combine(DefaultFolders.Run, "content.sock");
@@ -68,6 +72,12 @@ internal sealed class NodeOptions
 
     /// <summary>With a size of the store in bytes, garbage is collected only once nine tenths of it are used; zero for none.</summary>
     public long StorageMax { get; set; }
+
+    /// <summary>The most block bytes sent a second, to all peers together; zero for no limit.</summary>
+    public long UploadRate { get; set; }
+
+    /// <summary>The most block bytes asked of peers a second; zero for no limit.</summary>
+    public long DownloadRate { get; set; }
 
     /// <summary>Logs as JSON lines instead of text.</summary>
     public bool JsonLogs { get; set; }

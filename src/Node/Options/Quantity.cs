@@ -8,6 +8,9 @@ internal static class Quantity
     // The longest that a timer takes.
     private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(49);
 
+    // A block of the greatest length, 2 MiB, in 16 s: who waits for it gives up after 20.
+    private const long MinRate = 128 << 10;
+
     /// <summary>A time such as <c>90s</c>, <c>30m</c>, <c>1h</c> or <c>2d</c>; <c>off</c> and 0 are zero.</summary>
     /// <exception cref="FormatException">It is none.</exception>
     public static TimeSpan Duration(string text)
@@ -49,6 +52,13 @@ internal static class Quantity
             ? n * unit
             : throw new FormatException($"'{text}' is not off or a size such as 500MB, 10GiB or a number of bytes");
     }
+
+    /// <summary>A size a second such as <c>20MiB</c> or <c>20MiB/s</c>; <c>off</c> and 0 are zero.</summary>
+    /// <exception cref="FormatException">It is none, or so little that who waits for a block gives up.</exception>
+    public static long Rate(string text) =>
+        Size(text.EndsWith("/s", StringComparison.Ordinal) ? text[..^2] : text) is var rate && rate is 0 or >= MinRate
+            ? rate
+            : throw new FormatException($"'{text}' is less than 128KiB a second");
 
     /// <summary>A time as <see cref="Duration"/> reads it.</summary>
     public static string Text(TimeSpan time) => time == TimeSpan.Zero ? "off" : string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalSeconds}s");

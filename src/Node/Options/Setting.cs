@@ -45,14 +45,18 @@ internal sealed record Setting(
         new("provide-interval", "HOURS", "how often it is announced again; others forget it after 48 hours", false, (o, v) => o.ProvideInterval = Hours(v), o => (long)o.ProvideInterval.TotalHours),
         new("gc-interval", "TIME", "how often garbage is collected, such as 30m or 1h; off for only by 'repo gc'", false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
         new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
+        new("upload-rate", "RATE", "the most block bytes sent a second, to all peers together, such as 20MiB; off for no limit", false, (o, v) => o.UploadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.UploadRate)),
+        new("download-rate", "RATE", "the most block bytes asked of peers a second; off for no limit", false, (o, v) => o.DownloadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.DownloadRate)),
         new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
         new("log-level", "LEVEL", "trace, debug, info, warn or error", false, (o, v) => o.LogLevel = Level(v), o => LevelName(o.LogLevel)),
+        .. LimitSettings.All,
     ];
 
     /// <summary>The variable of the environment that sets it.</summary>
     public string Variable => "IPCS_" + Name.Replace('-', '_').ToUpperInvariant();
 
-    private static string Last(IReadOnlyList<string> values) =>
+    /// <summary>The value that counts; one that is empty is an error.</summary>
+    internal static string Last(IReadOnlyList<string> values) =>
         values.Count > 0 && values[^1].Length > 0 ? values[^1] : throw new FormatException("the value is empty");
 
     private static string Folder(IReadOnlyList<string> values) => Path.GetFullPath(Last(values));

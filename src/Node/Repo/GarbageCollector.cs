@@ -16,6 +16,17 @@ internal sealed partial class GarbageCollector(IStore store, ContentUpdates upda
     : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1);
+    private long _runs;
+    private long _failures;
+    private long _blocks;
+    private long _bytes;
+    private long _lastTicks;
+    private bool _running;
+
+    /// <summary>What has been done since the start.</summary>
+    public GcTotals Totals => new(
+        Interlocked.Read(ref _runs), Interlocked.Read(ref _failures), Interlocked.Read(ref _blocks), Interlocked.Read(ref _bytes),
+        new TimeSpan(Interlocked.Read(ref _lastTicks)), Volatile.Read(ref _running));
 
     /// <summary>Collects, after the collection that is under way, if there is one.</summary>
     /// <param name="removed">Told of every block removed and its length; may be slow.</param>
@@ -24,13 +35,22 @@ internal sealed partial class GarbageCollector(IStore store, ContentUpdates upda
     public async Task<GcResult> CollectAsync(Action<Multihash, int> removed, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken);
+        Volatile.Write(ref _running, true);
         try
         {
-            return await Task.Factory.StartNew(
+            GcResult result = await Task.Factory.StartNew(
                 () => Collect(removed, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            Interlocked.Increment(ref _runs);
+            return result;
+        }
+        catch
+        {
+            Interlocked.Increment(ref _failures);
+            throw;
         }
         finally
         {
+            Volatile.Write(ref _running, false);
             _turn.Release();
         }
     }
@@ -54,6 +74,8 @@ internal sealed partial class GarbageCollector(IStore store, ContentUpdates upda
                 {
                     blocks++;
                     bytes += length;
+                    Interlocked.Increment(ref _blocks);
+                    Interlocked.Add(ref _bytes, length);
                     removed(hash, length);
                 },
                 cancellationToken);
@@ -65,7 +87,9 @@ internal sealed partial class GarbageCollector(IStore store, ContentUpdates upda
             store.Compact();
         }
 
-        LogDone(result.Blocks, result.Bytes, result.Kept, result.Forgotten, TimeProvider.System.GetElapsedTime(started).TotalMilliseconds);
+        TimeSpan took = TimeProvider.System.GetElapsedTime(started);
+        Interlocked.Exchange(ref _lastTicks, took.Ticks);
+        LogDone(result.Blocks, result.Bytes, result.Kept, result.Forgotten, took.TotalMilliseconds);
         return result;
     }
 

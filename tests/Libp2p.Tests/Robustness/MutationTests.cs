@@ -188,8 +188,8 @@ public sealed class MutationTests
             wire.AddRange(frame);
         }
 
-        var memory = new MemoryBudget(1 << 20);
-        var settings = new MuxerSettings { OnInbound = s => s.HandlerEnded(), Memory = memory };
+        var memory = new Budget(1 << 20);
+        var settings = new MuxerSettings { OnInbound = s => s.HandlerEnded(), Memory = [memory] };
         Muxer muxer = create(NoiseChannel.FromKeys(new FixedChannel([.. wire]), default, key, key), settings);
         await muxer.RunAsync();
         if (muxer.Closed.IsCancellationRequested && memory.Used > 1 << 20)

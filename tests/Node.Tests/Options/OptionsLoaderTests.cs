@@ -1,3 +1,4 @@
+using Ipcs.Node.Daemon;
 using Ipcs.Node.Options;
 
 namespace Ipcs.Node.Tests.Options;
@@ -20,6 +21,8 @@ public sealed class OptionsLoaderTests : IDisposable
         { "muxers", "yamux,mplex", "mplex", "yamux" },
         { "containerd", "/c/file", "/c/env", "/c/flag" },
         { "info-budget", "1", "2", "0" },
+        { "upload-rate", "1000000", "2000000", "off" },
+        { "download-rate", "1000000", "off", "2000000" },
         { "log-level", "debug", "warn", "error" },
     };
 
@@ -95,6 +98,8 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("nonsense = 1", "unknown key 'nonsense'")]
     [InlineData("Data = \"/x\"", "unknown key 'Data'")]
     [InlineData("data = [\"/a\", \"/b\"]", "data takes one value")]
+    [InlineData("data = \"/a\"\nlog-level = \"info\"\n\"data\" = \"/b\"\n", "(3,1) : error : The key `data` is already defined at (1,1)")]
+    [InlineData("peer = [\"/ip4/10.0.0.1/tcp/1\"]\npeer = [\"/ip4/10.0.0.2/tcp/1\"]\n", "(2,1) : error : The key `peer` is already defined at (1,1)")]
     [InlineData("data = \"\"", "data: the value is empty")]
     [InlineData("data = 1.5", "data takes a string")]
     [InlineData("[data]\nx = 1", "data takes a string")]
@@ -104,6 +109,9 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("muxers = \"mplex,mplex\"", "muxers: 'mplex,mplex'")]
     [InlineData("info-budget = 10001", "info-budget: '10001'")]
     [InlineData("info-budget = -1", "info-budget: '-1'")]
+    [InlineData("upload-rate = \"quick\"", "upload-rate: 'quick' is not off or a size")]
+    [InlineData("upload-rate = \"1KiB\"", "upload-rate: '1KiB' is less than 128KiB")]
+    [InlineData("download-rate = -1", "download-rate: '-1'")]
     [InlineData("log-format = \"xml\"", "log-format: 'xml' is not one of text, json")]
     [InlineData("log-level = \"loud\"", "log-level: 'loud'")]
     [InlineData("profile = \"mine\"", "profile: 'mine'")]
@@ -169,6 +177,18 @@ public sealed class OptionsLoaderTests : IDisposable
     [Fact]
     public void ASocketsPathHasABound() =>
         Assert.Throws<OptionsException>(() => Load(null, [], ("api-socket", "/" + new string('x', 107))));
+
+    [Theory]
+    [InlineData("20MiB", 20 << 20)]
+    [InlineData("20MiB/s", 20 << 20)]
+    [InlineData("500KB/s", 500_000)]
+    [InlineData("0", 0)]
+    [InlineData("off", 0)]
+    public void RatesReachBitswap(string text, long expected)
+    {
+        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("upload-rate", text))).UploadRate);
+        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("download-rate", text))).DownloadRate);
+    }
 
     private static NodeOptions Load(string? config, (string, string)[]? environment = null, params (string Name, string Value)[] flags) =>
         OptionsLoader.Load(config, Variables(environment ?? []), Flags(flags));

@@ -42,6 +42,9 @@ public sealed class GarbageCollectorTests : IDisposable
         Assert.Equal(expected, Store.Blocks.Enumerate().Select(block => block.Hash).ToHashSet());
         Assert.Equal(removed.Count, removed.Distinct().Count());
         Assert.Empty(await _repo.CollectAsync());
+        GcTotals totals = _repo.Collector.Totals;
+        Assert.Equal((2, 0, removed.Count, false), (totals.Runs, totals.Failures, totals.Blocks, totals.Running));
+        Assert.True(totals.Bytes >= dead.Length && totals.LastTime > TimeSpan.Zero);
 
         _repo.Ingests.Open.Clear();
         hold.Dispose();

@@ -1,0 +1,226 @@
+using System.Threading.Tasks.Sources;
+using Ipcs.Libp2p.Negotiation;
+
+namespace Ipcs.Libp2p.Muxing;
+
+/// <summary>How the connection's reader brings bytes to a stream, and the application takes them.</summary>
+internal sealed partial class MuxedStream
+{
+    /// <summary>Bytes that a peer may send on a stream which the application has given up, before the stream is reset.</summary>
+    private const int MaxDiscarded = 1 << 20;
+
+    private ManualResetValueTaskSourceCore<int> _read = new() { RunContinuationsAsynchronously = true };
+    private Memory<byte> _waiting;
+    private bool _isWaiting;
+    private CancellationTokenRegistration _cancel;
+    private TaskCompletionSource? _drained;
+    private int _drainMark;
+    private int _discarded;
+
+    /// <summary>Bytes received and not read yet.</summary>
+    public int Buffered
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _received.Length;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool HasBuffered => Buffered > 0;
+
+    /// <inheritdoc/>
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, cancellationToken) : ReadNowAsync(buffer, cancellationToken);
+
+    /// <summary>Takes received bytes. Called by the connection's reader alone. False when the stream is over and they are dropped.</summary>
+    public ReceiveResult Receive(ReadOnlySpan<byte> data)
+    {
+        int direct = 0;
+        bool taken;
+        lock (_lock)
+        {
+            if (_remoteClosed || _resetReason is not null)
+            {
+                return ReceiveResult.Dropped;
+            }
+
+            if (_discarding)
+            {
+                // Nobody will read it: a peer that goes on sending is told so before long.
+                _discarded += data.Length;
+                return _discarded <= MaxDiscarded ? ReceiveResult.Dropped : ReceiveResult.NoRoom;
+            }
+
+            if (_isWaiting)
+            {
+                direct = Math.Min(data.Length, _waiting.Length);
+                data[..direct].CopyTo(_waiting.Span);
+                data = data[direct..];
+                _isWaiting = false;
+            }
+
+            taken = data.Length == 0 || _received.TryAdd(data);
+        }
+
+        if (direct > 0)
+        {
+            _muxer.OnRead(this, direct);
+            _read.SetResult(direct);
+        }
+
+        return taken ? ReceiveResult.Taken : ReceiveResult.NoRoom;
+    }
+
+    /// <summary>Waits until no more than <paramref name="mark"/> bytes wait to be read; false when that takes longer than the time.</summary>
+    public async Task<bool> WaitForReaderAsync(int mark, TimeSpan time, CancellationToken cancellationToken)
+    {
+        Task drained;
+        lock (_lock)
+        {
+            if (_received.Length <= mark)
+            {
+                return true;
+            }
+
+            _drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _drainMark = mark;
+            drained = _drained.Task;
+        }
+
+        try
+        {
+            await drained.WaitAsync(time, cancellationToken);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The peer has closed its side.</summary>
+    public void ReceiveClose()
+    {
+        bool wake;
+        lock (_lock)
+        {
+            if (_remoteClosed || _resetReason is not null)
+            {
+                return;
+            }
+
+            _remoteClosed = true;
+            wake = _isWaiting;
+            _isWaiting = false;
+        }
+
+        if (wake)
+        {
+            _read.SetResult(0);
+        }
+
+        _muxer.RemoveIfOver(this);
+    }
+
+    int IValueTaskSource<int>.GetResult(short token)
+    {
+        _cancel.Dispose();
+        return _read.GetResult(token);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _read.GetStatus(token);
+
+    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _read.OnCompleted(continuation, state, token, flags);
+
+    private async ValueTask<int> ReadAfterAnswerAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        AwaitsAnswer = false;
+        try
+        {
+            await MultistreamSelect.ReadAnswerAsync(this, AgreedProtocol, cancellationToken);
+        }
+        catch (IOException e) when (e is not StreamResetException)
+        {
+            Reset();
+            throw new StreamResetException($"{RemotePeer} does not agree on {AgreedProtocol}: {e.Message}", e);
+        }
+
+        return await ReadNowAsync(buffer, cancellationToken);
+    }
+
+    private ValueTask<int> ReadNowAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<int>(cancellationToken);
+        }
+
+        TaskCompletionSource? drained = null;
+        int n;
+        lock (_lock)
+        {
+            n = _received.Read(buffer.Span);
+            if (_drained is not null && _received.Length <= _drainMark)
+            {
+                drained = _drained;
+                _drained = null;
+            }
+
+            if (n == 0 && buffer.Length > 0)
+            {
+                if (_resetReason is { } reason)
+                {
+                    return ValueTask.FromException<int>(new StreamResetException(reason));
+                }
+
+                if (!_remoteClosed)
+                {
+                    return Wait(buffer, cancellationToken);
+                }
+            }
+        }
+
+        drained?.TrySetResult();
+        if (n > 0)
+        {
+            _muxer.OnRead(this, n);
+        }
+
+        return new ValueTask<int>(n);
+    }
+
+    /// <summary>Registers the caller as waiting. Under the lock.</summary>
+    private ValueTask<int> Wait(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (_isWaiting)
+        {
+            throw new InvalidOperationException("a stream has one reader at a time");
+        }
+
+        _read.Reset();
+        _waiting = buffer;
+        _isWaiting = true;
+        _cancel = cancellationToken.UnsafeRegister(static (state, token) => ((MuxedStream)state!).CancelRead(token), this);
+        return new ValueTask<int>(this, _read.Version);
+    }
+
+    private void CancelRead(CancellationToken token)
+    {
+        lock (_lock)
+        {
+            if (!_isWaiting)
+            {
+                return;
+            }
+
+            _isWaiting = false;
+        }
+
+        _read.SetException(new OperationCanceledException(token));
+    }
+}
