@@ -314,11 +314,8 @@ internal sealed class PeerLink : IAsyncDisposable
     private ValueTask<PeerStream> OpenAsync(CancellationToken cancellationToken) =>
         _engine.Host.OpenStreamAsync(Peer, BitswapService.Protocols, cancellationToken);
 
-    private static async ValueTask WriteAsync(PeerStream stream, BitswapMessage message, CancellationToken cancellationToken)
-    {
-        using IMemoryOwner<byte> encoded = message.EncodeWithLength(stream.Protocol == BitswapService.BareProtocol, out int length);
-        await stream.WriteAsync(encoded.Memory[..length], cancellationToken);
-    }
+    private static ValueTask WriteAsync(PeerStream stream, BitswapMessage message, CancellationToken cancellationToken) =>
+        message.WriteAsync(stream, stream.Protocol == BitswapService.BareProtocol, cancellationToken);
 
     private async Task CloseStreamAsync()
     {

@@ -20,7 +20,11 @@ public abstract class PeerStream : IAsyncDisposable
 
     /// <summary>Writes all; waits while the peer is slow. The buffer may be reused when the task is done.</summary>
     /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
-    public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => WriteAsync(data, flush: true, cancellationToken);
+
+    /// <summary>Writes all; without <paramref name="flush"/> the bytes may wait for the next write, which must follow at once.</summary>
+    /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
+    public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken);
 
     /// <summary>Closes our side; the peer's may go on.</summary>
     public abstract ValueTask CloseWriteAsync(CancellationToken cancellationToken);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Wire;
@@ -40,6 +41,9 @@ public sealed class BitswapMessage
 {
     /// <summary>The longest message taken or sent, in bytes, as every implementation has it.</summary>
     public const int MaxLength = 4 << 20;
+
+    /// <summary>The most of a block's field but its bytes: tags, lengths and the prefix.</summary>
+    private const int MaxHead = 64;
 
     /// <summary>
     /// The most bytes that the packed blocks of one message have together, unpacked: eight times what the message may have, so that a peer can't make
@@ -113,22 +117,32 @@ public sealed class BitswapMessage
     /// <param name="bare">True for version 1.0.0, which has blocks without a prefix.</param>
     public byte[] Encode(bool bare = false)
     {
-        ArrayBufferWriter<byte> small = EncodeSmall();
-        byte[] output = new byte[EncodedLength(small.WrittenCount, bare)];
-        Write(output, small.WrittenSpan, bare);
-        return output;
+        ArrayBufferWriter<byte> output = EncodeSmall();
+        foreach (BlockEntry block in Blocks)
+        {
+            WriteHead(output, block, bare);
+            output.Write(block.Data.Span);
+        }
+
+        return output.WrittenSpan.ToArray();
     }
 
-    /// <summary>Encodes the message with its length in front, as it goes over a stream, in pooled memory.</summary>
-    internal IMemoryOwner<byte> EncodeWithLength(bool bare, out int length)
+    /// <summary>Writes the message with its length in front. The blocks' bytes go from where they are.</summary>
+    internal async ValueTask WriteAsync(PeerStream stream, bool bare, CancellationToken cancellationToken)
     {
         ArrayBufferWriter<byte> small = EncodeSmall();
-        int message = EncodedLength(small.WrittenCount, bare);
-        IMemoryOwner<byte> output = MemoryPool<byte>.Shared.Rent(Varint.MaxLength + message);
-        int head = Varint.Write(output.Memory.Span, (ulong)message);
-        length = head + message;
-        Write(output.Memory.Span[head..length], small.WrittenSpan, bare);
-        return output;
+        var head = new ArrayBufferWriter<byte>(Varint.MaxLength + small.WrittenCount + MaxHead);
+        head.Advance(Varint.Write(head.GetSpan(Varint.MaxLength), (ulong)EncodedLength(small.WrittenCount, bare)));
+        head.Write(small.WrittenSpan);
+        foreach (BlockEntry block in Blocks)
+        {
+            WriteHead(head, block, bare);
+            await stream.WriteAsync(head.WrittenMemory, flush: block.Data.IsEmpty, cancellationToken);
+            await stream.WriteAsync(block.Data, cancellationToken);
+            head.ResetWrittenCount();
+        }
+
+        await stream.WriteAsync(head.WrittenMemory, cancellationToken);
     }
 
     /// <summary>All but the blocks.</summary>
@@ -194,27 +208,18 @@ public sealed class BitswapMessage
         return small;
     }
 
-    private void Write(Span<byte> output, ReadOnlySpan<byte> small, bool bare)
+    /// <summary>All of a block's field but its bytes, which end it.</summary>
+    private static void WriteHead(ArrayBufferWriter<byte> output, BlockEntry block, bool bare)
     {
-        small.CopyTo(output);
-        output = output[small.Length..];
-        var head = new ArrayBufferWriter<byte>(64);
-        Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
-        foreach (BlockEntry block in Blocks)
+        if (!bare)
         {
-            head.Clear();
-            if (!bare)
-            {
-                int n = WritePrefix(prefix, block);
-                ProtoField.WriteHead(head, FieldOf(block), InnerLength(n, block));
-                ProtoField.WriteBytes(head, 1, prefix[..n]);
-            }
-
-            ProtoField.WriteHead(head, 2, block.Data.Length);
-            head.WrittenSpan.CopyTo(output);
-            block.Data.Span.CopyTo(output[head.WrittenCount..]);
-            output = output[(head.WrittenCount + block.Data.Length)..];
+            Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
+            int n = WritePrefix(prefix, block);
+            ProtoField.WriteHead(output, FieldOf(block), InnerLength(n, block));
+            ProtoField.WriteBytes(output, 1, prefix[..n]);
         }
+
+        ProtoField.WriteHead(output, 2, block.Data.Length);
     }
 
     private static int FieldOf(BlockEntry block) => block.Packed ? 6 : 3;

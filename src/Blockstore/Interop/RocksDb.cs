@@ -6,7 +6,7 @@ namespace Ipcs.Blockstore.Interop;
 
 /// <summary>
 /// The functions of RocksDB's C API that we use. Header: https://github.com/facebook/rocksdb/blob/main/include/rocksdb/c.h.
-/// Every <c>errptr</c> goes through <see cref="Check"/>, which owns and frees the message.
+/// Every <c>errptr</c> goes through <see cref="Failure"/>, which owns and frees the message.
 /// </summary>
 internal static unsafe partial class RocksDb
 {
@@ -15,13 +15,8 @@ internal static unsafe partial class RocksDb
 
     static RocksDb() => Libraries.Prepare();
 
-    /// <summary>Throws what RocksDB said, if it said anything, as <c>what: message</c>.</summary>
-    /// <exception cref="StoreException">It said something.</exception>
-    public static void Check(byte* error, string what)
-    {
-        if (error is not null)
-            throw RocksError.Exception(TakeMessage(error), what);
-    }
+    /// <summary>What RocksDB said, as <c>what: message</c>. The error's native memory is freed.</summary>
+    public static StoreException Failure(byte* error, string what) => RocksError.Exception(TakeMessage(error), what);
 
     /// <summary>The message, whose native memory is freed.</summary>
     public static string TakeMessage(byte* error)

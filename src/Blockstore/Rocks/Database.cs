@@ -106,7 +106,8 @@ internal sealed unsafe class Database : SafeHandle
             using NativeText name = new(Names[i]);
             byte* error = null;
             _families[i] = RocksDb.rocksdb_create_column_family(handle, options.For(Names[i]), name.Pointer, &error);
-            RocksDb.Check(error, $"store {Folder}: make table {Names[i]}");
+            if (error is not null)
+                throw RocksDb.Failure(error, $"store {Folder}: make table {Names[i]}");
         }
     }
 
@@ -170,7 +171,8 @@ internal sealed unsafe class Database : SafeHandle
             RocksDb.rocksdb_put_cf(handle, options, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
         }
 
-        RocksDb.Check(error, $"store {Folder}: write");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {Folder}: write");
         Written(keeping);
     }
 
@@ -184,7 +186,8 @@ internal sealed unsafe class Database : SafeHandle
             RocksDb.rocksdb_delete_cf(handle, sync ? _syncWrite : _write, _families[(int)family], k, (nuint)key.Length, &error);
         }
 
-        RocksDb.Check(error, $"store {Folder}: delete");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {Folder}: delete");
     }
 
     /// <summary>Opens a batch on this database's families. Dispose it.</summary>
@@ -196,7 +199,8 @@ internal sealed unsafe class Database : SafeHandle
         using InUse use = Enter();
         byte* error = null;
         RocksDb.rocksdb_write(handle, Options(Family.Blocks, keeping), batch.Pointer, &error);
-        RocksDb.Check(error, $"store {Folder}: write");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {Folder}: write");
         Written(keeping);
     }
 
@@ -241,7 +245,8 @@ internal sealed unsafe class Database : SafeHandle
         byte* text = v.Pointer;
         byte* error = null;
         RocksDb.rocksdb_set_options_cf(handle, _families[(int)family], 1, &key, &text, &error);
-        RocksDb.Check(error, $"store {Folder}: set {name}");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {Folder}: set {name}");
     }
 
     /// <summary>Writes a family's buffer to tables and blob files.</summary>
@@ -252,7 +257,8 @@ internal sealed unsafe class Database : SafeHandle
         byte* error = null;
         RocksDb.rocksdb_flush_cf(handle, options, _families[(int)family], &error);
         RocksDb.rocksdb_flushoptions_destroy(options);
-        RocksDb.Check(error, $"store {Folder}: flush");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {Folder}: flush");
     }
 
     /// <summary>Rewrites a family without what was deleted. Ends early, with what it has done, when the database is disposed.</summary>
@@ -364,7 +370,8 @@ internal sealed unsafe class Database : SafeHandle
         if (slice == 0)
         {
             DangerousRelease();
-            RocksDb.Check(error, $"store {Folder}: read {Convert.ToHexStringLower(key)}");
+            if (error is not null)
+                throw RocksDb.Failure(error, $"store {Folder}: read {Convert.ToHexStringLower(key)}");
         }
 
         return slice;

@@ -59,7 +59,8 @@ internal sealed unsafe class RocksIterator : SafeHandle
 
         byte* error = null;
         RocksDb.rocksdb_iter_get_error(handle, &error);
-        RocksDb.Check(error, $"store {_database.Folder}: list");
+        if (error is not null)
+            throw RocksDb.Failure(error, $"store {_database.Folder}: list");
         return false;
     }
 

@@ -146,17 +146,20 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             int room = Room() - FrameHead.MaxLength;
             if (_controlLength > 0 || room < Math.Min(data.Length, MinData))
             {
+                // What fills the buffer may be frames that were to wait for this one.
                 taken = 0;
                 _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 wait = _room.Task;
-                return false;
+                send = BeginSending();
             }
-
-            taken = Math.Min(room, data.Length);
-            Put(bytes[..head(state, taken, bytes)]);
-            Put(data[..taken]);
-            wait = null;
-            send = flush && BeginSending();
+            else
+            {
+                taken = Math.Min(room, data.Length);
+                Put(bytes[..head(state, taken, bytes)]);
+                Put(data[..taken]);
+                wait = null;
+                send = flush && BeginSending();
+            }
         }
 
         if (send)
@@ -164,7 +167,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             _ = SendAsync();
         }
 
-        return true;
+        return wait is null;
     }
 
     /// <summary>Plain bytes that still fit, the heads and tags of their Noise frames counted.</summary>

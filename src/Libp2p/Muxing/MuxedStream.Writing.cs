@@ -4,10 +4,7 @@ namespace Ipcs.Libp2p.Muxing;
 internal sealed partial class MuxedStream
 {
     /// <inheritdoc/>
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => WriteAsync(data, flush: true, cancellationToken);
-
-    /// <summary>Writes; without <paramref name="flush"/> the bytes wait for the next write, which must follow at once.</summary>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
     {
         if (_localClosed)
         {
