@@ -429,9 +429,9 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
 
     /// <summary>
     /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
-    /// once in a session, lest one who is slow stops all.
+    /// once in a session, lest one who is slow stops all; more time where the source's link is not the quickest.
     /// </summary>
-    private static bool IsOthersTurn(PeerState peer, Want want, int rank, long now)
+    private bool IsOthersTurn(PeerState peer, Want want, int rank, long now)
     {
         if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out Holding holding) || holding == Holding.Part)
         {
@@ -439,7 +439,20 @@ internal sealed class WantBook(PeerId self, BitswapOptions options, Random rando
         }
 
         session.TurnOverAt = Math.Min(session.TurnOverAt, now);
-        return now - session.TurnOverAt < TradeTime;
+        return now - session.TurnOverAt < (HasQuickerFellow(session, peer) ? LongTradeTime : TradeTime);
+    }
+
+    private bool HasQuickerFellow(BitswapSession session, PeerState whole)
+    {
+        foreach ((PeerId peer, Holding holding) in session.Peers)
+        {
+            if (holding == Holding.Part && _peers.TryGetValue(peer, out PeerState? fellow) && !fellow.Stalled && fellow.Window.Rate > whole.Window.Rate)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
