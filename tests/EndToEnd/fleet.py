@@ -21,12 +21,13 @@ LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "fleet")
 SIZE = 24 << 20
 RATE = "60mbit"
 BUDGET = 0.1
+METRICS = "127.0.0.1:9401"
 results = Results()
 check = results.check
 
 
 def start(host, *peers):
-    host.start_ipcs(*peers)
+    host.start_ipcs(*peers, options=("--metrics-addr", METRICS))
     host.start_containerd()
     lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
 
@@ -37,6 +38,15 @@ def whole(host, descriptors):
         host.enter("sh", "-c", f'ctr -a "{host.socket}" content get {d["digest"]} > "{path}"')
         with open(path, "rb") as f:
             equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), d["digest"], f"the hash of what {host.name} reads")
+
+
+def figures(host):
+    """The metrics of a host by name, those that differ in their tags added up."""
+    text = host.enter("python3", "-c", f"import urllib.request; print(urllib.request.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())").stdout
+    sums = {}
+    for name, value in re.findall(r"^(\w+)(?:{.*})? (\S+)$", text, re.M):
+        sums[name] = sums.get(name, 0) + float(value)
+    return sums
 
 
 def begin_pull(host, name):
@@ -152,6 +162,15 @@ def all_at_once(fleet, layout):
     with check("fan-out: what they have is intact"):
         for host in others:
             whole(host, layers + [config])
+    with check("fan-out: the metrics tell of it"):
+        sent = figures(seeder)
+        equal([sent[f"ipcs_bitswap_{name}"] for name in ("blocks_received", "bytes_received", "wants", "peers")], [0, 0, 0, len(others)], "what the seeder has received, wants and knows")
+        true(sent["ipcs_bitswap_blocks_sent"] > 0 and sent["ipcs_bitswap_bytes_sent"] >= SIZE and sent["ipcs_store_bytes"] >= SIZE, "what the seeder has sent and stores")
+        for host in others:
+            got = figures(host)
+            true(got["ipcs_bitswap_bytes_received"] >= SIZE and got["ipcs_bitswap_blocks_received"] > 0 and got["ipcs_bitswap_bytes_duplicate"] < SIZE / 20, "what has come")
+            true(got["ipcs_bitswap_first_block_count"] >= len(layers) and got["ipcs_bitswap_first_block_sum"] > 0, "the time to the first block")
+            true(got["ipcs_info_wait_count"] >= len(layers) and "ipcs_info_wait_sum" in got and "ipcs_provide_queue" in got, "the answers to Info, their waits, the provide queue")
 
 
 def nothing(fleet, one):
