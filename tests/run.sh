@@ -71,6 +71,7 @@ suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
 suite containerd count_lines 600 python3 tests/EndToEnd/containerd.py
 suite kill count_lines 480 python3 tests/EndToEnd/kill.py
+suite gc count_lines 480 python3 tests/EndToEnd/gc.py
 suite disk-full count_lines 300 python3 tests/EndToEnd/diskfull.py
 suite interop count_lines 900 tests/Interop/run.sh
 suite swarm count_lines 900 python3 tests/EndToEnd/swarm.py
