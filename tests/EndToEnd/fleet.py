@@ -18,6 +18,8 @@ import lab  # noqa: E402
 from tap import Results, equal, scenario, true  # noqa: E402
 
 LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "fleet")
+LIAR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Liar")
+GOOD = 32  # blocks that the liar sends as they are: 8 MiB, so that it is found out in the middle
 SIZE = 24 << 20
 RATE = "60mbit"
 BUDGET = 0.1
@@ -154,6 +156,90 @@ def all_at_once(fleet, layout):
             whole(host, layers + [config])
 
 
+def start_liar(host, layout):
+    """On a host of its own, in place of its daemon: a peer that has the image, and after so many good blocks sends false ones."""
+    binary = os.path.join(LIAR, "bin", "Release", "net10.0", "Ipcs.Liar")
+    host.multiaddr = f"/ip4/{host.address}/tcp/4001"
+    service = host.ipcs_service = lab.Service("liar", host.namespace, [binary, host.multiaddr, os.path.join(layout, "blobs", "sha256"), str(GOOD)], host.path("ipcs.log"))
+    host.peer = service.ready("line `ready`", lambda: re.search(r"^ready (\S+)$", service.output(), re.M), 60).group(1)
+    host.multiaddr += "/p2p/" + host.peer
+
+
+def said(liar, word):
+    """How often the liar has printed the word."""
+    return liar.ipcs_service.output().split().count(word)
+
+
+def is_cut_off(host, liar):
+    true(said(liar, "false") > 0, "no false block was sent")
+    lab.wait("end of the connection with the liar", lambda: liar.peer not in host.peers())
+    with open(host.path("ipcs.log")) as f:
+        true(f"{liar.peer} is cut off" in f.read(), "the log does not say so")
+
+
+def sends_false_blocks(fleet, layout):
+    one, liar, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("false blocks: a host has the image, another would send false blocks of it, and the registry has lost it", need=True):
+        start(one)
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        start_liar(liar, layout)
+    with check("false blocks: the pull goes on from the other host and ends intact", need=True):
+        start(three, one, liar)
+        one.limit(RATE)
+        liar.limit(RATE)
+        took = three.pull(name)
+        whole(three, layers + [config])
+        print(f"# the pull took {took:.1f} s; the liar has sent {GOOD} good blocks and {said(liar, 'false')} false ones")
+    with check("false blocks: no layer came from the registry"):
+        equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
+    with check("false blocks: the liar is cut off, and the other is not"):
+        is_cut_off(three, liar)
+        true(one.peer in three.peers(), "the honest one is gone too")
+    with check("false blocks: it is remembered: sent away when it comes again, and asked nothing"):
+        told, gone = said(liar, "false"), said(liar, "gone")
+        three.ipcs("swarm", "connect", liar.multiaddr, check=False)
+        lab.wait("another end of the connection with the liar", lambda: said(liar, "gone") > gone)
+        three.ctr("images", "rm", "--sync", name)
+        three.ipcs("repo", "gc")
+        three.pull(name)
+        whole(three, layers)
+        equal(said(liar, "false"), told, "the number of false blocks sent")
+
+
+def only_false_blocks(fleet, layout):
+    one, liar, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("only false blocks: the one host that has the image is away, and the registry has lost it", need=True):
+        start(one)
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        one.ipcs_service.stop()
+        start_liar(liar, layout)
+        start(three, liar)
+    with check("only false blocks: the pull fails with a clear error, within its time"):
+        begin = time.monotonic()
+        pull = begin_pull(three, name)
+        output = pull.communicate(timeout=110)[0]
+        print(f"# it failed after {time.monotonic() - begin:.0f} s: {output.strip().splitlines()[-1]}")
+        true(pull.returncode != 0, "the pull succeeded")
+        true(re.search("unavailable", output, re.I) and any(d["digest"] in output for d in layers), "the error is not clear: " + output[-500:])
+        true(time.monotonic() - begin < 60, "it took longer")
+    with check("only false blocks: the liar is cut off, and containerd goes on"):
+        is_cut_off(three, liar)
+        three.ctr("images", "ls", seconds=20)
+    with check("only false blocks: the same pull succeeds when an honest host is back", need=True):
+        one.start_ipcs()
+        three.ipcs("swarm", "connect", one.multiaddr)
+        three.pull(name)
+        whole(three, layers + [config])
+
+
 def nothing(fleet, one):
     pass
 
@@ -167,6 +253,8 @@ PLAYS = (
     ("a source is cut off", a_source_that_fails(cut_off, nothing), 3),
     ("a source is slowed to 1 Mbit/s", a_source_that_fails(slowed, nothing), 3),
     ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
+    ("a source sends false blocks", sends_false_blocks, 3),
+    ("the only source sends false blocks", only_false_blocks, 3),
     ("half of the peers hang", half_of_them_hang, 3),
     ("fan-out", all_at_once, 4),
 )
@@ -178,6 +266,7 @@ def main():
     if lacking:
         print("not ok the fleet cannot run here: " + lacking)
         return 1
+    lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
     words = sys.argv[1:]
     for name, play, hosts in PLAYS:
         if words and not any(w in name for w in words):
