@@ -4,6 +4,7 @@
 Hosts in namespaces (tests/lab), each a real containerd and an ipcs; an image that the registry has lost the layers of. Needs root.
 fleet.py [SCENARIO...]   runs those whose names have one of the words; all by default
 """
+import base64
 import hashlib
 import os
 import re
@@ -240,6 +241,65 @@ def only_false_blocks(fleet, layout):
         whole(three, layers + [config])
 
 
+def as_cid(digest):
+    """The key under which a digest's providers lie in the DHT: CIDv1(raw, digest)."""
+    return "b" + base64.b32encode(bytes([1, 0x55, 0x12, 0x20]) + bytes.fromhex(digest[7:])).decode().lower().rstrip("=")
+
+
+def found_through_the_dht(fleet, layout):
+    """The only peer of the one who looks has nothing, and is a peer of the one who has it."""
+    one, two, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+
+    def strangers():
+        three.ipcs("swarm", "disconnect", one.peer, check=False)
+        lab.wait("end of the connection", lambda: one.peer not in three.peers() and three.peer not in one.peers())
+        true(two.peer in three.peers(), "the host between has lost the one who looks")
+
+    with check("DHT: the one who has it and the one who looks have one peer in common, and are none to each other", need=True):
+        start(two)
+        # As a client it is in nobody's routing table, so that nobody has another reason to dial it. Its budget is that of a machine that is busy.
+        three.start_ipcs(two, options=["--dht", "lan-client", "--info-budget", "3000"])
+        three.start_containerd()
+        lab.wait("connection", lambda: two.peer in three.peers())
+        start(one, two)
+        data = os.urandom(3 << 20)
+        with open(one.path("file"), "wb") as f:
+            f.write(data)
+        cid = one.ipcs("add", one.path("file"), "-Q").stdout.strip()
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        lab.wait("providers of all of it", lambda: all(one.peer in two.ipcs("routing", "findprovs", c, check=False).stdout
+                                                       for c in (cid, *(as_cid(d["digest"]) for d in layers))), 60)
+        equal(two.contents(), {}, "what the host between has")
+        strangers()
+    with check("DHT: content resolve finds who has a digest"):
+        true(one.peer in three.ipcs("content", "resolve", manifest).stdout, "it is not found")
+    with check("DHT: a file is read"):
+        strangers()
+        three.enter("sh", "-c", f'"{lab.IPCS}" cat {cid} --api-socket "{three.api}" > "{three.path("file")}"')
+        with open(three.path("file"), "rb") as f:
+            true(f.read() == data, "it is another one")
+    with check("DHT: a content is read by its digest"):
+        strangers()
+        three.enter("sh", "-c", f'"{lab.IPCS}" cat {config["digest"]} --api-socket "{three.api}" > "{three.path("file")}"')
+        with open(three.path("file"), "rb") as f:
+            equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), config["digest"], "its hash")
+    with check("DHT: an unmodified image is pulled that the registry has lost", need=True):
+        strangers()
+        three.pull(name)
+        whole(three, layers + [config])
+        equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
+    with check("DHT: a converted image is pulled"):
+        converted = lab.convert_result(one.ipcs("convert", "containerd:" + name, "p2p:v1").stdout)
+        lab.wait("providers of it", lambda: one.peer in two.ipcs("routing", "findprovs", as_cid(converted), check=False).stdout, 60)
+        strangers()
+        three.ipcs("pull", "p2p:v1@" + converted, seconds=150)
+        true("p2p:v1" in three.ctr("images", "ls", "-q").stdout.split(), "it is not registered")
+
+
 def nothing(fleet, one):
     pass
 
@@ -255,6 +315,7 @@ PLAYS = (
     ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
     ("a source sends false blocks", sends_false_blocks, 3),
     ("the only source sends false blocks", only_false_blocks, 3),
+    ("found through the DHT", found_through_the_dht, 3),
     ("half of the peers hang", half_of_them_hang, 3),
     ("fan-out", all_at_once, 4),
 )
