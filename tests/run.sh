@@ -71,12 +71,14 @@ suite aot-smoke count_lines 300 tests/AotSmoke/run.sh
 suite conformance count_go 300 tests/EndToEnd/conformance.sh
 suite containerd count_lines 600 python3 tests/EndToEnd/containerd.py
 suite kill count_lines 480 python3 tests/EndToEnd/kill.py
+suite gc count_lines 480 python3 tests/EndToEnd/gc.py
 suite disk-full count_lines 300 python3 tests/EndToEnd/diskfull.py
 suite interop count_lines 900 tests/Interop/run.sh
 suite swarm count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey count_lines 600 python3 tests/EndToEnd/journey.py
-suite fleet count_lines 900 tests/EndToEnd/fleet.py
+suite fleet count_lines 1200 tests/EndToEnd/fleet.py
 suite images count_lines 600 python3 tests/EndToEnd/images.py
+suite cri count_lines 300 python3 tests/EndToEnd/cri.py
 suite demo count_lines 600 tests/EndToEnd/demo.sh
 
 printf '\n%-22s %8s %8s %8s %9s\n' suite passed failed skipped time

@@ -17,9 +17,6 @@ public static class ImageGraph
     /// <summary>An index in an index in an index is no image.</summary>
     public const int MaxDepth = 4;
 
-    /// <summary>Deeper JSON is made to break parsers.</summary>
-    private const int MaxJsonDepth = 32;
-
     /// <summary>The descriptor of a target whose bytes are here: its media type is in the document, or follows from its fields.</summary>
     public static Descriptor TargetDescriptor(ReadOnlySpan<byte> document, Digest digest, long size)
     {
@@ -100,13 +97,13 @@ public static class ImageGraph
     }
 
     /// <summary>Parses a manifest, an index or a config.</summary>
-    /// <exception cref="ImageSourceException">It is none: no JSON object, a name twice in one object, too deep, manifest and index at once, or of schema 1.</exception>
+    /// <exception cref="ImageSourceException">It is none: no JSON object (as <see cref="JsonText"/> has it), manifest and index at once, or of schema 1.</exception>
     public static JsonObject ParseDocument(ReadOnlySpan<byte> document, Digest digest)
     {
         JsonObject root;
         try
         {
-            root = JsonNode.Parse(document, documentOptions: new JsonDocumentOptions { MaxDepth = MaxJsonDepth, AllowDuplicateProperties = false }) as JsonObject
+            root = JsonText.Parse(document) as JsonObject
                 ?? throw new ImageSourceException($"{digest} is no JSON object");
         }
         catch (JsonException e)

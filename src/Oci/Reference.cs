@@ -65,7 +65,8 @@ public sealed partial record Reference(string Host, string Repository, string? T
         {
             host = text[..slash];
             text = text[(slash + 1)..];
-            if (!HostPattern().IsMatch(host))
+            // An IPv6 address or a port may look well and be none.
+            if (!HostPattern().IsMatch(host) || !Uri.TryCreate($"https://{host}/", UriKind.Absolute, out _))
             {
                 return false;
             }

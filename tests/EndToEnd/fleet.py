@@ -4,6 +4,7 @@
 Hosts in namespaces (tests/lab), each a real containerd and an ipcs; an image that the registry has lost the layers of. Needs root.
 fleet.py [SCENARIO...]   runs those whose names have one of the words; all by default
 """
+import base64
 import hashlib
 import os
 import re
@@ -18,6 +19,8 @@ import lab  # noqa: E402
 from tap import Results, equal, scenario, true  # noqa: E402
 
 LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "fleet")
+LIAR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Liar")
+GOOD = 32  # blocks that the liar sends as they are: 8 MiB, so that it is found out in the middle
 SIZE = 24 << 20
 RATE = "60mbit"
 BUDGET = 0.1
@@ -173,6 +176,149 @@ def all_at_once(fleet, layout):
             true(got["ipcs_info_wait_count"] >= len(layers) and "ipcs_info_wait_sum" in got and "ipcs_provide_queue" in got, "the answers to Info, their waits, the provide queue")
 
 
+def start_liar(host, layout):
+    """On a host of its own, in place of its daemon: a peer that has the image, and after so many good blocks sends false ones."""
+    binary = os.path.join(LIAR, "bin", "Release", "net10.0", "Ipcs.Liar")
+    host.multiaddr = f"/ip4/{host.address}/tcp/4001"
+    service = host.ipcs_service = lab.Service("liar", host.namespace, [binary, host.multiaddr, os.path.join(layout, "blobs", "sha256"), str(GOOD)], host.path("ipcs.log"))
+    host.peer = service.ready("line `ready`", lambda: re.search(r"^ready (\S+)$", service.output(), re.M), 60).group(1)
+    host.multiaddr += "/p2p/" + host.peer
+
+
+def said(liar, word):
+    """How often the liar has printed the word."""
+    return liar.ipcs_service.output().split().count(word)
+
+
+def is_cut_off(host, liar):
+    true(said(liar, "false") > 0, "no false block was sent")
+    lab.wait("end of the connection with the liar", lambda: liar.peer not in host.peers())
+    with open(host.path("ipcs.log")) as f:
+        true(f"{liar.peer} is cut off" in f.read(), "the log does not say so")
+
+
+def sends_false_blocks(fleet, layout):
+    one, liar, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("false blocks: a host has the image, another would send false blocks of it, and the registry has lost it", need=True):
+        start(one)
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        start_liar(liar, layout)
+    with check("false blocks: the pull goes on from the other host and ends intact", need=True):
+        start(three, one, liar)
+        one.limit(RATE)
+        liar.limit(RATE)
+        took = three.pull(name)
+        whole(three, layers + [config])
+        print(f"# the pull took {took:.1f} s; the liar has sent {GOOD} good blocks and {said(liar, 'false')} false ones")
+    with check("false blocks: no layer came from the registry"):
+        equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
+    with check("false blocks: the liar is cut off, and the other is not"):
+        is_cut_off(three, liar)
+        true(one.peer in three.peers(), "the honest one is gone too")
+    with check("false blocks: it is remembered: sent away when it comes again, and asked nothing"):
+        told, gone = said(liar, "false"), said(liar, "gone")
+        three.ipcs("swarm", "connect", liar.multiaddr, check=False)
+        lab.wait("another end of the connection with the liar", lambda: said(liar, "gone") > gone)
+        three.ctr("images", "rm", "--sync", name)
+        three.ipcs("repo", "gc")
+        three.pull(name)
+        whole(three, layers)
+        equal(said(liar, "false"), told, "the number of false blocks sent")
+
+
+def only_false_blocks(fleet, layout):
+    one, liar, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    with check("only false blocks: the one host that has the image is away, and the registry has lost it", need=True):
+        start(one)
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        one.ipcs_service.stop()
+        start_liar(liar, layout)
+        start(three, liar)
+    with check("only false blocks: the pull fails with a clear error, within its time"):
+        begin = time.monotonic()
+        pull = begin_pull(three, name)
+        output = pull.communicate(timeout=110)[0]
+        print(f"# it failed after {time.monotonic() - begin:.0f} s: {output.strip().splitlines()[-1]}")
+        true(pull.returncode != 0, "the pull succeeded")
+        true(re.search("unavailable", output, re.I) and any(d["digest"] in output for d in layers), "the error is not clear: " + output[-500:])
+        true(time.monotonic() - begin < 60, "it took longer")
+    with check("only false blocks: the liar is cut off, and containerd goes on"):
+        is_cut_off(three, liar)
+        three.ctr("images", "ls", seconds=20)
+    with check("only false blocks: the same pull succeeds when an honest host is back", need=True):
+        one.start_ipcs()
+        three.ipcs("swarm", "connect", one.multiaddr)
+        three.pull(name)
+        whole(three, layers + [config])
+
+
+def as_cid(digest):
+    """The key under which a digest's providers lie in the DHT: CIDv1(raw, digest)."""
+    return "b" + base64.b32encode(bytes([1, 0x55, 0x12, 0x20]) + bytes.fromhex(digest[7:])).decode().lower().rstrip("=")
+
+
+def found_through_the_dht(fleet, layout):
+    """The only peer of the one who looks has nothing, and is a peer of the one who has it."""
+    one, two, three = fleet.hosts
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+
+    def strangers():
+        three.ipcs("swarm", "disconnect", one.peer, check=False)
+        lab.wait("end of the connection", lambda: one.peer not in three.peers() and three.peer not in one.peers())
+        true(two.peer in three.peers(), "the host between has lost the one who looks")
+
+    with check("DHT: the one who has it and the one who looks have one peer in common, and are none to each other", need=True):
+        start(two)
+        # As a client it is in nobody's routing table, so that nobody has another reason to dial it. Its budget is that of a machine that is busy.
+        three.start_ipcs(two, options=["--dht", "lan-client", "--info-budget", "3000"])
+        three.start_containerd()
+        lab.wait("connection", lambda: two.peer in three.peers())
+        start(one, two)
+        data = os.urandom(3 << 20)
+        with open(one.path("file"), "wb") as f:
+            f.write(data)
+        cid = one.ipcs("add", one.path("file"), "-Q").stdout.strip()
+        one.pull(name)
+        fleet.registry.lose_layers({manifest})
+        lab.wait("providers of all of it", lambda: all(one.peer in two.ipcs("routing", "findprovs", c, check=False).stdout
+                                                       for c in (cid, *(as_cid(d["digest"]) for d in layers))), 60)
+        equal(two.contents(), {}, "what the host between has")
+        strangers()
+    with check("DHT: content resolve finds who has a digest"):
+        true(one.peer in three.ipcs("content", "resolve", manifest).stdout, "it is not found")
+    with check("DHT: a file is read"):
+        strangers()
+        three.enter("sh", "-c", f'"{lab.IPCS}" cat {cid} --api-socket "{three.api}" > "{three.path("file")}"')
+        with open(three.path("file"), "rb") as f:
+            true(f.read() == data, "it is another one")
+    with check("DHT: a content is read by its digest"):
+        strangers()
+        three.enter("sh", "-c", f'"{lab.IPCS}" cat {config["digest"]} --api-socket "{three.api}" > "{three.path("file")}"')
+        with open(three.path("file"), "rb") as f:
+            equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), config["digest"], "its hash")
+    with check("DHT: an unmodified image is pulled that the registry has lost", need=True):
+        strangers()
+        three.pull(name)
+        whole(three, layers + [config])
+        equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
+    with check("DHT: a converted image is pulled"):
+        converted = lab.convert_result(one.ipcs("convert", "containerd:" + name, "p2p:v1").stdout)
+        lab.wait("providers of it", lambda: one.peer in two.ipcs("routing", "findprovs", as_cid(converted), check=False).stdout, 60)
+        strangers()
+        three.ipcs("pull", "p2p:v1@" + converted, seconds=150)
+        true("p2p:v1" in three.ctr("images", "ls", "-q").stdout.split(), "it is not registered")
+
+
 def nothing(fleet, one):
     pass
 
@@ -186,6 +332,9 @@ PLAYS = (
     ("a source is cut off", a_source_that_fails(cut_off, nothing), 3),
     ("a source is slowed to 1 Mbit/s", a_source_that_fails(slowed, nothing), 3),
     ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
+    ("a source sends false blocks", sends_false_blocks, 3),
+    ("the only source sends false blocks", only_false_blocks, 3),
+    ("found through the DHT", found_through_the_dht, 3),
     ("half of the peers hang", half_of_them_hang, 3),
     ("fan-out", all_at_once, 4),
 )
@@ -197,6 +346,7 @@ def main():
     if lacking:
         print("not ok the fleet cannot run here: " + lacking)
         return 1
+    lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
     words = sys.argv[1:]
     for name, play, hosts in PLAYS:
         if words and not any(w in name for w in words):

@@ -99,8 +99,7 @@ def block_file(host, cid):
 
 def is_root(host, descriptor):
     """A converted digest is the hash of a root block, and the file under it is as long as the descriptor says."""
-    # A digest is the CID of version 0 without its first two bytes.
-    cid = base58(bytes([0x12, 0x20]) + bytes.fromhex(descriptor["digest"][7:]))
+    cid = as_root(descriptor["digest"])
     path = host.path("block")
     host.enter("sh", "-c", f'"{lab.IPCS}" block get {cid} --api-socket "{host.api}" > "{path}"')
     with open(path, "rb") as f:
@@ -109,6 +108,18 @@ def is_root(host, descriptor):
     equal(os.path.getsize(path), descriptor["size"], "the length of the file under " + descriptor["digest"])
     with open(path, "rb") as f:
         return sha256(f.read())
+
+
+def as_root(digest):
+    """A converted digest as a CID of version 0, which is its multihash."""
+    return base58(bytes([0x12, 0x20]) + bytes.fromhex(digest[7:]))
+
+
+def roots_of(files):
+    """The digests of the roots that Helia's importer makes of files."""
+    interop = os.path.join(lab.REPOSITORY, "tests", "Interop")
+    lab.run(os.path.join(interop, "setup.sh"), seconds=300)
+    return lab.run(os.path.join(interop, "peer", "node_modules", ".bin", "node"), os.path.join(interop, "peer", "roots.mjs"), *files).stdout.split()
 
 
 def base58(data):
@@ -160,16 +171,22 @@ def from_one_host_to_another(fleet):
         equal(index["manifests"][2]["annotations"]["vnd.docker.reference.digest"], index["manifests"][0]["digest"], "what the attestation is of")
     with check("every digest of the manifest is the hash of its root block, and the bytes are the original's"):
         equal(is_root(one, index["manifests"][0]), is_root(one, index["manifests"][0]), "the same twice")
-        manifest = json.loads(block_file(one, base58(bytes([0x12, 0x20]) + bytes.fromhex(index["manifests"][0]["digest"][7:]))))
+        manifest = json.loads(block_file(one, as_root(index["manifests"][0]["digest"])))
         with open(os.path.join(multi, "blobs", "sha256", ours[7:])) as f:
             before = json.load(f)
         for old, new in zip([before["config"]] + before["layers"], [manifest["config"]] + manifest["layers"]):
             equal(is_root(one, new), old["digest"], "the hash of the bytes")
             equal(new["mediaType"], old["mediaType"], "the media type")
+    with check("every digest, those of the manifest and the index too, is the one that Helia's importer computes"):
+        blobs = [os.path.join(multi, "blobs", "sha256", d["digest"][7:]) for d in [before["config"]] + before["layers"]]
+        for what, digest in (("manifest", index["manifests"][0]["digest"]), ("index", done["converted"])):
+            blobs.append(one.path(what))
+            one.enter("sh", "-c", f'"{lab.IPCS}" cat {as_root(digest)} --api-socket "{one.api}" > "{blobs[-1]}"')
+        equal(roots_of(blobs), [d["digest"] for d in [manifest["config"]] + manifest["layers"]] + [index["manifests"][0]["digest"], done["converted"]], "the digests")
     with check("the reference to a signature's subject, annotations and labels are kept"):
         equal(manifest["subject"], before["subject"], "the subject")
         equal(manifest["annotations"], before["annotations"], "the annotations")
-        config = json.loads(block_file(one, base58(bytes([0x12, 0x20]) + bytes.fromhex(manifest["config"]["digest"][7:]))))
+        config = json.loads(block_file(one, as_root(manifest["config"]["digest"])))
         equal(config["config"]["Labels"], {"org.example.made": "by a test"}, "the labels")
     with check("it is registered, and no lease is left"):
         true("multi:v1" in names(one), "it is not registered")

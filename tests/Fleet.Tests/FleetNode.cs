@@ -1,6 +1,7 @@
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
+using Ipcs.Kademlia;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
@@ -21,7 +22,7 @@ internal sealed class FleetNode : IAsyncDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null)
+    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null)
     {
         var host = new Host(new HostOptions
         {
@@ -31,7 +32,7 @@ internal sealed class FleetNode : IAsyncDisposable
         });
         var store = new MemoryStore();
         var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
-        var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
+        var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance, routing);
         await host.StartAsync(Cancel);
         return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };
     }

@@ -2,6 +2,7 @@
 
 small(FOLDER)   `app:v1`, three layers, about 22 MB: a static userland with a CA bundle and time zones; libc and a big Go
                 program (rclone); a start script that uses both and prints a line. Kept in FOLDER and made once.
+pause(FOLDER)   what keeps a pod's namespaces open: the userland, sleeping.
 random(FOLDER, NAME, SIZE)   the same userland under a layer of SIZE bytes that no compressor makes smaller.
 real(FOLDER, NAME)   one of the real images of real/make-images.sh (mini app24 base29 base29next svc1 svc2 dev296); needs root and
                 mmdebstrap, and takes minutes the first time. Its tag is v1, but `next` of base29next and v2 of svc2.
@@ -167,6 +168,13 @@ def small(folder):
         _write(layout, [first, _layer(tree), _layer(start)],
                {"Cmd": ["/usr/local/bin/start"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root"]})
     return _once(folder, "app", make)
+
+
+def pause(folder):
+    """`pause:v1`: the userland, with a command that does not end."""
+    def make(work, layout):
+        _write(layout, [_userland_layer(work, folder)], {"Cmd": ["/bin/sleep", "infinity"], "Env": ["PATH=/bin"]})
+    return _once(folder, "pause", make)
 
 
 def random(folder, name, size):

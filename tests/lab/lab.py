@@ -270,8 +270,11 @@ class Host(Node):
 
     # ---- containerd
 
-    def start_containerd(self, own_store=False, seconds=30):
-        """Starts containerd with ipcs as its only content store, or with its own store to compare with."""
+    def start_containerd(self, own_store=False, pause=None, seconds=30):
+        """
+        Starts containerd with ipcs as its only content store, or with its own store to compare with; with the name of a pause image also with the
+        kubelet's interface (containerd 1.6 and 1.7).
+        """
         containerd = os.path.join(self.programs, "containerd")
         version = 3 if re.search(r" v?2\.", run(containerd, "--version").stdout) else 2
         if own_store:
@@ -281,9 +284,13 @@ class Host(Node):
             text, n = re.subn(r'(?m)^(\s*address\s*=\s*).*$', lambda m: f'{m.group(1)}"{self.content}"', text)
             if n != 1:
                 raise LabError("`ipcs containerd config` names no address:\n" + text)
-        # The kubelet's interface wants a network set-up, which is no part of this.
+        # The kubelet's interface wants a network set-up, which is seldom a part of this.
         cri = '"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"'
-        text = re.sub(r"(?m)^(disabled_plugins\s*=\s*\[)(.*)", lambda m: m.group(1) + cri + (", " if m.group(2).strip() != "]" else "") + m.group(2), text)
+        if pause:
+            cri = ""
+            text += (f'\n[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "{pause}"\n  restrict_oom_score_adj = true\n'
+                     f'[plugins."io.containerd.grpc.v1.cri".containerd]\n  snapshotter = "{self.snapshotter}"\n')
+        text = re.sub(r"(?m)^(disabled_plugins\s*=\s*\[)(.*)", lambda m: m.group(1) + cri + (", " if cri and m.group(2).strip() != "]" else "") + m.group(2), text)
         text = re.sub(r"(?m)^(version\s*=.*)$", rf'\1\nroot = "{self.path("root")}"\nstate = "{self.path("state")}"', text)
         text += f'\n[grpc]\n  address = "{self.socket}"\n[debug]\n  level = "warn"\n'
         with open(self.path("containerd.toml"), "w") as f:
@@ -332,8 +339,9 @@ class Host(Node):
             self._end(self.delaying)
         if self.containerd_service:
             if self.containerd_service.running():
-                for task in run("ctr", "-a", self.socket, "tasks", "ls", "-q", check=False, seconds=10).stdout.split():
-                    run("ctr", "-a", self.socket, "tasks", "rm", "-f", task, check=False, seconds=10)
+                for space in ("default", "k8s.io"):
+                    for task in run("ctr", "-a", self.socket, "-n", space, "tasks", "ls", "-q", check=False, seconds=10).stdout.split():
+                        run("ctr", "-a", self.socket, "-n", space, "tasks", "rm", "-f", task, check=False, seconds=10)
             self._end(self.containerd_service)
         if self.ipcs_service:
             self._end(self.ipcs_service)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Ipcs.Bench.Exchange;
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
@@ -9,14 +10,21 @@ using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging.Abstractions;
 
 // How fast contents go from node to node, all of them in this process over loopback, their stores in RocksDB; and how long an Info waits. Each line is a
-// Markdown row; the medians are of RUNS runs (3).
+// Markdown row; the medians are of RUNS runs (3). The arguments are the MiB/s of the same file from Helia to Helia (helia.mjs), in the same run.
 int runs = int.TryParse(Environment.GetEnvironmentVariable("RUNS"), out int n) ? n : 3;
 long size = (long.TryParse(Environment.GetEnvironmentVariable("MIB"), out long mib) ? mib : 256) << 20;
 Console.WriteLine($"{Environment.ProcessorCount} cores for all nodes together; {size >> 20} MiB.\n\n| what | median | least..most |\n|---|---:|---:|");
+double ours = 0;
 foreach (string muxer in (string[])["mplex", "yamux"])
 {
     await RowAsync($"{muxer}: `/perf/1.0.0`, MiB/s", () => PerfAsync(muxer));
-    await RowAsync($"{muxer}: one source, MiB/s", () => FetchAsync(muxer, 1));
+    ours = await RowAsync($"{muxer}: one source, MiB/s", () => FetchAsync(muxer, 1));
+}
+
+if (args.Length > 0)
+{
+    double theirs = Row("yamux: Helia to Helia, MiB/s", [.. args.Select(a => double.Parse(a, CultureInfo.InvariantCulture))]);
+    Console.WriteLine(FormattableString.Invariant($"| yamux: one source, times Helia to Helia | {ours / theirs:F1} | at least 4 |"));
 }
 
 await RowAsync("yamux: one source that sends 40 MB/s, MB/s", () => FetchAsync("yamux", 1, 40_000_000), 1.048576);
@@ -25,7 +33,7 @@ await RowAsync("Info, 10 peers, one has it, ms", () => InfoAsync(known: true));
 await RowAsync("Info, 10 peers, nobody has it, ms", () => InfoAsync(known: false));
 return 0;
 
-async Task RowAsync(string what, Func<Task<double>> measure, double factor = 1)
+async Task<double> RowAsync(string what, Func<Task<double>> measure, double factor = 1)
 {
     var figures = new List<double>();
     for (int i = 0; i < runs; i++)
@@ -33,8 +41,14 @@ async Task RowAsync(string what, Func<Task<double>> measure, double factor = 1)
         figures.Add(await measure() * factor);
     }
 
+    return Row(what, figures);
+}
+
+double Row(string what, List<double> figures)
+{
     figures.Sort();
     Console.WriteLine(FormattableString.Invariant($"| {what} | {figures[figures.Count / 2]:F1} | {figures[0]:F1}..{figures[^1]:F1} |"));
+    return figures[figures.Count / 2];
 }
 
 async Task<double> PerfAsync(string muxer)

@@ -116,18 +116,16 @@ internal sealed class ImagesApi(NodeServices node)
 
         while (record is null)
         {
-            record = await node.Fleet.FindAsync(digest, cancellationToken);
-            if (record is not null)
-            {
-                hold?.Add(record.Root);
-                DateTimeOffset now = TimeProvider.System.GetUtcNow();
-                ContentRecord found = record;
-                record = node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now })!;
-                break;
-            }
-
             try
             {
+                if (await node.Fleet.SearchAsync(digest, limit.Token) is { } found)
+                {
+                    hold?.Add(found.Root);
+                    DateTimeOffset now = TimeProvider.System.GetUtcNow();
+                    record = node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now })!;
+                    break;
+                }
+
                 await Task.Delay(AskAgain, limit.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

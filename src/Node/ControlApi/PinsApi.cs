@@ -125,6 +125,7 @@ internal sealed class PinsApi(NodeServices node)
     private async Task FetchAsync(Cid root, bool recursive, bool progress, ApiRequest request)
     {
         await using BitswapSource source = node.Fleet.AnySource();
+        source.Root = root;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
         limit.CancelAfter(FindTime);
         long blocks = 0;

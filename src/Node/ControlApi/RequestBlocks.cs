@@ -57,9 +57,17 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
             return (await BringAsync(digest, cancellationToken)).Root;
         }
 
-        return DagPath.TryParse(arg, out DagPath? path)
-            ? await path.ResolveAsync(this, cancellationToken)
-            : throw ApiException.Bad($"'{arg}' is not a CID, a path below one, or a digest");
+        if (!DagPath.TryParse(arg, out DagPath? path))
+        {
+            throw ApiException.Bad($"'{arg}' is not a CID, a path below one, or a digest");
+        }
+
+        if (_fleet is not null)
+        {
+            _fleet.Root = path.Root;
+        }
+
+        return await path.ResolveAsync(this, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -68,7 +76,7 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
     private async Task<ContentRecord> BringAsync(Digest digest, CancellationToken cancellationToken)
     {
         ContentRecord? record = _node.Store.Contents.Get(digest);
-        if (record is null && _fleet is not null && await _node.Fleet.FindAsync(digest, cancellationToken) is { } found)
+        if (record is null && _fleet is not null && await _node.Fleet.SearchAsync(digest, cancellationToken) is { } found)
         {
             DateTimeOffset now = TimeProvider.System.GetUtcNow();
             record = _node.Updates.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now });

@@ -47,6 +47,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
     private readonly ConcurrentDictionary<Digest, ContentFetch> _active = new();
     private readonly ConcurrentDictionary<Digest, byte> _brokenOff = new();
+    private readonly ConcurrentDictionary<Digest, (long Since, Lazy<Task> Look)> _ahead = new();
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
 
@@ -109,6 +110,16 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
         bool answered = decided.IsCompleted;
         ContentRecord? found = answered ? await decided : null;
+        if (answered && found is null && _ahead.TryGetValue(digest, out (long Since, Lazy<Task> Look) ahead))
+        {
+            // The DHT is being asked since a manifest named it. All that it names together cost the budget once.
+            TimeSpan left = _budget - _time.GetElapsedTime(ahead.Since);
+            await Task.WhenAny(ahead.Look.Value, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+            Task<ContentRecord?> again = _questions.Ask(digest).Decided;
+            found = again.IsCompleted ? await again : null;
+        }
+
         NodeMeter.Info(!answered ? "late" : found is null ? "absent" : "found", _time.GetElapsedTime(start));
         if (!answered)
         {
@@ -126,6 +137,10 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         await _search.SearchAsync(digest.Hash).WaitAsync(cancellationToken);
         return await _questions.LocateAsync(digest, cancellationToken);
     }
+
+    /// <summary>As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first.</summary>
+    public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken) =>
+        await FindAsync(digest, cancellationToken) ?? await DecideAsync(digest).WaitAsync(cancellationToken);
 
     /// <summary>True once a connected peer is known to have the whole of a content.</summary>
     public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
@@ -162,19 +177,18 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <summary>
-    /// Blocks from here first, from any connected peer else, and when none has the root, from those whom the DHT names. The caller disposes it.
+    /// Blocks from here first, from any connected peer else, and when none sends the first that is missing, from those of whom the DHT says that they have
+    /// the root. The caller disposes it.
     /// </summary>
-    public BitswapSource AnySource(Cid root = default)
+    public BitswapSource AnySource()
     {
-        BitswapSession session = _bitswap.CreateSession([]);
-        if (root.IsDefault || _store.Blocks.Has(root.Hash))
-        {
-            return new BitswapSource(session);
-        }
-
         var over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        _ = SearchUnlessHereAsync(root, over.Token);
-        return new BitswapSource(session, urgent: true, over.Cancel);
+        CancellationToken end = over.Token;
+        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, (root, missing) => _ = SearchUnlessHereAsync(root, missing, end), () =>
+        {
+            over.Cancel();
+            over.Dispose();
+        });
     }
 
     /// <inheritdoc/>
@@ -189,7 +203,12 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         _questions.Ask(missing);
         foreach (Digest digest in missing)
         {
-            _ = SearchUnlessFoundAsync(digest);
+            // In the table before it can end; whoever has it there already is as far.
+            var look = new Lazy<Task>(() => LookAheadAsync(digest));
+            if (_ahead.TryAdd(digest, (_time.GetTimestamp(), look)))
+            {
+                _ = look.Value;
+            }
         }
     }
 
@@ -235,19 +254,40 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
     }
 
-    private async Task SearchUnlessFoundAsync(Digest digest)
+    /// <summary>What the connected peers say, and when that is no, what those say whom the DHT names.</summary>
+    private async Task<ContentRecord?> DecideAsync(Digest digest)
     {
-        if (await _questions.Ask(digest).Decided is null)
+        if (await _questions.Ask(digest).Decided is { } found)
         {
-            await _search.SearchAsync(digest.Hash);
+            return found;
+        }
+
+        if (!await _search.SearchAsync(digest.Hash))
+        {
+            return null;
+        }
+
+        await _questions.AskAgainAsync([digest]);
+        return await _questions.Ask(digest).Decided;
+    }
+
+    private async Task LookAheadAsync(Digest digest)
+    {
+        try
+        {
+            await DecideAsync(digest);
+        }
+        finally
+        {
+            _ahead.TryRemove(digest, out _);
         }
     }
 
-    private async Task SearchUnlessHereAsync(Cid root, CancellationToken over)
+    private async Task SearchUnlessHereAsync(Cid root, Cid missing, CancellationToken over)
     {
         // The connected peers have a moment to answer.
         await Task.Delay(FirstLook, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!over.IsCancellationRequested && !_store.Blocks.Has(root.Hash))
+        if (!over.IsCancellationRequested && !_store.Blocks.Has(missing.Hash))
         {
             await _search.SearchAsync(root.Hash);
         }
@@ -382,7 +422,8 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         {
             if (!_host.Peers.Any(p => fetch.Sources.Contains(p.Peer)))
             {
-                await _search.SearchAsync(fetch.Record.Digest.Hash).WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
+                await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await LookForMoreAsync([fetch]);
             }
 

@@ -27,18 +27,19 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     /// <summary>How long one search, with its dials, may take.</summary>
     private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(30);
 
-    private readonly ConcurrentDictionary<Multihash, (long At, Task Search)> _searches = new();
+    private readonly ConcurrentDictionary<Multihash, (long At, Task<bool> Search)> _searches = new();
     private readonly SemaphoreSlim _slots = new(MaxSearches, MaxSearches);
 
     /// <summary>Searches, unless it has just been done; completes when those who were found have been dialled. Never throws.</summary>
-    public Task SearchAsync(Multihash content)
+    /// <returns>True when one who was found is connected.</returns>
+    public Task<bool> SearchAsync(Multihash content)
     {
         if (routing is null)
         {
-            return Task.CompletedTask;
+            return Task.FromResult(false);
         }
 
-        if (_searches.TryGetValue(content, out (long At, Task Search) known) && time.GetElapsedTime(known.At) < AgainTime)
+        if (_searches.TryGetValue(content, out (long At, Task<bool> Search) known) && time.GetElapsedTime(known.At) < AgainTime)
         {
             return known.Search;
         }
@@ -48,12 +49,12 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             _searches.Clear();
         }
 
-        Task search = RunAsync(routing, content);
+        Task<bool> search = RunAsync(routing, content);
         _searches[content] = (time.GetTimestamp(), search);
         return search;
     }
 
-    private async Task RunAsync(IContentRouting router, Multihash content)
+    private async Task<bool> RunAsync(IContentRouting router, Multihash content)
     {
         try
         {
@@ -62,7 +63,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             await _slots.WaitAsync(limit.Token);
             try
             {
-                var dials = new List<Task>();
+                var dials = new List<Task<bool>>();
                 await foreach (ProviderRecord provider in router.FindProvidersAsync(content, limit.Token))
                 {
                     dials.Add(ConnectAsync(provider, limit.Token));
@@ -72,7 +73,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
                     }
                 }
 
-                await Task.WhenAll(dials);
+                return (await Task.WhenAll(dials)).Contains(true);
             }
             finally
             {
@@ -83,14 +84,15 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
         {
             // Nobody found is what it comes to, whatever the reason.
             LogSearchFailed(content, e.Message);
+            return false;
         }
     }
 
-    private async Task ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
+    private async Task<bool> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
     {
         if (host.Peers.Any(p => p.Peer == provider.Peer))
         {
-            return;
+            return true;
         }
 
         foreach (Multiaddr address in provider.Addresses)
@@ -98,13 +100,15 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             try
             {
                 await host.ConnectAsync(address.WithPeer(provider.Peer), cancellationToken);
-                return;
+                return true;
             }
             catch (ConnectException)
             {
                 // It may be reached at another of its addresses.
             }
         }
+
+        return false;
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "the search for providers of {Content} ended: {Reason}")]

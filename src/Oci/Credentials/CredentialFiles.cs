@@ -139,7 +139,7 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
                 throw new ImageSourceException($"{file} is longer than {MaxFile} bytes");
             }
 
-            return JsonNode.Parse(await File.ReadAllBytesAsync(file, cancellationToken), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
+            return JsonText.Parse(await File.ReadAllBytesAsync(file, cancellationToken)) as JsonObject;
         }
         catch (JsonException e)
         {

@@ -67,7 +67,7 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
         JsonObject[] images;
         try
         {
-            images = JsonNode.Parse(table, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) is JsonArray array ? [.. array.OfType<JsonObject>()] : [];
+            images = JsonText.Parse(table) is JsonArray array ? [.. array.OfType<JsonObject>()] : [];
         }
         catch (JsonException e)
         {

@@ -46,8 +46,10 @@ internal sealed class TarFiles : ILayoutFiles
             await files.ScanAsync(cancellationToken);
             return files;
         }
-        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or UnauthorizedAccessException or (IOException and not ImageSourceException))
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or UnauthorizedAccessException or (IOException and not ImageSourceException)
+            or OverflowException or ArgumentException or FormatException)
         {
+            // The last three are how the tar reader takes numbers and times that are none.
             throw new ImageSourceException($"{file} can't be read as a tar: {e.Message}", e);
         }
     }

@@ -1,0 +1,45 @@
+using System.Buffers;
+using System.Text;
+using Ipcs.ContentApi.Filters;
+using Ipcs.ContentApi.Wire;
+using Ipcs.TestKit;
+
+namespace Ipcs.ContentApi.Tests;
+
+/// <summary>What clients send and contents hold, grown out of the seeds in tests/Fuzz/contentapi.txt: taken, or refused with the one exception that becomes a status.</summary>
+public sealed class MutationTests
+{
+    private const string File = "contentapi.txt";
+
+    [Fact]
+    public void Manifests() => Corpus.Try(File, "manifest", bytes => Assert.InRange(ManifestScan.Descriptors(bytes).Count, 0, 4096));
+
+    [Fact]
+    public void Filters() => Corpus.Try(File, "filter", bytes =>
+    {
+        try
+        {
+            ContentFilter filter = ContentFilter.Parse([Encoding.UTF8.GetString(bytes)]);
+            _ = filter.Matches(_ => null);
+            _ = filter.Matches(path => string.Join('.', path));
+        }
+        catch (FormatException)
+        {
+            // Refused.
+        }
+    });
+
+    [Fact]
+    public void Writes() => Corpus.Try(File, "write", bytes =>
+    {
+        try
+        {
+            using WriteRequest request = WriteRequest.Parse(new ReadOnlySequence<byte>(bytes));
+            Assert.InRange(request.Data.Length, 0, bytes.Length);
+        }
+        catch (WireFormatException)
+        {
+            // Refused.
+        }
+    });
+}

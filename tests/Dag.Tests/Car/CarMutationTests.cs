@@ -1,0 +1,26 @@
+using Ipcs.Blockstore;
+using Ipcs.Dag.Car;
+using Ipcs.TestKit;
+
+namespace Ipcs.Dag.Tests.Car;
+
+/// <summary>Archives that grow out of the seeds in tests/Fuzz/dag.txt: taken, or refused with the one exception that is told of, and no false block is stored.</summary>
+public sealed class CarMutationTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void Archives() => Corpus.Try("dag.txt", "car", bytes =>
+    {
+        using var store = new MemoryStore();
+        try
+        {
+            CarImport import = CarReader.ReadAsync(new MemoryStream(bytes), store.Blocks, Token).GetAwaiter().GetResult();
+            Assert.InRange(import.Blocks, 0, bytes.Length);
+        }
+        catch (DagFormatException)
+        {
+            // Refused.
+        }
+    });
+}

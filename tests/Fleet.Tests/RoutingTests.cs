@@ -1,0 +1,94 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using Ipcs.Blockstore;
+using Ipcs.Kademlia;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+
+namespace Ipcs.Fleet.Tests;
+
+/// <summary>What no connected peer has, and one whom the DHT names.</summary>
+public sealed class RoutingTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task AContentThatIsSearchedForIsFound()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("search", 400_000));
+        Assert.Null(await two.Fleet.FindAsync(there.Digest, Cancel));
+        Assert.Equal(there.Root, (await two.Fleet.SearchAsync(there.Digest, Cancel))?.Root);
+        await two.TakeAsync(there.Digest);
+        await two.Fleet.WaitAsync(there.Digest, Cancel);
+    }
+
+    [Fact]
+    public async Task WhatAManifestNamesIsFoundWithinTheBudget()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("ahead", 400_000));
+        two.Fleet.LookAhead([there.Digest]);
+        Assert.Equal(there.Root, (await two.Fleet.FindAsync(there.Digest, Cancel))?.Root);
+    }
+
+    [Fact]
+    public async Task WhatNobodyHasCostsTheBudgetOnceForAll()
+    {
+        TimeSpan budget = TimeSpan.FromSeconds(1);
+        await using FleetNode two = await FleetNode.StartAsync(budget, routing: new Names(null));
+        Digest[] digests = [.. Enumerable.Range(0, 10).Select(i => Digest.Sha256(BitConverter.GetBytes(i)))];
+        long start = TimeProvider.System.GetTimestamp();
+        two.Fleet.LookAhead(digests);
+        foreach (Digest digest in digests)
+        {
+            Assert.Null(await two.Fleet.FindAsync(digest, Cancel));
+        }
+
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start), budget * 0.9, budget * 5);
+    }
+
+    [Fact]
+    public async Task ABlockIsFoundAndSoIsWhatIsMissingBelowARootThatIsHere()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("blocks", 400_000));
+        await using (Node.Fleet.BitswapSource source = two.Fleet.AnySource())
+        {
+            using IMemoryOwner<byte> root = await source.GetAsync(there.Root, Cancel);
+        }
+
+        await two.Host.DisconnectAsync(one.Host.LocalPeer);
+        await using FleetNode three = await FleetNode.StartAsync(routing: new Names(one, there.Root.Hash));
+        using (IMemoryOwner<byte> root = one.Store.Blocks.Get(there.Root.Hash)!)
+        {
+            three.Store.Blocks.Put(there.Root.Hash, root.Memory.Span);
+        }
+
+        await using Node.Fleet.BitswapSource below = three.Fleet.AnySource();
+        below.Root = there.Root;
+        await using Dag.Read.DagReader reader = await Dag.Read.DagReader.OpenAsync(there.Root, below, Cancel);
+        byte[] bytes = new byte[400_000];
+        Assert.Equal(bytes.Length, await reader.ReadAsync(0, bytes, Cancel));
+        Assert.Equal(Xs128.Bytes("blocks", 400_000), bytes);
+    }
+
+    /// <summary>A DHT that names one provider, of everything or of one content; with nobody to name it takes its time.</summary>
+    private sealed class Names(FleetNode? provider, Multihash? only = null) : IContentRouting
+    {
+        public async IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            if (provider is null)
+            {
+                await Task.Delay(TimeSpan.FromMinutes(1), cancellationToken);
+            }
+            else if (only is null || content == only)
+            {
+                yield return new ProviderRecord(provider.Host.LocalPeer, provider.Host.ListenAddresses);
+            }
+        }
+    }
+}
