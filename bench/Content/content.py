@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 IPCS = os.environ.get("IPCS_BIN") or os.path.join(REPOSITORY, "artifacts", "ipcs")
 PEER = "containerd's own"
-GOALS = {"write": 2.0, "read by 32 KiB": 1.0, "read by 1 MiB": 1.2, "read whole": 1.5}
+GOALS = {"write": 2.0, "read by 32 KiB": 1.0, "read by 1 MiB": 1.2, "read whole": 1.5, "read whole into new memory": None}
 
 
 def daemon(folder):
@@ -67,7 +67,7 @@ def main():
     print(f"A content of {mib} MiB through containerd's content proxy, MiB/s, medians of {runs} runs by turns:\n")
     print(f"| | ipcs | {PEER} | ratio | at least | CPU s per GiB, ipcs | and {PEER} |\n|---|---|---|---|---|---|---|")
     for work, goal in GOALS.items():
-        print(f"| {work} | {ours[work]:.0f} | {theirs[work]:.0f} | {figures['ratios'][work]:.2f} | {goal:.1f} | {figures['cpu']['ipcs'][work]:.2f} | {figures['cpu'][PEER][work]:.2f} |")
+        print(f"| {work} | {ours[work]:.0f} | {theirs[work]:.0f} | {figures['ratios'][work]:.2f} | {f'{goal:.1f}' if goal else '-'} | {figures['cpu']['ipcs'][work]:.2f} | {figures['cpu'][PEER][work]:.2f} |")
     print(f"\n| ipcs | measured | at most |\n|---|---|---|\n| start to the first answered RPC | {figures['startMilliseconds']:.0f} ms | 150 ms |")
     print(f"| memory, idle | {figures['idleMiB']:.0f} MiB | 60 MiB |\n| memory, the most of this run | {figures['peakMiB']['ipcs']:.0f} MiB | 250 MiB |")
     series = {"ipcs": [ours[work] for work in GOALS], PEER: [theirs[work] for work in GOALS]}
