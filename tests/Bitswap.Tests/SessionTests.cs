@@ -47,7 +47,8 @@ public sealed class SessionTests
             }
 
             await leecher.FetchAsync(cids, []);
-            Assert.All(seeders, s => Assert.InRange(s.Bitswap.Statistics.BlocksSent, 30, 300));
+            // How much each gives follows from how quick it is, which is chance in one process: none is left out.
+            Assert.All(seeders, s => Assert.InRange(s.Bitswap.Statistics.BlocksSent, 10, 300));
             Assert.InRange(leecher.Bitswap.Statistics.DuplicateBlocks, 0, 3);
         }
         finally

@@ -1,0 +1,123 @@
+using Ipcs.Bitswap.Wire;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>What happens with time: peers that are quiet or slow, wants that nobody serves.</summary>
+internal sealed partial class WantBook
+{
+    /// <summary>After how long a quiet peer, the only one, is asked again: it may have dropped the want.</summary>
+    private const long RepeatTime = 5_000_000;
+
+    /// <summary>Looks for peers that are too slow and wants that have waited too long; a few times a second.</summary>
+    public void Tick(long now)
+    {
+        foreach (PeerState state in _peers.Values)
+        {
+            MoveIfQuiet(state, now);
+        }
+
+        MoveFromSlow(now);
+        for (LinkedListNode<Want>? node = _unasked.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            Want want = node.Value;
+            if (_peers.Values.Any(p => CanServe(p, want, now)))
+            {
+                // They are busy, which is no reason to give up.
+                want.ServableAt = now;
+            }
+            else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
+            {
+                Fail(want, now);
+            }
+            else if (want.Refused.Count > 0 && now > want.RetryAt)
+            {
+                want.RetryAt = now + RetryTime;
+                want.Refused.Clear();
+                want.Told.Clear();
+                foreach (BitswapSession session in want.Sessions)
+                {
+                    AskWhetherHad(want, session);
+                }
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A peer that owes blocks and sends none: its wants go to whoever can serve them; when nobody can, it is asked again, and at last given up.</summary>
+    private void MoveIfQuiet(PeerState state, long now)
+    {
+        long quiet = now - state.LastBlock;
+        if (state.UnderWay.Count == 0 || quiet < Microseconds(options.StallTime))
+        {
+            return;
+        }
+
+        foreach (Want want in state.UnderWay.ToArray())
+        {
+            if (now - want.AskedAt < Microseconds(options.StallTime))
+            {
+                continue;
+            }
+
+            if (_peers.Values.Any(p => p != state && !p.Stalled && CanServe(p, want, now)))
+            {
+                state.Stalled = true;
+                Move(want, state, now);
+            }
+            else if (quiet > Microseconds(options.NoPeerTime))
+            {
+                Unask(want, now);
+                want.Refused.Add(state.Peer);
+                Fail(want, now);
+            }
+            else if (now - want.AskedAt > RepeatTime)
+            {
+                want.AskedAt = now;
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: false, SendDontHave: true)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// A want that waits in the queue of a slow peer while a quick one has room and nothing else to do moves there; only what would be done much sooner,
+    /// since what was asked for already may come all the same.
+    /// </summary>
+    private void MoveFromSlow(long now)
+    {
+        if (_unasked.Count > 0)
+        {
+            return;
+        }
+
+        foreach (PeerState slow in _peers.Values)
+        {
+            foreach (Want want in slow.UnderWay.ToArray())
+            {
+                long age = now - want.AskedAt;
+                if (age < Microseconds(options.StallTime))
+                {
+                    continue;
+                }
+
+                PeerState? quick = _peers.Values.FirstOrDefault(
+                    p => p != slow && !p.Stalled && p.HasRoom(_typical) && p.Window.Rate > 4 * slow.Window.Rate && p.Window.Delay < age / 4 && CanServe(p, want, now));
+                if (quick is not null)
+                {
+                    Cancel(slow.Peer, want);
+                    Unask(want, now);
+                    Ask(quick, want, now);
+                }
+            }
+        }
+    }
+
+    private void Move(Want want, PeerState from, long now)
+    {
+        Cancel(from.Peer, want);
+        Unask(want, now);
+        want.Refused.Add(from.Peer);
+        want.RetryAt = now + RetryTime;
+    }
+}
