@@ -383,8 +383,13 @@ class Registry(Node):
             self.service.process.wait()
 
     def push(self, layout, name):
-        """Copies the one image of an OCI layout (or what else skopeo knows, such as docker-archive:FILE) into the registry."""
-        source = layout if ":" in layout else "oci:" + layout
+        """Copies the first image of an OCI layout (or what else skopeo knows, such as docker-archive:FILE) into the registry."""
+        source = layout
+        if ":" not in layout:
+            with open(os.path.join(layout, "index.json")) as f:
+                manifests = json.load(f)["manifests"]
+            tag = ":" + manifests[0]["annotations"]["org.opencontainers.image.ref.name"] if len(manifests) > 1 else ""
+            source = "oci:" + layout + tag
         self.enter("skopeo", "--insecure-policy", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false", source,
                    "docker://" + self.reference(name), seconds=300)
 
