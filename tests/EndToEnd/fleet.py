@@ -35,6 +35,16 @@ def start(host, *peers):
     lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
 
 
+def had_alone(fleet, host, layout):
+    """Has a host start and pull the image, of which the registry then keeps the manifest alone; the image's name."""
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    start(host)
+    host.pull(name)
+    fleet.registry.lose_layers({images.layers(layout)[0]})
+    return name
+
+
 def whole(host, descriptors):
     for d in descriptors:
         path = host.path("content")
@@ -93,12 +103,8 @@ def a_source_that_fails(happens, restore):
     def play(fleet, layout):
         one, two, three = fleet.hosts
         manifest, config, layers = images.layers(layout)
-        name = fleet.registry.reference("app:v1")
-        fleet.registry.push(layout, "app:v1")
         with check(f"{happens.__name__}: two hosts have the image, and the registry has lost it", need=True):
-            start(one)
-            one.pull(name)
-            fleet.registry.lose_layers({manifest})
+            name = had_alone(fleet, one, layout)
             start(two, one)
             two.pull(name)
             whole(two, layers)
@@ -141,12 +147,8 @@ def all_at_once(fleet, layout):
     """The fan-out: the one who has it sends it about once, however many fetch it."""
     seeder, *others = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    name = fleet.registry.reference("app:v1")
-    fleet.registry.push(layout, "app:v1")
     with check("fan-out: a host has the image, and the registry has lost it", need=True):
-        start(seeder)
-        seeder.pull(name)
-        fleet.registry.lose_layers({manifest})
+        name = had_alone(fleet, seeder, layout)
         for k, host in enumerate(others):
             start(host, seeder, *others[:k])
         lab.wait("connections", lambda: all(o.peer in h.peers() for h in others for o in others if o is not h))
@@ -200,12 +202,8 @@ def is_cut_off(host, liar):
 def sends_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    name = fleet.registry.reference("app:v1")
-    fleet.registry.push(layout, "app:v1")
     with check("false blocks: a host has the image, another would send false blocks of it, and the registry has lost it", need=True):
-        start(one)
-        one.pull(name)
-        fleet.registry.lose_layers({manifest})
+        name = had_alone(fleet, one, layout)
         start_liar(liar, layout)
     with check("false blocks: the pull goes on from the other host and ends intact", need=True):
         start(three, one, liar)
@@ -233,12 +231,8 @@ def sends_false_blocks(fleet, layout):
 def only_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    name = fleet.registry.reference("app:v1")
-    fleet.registry.push(layout, "app:v1")
     with check("only false blocks: the one host that has the image is away, and the registry has lost it", need=True):
-        start(one)
-        one.pull(name)
-        fleet.registry.lose_layers({manifest})
+        name = had_alone(fleet, one, layout)
         one.ipcs_service.stop()
         start_liar(liar, layout)
         start(three, liar)
