@@ -13,12 +13,15 @@ namespace Ipcs.Node.Containerd;
 /// Unpacks a registered image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
 /// unpacked already, also by an interrupted run, are not unpacked again.
 /// </summary>
-internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease)
+internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease, string apiSocket)
 {
     /// <summary>The snapshotters tried when none is named: containerd's own default, and what works where there is no overlayfs.</summary>
     private static readonly string[] Snapshotters = ["overlayfs", "native"];
 
     private readonly Metadata _headers = lease.Headers;
+
+    /// <summary>Whether containerd has <see cref="LayerProcessor"/>, as far as is known.</summary>
+    private bool _processed = true;
 
     /// <summary>Unpacks the image.</summary>
     /// <param name="target">Its manifest or index.</param>
@@ -97,9 +100,7 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
             PrepareSnapshotResponse prepared = await client.Snapshots.PrepareAsync(prepare, _headers, cancellationToken: cancellationToken);
             try
             {
-                var request = new ApplyRequest { Diff = ContainerdImages.ToDescriptor(layer) };
-                request.Mounts.AddRange(prepared.Mounts);
-                ApplyResponse applied = await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
+                ApplyResponse applied = await ApplyAsync(layer, prepared.Mounts, cancellationToken);
                 if (applied.Applied.Digest != diffId)
                 {
                     throw new ImageSourceException($"layer {layer.Digest} unpacks to {applied.Applied.Digest}, the config says {diffId}");
@@ -123,6 +124,35 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
             return true;
         });
         await images.SetLabelsAsync(layer.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId }, cancellationToken);
+    }
+
+    private async Task<ApplyResponse> ApplyAsync(OciDescriptor layer, IEnumerable<Types.Mount> mounts, CancellationToken cancellationToken)
+    {
+        var request = new ApplyRequest();
+        request.Mounts.AddRange(mounts);
+        if (_processed && LayerProcessor.Descriptor(layer) is { } processed)
+        {
+            request.Diff = processed;
+            request.Payloads[LayerProcessor.Name] = LayerProcessor.Payload(apiSocket, layer.Digest);
+            try
+            {
+                return await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
+            }
+            catch (RpcException e) when (e.Status.Detail.Contains(LayerProcessor.Missing, StringComparison.Ordinal))
+            {
+                _processed = false;
+                request.Payloads.Clear();
+            }
+        }
+
+        request.Diff = ContainerdImages.ToDescriptor(layer);
+        if (layer.MediaType == MediaTypes.OciLayer)
+        {
+            // What containerd takes for a tar it reads by 512 bytes; what may be compressed, by 32 KiB.
+            request.Diff.MediaType = MediaTypes.DockerLayer;
+        }
+
+        return await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
     }
 
     private Task<bool> IsThereAsync(string snapshotter, string chain, CancellationToken cancellationToken) => client.CallAsync($"snapshot {chain}", async () =>

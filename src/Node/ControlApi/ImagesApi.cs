@@ -44,7 +44,7 @@ internal sealed class ImagesApi(NodeServices node)
             await images.RegisterAsync(name, descriptor, ReadDocumentAsync, Platform.Host, new Dictionary<string, string>(0), request.Aborted);
             if (request.Flag("unpack"))
             {
-                await new ContainerdUnpack(containerd, images, lease).UnpackAsync(
+                await new ContainerdUnpack(containerd, images, lease, node.Options.ApiSocket).UnpackAsync(
                     descriptor, ReadDocumentAsync, snapshotter, (i, n) => step = string.Create(CultureInfo.InvariantCulture, $"unpacking layer {i} of {n}"), request.Aborted);
             }
 
