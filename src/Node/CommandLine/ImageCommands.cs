@@ -13,7 +13,7 @@ internal static class ImageCommands
         yield return Convert(global);
         yield return Pull(global);
         yield return CompareCommand.Build(global);
-        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(), LayerCommand.Build()]);
+        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig()]);
     }
 
     private static Command Convert(GlobalOptions global)

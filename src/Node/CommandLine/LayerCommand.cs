@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Runtime.InteropServices;
 using Ipcs.Multiformats;
 using Ipcs.Node.Containerd;
@@ -9,7 +8,7 @@ namespace Ipcs.Node.CommandLine;
 
 /// <summary>
 /// <c>ipcs containerd layer</c>: containerd runs it (<see cref="LayerProcessor"/>). A layer comes on standard input, or its name on descriptor 3, and goes
-/// as a tar to standard output.
+/// as a tar to standard output. Not one of the commands for people: it is run once for each layer, and begins with nothing of what those need.
 /// </summary>
 internal static partial class LayerCommand
 {
@@ -24,15 +23,8 @@ internal static partial class LayerCommand
     // https://man7.org/linux/man-pages/man2/F_GETPIPE_SZ.2const.html
     private const int SetPipeSize = 1031;
 
-    /// <summary>The command.</summary>
-    public static Command Build()
-    {
-        var command = new Command("layer", "run by containerd: a layer as a tar, from standard input") { Hidden = true };
-        command.SetAction((_, cancellationToken) => RunAsync(cancellationToken));
-        return command;
-    }
-
-    private static async Task<int> RunAsync(CancellationToken cancellationToken)
+    /// <summary>Does it; what it returns is the exit status of the process, with one line on stderr if it is not 0.</summary>
+    public static async Task<int> RunAsync()
     {
         // Both sides work on while the other one does; where the pipes can't be made larger they stay as they are.
         _ = fcntl(0, SetPipeSize, PipeLength);
@@ -44,31 +36,35 @@ internal static partial class LayerCommand
                 using var payload = new FileStream(new SafeFileHandle(PayloadDescriptor, ownsHandle: true), FileAccess.Read, bufferSize: 0);
                 (string socket, Digest digest) = LayerProcessor.ParsePayload(payload);
                 using var client = new ApiClient(socket);
-                await client.ReadAsync(
-                    "cat", GlobalOptions.Query(("arg", digest.ToString())), layer => Task.Run(() => Copy(layer, cancellationToken), cancellationToken), cancellationToken);
+                await client.ReadAsync("cat", GlobalOptions.Query(("arg", digest.ToString())), layer => Task.Run(() => Copy(layer)), CancellationToken.None);
             }
             else
             {
                 using var input = new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, CopyLength);
-                Copy(input, cancellationToken);
+                Copy(input);
             }
 
             return 0;
         }
-        catch (Exception e) when (LayerTar.IsBroken(e))
+        catch (BrokenPipeException)
         {
-            throw new CommandException($"the layer can't be unpacked: {e.Message}");
+            // containerd has given up; it knows why.
+            return 1;
+        }
+        catch (Exception e) when (LayerTar.IsBroken(e) || e is CommandException or IOException)
+        {
+            await Console.Error.WriteLineAsync($"ipcs: the layer can't be unpacked: {e.Message.ReplaceLineEndings(" ")}");
+            return 1;
         }
     }
 
-    private static void Copy(Stream layer, CancellationToken cancellationToken)
+    private static void Copy(Stream layer)
     {
         using Stream tar = LayerTar.Open(layer);
         var output = new StandardOutput();
         byte[] buffer = new byte[CopyLength];
         for (int n; (n = tar.Read(buffer)) > 0;)
         {
-            cancellationToken.ThrowIfCancellationRequested();
             output.Write(buffer.AsSpan(0, n));
         }
     }
