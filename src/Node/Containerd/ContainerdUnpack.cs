@@ -10,7 +10,7 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Node.Containerd;
 
 /// <summary>
-/// Unpacks a registered image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
+/// Unpacks an image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
 /// unpacked already, also by an interrupted run, are not unpacked again.
 /// </summary>
 internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease, string apiSocket)
@@ -27,10 +27,10 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
     /// <param name="target">Its manifest or index.</param>
     /// <param name="read">Gives manifests, indexes and configs.</param>
     /// <param name="snapshotter">containerd's snapshotter; null for the one it would take itself.</param>
-    /// <param name="begin">Told of each layer before it is unpacked: its number from 1, and how many there are.</param>
+    /// <param name="ready">Waits until a content is here and containerd's: asked for the config, and for each layer before it is unpacked.</param>
     /// <param name="cancellationToken">Stops it; layers that are done stay until containerd's GC takes them.</param>
     public async Task UnpackAsync(
-        OciDescriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? snapshotter, Action<int, int> begin, CancellationToken cancellationToken)
+        OciDescriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? snapshotter, Func<OciDescriptor, Task> ready, CancellationToken cancellationToken)
     {
         IReadOnlyList<OciDescriptor> all = await ImageGraph.ExpandAsync(target, read, Platform.Host, cancellationToken);
         OciDescriptor manifest = all.FirstOrDefault(d => d.IsManifest) ?? throw new ImageSourceException($"{target.Digest} has no manifest for {Platform.Host}");
@@ -45,10 +45,11 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
         }
 
         snapshotter ??= await ChooseAsync(cancellationToken);
+        await ready(config);
         string parent = "";
         for (int i = 0; i < layers.Length; i++)
         {
-            begin(i + 1, layers.Length);
+            await ready(layers[i]);
             string chain = i == 0 ? diffIds[0] : ChainOf(parent, diffIds[i]);
             await UnpackLayerAsync(snapshotter, layers[i], diffIds[i], parent, chain, cancellationToken);
             parent = chain;
