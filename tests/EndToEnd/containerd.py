@@ -110,10 +110,15 @@ def pushed(registry, name, tag):
         return f.read().strip()
 
 
-def nothing_left(host):
-    """Takes every image away; containerd's own collection must leave nothing, and `repo gc` no block."""
+def take_away(host):
+    """Removes every image, and what containerd unpacked of it."""
     for name in host.ctr("images", "ls", "-q").stdout.split():
         host.ctr("images", "rm", "--sync", name)
+
+
+def nothing_left(host):
+    """Takes every image away; containerd's own collection must leave nothing, and `repo gc` no block."""
+    take_away(host)
     lab.wait("end of containerd's collection", lambda: not host.contents())
     equal(host.ctr("content", "ls", "-q").stdout.split(), [], "what containerd lists")
     equal(host.ctr("content", "active").stdout.split("\n")[1:], [""], "what containerd has under way")
@@ -162,6 +167,58 @@ def one_containerd(fleet, layout, programs):
         runs(host, name)
     with check("remove again: nothing left"):
         nothing_left(host)
+    layers_by_ipcs(host, fleet, layout)
+
+
+def program(host, text):
+    """A program that containerd runs for layers instead of ipcs."""
+    path = host.path("processor")
+    with open(path, "w") as f:
+        f.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+def layers_by_ipcs(host, fleet, layout):
+    """Unpacking through the processor that ipcs is in containerd's configuration, without it, and with one that fails."""
+    name = fleet.registry.reference("app:v1")
+    asked = host.path("asked")
+
+    def restart(processor):
+        host.containerd_service.stop()
+        host.start_containerd(processor=processor)
+
+    def types():
+        with open(asked) as f:
+            return set(f.read().split())
+
+    with check("layers that containerd unpacks pass through ipcs", need=True):
+        restart(program(host, f'echo "$STREAM_PROCESSOR_MEDIATYPE" >> {asked}\nexec {lab.IPCS} "$@"\n'))
+        host.pull(name)
+        equal(types(), {d["mediaType"] for d in images.layers(layout)[2]}, "the layers that came as containerd's client names them")
+        runs(host, name)
+    with check("layers that ipcs unpacks come from the daemon in one stream, gzip or tar", need=True):
+        for words in ((), ("--chunker", "tar")):
+            take_away(host)
+            os.remove(asked)
+            made = lab.convert_result(host.ipcs("convert", name, "app:p2p", "--plain-http", *words).stdout)
+            host.ipcs("pull", f"app:p2p@{made}", "--unpack")
+            equal(types(), {"application/vnd.ipcs.layer.v1.tar"}, "the layers that were asked for")
+            runs(host, "app:p2p")
+    with check("a layer that can't be made a tar is an error in one line, and nothing is unpacked or registered", need=True):
+        take_away(host)
+        restart(program(host, "echo the layer is broken >&2\nexit 1\n"))
+        done = host.ipcs("pull", f"app:other@{made}", "--unpack", check=False)
+        equal((done.returncode, len(done.stderr.splitlines())), (1, 1), f"exit status and lines of {done.stderr}")
+        true("app:other" not in host.ctr("images", "ls", "-q").stdout and len(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()) == 1, "something is there")
+    with check("without ipcs for layers containerd unpacks them by itself", need=True):
+        restart("")
+        host.ipcs("convert", name, "app:p2p", "--plain-http", "--chunker", "tar")
+        host.ipcs("pull", f"app:p2p@{made}", "--unpack")
+        runs(host, "app:p2p")
+        take_away(host)
+        host.pull(name)
+        runs(host, name)
 
 
 def main():

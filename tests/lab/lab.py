@@ -270,10 +270,10 @@ class Host(Node):
 
     # ---- containerd
 
-    def start_containerd(self, own_store=False, pause=None, seconds=30):
+    def start_containerd(self, own_store=False, pause=None, processor=None, seconds=30):
         """
         Starts containerd with ipcs as its only content store, or with its own store to compare with; with the name of a pause image also with the
-        kubelet's interface (containerd 1.6 and 1.7).
+        kubelet's interface (containerd 1.6 and 1.7); with another program for layers than ipcs, or "" for none.
         """
         containerd = os.path.join(self.programs, "containerd")
         version = 3 if re.search(r" v?2\.", run(containerd, "--version").stdout) else 2
@@ -284,6 +284,9 @@ class Host(Node):
             text, n = re.subn(r'(?m)^(\s*address\s*=\s*).*$', lambda m: f'{m.group(1)}"{self.content}"', text)
             if n != 1:
                 raise LabError("`ipcs containerd config` names no address:\n" + text)
+            if processor is not None:
+                section = re.search(r"(?m)^\[stream_processors\.ipcs\]\n(?:  .*\n)+", text).group()
+                text = text.replace(section, re.sub(r"(?m)^(  path = ).*$", rf'\1"{processor}"', section) if processor else "")
         # The kubelet's interface wants a network set-up, which is seldom a part of this.
         cri = '"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"'
         if pause:

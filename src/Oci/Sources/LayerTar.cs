@@ -14,7 +14,10 @@ public static class LayerTar
     /// <summary>The last three bytes of the magic number of a frame that is skipped (section 3.1.2 there); the first is 0x50 to 0x5f.</summary>
     private static ReadOnlySpan<byte> SkippedZstd => [0x2a, 0x4d, 0x18];
 
-    /// <summary>Opens a layer: gzip, zstd, or a tar already. Reads its first bytes; owns it; is read from one thread, synchronously.</summary>
+    /// <summary>
+    /// Opens a layer: gzip, zstd, or a tar already. Reads its first bytes; owns it; is read synchronously. The runtime does not tell gzip that is cut
+    /// off from gzip that has ended: whoever reads it compares the tar with its diff id, as containerd does.
+    /// </summary>
     public static Stream Open(Stream layer)
     {
         byte[] head = new byte[Zstd.Length];
