@@ -30,7 +30,7 @@ public static class ContentApiExtensions
 
     /// <summary>
     /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IContentIngests"/> too, for garbage
-    /// collection.
+    /// collection, and <see cref="RecentReads"/>.
     /// </summary>
     /// <param name="services">The host's.</param>
     /// <param name="needs">What the service works on; asked for when the first part of it is made, so that the host may be built before.</param>
@@ -55,6 +55,7 @@ public static class ContentApiExtensions
         services.AddLargeBlocks();
         services.AddSingleton<RpcErrors>();
         services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
+        services.AddSingleton<RecentReads>();
         services.AddSingleton(provider => new IngestTable(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
         services.AddSingleton<IContentIngests>(provider => provider.GetRequiredService<IngestTable>());
         services.AddSingleton(provider => new ContentService(
@@ -65,6 +66,7 @@ public static class ContentApiExtensions
             needs().Updates,
             provider.GetRequiredService<IngestTable>(),
             provider.GetRequiredService<ReaderCache>(),
+            provider.GetRequiredService<RecentReads>(),
             provider.GetRequiredService<RpcErrors>()));
         return services;
     }

@@ -23,6 +23,7 @@ internal sealed class ContentService(
     ContentUpdates updates,
     IngestTable ingests,
     ReaderCache readers,
+    RecentReads recent,
     RpcErrors errors) : ContentServiceBase
 {
     /// <summary>A List message has at most so many contents, as containerd's own.</summary>
@@ -47,7 +48,7 @@ internal sealed class ContentService(
         errors.Guard(DeleteAsync(request), context);
 
     public override Task Read(ReadContentRequest request, IServerStreamWriter<ReadReply> responseStream, ServerCallContext context) =>
-        errors.Guard(new ReadSession(store, updates, fleet, readers).RunAsync(request, responseStream, context.CancellationToken), context);
+        errors.Guard(new ReadSession(store, updates, fleet, readers, recent).RunAsync(request, responseStream, context.CancellationToken), context);
 
     public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context) =>
         errors.Guard(Task.Run(() => Status(request), CancellationToken.None), context);

@@ -1,9 +1,9 @@
 using Ipcs.Node;
 using Ipcs.Node.CommandLine;
 
-if (args is ["containerd", "layer"])
+if (args is ["containerd", "layer", var apiSocket])
 {
-    return await LayerCommand.RunAsync();
+    return await LayerCommand.RunAsync(apiSocket);
 }
 
 NativeMemory.Initialize();

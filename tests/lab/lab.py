@@ -280,10 +280,7 @@ class Host(Node):
         if own_store:
             text = f"version = {version}\ndisabled_plugins = []\n"
         else:
-            text = run(IPCS, "containerd", "config", "--version", str(version)).stdout
-            text, n = re.subn(r'(?m)^(\s*address\s*=\s*).*$', lambda m: f'{m.group(1)}"{self.content}"', text)
-            if n != 1:
-                raise LabError("`ipcs containerd config` names no address:\n" + text)
+            text = run(IPCS, "containerd", "config", "--version", str(version), "--content-socket", self.content, "--api-socket", self.api).stdout
             if processor is not None:
                 section = re.search(r"(?m)^\[stream_processors\.ipcs\]\n(?:  .*\n)+", text).group()
                 text = text.replace(section, re.sub(r"(?m)^(  path = ).*$", rf'\1"{processor}"', section) if processor else "")

@@ -9,7 +9,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>Reads of contents: the range, the wait for what is not here yet, and the reader.</summary>
-internal sealed class ReadSession(IStore store, ContentUpdates updates, IContentFleet fleet, ReaderCache readers)
+internal sealed class ReadSession(IStore store, ContentUpdates updates, IContentFleet fleet, ReaderCache readers, RecentReads recent)
 {
     /// <summary>From this many bytes on, a read keeps garbage collections off.</summary>
     private const int HoldFrom = 1 << 20;
@@ -46,6 +46,11 @@ internal sealed class ReadSession(IStore store, ContentUpdates updates, IContent
         if (length == 0)
         {
             return;
+        }
+
+        if (request.Offset == 0 && length < content.Size)
+        {
+            recent.Begun(digest);
         }
 
         // A Delete in the middle lets go of the blocks, but not of those that are being read. A short read is over before that matters.

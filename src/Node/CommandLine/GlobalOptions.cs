@@ -19,9 +19,12 @@ internal sealed class GlobalOptions
     public Option<bool> Json { get; } = new("--json") { Description = "print one JSON document (or one per line while streaming)", Recursive = true };
 
     /// <summary>A client for the daemon that this command is meant for.</summary>
-    public ApiClient Client(ParseResult parsed) => new(
+    public ApiClient Client(ParseResult parsed) => new(Socket(parsed));
+
+    /// <summary>The control socket of the daemon that this command is meant for.</summary>
+    public string Socket(ParseResult parsed) =>
         parsed.GetValue(ApiSocket)
-        ?? (Environment.GetEnvironmentVariable("IPCS_API_SOCKET") is { Length: > 0 } socket ? socket : new NodeOptions().ApiSocket));
+        ?? (Environment.GetEnvironmentVariable("IPCS_API_SOCKET") is { Length: > 0 } socket ? socket : new NodeOptions().ApiSocket);
 
     /// <summary>Prints a document as JSON when asked to, else by <paramref name="text"/>.</summary>
     public void Print(ParseResult parsed, JsonNode document, Action<JsonNode> text)

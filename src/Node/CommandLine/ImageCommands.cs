@@ -13,7 +13,7 @@ internal static class ImageCommands
         yield return Convert(global);
         yield return Pull(global);
         yield return CompareCommand.Build(global);
-        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig()]);
+        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
     }
 
     private static Command Convert(GlobalOptions global)
@@ -113,7 +113,7 @@ internal static class ImageCommands
         Console.Out.WriteLine($"converted {name} {image["converted"]}");
     }
 
-    private static Command ContainerdConfig()
+    private static Command ContainerdConfig(GlobalOptions global)
     {
         var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
         var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
@@ -140,7 +140,7 @@ internal static class ImageCommands
               type = "content"
               address = "{parsed.GetValue(socket)}"
 
-            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs")}
+            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs", global.Socket(parsed))}
             """));
         return command;
     }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Ipcs.Multiformats;
 using Ipcs.Node.Containerd;
 using Ipcs.Oci.Sources;
@@ -7,8 +9,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Ipcs.Node.CommandLine;
 
 /// <summary>
-/// <c>ipcs containerd layer</c>: containerd runs it (<see cref="LayerProcessor"/>). A layer comes on standard input, or its name on descriptor 3, and goes
-/// as a tar to standard output. Not one of the commands for people: it is run once for each layer, and begins with nothing of what those need.
+/// <c>ipcs containerd layer SOCKET</c>: containerd runs it (<see cref="LayerProcessor"/>). A layer comes on standard input, or its name on descriptor 3, and goes
+/// as a tar to standard output. Of what comes on standard input only the begin is read, if the daemon can tell from it which content containerd reads:
+/// the rest comes in one stream. That it is the right one does not depend on this: containerd compares the tar with the image's diff id. Not one of the commands for people: it is run once for each layer, and begins with nothing of what those need.
 /// </summary>
 internal static partial class LayerCommand
 {
@@ -23,11 +26,19 @@ internal static partial class LayerCommand
     // https://man7.org/linux/man-pages/man2/F_GETPIPE_SZ.2const.html
     private const int SetPipeSize = 1031;
 
+    /// <summary>
+    /// As much as is read from standard input before the daemon is asked what it is. Smaller layers come that way as a whole.
+    /// </summary>
+    private const int BeginLength = 1 << 17;
+
+    /// <summary>The daemon answers this from memory and a few blocks; after it the layer comes from standard input.</summary>
+    private static readonly TimeSpan AskTime = TimeSpan.FromSeconds(1);
+
     /// <summary>Does it; what it returns is the exit status of the process, with one line on stderr if it is not 0.</summary>
-    public static async Task<int> RunAsync()
+    /// <param name="apiSocket">The control socket of the daemon that is containerd's content store.</param>
+    public static async Task<int> RunAsync(string apiSocket)
     {
-        // Both sides work on while the other one does; where the pipes can't be made larger they stay as they are.
-        _ = fcntl(0, SetPipeSize, PipeLength);
+        // Both sides work on while the other one does; where a pipe can't be made larger it stays as it is.
         _ = fcntl(1, SetPipeSize, PipeLength);
         try
         {
@@ -36,14 +47,26 @@ internal static partial class LayerCommand
                 using var payload = new FileStream(new SafeFileHandle(PayloadDescriptor, ownsHandle: true), FileAccess.Read, bufferSize: 0);
                 (string socket, Digest digest) = LayerProcessor.ParsePayload(payload);
                 using var client = new ApiClient(socket);
-                await client.ReadAsync("cat", GlobalOptions.Query(("arg", digest.ToString())), layer => Task.Run(() => Copy(layer)), CancellationToken.None);
-            }
-            else
-            {
-                using var input = new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, CopyLength);
-                Copy(input);
+                await CopyFromDaemonAsync(client, digest.ToString(), begin: default);
+                return 0;
             }
 
+            using var input = new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, bufferSize: 0);
+            byte[] begin = new byte[BeginLength];
+            int length = input.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false);
+            if (length == begin.Length)
+            {
+                using var client = new ApiClient(apiSocket);
+                if (await AskAsync(client, begin) is { } digest)
+                {
+                    await CopyFromDaemonAsync(client, digest, begin);
+                    return 0;
+                }
+
+                _ = fcntl(0, SetPipeSize, PipeLength);
+            }
+
+            Copy(new BegunStream(begin.AsMemory(0, length), new BufferedStream(input, CopyLength)));
             return 0;
         }
         catch (BrokenPipeException)
@@ -57,6 +80,27 @@ internal static partial class LayerCommand
             return 1;
         }
     }
+
+    /// <summary>Which content it is that containerd reads for us piece by piece; null when that is not sure.</summary>
+    private static async Task<string?> AskAsync(ApiClient client, byte[] begin)
+    {
+        using var limit = new CancellationTokenSource(AskTime);
+        try
+        {
+            var query = GlobalOptions.Query(("arg", Convert.ToHexStringLower(SHA256.HashData(begin))), ("length", begin.Length.ToString(CultureInfo.InvariantCulture)));
+            return (string?)(await client.CallAsync("ipcs/content/reading", query, limit.Token))["digest"];
+        }
+        catch (Exception e) when (e is CommandException or OperationCanceledException or IOException or HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    private static Task CopyFromDaemonAsync(ApiClient client, string digest, ReadOnlyMemory<byte> begin) => client.ReadAsync(
+        "cat",
+        GlobalOptions.Query(("arg", digest), ("offset", begin.Length.ToString(CultureInfo.InvariantCulture))),
+        rest => Task.Run(() => Copy(new BegunStream(begin, rest))),
+        CancellationToken.None);
 
     private static void Copy(Stream layer)
     {

@@ -41,17 +41,19 @@ internal static class LayerProcessor
     ];
 
     /// <summary>The section of containerd's configuration.</summary>
-    public static string Configuration(string program) => $"""
+    /// <param name="program">Where ipcs is.</param>
+    /// <param name="apiSocket">The daemon's control socket.</param>
+    public static string Configuration(string program, string apiSocket) => $"""
         # Layers are made tars of by ipcs, beside containerd: unpacking takes half the time. Without these lines containerd does it by itself.
         [stream_processors.{Name}]
           accepts = [{string.Join(", ", Layers.Append(FromDaemon).Select(t => $"\"{t}\""))}]
           returns = "{Returns}"
           path = "{program}"
-          args = ["containerd", "layer"]
+          args = ["containerd", "layer", "{apiSocket}"]
 
         """;
 
-    /// <summary>Asks for a layer from the daemon itself; null for media types that are not known here.</summary>
+    /// <summary>What containerd is asked to unpack for a layer that the processor gets from the daemon; null for media types that are not known here.</summary>
     public static Types.TypedDescriptor? Descriptor(OciDescriptor layer)
     {
         if (!Layers.Contains(layer.MediaType, StringComparer.Ordinal))

@@ -1,5 +1,9 @@
+using System.Buffers;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Ipcs.Node.Daemon;
 
@@ -8,6 +12,9 @@ namespace Ipcs.Node.ControlApi;
 /// <summary><c>content …</c>: what containerd owns, and where in the fleet a digest is.</summary>
 internal sealed class ContentsApi(NodeServices node)
 {
+    /// <summary>The most that is compared of each content, in bytes.</summary>
+    private const int MaxBegin = 1 << 20;
+
     public async Task ListAsync(ApiRequest request)
     {
         request.Context.Response.ContentType = "application/json";
@@ -26,6 +33,26 @@ internal sealed class ContentsApi(NodeServices node)
         return node.Store.Contents.Get(digest) is { } record
             ? request.JsonAsync(Document(record))
             : throw new ApiException($"{digest} is not here");
+    }
+
+    /// <summary>
+    /// Which content somebody reads through the content socket just now, told by the hash of its first bytes: only when one alone begins so. What a program
+    /// has on its standard input it can thus have in one stream.
+    /// </summary>
+    public async Task ReadingAsync(ApiRequest request)
+    {
+        string hash = request.Arg(0, "sha256 of the first bytes");
+        long length = request.Number("length") is > 0 and <= MaxBegin and { } given ? given : throw ApiException.Bad($"option length takes 1 to {MaxBegin}");
+        var found = new List<Digest>();
+        foreach (Digest digest in node.RecentReads.Latest)
+        {
+            if (node.Store.Contents.Get(digest) is { Complete: true } record && record.Size > length && await BeginsAsync(record, (int)length, hash, request.Aborted))
+            {
+                found.Add(digest);
+            }
+        }
+
+        await request.JsonAsync(found is [var only] ? new JsonObject { ["digest"] = only.ToString() } : throw new ApiException($"{found.Count} contents begin so"));
     }
 
     public async Task ResolveAsync(ApiRequest request)
@@ -48,6 +75,31 @@ internal sealed class ContentsApi(NodeServices node)
         }
 
         await request.JsonAsync(new JsonObject { ["digest"] = digest.ToString(), ["providers"] = providers });
+    }
+
+    private async Task<bool> BeginsAsync(ContentRecord record, int length, string hash, CancellationToken cancellationToken)
+    {
+        byte[] begin = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            await using DagReader reader = await DagReader.OpenAsync(record.Root, new LocalBlockSource(node.Store.Blocks), 0, cancellationToken);
+            for (int done = 0; done < length;)
+            {
+                int n = await reader.ReadAsync(done, begin.AsMemory(done, length - done), cancellationToken);
+                done += n > 0 ? n : throw new DagFormatException($"{record.Digest} ends early");
+            }
+
+            return Convert.ToHexStringLower(SHA256.HashData(begin.AsSpan(0, length))) == hash;
+        }
+        catch (BlockNotFoundException)
+        {
+            // Deleted meanwhile.
+            return false;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(begin);
+        }
     }
 
     private static JsonObject Provider(PeerId peer, ContentRecord record)

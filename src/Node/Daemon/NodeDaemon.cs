@@ -1,6 +1,7 @@
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
+using Ipcs.ContentApi.Reading;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
 using Ipcs.Libp2p.Swarm;
@@ -65,7 +66,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var collector = new GarbageCollector(
             store, updates, (await content).Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet) { Collector = collector, Routing = routing };
+        var services = new NodeServices(_options, store, updates, host, bitswap, fleet)
+        {
+            Collector = collector,
+            RecentReads = (await content).Services.GetRequiredService<RecentReads>(),
+            Routing = routing,
+        };
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
         var doors = new Doors();

@@ -1,5 +1,6 @@
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Reading;
 using Ipcs.Node.Options;
 using Ipcs.Node.Repo;
 
@@ -10,6 +11,9 @@ internal sealed record NodeServices(NodeOptions Options, IStore Store, ContentUp
 {
     /// <summary>Takes what nothing needs.</summary>
     public required GarbageCollector Collector { get; init; }
+
+    /// <summary>What containerd has lately begun to read.</summary>
+    public required RecentReads RecentReads { get; init; }
 
     /// <summary>Finds peers and contents beyond the connections.</summary>
     public required Routing.NodeRouting Routing { get; init; }

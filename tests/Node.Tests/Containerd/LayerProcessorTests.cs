@@ -66,10 +66,11 @@ public sealed class LayerProcessorTests
     [Fact]
     public void The_configuration_takes_what_is_asked_for_and_makes_what_containerd_unpacks()
     {
-        string text = LayerProcessor.Configuration("/usr/local/bin/ipcs");
+        string text = LayerProcessor.Configuration("/usr/local/bin/ipcs", "/run/api.sock");
         Assert.Contains($"[stream_processors.{LayerProcessor.Name}]", text, StringComparison.Ordinal);
         Assert.Contains($"\"{LayerProcessor.FromDaemon}\"", text, StringComparison.Ordinal);
         Assert.Contains($"returns = \"{MediaTypes.OciLayer}\"", text, StringComparison.Ordinal);
         Assert.Contains("path = \"/usr/local/bin/ipcs\"", text, StringComparison.Ordinal);
+        Assert.Contains("\"/run/api.sock\"]", text, StringComparison.Ordinal);
     }
 }
