@@ -135,10 +135,7 @@ def infos():
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER)
