@@ -4,7 +4,8 @@
 # content-pull   `ctr images pull` of a large image through both
 # dag            the DAG builder and reader over RocksDB
 # swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
-# exchange       contents from node to node over loopback, against what the connection itself carries and Helia to Helia, and the wait of an Info (RUNS=3, MIB=256)
+# exchange       contents from daemon to daemon: on loopback against what the connection itself carries and Helia to Helia, from one and from three peers behind
+#                1 Gbit/s each, and the wait of an Info (RUNS=3, SIZES="256 1024")
 # fanout         one has it, all fetch it at once, behind a narrow uplink; beside a docker-registry behind the same (RECEIVERS="5 10")
 # table          real images for a new host, from a docker-registry and from three hosts of the fleet (RUNS=3, IMAGES="mini app24 base29 dev296")
 # pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
@@ -24,7 +25,7 @@ bench content python3 bench/Content/content.py
 bench content-pull python3 bench/Content/pull.py
 bench dag bench/dag.sh
 bench swarm bench/Swarm/run.sh
-bench exchange bench/Fleet/exchange.sh
+bench exchange python3 bench/Fleet/exchange.py
 bench fanout python3 bench/Fleet/fanout.py
 bench table python3 bench/Fleet/table.py
 bench pull python3 bench/Fleet/pull.py

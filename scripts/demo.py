@@ -150,10 +150,7 @@ def play(fleet, layout, name, mine):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("demo: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("demo"):
         return 1
     try:
         layout, name = source()

@@ -3,6 +3,7 @@
 //	content-bench serve SOCKET FOLDER                                the peer: containerd's local store behind a socket
 //	content-bench measure [-mib N] [-runs N] [-repeat N] NAME=SOCKET[=PID]...    times of each plugin, by turns, as JSON
 //	content-bench start SOCKET COMMAND...                            how long until COMMAND answers its first RPC, as JSON
+//	content-bench info SOCKET PEER_SOCKET...                         what an Info waits for a content of a peer, and of nobody, as JSON
 package main
 
 import (
@@ -32,6 +33,8 @@ func run(words []string) error {
 		return serve(words[1], words[2])
 	case len(words) > 2 && words[0] == "start":
 		return startUp(words[1], words[2:])
+	case len(words) > 2 && words[0] == "info":
+		return infoWaits(words[1], words[2:])
 	case len(words) > 1 && words[0] == "measure":
 		flags := flag.NewFlagSet("measure", flag.ExitOnError)
 		mib := flags.Int("mib", 256, "MiB of the content")
@@ -44,7 +47,7 @@ func run(words []string) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(figures)
 	}
-	return fmt.Errorf("usage: content-bench serve SOCKET FOLDER | measure [-mib N] [-runs N] NAME=SOCKET[=PID]... | start SOCKET COMMAND...")
+	return fmt.Errorf("usage: content-bench serve SOCKET FOLDER | measure [-mib N] [-runs N] NAME=SOCKET[=PID]... | start SOCKET COMMAND... | info SOCKET PEER_SOCKET...")
 }
 
 func dial(socket string, wait time.Duration) (api.ContentClient, func() error, error) {

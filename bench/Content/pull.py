@@ -39,10 +39,7 @@ def once(host, start, name):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     runs, image = int(os.environ.get("RUNS", "3")), os.environ.get("IMAGE", "dev296")
     layout = images.real(lab.IMAGES, image)

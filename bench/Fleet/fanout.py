@@ -67,10 +67,7 @@ def from_the_registry(layout, receivers):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     image = os.environ.get("IMAGE")
     layout = images.real(lab.IMAGES, image) if image else images.random(lab.IMAGES, f"noise{MB}", MB * 1_000_000)

@@ -30,10 +30,7 @@ def once(layout, rate, times):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     runs = int(os.environ.get("RUNS", "5"))
     layout = images.small(lab.IMAGES)

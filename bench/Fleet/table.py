@@ -105,10 +105,7 @@ def measure(image, runs):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     runs = int(os.environ.get("RUNS", "3"))
     ways = (REGISTRY, FLEET, CONVERTED, TAR)

@@ -34,10 +34,7 @@ def row(what, layout, tag, wire, goal):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("bench: cannot run here: " + lacking, file=sys.stderr)
+    if lab.unable("bench"):
         return 1
     print("Bytes received by a host that pulls, from another host of the fleet, images converted with the tar chunker.\n")
     print("| pull | gzip layers, MB | on the wire, MB | share | goal | reached |\n|---|---:|---:|---:|---:|---|")

@@ -1,5 +1,4 @@
 using System.Buffers;
-using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;

@@ -1,12 +1,9 @@
 using System.Buffers;
 using Ipcs.Bitswap.Client;
-using Ipcs.Blockstore;
 using Ipcs.Libp2p;
-using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Bitswap.Tests;
 

@@ -2,7 +2,6 @@ using System.Text;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.V1;
-using Ipcs.Dag;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;

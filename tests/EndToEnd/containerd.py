@@ -16,9 +16,9 @@ import tarfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "containerd")
 NEWER = {"1.7": "trixie", "2.1": "sid"}
 results = Results()
 check = results.check
@@ -221,21 +221,18 @@ def layers_by_ipcs(host, fleet, layout):
         runs(host, name)
 
 
-def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok containerd cannot run here: " + lacking)
-        return 1
+def versions():
     for version in sys.argv[1:] or ["system", *NEWER]:
         try:
             programs = "" if version == "system" else newer(version)
         except (Absent, OSError, subprocess.SubprocessError) as e:
             print(f"skip containerd {version}: {e}", flush=True)
             continue
-        with scenario("containerd " + version), lab.Lab(hosts=1, keep_logs=os.path.join(LOGS, version)) as fleet:
-            one_containerd(fleet, images.small(lab.IMAGES), programs)
-    return 1 if results.failed else 0
+        yield "containerd " + version, 1, lambda fleet: one_containerd(fleet, images.small(lab.IMAGES), programs)
+
+
+def main():
+    return plays.run(results, "containerd", versions())
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "cri")
 APP, PAUSE = "registry.test/app:v1", "registry.test/pause:v1"
 NODE = 2  # NamespaceMode: the host's own network, for which no network plugin is needed
 EXITED = 2  # ContainerState
@@ -129,14 +129,7 @@ def pod(fleet):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok the runtime interface cannot be tried here: " + lacking)
-        return 1
-    with scenario("a pod"), lab.Lab(hosts=2, keep_logs=LOGS) as fleet:
-        pod(fleet)
-    return 1 if results.failed else 0
+    return plays.run(results, "cri", [("a pod", 2, pod)])
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "disk-full")
 SMALL, LARGE = "100m", "600m"
 NOISE = 96 << 20
 results = Results()
@@ -60,14 +60,7 @@ def full(fleet):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok a full disk cannot be tried here: " + lacking)
-        return 1
-    with scenario("disk full"), lab.Lab(hosts=1, keep_logs=LOGS) as fleet:
-        full(fleet)
-    return 1 if results.failed else 0
+    return plays.run(results, "disk-full", [("disk full", 1, full)])
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "fleet")
 LIAR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Liar")
 GOOD = 32  # blocks that the liar sends as they are: 8 MiB, so that it is found out in the middle
 SIZE = 24 << 20
@@ -327,33 +327,27 @@ def go_on(fleet, one):
 
 
 PLAYS = (
-    ("a source is killed", a_source_that_fails(killed, nothing), 3),
-    ("a source is cut off", a_source_that_fails(cut_off, nothing), 3),
-    ("a source is slowed to 1 Mbit/s", a_source_that_fails(slowed, nothing), 3),
-    ("a source is stopped", a_source_that_fails(stopped, go_on), 3),
-    ("a source sends false blocks", sends_false_blocks, 3),
-    ("the only source sends false blocks", only_false_blocks, 3),
-    ("found through the DHT", found_through_the_dht, 3),
-    ("half of the peers hang", half_of_them_hang, 3),
-    ("fan-out", all_at_once, 4),
+    ("a source is killed", 3, a_source_that_fails(killed, nothing)),
+    ("a source is cut off", 3, a_source_that_fails(cut_off, nothing)),
+    ("a source is slowed to 1 Mbit/s", 3, a_source_that_fails(slowed, nothing)),
+    ("a source is stopped", 3, a_source_that_fails(stopped, go_on)),
+    ("a source sends false blocks", 3, sends_false_blocks),
+    ("the only source sends false blocks", 3, only_false_blocks),
+    ("found through the DHT", 3, found_through_the_dht),
+    ("half of the peers hang", 3, half_of_them_hang),
+    ("fan-out", 4, all_at_once),
 )
 
 
-def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok the fleet cannot run here: " + lacking)
-        return 1
+def built():
+    """The plays, once the false peer of some is built."""
     lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
-    words = sys.argv[1:]
-    for name, play, hosts in PLAYS:
-        if words and not any(w in name for w in words):
-            continue
-        layout = images.small(lab.IMAGES) if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE)
-        with scenario(name), lab.Lab(hosts=hosts, keep_logs=os.path.join(LOGS, name.replace(" ", "-").replace("/", "-"))) as fleet:
-            play(fleet, layout)
-    return 1 if results.failed else 0
+    for name, hosts, play in PLAYS:
+        yield name, hosts, lambda fleet: play(fleet, images.small(lab.IMAGES) if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE))
+
+
+def main():
+    return plays.run(results, "fleet", built(), sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "gc")
 COMMON = random.Random("what all contents begin with").randbytes(2 * 262144)  # blocks that come and go with many and stay with those that are kept
 LARGEST = 2 << 20
 ENOUGH = 3  # rounds of everything, below which nothing is shown
@@ -284,16 +284,9 @@ def the_minute(fleet, seconds, seed):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok collection cannot be tried here: " + lacking)
-        return 1
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
-    with scenario("collection at full speed"), lab.Lab(hosts=2, keep_logs=LOGS) as fleet:
-        the_minute(fleet, seconds, seed)
-    return 1 if results.failed else 0
+    return plays.run(results, "gc", [("collection at full speed", 2, lambda fleet: the_minute(fleet, seconds, seed))])
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import zlib
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "images")
 INDEX = "application/vnd.oci.image.index.v1+json"
 results = Results()
 check = results.check
@@ -410,18 +410,11 @@ def interrupted(fleet):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok the images cannot be tested here: " + lacking)
-        return 1
-    for name, play, hosts in (("from one host to another", from_one_host_to_another, 2), ("from every source", from_every_source, 1),
-                              ("interrupted", interrupted, 2)):
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        with scenario(name), lab.Lab(hosts=hosts, keep_logs=os.path.join(LOGS, name.replace(" ", "-"))) as fleet:
-            play(fleet)
-    return 1 if results.failed else 0
+    return plays.run(results, "images", [
+        ("from one host to another", 2, from_one_host_to_another),
+        ("from every source", 1, from_every_source),
+        ("interrupted", 2, interrupted),
+    ], sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "journey")
 # A peer that is nowhere: the identity of the libp2p specification's example key.
 NOBODY = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 results = Results()
@@ -186,18 +186,10 @@ def the_lost_source(fleet, layout):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok the journey cannot run here: " + lacking)
-        return 1
-    for name, play, layout in (("journey", the_journey, images.small(lab.IMAGES)),
-                               ("the lost source", the_lost_source, images.random(lab.IMAGES, "noise", 24 << 20))):
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        with scenario(name), lab.Lab(hosts=2, keep_logs=os.path.join(LOGS, name.replace(" ", "-"))) as fleet:
-            play(fleet, layout)
-    return 1 if results.failed else 0
+    return plays.run(results, "journey", [
+        ("journey", 2, lambda fleet: the_journey(fleet, images.small(lab.IMAGES))),
+        ("the lost source", 2, lambda fleet: the_lost_source(fleet, images.random(lab.IMAGES, "noise", 24 << 20))),
+    ], sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-from tap import Results, equal, scenario, true  # noqa: E402
+import plays  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
 
-LOGS = os.path.join(lab.REPOSITORY, "artifacts", "logs", "kill")
 ROUNDS = 20
 KEPT, SIZE = 2 << 20, 8 << 20
 results = Results()
@@ -111,15 +111,8 @@ def the_kills(fleet, seed):
 
 
 def main():
-    lab.interruptible()
-    lacking = lab.lacks()
-    if lacking:
-        print("not ok the kills cannot be done here: " + lacking)
-        return 1
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
-    with scenario("kill"), lab.Lab(hosts=1, keep_logs=LOGS) as fleet:
-        the_kills(fleet, seed)
-    return 1 if results.failed else 0
+    return plays.run(results, "kill", [("kill", 1, lambda fleet: the_kills(fleet, seed))])
 
 
 if __name__ == "__main__":

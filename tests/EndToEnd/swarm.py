@@ -8,13 +8,15 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
-from lab import IPCS, Lab, LabError, interruptible, lacks, nfdelay, wait  # noqa: E402
+import plays  # noqa: E402
+from lab import IPCS, LabError, nfdelay, wait  # noqa: E402
 from tap import Results, equal, scenario, true  # noqa: E402
 
 MIB = 1 << 20
 NOTICE = 45  # a ping every 15 s and a quarter more, 10 s for its answer, and some for a machine that is busy
 RESOLVE = 45  # names are resolved every 15 s, a fifth more at most, and a dial takes 10 s to fail
 RETURN = 45  # the longest pause between two dials is 15 s and half as much again, and a dial takes 10 s to fail
+results = Results()
 
 
 def descriptors(host):
@@ -161,32 +163,28 @@ def by_name(results, lab):
                 host.ipcs_service.stop()
 
 
-def main():
-    interruptible()
-    reason = lacks()
-    if reason:
-        print(f"not ok swarm: {reason}")
-        return 1
-    results = Results()
-    with Lab(hosts=3, keep_logs=os.environ.get("KEEP_LOGS")) as lab:
+def links(fleet):
+    for muxer in ("mplex", "yamux"):
+        cut_and_heal(results, fleet, muxer)
+    if dnsmasq():
+        by_name(results, fleet)
+    else:
+        results.failed += 1
+        print("not ok hosts found by DNS names: dnsmasq is missing (scripts/setup.sh test)")
+    try:
+        if not shutil.which("iptables-legacy", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+            raise LabError("iptables-legacy is missing")
+        nfdelay()
+    except LabError as e:
+        results.failed += 1
+        print(f"not ok bad links: {e} (scripts/setup.sh test)")
+    else:
         for muxer in ("mplex", "yamux"):
-            cut_and_heal(results, lab, muxer)
-        if dnsmasq():
-            by_name(results, lab)
-        else:
-            results.failed += 1
-            print("not ok hosts found by DNS names: dnsmasq is missing (scripts/setup.sh test)")
-        try:
-            if not shutil.which("iptables-legacy", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
-                raise LabError("iptables-legacy is missing")
-            nfdelay()
-        except LabError as e:
-            results.failed += 1
-            print(f"not ok bad links: {e} (scripts/setup.sh test)")
-        else:
-            for muxer in ("mplex", "yamux"):
-                bad_links(results, lab, muxer)
-    return 1 if results.failed else 0
+            bad_links(results, fleet, muxer)
+
+
+def main():
+    return plays.run(results, "swarm", [("links", 3, links)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Ipcs.Blockstore;
-using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 

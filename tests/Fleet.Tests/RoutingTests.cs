@@ -76,18 +76,69 @@ public sealed class RoutingTests
         Assert.Equal(Xs128.Bytes("blocks", 400_000), bytes);
     }
 
+    [Fact]
+    public async Task AProviderWhoHasGoneIsForgotten()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        var names = new Names(one);
+        await using FleetNode two = await FleetNode.StartAsync(routing: names);
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("gone", 400_000));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Single(await two.Fleet.LocateAsync(there.Digest, Cancel));
+        }
+
+        Assert.Equal(1, names.Asked);
+        await two.Host.DisconnectAsync(one.Host.LocalPeer);
+        Assert.Single(await two.Fleet.LocateAsync(there.Digest, Cancel));
+        Assert.Equal(2, names.Asked);
+    }
+
+    [Fact]
+    public async Task AProviderWhoCannotBeDialledIsForgotten()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("elsewhere", 400_000));
+        var names = new Names(one) { Addresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/1")] };
+        await using FleetNode two = await FleetNode.StartAsync(routing: names);
+        Assert.Empty(await two.Fleet.LocateAsync(there.Digest, Cancel));
+        names.Addresses = one.Host.ListenAddresses;
+        Assert.Single(await two.Fleet.LocateAsync(there.Digest, Cancel));
+    }
+
+    [Fact]
+    public async Task ThatNobodyIsFoundIsRemembered()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        var names = new Names(one, Digest.Sha256([1]).Hash);
+        await using FleetNode two = await FleetNode.StartAsync(routing: names);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Empty(await two.Fleet.LocateAsync(Digest.Sha256([2]), Cancel));
+        }
+
+        Assert.Equal(1, names.Asked);
+    }
+
     /// <summary>A DHT that names one provider, of everything or of one content; with nobody to name it takes its time.</summary>
     private sealed class Names(FleetNode? provider, Multihash? only = null) : IContentRouting
     {
+        private int _asked;
+
+        public IReadOnlyList<Multiaddr>? Addresses { get; set; }
+
+        public int Asked => _asked;
+
         public async IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
         {
+            Interlocked.Increment(ref _asked);
             if (provider is null)
             {
                 await Task.Delay(TimeSpan.FromMinutes(1), cancellationToken);
             }
             else if (only is null || content == only)
             {
-                yield return new ProviderRecord(provider.Host.LocalPeer, provider.Host.ListenAddresses);
+                yield return new ProviderRecord(provider.Host.LocalPeer, Addresses ?? provider.Host.ListenAddresses);
             }
         }
     }

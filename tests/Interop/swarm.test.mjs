@@ -1,91 +1,11 @@
 // ipcs and js-libp2p against each other below Bitswap: identify, ping, echo, perf, streams. Prints `ok NAME` / `not ok NAME: why`.
-import { spawn, execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Peer } from './peer/driver.mjs'
+import { check, Daemon, equal, foreign, IPCS, suite, until, watch } from './harness.mjs'
 
-const IPCS = process.env.IPCS_BIN
 const MIB = 1 << 20
-const work = mkdtempSync(join(tmpdir(), 'ipcs-swarm-'))
-const running = new Set()
-let failed = 0
-
-function equal (actual, expected, what) {
-  if (actual !== expected) throw new Error(`${what} is ${actual}, not ${expected}`)
-}
-
-async function check (name, body, ms = 120_000) {
-  const begin = performance.now()
-  let timer
-  const late = new Promise((resolve, reject) => { timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms) })
-  try {
-    const note = await Promise.race([body(), late])
-    console.log(`ok ${name} (${Math.round(performance.now() - begin)} ms${typeof note === 'string' ? ', ' + note : ''})`)
-  } catch (e) {
-    failed++
-    console.log(`not ok ${name}: ${String(e?.message ?? e).replaceAll('\n', ' | ')}`)
-  } finally { clearTimeout(timer) }
-}
-
-async function until (what, condition, ms = 15_000) {
-  const end = performance.now() + ms
-  while (!await condition()) {
-    if (performance.now() > end) throw new Error(`after ${ms} ms there is still no ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}
-
-/** A daemon on a free port of the loopback interface, and its client commands. */
-class Daemon {
-  static async start (name, options = []) {
-    const d = new Daemon()
-    d.api = join(work, name + '.api')
-    d.log = ''
-    d.process = spawn(IPCS, ['daemon', '--data', join(work, name), '--listen', '/ip4/127.0.0.1/tcp/0', '--mdns', 'off',
-      '--content-socket', join(work, name + '.content'), '--api-socket', d.api, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
-    running.add(d.process)
-    d.process.stderr.on('data', (b) => { d.log = (d.log + b).slice(-4000) })
-    const ready = Promise.withResolvers()
-    createInterface({ input: d.process.stdout }).on('line', (line) => {
-      const m = /^ready peer=(\S+) listen=([^\s,]+)/.exec(line)
-      if (m != null) ready.resolve(m)
-    })
-    d.exited = new Promise(resolve => d.process.on('exit', (code, signal) => { running.delete(d.process); resolve(signal ?? code) }))
-    d.exited.then((how) => ready.reject(new Error(`the daemon ended (${how}): ${d.log}`)))
-    const [, id, listen] = await ready.promise
-    d.id = id
-    d.addr = listen + '/p2p/' + id
-    return d
-  }
-
-  run (...args) {
-    return new Promise((resolve, reject) => {
-      execFile(IPCS, [...args, '--api-socket', this.api], { timeout: 110_000 }, (error, stdout, stderr) => {
-        if (error != null) reject(new Error(`ipcs ${args.join(' ')}: ${error.killed ? 'timed out' : 'status ' + error.code}: ${stderr}`))
-        else resolve(stdout.trim())
-      })
-    })
-  }
-
-  async json (...args) { return JSON.parse(await this.run(...args, '--json')) }
-  async peers () { return (await this.json('swarm', 'peers')).Peers ?? [] }
-
-  async stop () {
-    this.process.kill('SIGTERM')
-    const hard = setTimeout(() => this.process.kill('SIGKILL'), 10_000)
-    equal(await this.exited, 0, 'the exit status of the daemon')
-    clearTimeout(hard)
-  }
-}
-
-async function js (...args) {
-  const peer = await Peer.start(['--no-bitswap', ...args])
-  running.add(peer.proc)
-  peer.proc.on('exit', () => running.delete(peer.proc))
-  return peer
-}
+const js = (...args) => foreign(['--no-bitswap', ...args])
 
 const ratio = (r) => `${Math.round((r.sent + r.received) / MIB / r.seconds)} MiB/s`
 
@@ -132,9 +52,7 @@ async function overOneConnection (name, daemon, peer) {
 
 /** Our library alone, with /echo/1.0.0 on it (Echo/Program.cs). */
 async function ours (muxer) {
-  const proc = spawn(join(import.meta.dirname, 'Echo/bin/Release/net10.0/Ipcs.Echo'), [muxer], { stdio: ['pipe', 'pipe', 'inherit'] })
-  running.add(proc)
-  proc.on('exit', () => running.delete(proc))
+  const proc = watch(spawn(join(import.meta.dirname, 'Echo/bin/Release/net10.0/Ipcs.Echo'), [muxer], { stdio: ['pipe', 'pipe', 'inherit'] }))
   const lines = createInterface({ input: proc.stdout })[Symbol.asyncIterator]()
   const line = async () => {
     const { value, done } = await lines.next()
@@ -174,7 +92,7 @@ async function echoes (muxer) {
 
 async function pair (muxer) {
   const name = (text) => `${muxer}: ${text}`
-  const daemon = await Daemon.start(muxer, ['--muxers', muxer])
+  const daemon = await Daemon.start(muxer, { options: ['--muxers', muxer] })
   const peer = await js('--muxer', muxer, '--key', 'swarm-' + muxer)
   await check(name('js dials ipcs'), async () => equal((await peer.cmd({ connect: daemon.addr })).muxer, muxer === 'mplex' ? '/mplex/6.7.0' : '/yamux/1.0.0', 'the muxer'))
   await overOneConnection((text) => name('js dialled: ' + text), daemon, peer)
@@ -197,25 +115,13 @@ async function pair (muxer) {
     await until('20 peers', async () => (await daemon.peers()).length === 20)
     await Promise.all(peers.map(p => p.stop()))
     await until('end of all connections', async () => (await daemon.peers()).length === 0)
-  }, 180_000)
+  })
   await check(name('the daemon ends in order'), () => daemon.stop())
 }
 
-function cleanUp () {
-  for (const one of running) one.kill('SIGKILL')
-  rmSync(work, { recursive: true, force: true })
+async function both (muxer) {
+  await echoes(muxer)
+  await pair(muxer)
 }
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { cleanUp(); process.exit(130) })
 
-try {
-  for (const muxer of ['mplex', 'yamux']) {
-    try {
-      await echoes(muxer)
-      await pair(muxer)
-    } catch (e) {
-      failed++
-      console.log(`not ok ${muxer}: ${String(e?.message ?? e).replaceAll('\n', ' | ')}`)
-    }
-  }
-} finally { cleanUp() }
-process.exit(failed === 0 ? 0 : 1)
+await suite({ mplex: () => both('mplex'), yamux: () => both('yamux') })

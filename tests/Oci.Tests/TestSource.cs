@@ -1,4 +1,3 @@
-using Ipcs.Multiformats;
 using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci.Tests;

@@ -49,6 +49,15 @@ def lacks():
     return ""
 
 
+def unable(program):
+    """Makes a program end in order when it is interrupted, and tells on standard error what keeps it from running here: true when anything does."""
+    interruptible()
+    lacking = lacks()
+    if lacking:
+        print(f"{program}: cannot run here: {lacking}", file=sys.stderr)
+    return bool(lacking)
+
+
 def run(*command, seconds=60, check=True):
     """Runs a command to its end; its exit status, standard output and standard error."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -36,7 +36,7 @@ internal static class ResolveWire
         var question = new ArrayBufferWriter<byte>(40 * digests.Count + 16);
         foreach (Digest digest in digests)
         {
-            ProtoField.WriteBytes(question, 1, digest.Hash.ToArray());
+            question.WriteBytes(1, digest.Hash.ToArray());
         }
 
         return question.WrittenSpan.ToArray();
@@ -47,10 +47,10 @@ internal static class ResolveWire
         digests = [];
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
+            if (!BitswapMessage.TryRead(ref source, out ProtoField field)
                 || field is not { Number: 1, Wire: 2 }
                 || digests.Count == MaxDigests
-                || !TryDigest(bytes, out Digest digest))
+                || !TryDigest(field.Bytes, out Digest digest))
             {
                 return false;
             }
@@ -65,18 +65,18 @@ internal static class ResolveWire
     public static void WriteContent(ArrayBufferWriter<byte> answer, ContentRecord record, ReadOnlySpan<byte> rootBlock)
     {
         var content = new ArrayBufferWriter<byte>(160 + rootBlock.Length);
-        ProtoField.WriteBytes(content, 1, record.Digest.Hash.ToArray());
-        ProtoField.WriteNumber(content, 2, (ulong)record.Kind);
-        ProtoField.WriteBytes(content, 3, record.Root.ToArray());
-        ProtoField.WriteNumber(content, 4, (ulong)record.Size);
-        ProtoField.WriteBytes(content, 5, Encoding.UTF8.GetBytes(record.Profile));
-        ProtoField.WriteNumber(content, 6, record.Complete ? 1u : 0u);
+        content.WriteBytes(1, record.Digest.Hash.ToArray());
+        content.WriteNumber(2, (ulong)record.Kind);
+        content.WriteBytes(3, record.Root.ToArray());
+        content.WriteNumber(4, (ulong)record.Size);
+        content.WriteBytes(5, Encoding.UTF8.GetBytes(record.Profile));
+        content.WriteNumber(6, record.Complete ? 1u : 0u);
         if (!rootBlock.IsEmpty)
         {
-            ProtoField.WriteBytes(content, 7, rootBlock);
+            content.WriteBytes(7, rootBlock);
         }
 
-        ProtoField.WriteBytes(answer, 1, content.WrittenSpan);
+        answer.WriteBytes(1, content.WrittenSpan);
     }
 
     /// <summary>Decodes an answer; false when it is none, not to the question, or has a root block that fails its hash.</summary>
@@ -86,9 +86,9 @@ internal static class ResolveWire
         var open = new HashSet<Digest>(asked);
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
+            if (!BitswapMessage.TryRead(ref source, out ProtoField field)
                 || field is not { Number: 1, Wire: 2 }
-                || !TryDecodeContent(bytes, out ResolvedContent? content)
+                || !TryDecodeContent(field.Bytes, out ResolvedContent? content)
                 || !open.Remove(content!.Record.Digest))
             {
                 return false;
@@ -111,31 +111,31 @@ internal static class ResolveWire
         ReadOnlySpan<byte> block = default;
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            if (!BitswapMessage.TryRead(ref source, out ProtoField field))
             {
                 return false;
             }
 
             switch (field.Number, field.Wire)
             {
-                case (1, 2) when TryDigest(bytes, out digest):
+                case (1, 2) when TryDigest(field.Bytes, out digest):
                     break;
                 case (2, 0) when field.Value <= 1:
                     kind = field.Value;
                     break;
-                case (3, 2) when Cid.TryParse(bytes, out root):
+                case (3, 2) when Cid.TryParse(field.Bytes, out root):
                     break;
                 case (4, 0) when field.Value <= long.MaxValue:
                     size = field.Value;
                     break;
-                case (5, 2) when bytes.Length <= MaxProfile:
-                    profile = Encoding.UTF8.GetString(bytes);
+                case (5, 2) when field.Bytes.Length <= MaxProfile:
+                    profile = Encoding.UTF8.GetString(field.Bytes);
                     break;
                 case (6, 0):
                     complete = field.Value;
                     break;
                 case (7, 2):
-                    block = whole.Slice(whole.Length - source.Length - bytes.Length, bytes.Length);
+                    block = whole.Slice(whole.Length - source.Length - field.Bytes.Length, field.Bytes.Length);
                     break;
                 default:
                     // A later version may say more; what is said here must be well-formed.

@@ -80,20 +80,20 @@ public sealed class BitswapMessage
         ReadOnlySpan<byte> left = source.Span;
         while (left.Length > 0)
         {
-            if (!ProtoField.TryRead(ref left, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            if (!TryRead(ref left, out ProtoField field))
             {
                 return false;
             }
 
             bool good = (field.Number, field.Wire) switch
             {
-                (1, 2) => made.TryDecodeWantlist(bytes),
-                (2, 2) => made.TryAddBlock(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, Slice(source, left, bytes))),
-                (3, 2) => made.TryDecodeBlock(bytes, Slice(source, left, bytes), packed: false),
-                (4, 2) => made.TryDecodePresence(bytes),
+                (1, 2) => made.TryDecodeWantlist(field.Bytes),
+                (2, 2) => made.TryAddBlock(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, Slice(source, left, field.Bytes))),
+                (3, 2) => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), packed: false),
+                (4, 2) => made.TryDecodePresence(field.Bytes),
                 (5, 0) => true,
-                (6, 2) when packed => made.TryDecodeBlock(bytes, Slice(source, left, bytes), packed: true),
-                _ => field.Wire is 0 or 2,
+                (6, 2) when packed => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), packed: true),
+                _ => true,
             };
             if (!good)
             {
@@ -156,42 +156,42 @@ public sealed class BitswapMessage
             foreach (WantEntry want in Wants)
             {
                 entry.Clear();
-                ProtoField.WriteBytes(entry, 1, want.Cid.ToArray());
-                ProtoField.WriteNumber(entry, 2, (ulong)want.Priority);
+                entry.WriteBytes(1, want.Cid.ToArray());
+                entry.WriteNumber(2, (ulong)want.Priority);
                 if (want.Cancel)
                 {
-                    ProtoField.WriteNumber(entry, 3, 1);
+                    entry.WriteNumber(3, 1);
                 }
 
-                ProtoField.WriteNumber(entry, 4, want.WantHave ? 1u : 0u);
+                entry.WriteNumber(4, want.WantHave ? 1u : 0u);
                 if (want.SendDontHave)
                 {
-                    ProtoField.WriteNumber(entry, 5, 1);
+                    entry.WriteNumber(5, 1);
                 }
 
-                ProtoField.WriteBytes(wantlist, 1, entry.WrittenSpan);
+                wantlist.WriteBytes(1, entry.WrittenSpan);
             }
 
             if (Full)
             {
-                ProtoField.WriteNumber(wantlist, 2, 1);
+                wantlist.WriteNumber(2, 1);
             }
 
-            ProtoField.WriteBytes(output, 1, wantlist.WrittenSpan);
+            output.WriteBytes(1, wantlist.WrittenSpan);
         }
 
         var inner = new ArrayBufferWriter<byte>(64);
         foreach (PresenceEntry presence in Presences)
         {
             inner.Clear();
-            ProtoField.WriteBytes(inner, 1, presence.Cid.ToArray());
-            ProtoField.WriteNumber(inner, 2, presence.Have ? 0u : 1u);
-            ProtoField.WriteBytes(output, 4, inner.WrittenSpan);
+            inner.WriteBytes(1, presence.Cid.ToArray());
+            inner.WriteNumber(2, presence.Have ? 0u : 1u);
+            output.WriteBytes(4, inner.WrittenSpan);
         }
 
         if (PendingBytes > 0)
         {
-            ProtoField.WriteNumber(output, 5, (ulong)PendingBytes);
+            output.WriteNumber(5, (ulong)PendingBytes);
         }
 
         return output;
@@ -202,7 +202,7 @@ public sealed class BitswapMessage
         Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
         foreach (BlockEntry block in Blocks)
         {
-            small += bare ? ProtoField.BytesLength(2, block.Data.Length) : ProtoField.BytesLength(FieldOf(block), InnerLength(WritePrefix(prefix, block), block));
+            small += bare ? ProtoOutput.BytesLength(2, block.Data.Length) : ProtoOutput.BytesLength(FieldOf(block), InnerLength(WritePrefix(prefix, block), block));
         }
 
         return small;
@@ -215,16 +215,16 @@ public sealed class BitswapMessage
         {
             Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
             int n = WritePrefix(prefix, block);
-            ProtoField.WriteHead(output, FieldOf(block), InnerLength(n, block));
-            ProtoField.WriteBytes(output, 1, prefix[..n]);
+            output.WriteHead(FieldOf(block), InnerLength(n, block));
+            output.WriteBytes(1, prefix[..n]);
         }
 
-        ProtoField.WriteHead(output, 2, block.Data.Length);
+        output.WriteHead(2, block.Data.Length);
     }
 
     private static int FieldOf(BlockEntry block) => block.Packed ? 6 : 3;
 
-    private static int InnerLength(int prefix, BlockEntry block) => ProtoField.BytesLength(1, prefix) + ProtoField.BytesLength(2, block.Data.Length);
+    private static int InnerLength(int prefix, BlockEntry block) => ProtoOutput.BytesLength(1, prefix) + ProtoOutput.BytesLength(2, block.Data.Length);
 
     private static int WritePrefix(Span<byte> prefix, BlockEntry block)
     {
@@ -245,6 +245,10 @@ public sealed class BitswapMessage
     private static ReadOnlyMemory<byte> Slice(ReadOnlyMemory<byte> source, ReadOnlySpan<byte> left, ReadOnlySpan<byte> bytes) =>
         source.Slice(source.Length - left.Length - bytes.Length, bytes.Length);
 
+    /// <summary>Reads a field of one of the two wire types that our messages have; others are refused even where the field is not known.</summary>
+    internal static bool TryRead(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
+        ProtoField.TryRead(ref source, out field) && field.Wire is ProtoField.Varint or ProtoField.Counted;
+
     private bool TryAddBlock(BlockEntry block)
     {
         Blocks.Add(block);
@@ -255,14 +259,14 @@ public sealed class BitswapMessage
     {
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            if (!TryRead(ref source, out ProtoField field))
             {
                 return false;
             }
 
             if (field is { Number: 1, Wire: 2 })
             {
-                if (Wants.Count == MaxEntries || !TryDecodeWant(bytes))
+                if (Wants.Count == MaxEntries || !TryDecodeWant(field.Bytes))
                 {
                     return false;
                 }
@@ -282,14 +286,14 @@ public sealed class BitswapMessage
         ulong priority = 0, cancel = 0, type = 0, sendDontHave = 0;
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            if (!TryRead(ref source, out ProtoField field))
             {
                 return false;
             }
 
             switch (field.Number, field.Wire)
             {
-                case (1, 2) when Cid.TryParse(bytes, out cid):
+                case (1, 2) when Cid.TryParse(field.Bytes, out cid):
                     break;
                 case (2, 0):
                     priority = field.Value;
@@ -318,20 +322,20 @@ public sealed class BitswapMessage
         ulong version = 0, codec = Multicodec.DagPb, hash = Multihash.Sha2_256;
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes))
+            if (!TryRead(ref source, out ProtoField field))
             {
                 return false;
             }
 
             if (field is { Number: 2, Wire: 2 })
             {
-                data = Slice(memory, source, bytes);
+                data = Slice(memory, source, field.Bytes);
             }
             else if (field is { Number: 1, Wire: 2 })
             {
-                if (Varint.TryRead(bytes, out version, out int a) != OperationStatus.Done
-                    || Varint.TryRead(bytes[a..], out codec, out int b) != OperationStatus.Done
-                    || Varint.TryRead(bytes[(a + b)..], out hash, out _) != OperationStatus.Done
+                if (Varint.TryRead(field.Bytes, out version, out int a) != OperationStatus.Done
+                    || Varint.TryRead(field.Bytes[a..], out codec, out int b) != OperationStatus.Done
+                    || Varint.TryRead(field.Bytes[(a + b)..], out hash, out _) != OperationStatus.Done
                     || version > 1 || codec > uint.MaxValue || hash > uint.MaxValue)
                 {
                     return false;
@@ -348,8 +352,8 @@ public sealed class BitswapMessage
         ulong type = 0;
         while (source.Length > 0)
         {
-            if (!ProtoField.TryRead(ref source, out ProtoField field, out ReadOnlySpan<byte> bytes)
-                || (field is { Number: 1, Wire: 2 } && !Cid.TryParse(bytes, out cid)))
+            if (!TryRead(ref source, out ProtoField field)
+                || (field is { Number: 1, Wire: 2 } && !Cid.TryParse(field.Bytes, out cid)))
             {
                 return false;
             }

@@ -29,28 +29,29 @@ internal static class DagPbParser
             return false;
         }
 
-        var reader = new ProtoReader(block);
+        ReadOnlySpan<byte> left = block;
         List<DagPbLink>? links = null;
         ReadOnlySpan<byte> previousName = default;
         bool linksClosed = false;
-        while (!reader.AtEnd)
+        while (!left.IsEmpty)
         {
-            if (!reader.TryTag(out ulong field, out int wireType) || wireType != ProtoReader.Bytes || !reader.TryBytes(out int start, out int length))
+            if (!ProtoField.TryRead(ref left, out ProtoField field) || field.Wire != ProtoField.Counted)
             {
                 return false;
             }
 
-            if (field == 1 && !fields.HasData)
+            fields.Canonical &= field.IsMinimal;
+            if (field.Number == 1 && !fields.HasData)
             {
                 fields.HasData = true;
-                fields.DataStart = start;
-                fields.DataLength = length;
+                fields.DataStart = block.Length - left.Length - field.Bytes.Length;
+                fields.DataLength = field.Bytes.Length;
                 linksClosed = links is not null;
             }
-            else if (field == 2 && !linksClosed)
+            else if (field.Number == 2 && !linksClosed)
             {
                 links ??= new List<DagPbLink>(Math.Min(MaxGuess, (block.Length / 44) + 1));
-                if (links.Count == DagPbNode.MaxLinks || !TryParseLink(block.Slice(start, length), out DagPbLink link, out ReadOnlySpan<byte> name, out bool minimal))
+                if (links.Count == DagPbNode.MaxLinks || !TryParseLink(field.Bytes, out DagPbLink link, out ReadOnlySpan<byte> name, out bool minimal))
                 {
                     return false;
                 }
@@ -66,7 +67,6 @@ internal static class DagPbParser
             }
         }
 
-        fields.Canonical &= reader.Minimal;
         fields.Links = links is null ? [] : [.. links];
         return true;
     }
@@ -79,44 +79,31 @@ internal static class DagPbParser
         link = default;
         name = default;
         minimal = true;
-        var reader = new ProtoReader(bytes);
         Cid cid = default;
-        ulong last = 0;
+        int last = 0;
         ulong tsize = 0;
         bool hasName = false;
         bool hasTsize = false;
-        while (!reader.AtEnd)
+        while (!bytes.IsEmpty)
         {
             // Each field at most once, and in order: so every field is greater than the last.
-            if (!reader.TryTag(out ulong field, out int wireType) || field <= last)
+            if (!ProtoField.TryRead(ref bytes, out ProtoField field) || field.Number <= last)
             {
                 return false;
             }
 
-            last = field;
-            switch (field, wireType)
+            last = field.Number;
+            minimal &= field.IsMinimal;
+            switch (last, field.Wire)
             {
-                case (1, ProtoReader.Bytes):
-                    if (!reader.TryBytes(out int start, out int length) || !Cid.TryParse(bytes.Slice(start, length), out cid))
-                    {
-                        return false;
-                    }
-
+                case (1, ProtoField.Counted) when Cid.TryParse(field.Bytes, out cid):
                     break;
-                case (2, ProtoReader.Bytes):
-                    if (!reader.TryBytes(out start, out length) || !Utf8.IsValid(name = bytes.Slice(start, length)))
-                    {
-                        return false;
-                    }
-
+                case (2, ProtoField.Counted) when Utf8.IsValid(field.Bytes):
+                    name = field.Bytes;
                     hasName = true;
                     break;
-                case (3, ProtoReader.Varint):
-                    if (!reader.TryVarint(out tsize))
-                    {
-                        return false;
-                    }
-
+                case (3, ProtoField.Varint):
+                    tsize = field.Value;
                     hasTsize = true;
                     break;
                 default:
@@ -124,7 +111,6 @@ internal static class DagPbParser
             }
         }
 
-        minimal = reader.Minimal;
         if (cid.IsDefault)
         {
             return false;

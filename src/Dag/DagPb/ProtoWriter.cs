@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Numerics;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.DagPb;
 
@@ -12,7 +12,7 @@ internal ref struct ProtoWriter(Span<byte> destination)
     public int Written { get; private set; }
 
     /// <summary>How many bytes a varint of up to 64 bits takes.</summary>
-    public static int VarintLength(ulong value) => value == 0 ? 1 : ((63 - BitOperations.LeadingZeroCount(value)) / 7) + 1;
+    public static int VarintLength(ulong value) => ProtoOutput.VarintLength(value);
 
     /// <summary>How many bytes a field of bytes takes, with its tag (fields below 16).</summary>
     public static int BytesFieldLength(int length) => 1 + VarintLength((ulong)length) + length;
@@ -35,14 +35,14 @@ internal ref struct ProtoWriter(Span<byte> destination)
 
     public void VarintField(int field, ulong value)
     {
-        Tag(field, ProtoReader.Varint);
+        Tag(field, ProtoField.Varint);
         Varint(value);
     }
 
     /// <summary>Writes tag and length of a field of bytes; the bytes follow through <see cref="Space"/> or other writes.</summary>
     public void BytesHead(int field, int length)
     {
-        Tag(field, ProtoReader.Bytes);
+        Tag(field, ProtoField.Counted);
         Varint((ulong)length);
     }
 
@@ -54,7 +54,7 @@ internal ref struct ProtoWriter(Span<byte> destination)
 
     public void Fixed32Field(int field, uint value)
     {
-        Tag(field, ProtoReader.Fixed32);
+        Tag(field, ProtoField.Fixed32);
         BinaryPrimitives.WriteUInt32LittleEndian(Space(4), value);
     }
 

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using Ipcs.Dag.DagPb;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.UnixFs;
 
@@ -30,86 +32,59 @@ internal static class UnixFsParser
     public static bool TryParse(ReadOnlySpan<byte> bytes, out Fields fields)
     {
         fields = new Fields { BlockSizes = [], Canonical = true };
-        var reader = new ProtoReader(bytes);
+        ReadOnlySpan<byte> left = bytes;
         List<long>? sizes = null;
         uint seen = 0;
-        ulong last = 0;
-        while (!reader.AtEnd)
+        int last = 0;
+        while (!left.IsEmpty)
         {
-            if (!reader.TryTag(out ulong field, out int wireType))
+            if (!ProtoField.TryRead(ref left, out ProtoField field))
             {
                 return false;
             }
 
-            fields.Canonical &= field >= last;
-            last = field;
-            if (field is > 8)
+            fields.Canonical &= field.IsMinimal && field.Number >= last;
+            last = field.Number;
+            if (last > 8)
             {
                 fields.Canonical = false;
-                if (!reader.TrySkip(wireType))
-                {
-                    return false;
-                }
-
                 continue;
             }
 
-            if (field != 4 && (seen & (1u << (int)field)) != 0)
+            if (last != 4 && (seen & (1u << last)) != 0)
             {
                 return false;
             }
 
-            seen |= 1u << (int)field;
-            ulong number = 0;
-            int start = 0;
-            int length = 0;
-            bool read = wireType switch
+            seen |= 1u << last;
+            bool taken = field.Wire switch
             {
-                ProtoReader.Varint => field is not (2 or 8) && reader.TryVarint(out number),
-                ProtoReader.Bytes => field is 2 or 4 or 8 && reader.TryBytes(out start, out length),
+                ProtoField.Varint => TakeNumber(ref fields, ref sizes, last, field.Value),
+                ProtoField.Counted => TakeBytes(ref fields, ref sizes, last, field.Bytes, bytes.Length - left.Length - field.Bytes.Length),
                 _ => false,
             };
-            if (!read || !Take(ref fields, ref sizes, bytes, field, wireType, number, start, length))
+            if (!taken)
             {
                 return false;
             }
         }
 
-        fields.Canonical &= reader.Minimal;
         fields.BlockSizes = sizes is null ? [] : [.. sizes];
         return (seen & 2) != 0;
     }
 
-    private static bool Take(
-        ref Fields fields, ref List<long>? sizes, ReadOnlySpan<byte> bytes, ulong field, int wireType, ulong number, int start, int length)
+    private static bool TakeNumber(ref Fields fields, ref List<long>? sizes, int field, ulong number)
     {
         switch (field)
         {
             case 1:
                 fields.Type = (UnixFsType)number;
                 return number <= (ulong)UnixFsType.HamtShard;
-            case 2:
-                fields.HasData = true;
-                fields.DataStart = start;
-                fields.DataLength = length;
-                return true;
             case 3:
                 fields.FileSize = (long)number;
                 return number <= long.MaxValue;
-            case 4 when wireType == ProtoReader.Varint:
-                return AddSize(ref sizes, number);
             case 4:
-                fields.Canonical = false;
-                var packed = new ProtoReader(bytes.Slice(start, length));
-                while (!packed.AtEnd)
-                {
-                    if (!packed.TryVarint(out number) || !AddSize(ref sizes, number))
-                    {
-                        return false;
-                    }
-                }
-
-                return true;
+                return AddSize(ref sizes, number);
             case 5:
                 fields.HashType = number;
                 return true;
@@ -120,7 +95,34 @@ internal static class UnixFsParser
                 fields.Mode = (uint)number;
                 return number <= uint.MaxValue;
             default:
-                return TryTime(ref fields, bytes.Slice(start, length));
+                return false;
+        }
+    }
+
+    private static bool TakeBytes(ref Fields fields, ref List<long>? sizes, int field, ReadOnlySpan<byte> bytes, int start)
+    {
+        switch (field)
+        {
+            case 2:
+                fields.HasData = true;
+                fields.DataStart = start;
+                fields.DataLength = bytes.Length;
+                return true;
+            case 4:
+                fields.Canonical = false;
+                while (!bytes.IsEmpty)
+                {
+                    if (!ProtoField.TryReadVarint(ref bytes, out ulong size, out _) || !AddSize(ref sizes, size))
+                    {
+                        return false;
+                    }
+                }
+
+                return true;
+            case 8:
+                return TryTime(ref fields, bytes);
+            default:
+                return false;
         }
     }
 
@@ -140,26 +142,25 @@ internal static class UnixFsParser
 
     private static bool TryTime(ref Fields fields, ReadOnlySpan<byte> bytes)
     {
-        var reader = new ProtoReader(bytes);
-        if (!reader.TryTag(out ulong field, out int wireType) || field != 1 || wireType != ProtoReader.Varint || !reader.TryVarint(out ulong seconds))
+        if (!ProtoField.TryRead(ref bytes, out ProtoField seconds) || seconds is not { Number: 1, Wire: ProtoField.Varint })
         {
             return false;
         }
 
+        fields.Canonical &= seconds.IsMinimal;
         uint? nanoseconds = null;
-        if (!reader.AtEnd)
+        if (!bytes.IsEmpty)
         {
-            if (!reader.TryTag(out field, out wireType) || field != 2 || wireType != ProtoReader.Fixed32
-                || !reader.TryFixed32(out uint fraction) || fraction > 999_999_999 || !reader.AtEnd)
+            if (!ProtoField.TryRead(ref bytes, out ProtoField fraction) || fraction is not { Number: 2, Wire: ProtoField.Fixed32 } || !bytes.IsEmpty)
             {
                 return false;
             }
 
-            nanoseconds = fraction;
+            fields.Canonical &= fraction.IsMinimal;
+            nanoseconds = BinaryPrimitives.ReadUInt32LittleEndian(fraction.Bytes);
         }
 
-        fields.Canonical &= reader.Minimal;
-        fields.MTime = new UnixFsTime((long)seconds, nanoseconds);
-        return true;
+        fields.MTime = new UnixFsTime((long)seconds.Value, nanoseconds);
+        return nanoseconds is null or <= 999_999_999;
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Wire;
 
@@ -54,36 +55,40 @@ internal sealed class DhtMessage
         DhtRecord? record = null;
         var closer = new List<DhtPeer>();
         var providers = new List<DhtPeer>();
-        var reader = new ProtoReader(source);
-        while (reader.Read())
+        while (!source.IsEmpty)
         {
-            switch (reader.Field)
+            if (!ProtoField.TryRead(ref source, out ProtoField field))
             {
-                case 1 when !reader.IsBytes:
-                    type = reader.Number;
+                return false;
+            }
+
+            switch (field.Number, field.Wire)
+            {
+                case (1, ProtoField.Varint):
+                    type = field.Value;
                     break;
-                case 10 when !reader.IsBytes:
-                    level = unchecked((int)reader.Number);
+                case (10, ProtoField.Varint):
+                    level = unchecked((int)field.Value);
                     break;
-                case 2 when reader.IsBytes:
-                    if (reader.Bytes.Length > MaxKeyLength)
+                case (2, ProtoField.Counted):
+                    if (field.Bytes.Length > MaxKeyLength)
                     {
                         return false;
                     }
 
-                    key = reader.Bytes.ToArray();
+                    key = field.Bytes.ToArray();
                     break;
-                case 3 when reader.IsBytes:
-                    if (!DhtRecord.TryDecode(reader.Bytes, out record))
+                case (3, ProtoField.Counted):
+                    if (!DhtRecord.TryDecode(field.Bytes, out record))
                     {
                         return false;
                     }
 
                     break;
-                case 8 when reader.IsBytes && closer.Count < MaxCloser && DhtPeer.TryDecode(reader.Bytes, out DhtPeer? near):
+                case (8, ProtoField.Counted) when closer.Count < MaxCloser && DhtPeer.TryDecode(field.Bytes, out DhtPeer? near):
                     closer.Add(near!);
                     break;
-                case 9 when reader.IsBytes && providers.Count < MaxProviders && DhtPeer.TryDecode(reader.Bytes, out DhtPeer? provider):
+                case (9, ProtoField.Counted) when providers.Count < MaxProviders && DhtPeer.TryDecode(field.Bytes, out DhtPeer? provider):
                     providers.Add(provider!);
                     break;
                 default:
@@ -91,7 +96,7 @@ internal sealed class DhtMessage
             }
         }
 
-        if (reader.IsBad || type > (ulong)DhtMessageType.Ping)
+        if (type > (ulong)DhtMessageType.Ping)
         {
             return false;
         }
@@ -104,36 +109,35 @@ internal sealed class DhtMessage
     public byte[] Encode()
     {
         var output = new ArrayBufferWriter<byte>(256);
-        var writer = new ProtoWriter(output);
         // 0 is the default, which nobody writes.
         if (Type != DhtMessageType.PutValue)
         {
-            writer.Number(1, (ulong)Type);
+            output.WriteNumber(1, (ulong)Type);
         }
 
         if (ClusterLevel is { } level)
         {
-            writer.Number(10, (ulong)level);
+            output.WriteNumber(10, (ulong)level);
         }
 
         if (Key is not null)
         {
-            writer.Bytes(2, Key);
+            output.WriteBytes(2, Key);
         }
 
         if (Record is not null)
         {
-            writer.Bytes(3, Record.Encode());
+            output.WriteBytes(3, Record.Encode());
         }
 
         foreach (DhtPeer peer in Closer)
         {
-            writer.Bytes(8, peer.Encode());
+            output.WriteBytes(8, peer.Encode());
         }
 
         foreach (DhtPeer peer in Providers)
         {
-            writer.Bytes(9, peer.Encode());
+            output.WriteBytes(9, peer.Encode());
         }
 
         return output.WrittenSpan.ToArray();

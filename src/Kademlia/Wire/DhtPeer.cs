@@ -28,30 +28,34 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
         PeerId id = default;
         int connection = NotConnected;
         var addresses = new List<Multiaddr>(2);
-        var reader = new ProtoReader(source);
-        while (reader.Read())
+        while (!source.IsEmpty)
         {
-            switch (reader.Field)
+            if (!ProtoField.TryRead(ref source, out ProtoField field))
             {
-                case 1 when reader.IsBytes:
-                    if (!PeerId.TryParse(reader.Bytes, out id))
+                return false;
+            }
+
+            switch (field.Number, field.Wire)
+            {
+                case (1, ProtoField.Counted):
+                    if (!PeerId.TryParse(field.Bytes, out id))
                     {
                         return false;
                     }
 
                     break;
-                case 2 when reader.IsBytes && addresses.Count < MaxAddresses && Multiaddr.TryParse(reader.Bytes, out Multiaddr? address):
+                case (2, ProtoField.Counted) when addresses.Count < MaxAddresses && Multiaddr.TryParse(field.Bytes, out Multiaddr? address):
                     addresses.Add(address);
                     break;
-                case 3 when !reader.IsBytes && reader.Number <= 3:
-                    connection = (int)reader.Number;
+                case (3, ProtoField.Varint) when field.Value <= 3:
+                    connection = (int)field.Value;
                     break;
                 default:
                     break;
             }
         }
 
-        if (reader.IsBad || id.IsDefault)
+        if (id.IsDefault)
         {
             return false;
         }
@@ -64,16 +68,15 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
     public byte[] Encode()
     {
         var output = new ArrayBufferWriter<byte>(128);
-        var writer = new ProtoWriter(output);
-        writer.Bytes(1, Peer.ToArray());
+        output.WriteBytes(1, Peer.ToArray());
         foreach (Multiaddr address in Addresses)
         {
-            writer.Bytes(2, address.Bytes);
+            output.WriteBytes(2, address.Bytes);
         }
 
         if (Connection != NotConnected)
         {
-            writer.Number(3, (ulong)Connection);
+            output.WriteNumber(3, (ulong)Connection);
         }
 
         return output.WrittenSpan.ToArray();

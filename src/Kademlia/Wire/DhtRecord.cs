@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Wire;
 
@@ -23,35 +24,29 @@ internal sealed record DhtRecord(byte[] Key, byte[] Value, string TimeReceived =
         byte[] key = [], value = [];
         string time = "";
         record = null;
-        var reader = new ProtoReader(source);
-        while (reader.Read())
+        while (!source.IsEmpty)
         {
-            if (!reader.IsBytes)
+            if (!ProtoField.TryRead(ref source, out ProtoField field))
             {
-                continue;
+                return false;
             }
 
-            switch (reader.Field)
+            switch (field.Number, field.Wire)
             {
-                case 1 when reader.Bytes.Length <= DhtMessage.MaxKeyLength:
-                    key = reader.Bytes.ToArray();
+                case (1, ProtoField.Counted) when field.Bytes.Length <= DhtMessage.MaxKeyLength:
+                    key = field.Bytes.ToArray();
                     break;
-                case 2 when reader.Bytes.Length <= MaxValueLength:
-                    value = reader.Bytes.ToArray();
+                case (2, ProtoField.Counted) when field.Bytes.Length <= MaxValueLength:
+                    value = field.Bytes.ToArray();
                     break;
-                case 5 when reader.Bytes.Length <= MaxTimeLength:
-                    time = Encoding.UTF8.GetString(reader.Bytes);
+                case (5, ProtoField.Counted) when field.Bytes.Length <= MaxTimeLength:
+                    time = Encoding.UTF8.GetString(field.Bytes);
                     break;
-                case 1 or 2:
+                case (1 or 2, ProtoField.Counted):
                     return false;
                 default:
                     break;
             }
-        }
-
-        if (reader.IsBad)
-        {
-            return false;
         }
 
         record = new DhtRecord(key, value, time);
@@ -62,12 +57,11 @@ internal sealed record DhtRecord(byte[] Key, byte[] Value, string TimeReceived =
     public byte[] Encode()
     {
         var output = new ArrayBufferWriter<byte>(Key.Length + Value.Length + 64);
-        var writer = new ProtoWriter(output);
-        writer.Bytes(1, Key);
-        writer.Bytes(2, Value);
+        output.WriteBytes(1, Key);
+        output.WriteBytes(2, Value);
         if (TimeReceived.Length > 0)
         {
-            writer.Bytes(5, Encoding.UTF8.GetBytes(TimeReceived));
+            output.WriteBytes(5, Encoding.UTF8.GetBytes(TimeReceived));
         }
 
         return output.WrittenSpan.ToArray();

@@ -57,11 +57,15 @@ public sealed class IdentifyMessage
         var addresses = new List<Multiaddr>();
         var protocols = new List<string>();
         byte[] record = [];
-        var reader = new ProtoReader(source);
-        while (reader.Next())
+        while (!source.IsEmpty)
         {
-            ReadOnlySpan<byte> value = reader.Bytes;
-            switch (reader.Number)
+            if (!ProtoField.TryReadStrict(ref source, out ProtoField field))
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> value = field.Bytes;
+            switch (field.Number)
             {
                 case 1:
                     key = value.ToArray();
@@ -87,11 +91,6 @@ public sealed class IdentifyMessage
                 default:
                     break;
             }
-        }
-
-        if (reader.IsBroken)
-        {
-            return false;
         }
 
         message = new IdentifyMessage

@@ -34,30 +34,33 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
             return false;
         }
 
-        var reader = new ProtoReader(envelope);
-        while (reader.Next())
+        while (!envelope.IsEmpty)
         {
-            switch (reader.Number)
+            if (!ProtoField.TryReadStrict(ref envelope, out ProtoField field))
+            {
+                return false;
+            }
+
+            switch (field.Number)
             {
                 case 1:
-                    key = reader.Bytes;
+                    key = field.Bytes;
                     break;
                 case 2:
-                    type = reader.Bytes;
+                    type = field.Bytes;
                     break;
                 case 3:
-                    payload = reader.Bytes;
+                    payload = field.Bytes;
                     break;
                 case 5:
-                    signature = reader.Bytes;
+                    signature = field.Bytes;
                     break;
                 default:
                     break;
             }
         }
 
-        return !reader.IsBroken
-            && type.SequenceEqual(PayloadType)
+        return type.SequenceEqual(PayloadType)
             && PeerKey.TryParse(key, out PeerKey? signer)
             && signer.Verify(Signed(payload), signature)
             && TryDecode(payload, out record)
@@ -97,21 +100,25 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
         PeerId peer = default;
         ulong sequence = 0;
         var addresses = new List<Multiaddr>();
-        var reader = new ProtoReader(payload);
-        while (reader.Next())
+        while (!payload.IsEmpty)
         {
-            switch (reader.Number)
+            if (!ProtoField.TryReadStrict(ref payload, out ProtoField field))
             {
-                case 1 when !PeerId.TryParse(reader.Bytes, out peer):
+                return false;
+            }
+
+            switch (field.Number)
+            {
+                case 1 when !PeerId.TryParse(field.Bytes, out peer):
                     return false;
                 case 2:
-                    sequence = reader.Value;
+                    sequence = field.Value;
                     break;
                 case 3 when addresses.Count < IdentifyMessage.MaxEntries:
-                    var info = new ProtoReader(reader.Bytes);
-                    while (info.Next())
+                    ReadOnlySpan<byte> info = field.Bytes;
+                    while (ProtoField.TryReadStrict(ref info, out ProtoField part))
                     {
-                        if (info.Number == 1 && Multiaddr.TryParse(info.Bytes, out Multiaddr? address))
+                        if (part.Number == 1 && Multiaddr.TryParse(part.Bytes, out Multiaddr? address))
                         {
                             addresses.Add(address);
                         }
@@ -124,7 +131,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
         }
 
         record = new PeerRecord(peer, sequence, addresses);
-        return !reader.IsBroken && !peer.IsDefault;
+        return !peer.IsDefault;
     }
 
     private byte[] Encode()

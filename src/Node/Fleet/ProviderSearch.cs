@@ -21,40 +21,53 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     /// <summary>Contents remembered as searched for.</summary>
     private const int MaxRemembered = 4096;
 
-    /// <summary>How soon the same is searched for again.</summary>
+    /// <summary>How soon the same is searched for again, while one who was found stays connected or nobody was found.</summary>
     private static readonly TimeSpan AgainTime = TimeSpan.FromSeconds(15);
 
     /// <summary>How long one search, with its dials, may take.</summary>
     private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(30);
 
-    private readonly ConcurrentDictionary<Multihash, (long At, Task<bool> Search)> _searches = new();
+    private readonly ConcurrentDictionary<Multihash, (long At, Task<IReadOnlyList<PeerId>?> Search)> _searches = new();
     private readonly SemaphoreSlim _slots = new(MaxSearches, MaxSearches);
 
     /// <summary>Searches, unless it has just been done; completes when those who were found have been dialled. Never throws.</summary>
     /// <returns>True when one who was found is connected.</returns>
-    public Task<bool> SearchAsync(Multihash content)
+    public async Task<bool> SearchAsync(Multihash content)
     {
         if (routing is null)
         {
-            return Task.FromResult(false);
+            return false;
         }
 
-        if (_searches.TryGetValue(content, out (long At, Task<bool> Search) known) && time.GetElapsedTime(known.At) < AgainTime)
+        Task<IReadOnlyList<PeerId>?> search = _searches.TryGetValue(content, out var known) && Holds(known.At, known.Search) ? known.Search : Begin(routing, content);
+        return await search is { Count: > 0 };
+    }
+
+    /// <summary>True while an answer is as good as a new one: of those who were found one is connected still. All may have gone, or no dial succeeded.</summary>
+    private bool Holds(long at, Task<IReadOnlyList<PeerId>?> search)
+    {
+        if (time.GetElapsedTime(at) >= AgainTime)
         {
-            return known.Search;
+            return false;
         }
 
+        return !search.IsCompleted || search.Result is not { } found || found.Any(IsConnected);
+    }
+
+    private Task<IReadOnlyList<PeerId>?> Begin(IContentRouting router, Multihash content)
+    {
         if (_searches.Count >= MaxRemembered)
         {
             _searches.Clear();
         }
 
-        Task<bool> search = RunAsync(routing, content);
+        Task<IReadOnlyList<PeerId>?> search = RunAsync(router, content);
         _searches[content] = (time.GetTimestamp(), search);
         return search;
     }
 
-    private async Task<bool> RunAsync(IContentRouting router, Multihash content)
+    /// <summary>Those who were found and are connected; null when nobody was found.</summary>
+    private async Task<IReadOnlyList<PeerId>?> RunAsync(IContentRouting router, Multihash content)
     {
         try
         {
@@ -63,7 +76,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             await _slots.WaitAsync(limit.Token);
             try
             {
-                var dials = new List<Task<bool>>();
+                var dials = new List<Task<PeerId?>>();
                 await foreach (ProviderRecord provider in router.FindProvidersAsync(content, limit.Token))
                 {
                     dials.Add(ConnectAsync(provider, limit.Token));
@@ -73,7 +86,8 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
                     }
                 }
 
-                return (await Task.WhenAll(dials)).Contains(true);
+                PeerId?[] connected = await Task.WhenAll(dials);
+                return dials.Count == 0 ? null : [.. connected.OfType<PeerId>()];
             }
             finally
             {
@@ -84,15 +98,16 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
         {
             // Nobody found is what it comes to, whatever the reason.
             LogSearchFailed(content, e.Message);
-            return false;
+            return null;
         }
     }
 
-    private async Task<bool> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
+    /// <summary>The provider, once it is connected; null when no dial succeeds.</summary>
+    private async Task<PeerId?> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
     {
-        if (host.Peers.Any(p => p.Peer == provider.Peer))
+        if (IsConnected(provider.Peer))
         {
-            return true;
+            return provider.Peer;
         }
 
         foreach (Multiaddr address in provider.Addresses)
@@ -100,7 +115,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             try
             {
                 await host.ConnectAsync(address.WithPeer(provider.Peer), cancellationToken);
-                return true;
+                return provider.Peer;
             }
             catch (ConnectException)
             {
@@ -108,8 +123,10 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             }
         }
 
-        return false;
+        return null;
     }
+
+    private bool IsConnected(PeerId peer) => host.Peers.Any(p => p.Peer == peer);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "the search for providers of {Content} ended: {Reason}")]
     private partial void LogSearchFailed(Multihash content, string reason);

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Ipcs.Blockstore;
-using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.TestKit;
 

@@ -2,7 +2,6 @@ using Ipcs.Blockstore;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.UnixFs;
-using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Tests.Directories;
 

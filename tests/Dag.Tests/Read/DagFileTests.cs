@@ -2,7 +2,6 @@ using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
 using CsCheck;
-using Ipcs.Blockstore;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Read;
 using Ipcs.Dag.UnixFs;

@@ -1,7 +1,6 @@
 using Ipcs.Kademlia.Queries;
 using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
-using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests.Simulation;
 

@@ -1,4 +1,3 @@
-using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests.Simulation;

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Ipcs.Multiformats;
 using Ipcs.Oci.Credentials;
 using Ipcs.Oci.Registry;
 using Microsoft.AspNetCore.Http;

@@ -1,17 +1,16 @@
-// helia.mjs MIB RUNS     a file of that many MiB from one Helia to another, each in a process of its own with its blocks in memory, over TCP, Noise and yamux;
-// prints the MiB/s of each run
-import { Peer } from '../../../tests/Interop/peer/driver.mjs'
+// helia.mjs MIB     a file of that many MiB from one Helia to another, each in a process of its own with its blocks in memory, over TCP, Noise and yamux:
+// once for each line that it reads; the MiB/s of each run is a line of its output
+import { createInterface } from 'node:readline'
+import { Peer } from '../../tests/Interop/peer/driver.mjs'
 
 const size = Number(process.argv[2]) * 2 ** 20
 const [source, receiver] = await Promise.all([Peer.start(['--muxer', 'yamux']), Peer.start(['--muxer', 'yamux'])])
 await receiver.cmd({ connect: source.addr })
-const rates = []
-for (let run = 0; run < Number(process.argv[3]); run++) {
+for await (const run of createInterface({ input: process.stdin })) {
   const { cid } = await source.cmd({ add: { size, seed: `run ${run}`, profile: 'kubo-v1' } })
   const { length, MiBps } = await receiver.cmd({ cat: cid, timeout: 600 })
   if (length !== size) throw new Error(`${length} bytes came, not ${size}`)
-  rates.push(MiBps)
+  console.log(MiBps)
   await Promise.all([source.cmd({ drop: true }), receiver.cmd({ drop: true })])
 }
-console.log(rates.join(' '))
 await Promise.all([source.stop(), receiver.stop()])
