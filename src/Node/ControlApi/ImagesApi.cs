@@ -87,12 +87,22 @@ internal sealed class ImagesApi(NodeServices node)
         IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(target, ReadDocumentAsync, Platform.Host, cancellationToken);
         long total = all.Sum(d => d.Size), here = 0;
         int done = 0;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await Task.WhenAll(all.Select(async d =>
         {
-            ContentRecord record = await BringAsync(d.Digest, cancellationToken, hold);
-            if (record.Size != d.Size)
+            try
             {
-                throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
+                ContentRecord record = await BringAsync(d.Digest, stop.Token, hold);
+                if (record.Size != d.Size)
+                {
+                    throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
+                }
+            }
+            catch
+            {
+                // Large ones are fetched a few at a time: the others would be waited for in vain, one after the other.
+                await stop.CancelAsync();
+                throw;
             }
 
             long bytes = Interlocked.Add(ref here, d.Size);

@@ -33,6 +33,9 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
     private static readonly TimeSpan LastLook = TimeSpan.FromSeconds(4);
 
+    /// <summary>How long those whom the DHT has named have to send a root that no other peer has.</summary>
+    private static readonly TimeSpan RootTime = TimeSpan.FromSeconds(2);
+
     private readonly IHost _host;
     private readonly IStore _store;
     private readonly ContentUpdates _updates;
@@ -100,16 +103,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
 
         long start = _time.GetTimestamp();
-        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
-        if (!decided.IsCompleted)
-        {
-            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
-            await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-
-        bool answered = decided.IsCompleted;
-        ContentRecord? found = answered ? await decided : null;
+        (bool answered, ContentRecord? found) = await AskConnectedAsync(digest, cancellationToken);
         if (answered && found is null && _ahead.TryGetValue(digest, out (long Since, Lazy<Task> Look) ahead))
         {
             // The DHT is being asked since a manifest named it. All that it names together cost the budget once.
@@ -138,9 +132,36 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         return await _questions.LocateAsync(digest, cancellationToken);
     }
 
-    /// <summary>As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first.</summary>
-    public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken) =>
-        await FindAsync(digest, cancellationToken) ?? await DecideAsync(digest).WaitAsync(cancellationToken);
+    /// <summary>
+    /// As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first. Nobody need have the whole of it:
+    /// where the digest is a root's, that block is enough to know its size, and is here when this returns.
+    /// </summary>
+    public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if ((_index.Find(digest) ?? (await AskConnectedAsync(digest, cancellationToken)).Found ?? _index.Find(digest)) is { } known)
+        {
+            return known with { Owned = false };
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<ContentRecord?> whole = DecideAsync(digest);
+        Task<ContentRecord?> root = FindRootAsync(digest, over.Token);
+        try
+        {
+            if (await Task.WhenAny(whole.WaitAsync(cancellationToken), root) == root)
+            {
+                return await root ?? await whole.WaitAsync(cancellationToken);
+            }
+
+            over.CancelAfter(RootTime);
+            return await whole.WaitAsync(cancellationToken) ?? await root;
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await root;
+        }
+    }
 
     /// <summary>True once a connected peer is known to have the whole of a content.</summary>
     public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
@@ -177,18 +198,12 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <summary>
-    /// Blocks from here first, from any connected peer else, and when none sends the first that is missing, from those of whom the DHT says that they have
+    /// Blocks from here first, from any connected peer else, and when none sends one that is missing, from those of whom the DHT says that they have
     /// the root. The caller disposes it.
     /// </summary>
     public BitswapSource AnySource()
     {
-        var over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        CancellationToken end = over.Token;
-        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, (root, missing) => _ = SearchUnlessHereAsync(root, missing, end), () =>
-        {
-            over.Cancel();
-            over.Dispose();
-        });
+        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, root => _ = _search.SearchAsync(root.Hash));
     }
 
     /// <inheritdoc/>
@@ -283,13 +298,37 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
     }
 
-    private async Task SearchUnlessHereAsync(Cid root, Cid missing, CancellationToken over)
+    /// <summary>What the connected peers say within the budget.</summary>
+    private async ValueTask<(bool Answered, ContentRecord? Found)> AskConnectedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        // The connected peers have a moment to answer.
-        await Task.Delay(FirstLook, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!over.IsCancellationRequested && !_store.Blocks.Has(missing.Hash))
+        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
+        if (!decided.IsCompleted)
         {
-            await _search.SearchAsync(root.Hash);
+            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
+            await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        return decided.IsCompleted ? (true, await decided) : (false, null);
+    }
+
+    /// <summary>The record that a digest's own block gives, had by Bitswap from any peer; null when it is not to be had before <paramref name="over"/>.</summary>
+    private async Task<ContentRecord?> FindRootAsync(Digest digest, CancellationToken over)
+    {
+        if (digest.Hash.Code != Multihash.Sha2_256)
+        {
+            return null;
+        }
+
+        await using BitswapSession session = _bitswap.CreateSession([]);
+        try
+        {
+            (await session.GetAsync(Cid.V0(digest.Hash), urgent: true, over)).Dispose();
+            return _index.Find(digest);
+        }
+        catch (Exception e) when (e is BlockUnavailableException or OperationCanceledException)
+        {
+            return null;
         }
     }
 
@@ -413,14 +452,17 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
     }
 
-    /// <summary>Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, providers that the DHT names. Never throws.</summary>
+    /// <summary>
+    /// Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, and providers that the DHT names when nobody who is
+    /// connected has a part, or after a first look the whole. Never throws.
+    /// </summary>
     private async Task KeepLookingAsync(ContentFetch fetch, CancellationToken over)
     {
         TimeSpan pause = FirstLook;
         Feed(fetch);
         while (!over.IsCancellationRequested)
         {
-            if (!_host.Peers.Any(p => fetch.Sources.Contains(p.Peer)))
+            if (!IsConnected(pause == FirstLook ? fetch.Sources : _questions.WholeHolders(fetch.Record.Digest)))
             {
                 Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
                 await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -458,7 +500,14 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         {
             fetch.AddSource(fellow, Holding.Part);
         }
+
+        if (!IsConnected(_questions.WholeHolders(fetch.Record.Digest)))
+        {
+            fetch.Scatter();
+        }
     }
+
+    private bool IsConnected(ICollection<PeerId> any) => any.Count > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
 
     private static string Describe(ICollection<PeerId> sources) => sources.Count == 0 ? "any connected peer" : string.Join(", ", sources);
 
