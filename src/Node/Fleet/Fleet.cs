@@ -19,9 +19,6 @@ namespace Ipcs.Node.Fleet;
 /// </summary>
 internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 {
-    /// <summary>The most digests asked for ahead in one go: more is no image.</summary>
-    private const int MaxLookAhead = 1024;
-
     /// <summary>Large contents fetched at a time, the first asked for first: as many as keep every link busy, and few enough that the first is done early.</summary>
     private const int MaxLarge = 4;
 
@@ -32,9 +29,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan LastLook = TimeSpan.FromSeconds(4);
-
-    /// <summary>How long those whom the DHT has named have to send a root that no other peer has.</summary>
-    private static readonly TimeSpan RootTime = TimeSpan.FromSeconds(2);
 
     private readonly IHost _host;
     private readonly IStore _store;
@@ -50,7 +44,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
     private readonly ConcurrentDictionary<Digest, ContentFetch> _active = new();
     private readonly ConcurrentDictionary<Digest, byte> _brokenOff = new();
-    private readonly ConcurrentDictionary<Digest, (long Since, Lazy<Task> Look)> _ahead = new();
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
 
@@ -95,78 +88,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        if (_index.Find(digest) is { Complete: true } here)
-        {
-            return here with { Owned = false };
-        }
-
-        long start = _time.GetTimestamp();
-        (bool answered, ContentRecord? found) = await AskConnectedAsync(digest, cancellationToken);
-        if (answered && found is null && _ahead.TryGetValue(digest, out (long Since, Lazy<Task> Look) ahead))
-        {
-            // The DHT is being asked since a manifest named it. All that it names together cost the budget once.
-            TimeSpan left = _budget - _time.GetElapsedTime(ahead.Since);
-            await Task.WhenAny(ahead.Look.Value, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-            Task<ContentRecord?> again = _questions.Ask(digest).Decided;
-            found = again.IsCompleted ? await again : null;
-        }
-
-        NodeMeter.Info(!answered ? "late" : found is null ? "absent" : "found", _time.GetElapsedTime(start));
-        if (!answered)
-        {
-            LogTooLate(digest, _budget.TotalMilliseconds);
-        }
-
-        return found;
-    }
-
-    /// <summary>
-    /// Where in the fleet a digest is: the connected peers that have it, each with its record; providers named by the DHT are connected to first.
-    /// </summary>
-    public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        await _search.SearchAsync(digest.Hash).WaitAsync(cancellationToken);
-        return await _questions.LocateAsync(digest, cancellationToken);
-    }
-
-    /// <summary>
-    /// As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first. Nobody need have the whole of it:
-    /// where the digest is a root's, that block is enough to know its size, and is here when this returns.
-    /// </summary>
-    public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        if ((_index.Find(digest) ?? (await AskConnectedAsync(digest, cancellationToken)).Found ?? _index.Find(digest)) is { } known)
-        {
-            return known with { Owned = false };
-        }
-
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<ContentRecord?> whole = DecideAsync(digest);
-        Task<ContentRecord?> root = FindRootAsync(digest, over.Token);
-        try
-        {
-            if (await Task.WhenAny(whole.WaitAsync(cancellationToken), root) == root)
-            {
-                return await root ?? await whole.WaitAsync(cancellationToken);
-            }
-
-            over.CancelAfter(RootTime);
-            return await whole.WaitAsync(cancellationToken) ?? await root;
-        }
-        finally
-        {
-            await over.CancelAsync();
-            await root;
-        }
-    }
-
-    /// <summary>True once a connected peer is known to have the whole of a content.</summary>
-    public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
-
-    /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
 
     /// <inheritdoc/>
@@ -204,27 +125,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     public BitswapSource AnySource()
     {
         return new BitswapSource(_bitswap.CreateSession([]), urgent: true, root => _ = _search.SearchAsync(root.Hash));
-    }
-
-    /// <inheritdoc/>
-    public void LookAhead(IReadOnlyList<Digest> digests)
-    {
-        Digest[] missing = [.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })];
-        if (missing.Length == 0)
-        {
-            return;
-        }
-
-        _questions.Ask(missing);
-        foreach (Digest digest in missing)
-        {
-            // In the table before it can end; whoever has it there already is as far.
-            var look = new Lazy<Task>(() => LookAheadAsync(digest));
-            if (_ahead.TryAdd(digest, (_time.GetTimestamp(), look)))
-            {
-                _ = look.Value;
-            }
-        }
     }
 
     /// <inheritdoc/>
@@ -266,69 +166,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         foreach (Digest digest in _brokenOff.Keys)
         {
             _ = FetchOf(digest);
-        }
-    }
-
-    /// <summary>What the connected peers say, and when that is no, what those say whom the DHT names.</summary>
-    private async Task<ContentRecord?> DecideAsync(Digest digest)
-    {
-        if (await _questions.Ask(digest).Decided is { } found)
-        {
-            return found;
-        }
-
-        if (!await _search.SearchAsync(digest.Hash))
-        {
-            return null;
-        }
-
-        await _questions.AskAgainAsync([digest]);
-        return await _questions.Ask(digest).Decided;
-    }
-
-    private async Task LookAheadAsync(Digest digest)
-    {
-        try
-        {
-            await DecideAsync(digest);
-        }
-        finally
-        {
-            _ahead.TryRemove(digest, out _);
-        }
-    }
-
-    /// <summary>What the connected peers say within the budget.</summary>
-    private async ValueTask<(bool Answered, ContentRecord? Found)> AskConnectedAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
-        if (!decided.IsCompleted)
-        {
-            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
-            await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-
-        return decided.IsCompleted ? (true, await decided) : (false, null);
-    }
-
-    /// <summary>The record that a digest's own block gives, had by Bitswap from any peer; null when it is not to be had before <paramref name="over"/>.</summary>
-    private async Task<ContentRecord?> FindRootAsync(Digest digest, CancellationToken over)
-    {
-        if (digest.Hash.Code != Multihash.Sha2_256)
-        {
-            return null;
-        }
-
-        await using BitswapSession session = _bitswap.CreateSession([]);
-        try
-        {
-            (await session.GetAsync(Cid.V0(digest.Hash), urgent: true, over)).Dispose();
-            return _index.Find(digest);
-        }
-        catch (Exception e) when (e is BlockUnavailableException or OperationCanceledException)
-        {
-            return null;
         }
     }
 
@@ -442,7 +279,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
-            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(fetch.Sources)}: {e.Message}", e);
+            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(_questions.WholeHolders(record.Digest))}: {e.Message}", e);
         }
         finally
         {
@@ -509,10 +346,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 
     private bool IsConnected(ICollection<PeerId> any) => any.Count > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
 
-    private static string Describe(ICollection<PeerId> sources) => sources.Count == 0 ? "any connected peer" : string.Join(", ", sources);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "nobody has said within {Budget} ms whether they have {Digest}")]
-    private partial void LogTooLate(Digest digest, double budget);
+    private static string Describe(PeerId[] whole) => whole.Length == 0 ? "any connected peer" : string.Join(", ", whole);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "fetch of {Digest} broken off: {Reason}")]
     private partial void LogFetchFailed(Digest digest, string reason);
