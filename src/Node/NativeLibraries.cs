@@ -15,27 +15,31 @@ internal static partial class NativeLibraries
     private const string Resource = "libsodium.so";
     private const uint CloseOnExec = 1;
 
-    private static nint _sodium;
+    // Loaded when it is first called: most commands do without it.
+    private static readonly Lazy<nint> LoadedSodium = new(Load);
 
     /// <summary>
     /// To be called first, once, before anything uses NSec. Does nothing where the runtime finds the library itself: without ahead-of-time compilation.
+    /// What calls libsodium gets a <see cref="DllNotFoundException"/> when it can be loaded neither from memory nor from a temporary file.
     /// </summary>
-    /// <exception cref="DllNotFoundException">The library can't be loaded, neither from memory nor from a temporary file.</exception>
     public static void Initialize()
     {
         if (RuntimeFeature.IsDynamicCodeSupported)
             return;
-        using Stream? resource = typeof(NativeLibraries).Assembly.GetManifestResourceStream(Resource);
-        if (resource is null)
-            return;
-        _sodium = LoadFromMemory(resource);
-        if (_sodium == 0)
-            _sodium = LoadFromFile(resource);
         NativeLibrary.SetDllImportResolver(typeof(NSec.Cryptography.Key).Assembly, Resolve);
         NativeLibrary.SetDllImportResolver(typeof(Libp2p.IHost).Assembly, Resolve);
     }
 
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Sodium ? _sodium : 0;
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Sodium ? LoadedSodium.Value : 0;
+
+    private static nint Load()
+    {
+        using Stream? resource = typeof(NativeLibraries).Assembly.GetManifestResourceStream(Resource);
+        if (resource is null)
+            return 0;
+        nint library = LoadFromMemory(resource);
+        return library != 0 ? library : LoadFromFile(resource);
+    }
 
     // 0 where the kernel has no such files or forbids to run what lies in them (vm.memfd_noexec).
     private static unsafe nint LoadFromMemory(Stream resource)

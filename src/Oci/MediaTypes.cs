@@ -15,6 +15,9 @@ public static class MediaTypes
     /// <summary>A layer that is a plain tar; compressed ones have <c>+gzip</c> or <c>+zstd</c> behind.</summary>
     public const string OciLayer = "application/vnd.oci.image.layer.v1.tar";
 
+    /// <summary>Docker's layer that is a plain tar, or so it says; compressed ones have <c>.gzip</c> or <c>.zstd</c> behind.</summary>
+    public const string DockerLayer = "application/vnd.docker.image.rootfs.diff.tar";
+
     /// <summary>Docker's index.</summary>
     public const string DockerList = "application/vnd.docker.distribution.manifest.list.v2+json";
 

@@ -35,7 +35,19 @@ internal sealed class AnswerStream(Stream answer) : Stream
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return answer.Read(buffer);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw new CommandException(Broke(e));
+        }
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 

@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Ipcs.Node.Containerd;
 
 namespace Ipcs.Node.CommandLine;
 
-/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c>, <c>containerd config</c>.</summary>
+/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c>, <c>containerd config</c> and what containerd runs.</summary>
 internal static class ImageCommands
 {
     /// <summary>The commands.</summary>
@@ -12,7 +13,7 @@ internal static class ImageCommands
         yield return Convert(global);
         yield return Pull(global);
         yield return CompareCommand.Build(global);
-        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
+        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig()]);
     }
 
     private static Command Convert(GlobalOptions global)
@@ -112,7 +113,7 @@ internal static class ImageCommands
         Console.Out.WriteLine($"converted {name} {image["converted"]}");
     }
 
-    private static Command ContainerdConfig(GlobalOptions global)
+    private static Command ContainerdConfig()
     {
         var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
         var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
@@ -139,6 +140,7 @@ internal static class ImageCommands
               type = "content"
               address = "{parsed.GetValue(socket)}"
 
+            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs")}
             """));
         return command;
     }

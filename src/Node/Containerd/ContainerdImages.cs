@@ -82,14 +82,11 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
             return labels.Count == 0 ? null : await client.Content.UpdateAsync(request, _headers, cancellationToken: cancellationToken);
         });
 
-    internal static TypedDescriptor ToDescriptor(OciDescriptor descriptor) =>
-        new() { MediaType = descriptor.MediaType, Digest = descriptor.Digest.ToString(), Size = descriptor.Size };
-
     /// <summary>
     /// Makes a content containerd's. Its metadata layer asks our Info when the write is opened; a positive answer makes it known to the
     /// namespace and comes back as "already exists".
     /// </summary>
-    private Task<bool> AdoptAsync(OciDescriptor descriptor, CancellationToken cancellationToken) =>
+    public Task<bool> AdoptAsync(OciDescriptor descriptor, CancellationToken cancellationToken) =>
         client.CallThroughAsync($"content {descriptor.Digest}", async () =>
         {
             using AsyncDuplexStreamingCall<WriteContentRequest, WriteContentResponse> write = client.Content.Write(_headers, cancellationToken: cancellationToken);
@@ -129,6 +126,9 @@ internal sealed class ContainerdImages(ContainerdClient client, string space, Co
 
             throw new ContainerdException($"containerd at {client.Address} does not take {descriptor.Digest} from this daemon: is ipcs its content store, and its policy shared?");
         }, cancellationToken);
+
+    internal static TypedDescriptor ToDescriptor(OciDescriptor descriptor) =>
+        new() { MediaType = descriptor.MediaType, Digest = descriptor.Digest.ToString(), Size = descriptor.Size };
 
     private Task LabelAsync(OciDescriptor descriptor, byte[] bytes, string? platform, CancellationToken cancellationToken)
     {

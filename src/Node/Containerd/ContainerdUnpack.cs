@@ -10,24 +10,27 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Node.Containerd;
 
 /// <summary>
-/// Unpacks a registered image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
+/// Unpacks an image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
 /// unpacked already, also by an interrupted run, are not unpacked again.
 /// </summary>
-internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease)
+internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease, string apiSocket)
 {
     /// <summary>The snapshotters tried when none is named: containerd's own default, and what works where there is no overlayfs.</summary>
     private static readonly string[] Snapshotters = ["overlayfs", "native"];
 
     private readonly Metadata _headers = lease.Headers;
 
+    /// <summary>Whether containerd has <see cref="LayerProcessor"/>, as far as is known.</summary>
+    private bool _processed = true;
+
     /// <summary>Unpacks the image.</summary>
     /// <param name="target">Its manifest or index.</param>
     /// <param name="read">Gives manifests, indexes and configs.</param>
     /// <param name="snapshotter">containerd's snapshotter; null for the one it would take itself.</param>
-    /// <param name="begin">Told of each layer before it is unpacked: its number from 1, and how many there are.</param>
+    /// <param name="ready">Waits until a content is here and containerd's: asked for the config, and for each layer before it is unpacked.</param>
     /// <param name="cancellationToken">Stops it; layers that are done stay until containerd's GC takes them.</param>
     public async Task UnpackAsync(
-        OciDescriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? snapshotter, Action<int, int> begin, CancellationToken cancellationToken)
+        OciDescriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? snapshotter, Func<OciDescriptor, Task> ready, CancellationToken cancellationToken)
     {
         IReadOnlyList<OciDescriptor> all = await ImageGraph.ExpandAsync(target, read, Platform.Host, cancellationToken);
         OciDescriptor manifest = all.FirstOrDefault(d => d.IsManifest) ?? throw new ImageSourceException($"{target.Digest} has no manifest for {Platform.Host}");
@@ -42,10 +45,11 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
         }
 
         snapshotter ??= await ChooseAsync(cancellationToken);
+        await ready(config);
         string parent = "";
         for (int i = 0; i < layers.Length; i++)
         {
-            begin(i + 1, layers.Length);
+            await ready(layers[i]);
             string chain = i == 0 ? diffIds[0] : ChainOf(parent, diffIds[i]);
             await UnpackLayerAsync(snapshotter, layers[i], diffIds[i], parent, chain, cancellationToken);
             parent = chain;
@@ -97,9 +101,7 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
             PrepareSnapshotResponse prepared = await client.Snapshots.PrepareAsync(prepare, _headers, cancellationToken: cancellationToken);
             try
             {
-                var request = new ApplyRequest { Diff = ContainerdImages.ToDescriptor(layer) };
-                request.Mounts.AddRange(prepared.Mounts);
-                ApplyResponse applied = await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
+                ApplyResponse applied = await ApplyAsync(layer, prepared.Mounts, cancellationToken);
                 if (applied.Applied.Digest != diffId)
                 {
                     throw new ImageSourceException($"layer {layer.Digest} unpacks to {applied.Applied.Digest}, the config says {diffId}");
@@ -123,6 +125,35 @@ internal sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages
             return true;
         });
         await images.SetLabelsAsync(layer.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId }, cancellationToken);
+    }
+
+    private async Task<ApplyResponse> ApplyAsync(OciDescriptor layer, IEnumerable<Types.Mount> mounts, CancellationToken cancellationToken)
+    {
+        var request = new ApplyRequest();
+        request.Mounts.AddRange(mounts);
+        if (_processed && LayerProcessor.Descriptor(layer) is { } processed)
+        {
+            request.Diff = processed;
+            request.Payloads[LayerProcessor.Name] = LayerProcessor.Payload(apiSocket, layer.Digest);
+            try
+            {
+                return await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
+            }
+            catch (RpcException e) when (e.Status.Detail.Contains(LayerProcessor.Missing, StringComparison.Ordinal))
+            {
+                _processed = false;
+                request.Payloads.Clear();
+            }
+        }
+
+        request.Diff = ContainerdImages.ToDescriptor(layer);
+        if (layer.MediaType == MediaTypes.OciLayer)
+        {
+            // What containerd takes for a tar it reads by 512 bytes; what may be compressed, by 32 KiB.
+            request.Diff.MediaType = MediaTypes.DockerLayer;
+        }
+
+        return await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
     }
 
     private Task<bool> IsThereAsync(string snapshotter, string chain, CancellationToken cancellationToken) => client.CallAsync($"snapshot {chain}", async () =>

@@ -38,17 +38,39 @@ internal sealed class ImagesApi(NodeServices node)
         long size = await LongWork.RunAsync(request, () => $"{step}, {node.Host.Peers.Count} peers", async () =>
         {
             Descriptor descriptor = await FindTargetAsync(target, hold, request.Aborted);
-            long bytes = await BringAllAsync(descriptor, hold, text => step = text, request.Aborted);
-            step = "registering";
+            IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(descriptor, ReadDocumentAsync, Platform.Host, request.Aborted);
             var images = new ContainerdImages(containerd, space, lease);
-            await images.RegisterAsync(name, descriptor, ReadDocumentAsync, Platform.Host, new Dictionary<string, string>(0), request.Aborted);
-            if (request.Flag("unpack"))
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
+            Dictionary<Digest, Task> coming = BringAll(all, hold, text => step = text, stop);
+            try
             {
-                await new ContainerdUnpack(containerd, images, lease).UnpackAsync(
-                    descriptor, ReadDocumentAsync, snapshotter, (i, n) => step = string.Create(CultureInfo.InvariantCulture, $"unpacking layer {i} of {n}"), request.Aborted);
+                if (request.Flag("unpack"))
+                {
+                    // A layer is unpacked while the next ones come.
+                    await new ContainerdUnpack(containerd, images, lease, node.Options.ApiSocket).UnpackAsync(descriptor, ReadDocumentAsync, snapshotter, MakeReadyAsync, stop.Token);
+                }
+
+                await Task.WhenAll(coming.Values);
+            }
+            catch
+            {
+                await stop.CancelAsync();
+                await Task.WhenAll(coming.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+                // What failed first has stopped the others.
+                await (coming.Values.FirstOrDefault(t => t.IsFaulted) ?? Task.CompletedTask);
+                throw;
             }
 
-            return bytes;
+            step = "registering";
+            await images.RegisterAsync(name, descriptor, ReadDocumentAsync, Platform.Host, new Dictionary<string, string>(0), request.Aborted);
+            return all.Sum(d => d.Size);
+
+            async Task MakeReadyAsync(Descriptor content)
+            {
+                await coming.GetValueOrDefault(content.Digest, Task.CompletedTask);
+                await images.AdoptAsync(content, stop.Token);
+            }
         });
         await request.LineAsync(new JsonObject { ["name"] = name, ["digest"] = target.ToString(), ["size"] = size });
     }
@@ -81,14 +103,14 @@ internal sealed class ImagesApi(NodeServices node)
         return descriptor.IsIndex || descriptor.IsManifest ? descriptor : throw new ImageSourceException($"{target} is a {descriptor.MediaType}, no image");
     }
 
-    /// <summary>Makes all contents of the image whole here; how many bytes they have.</summary>
-    private async Task<long> BringAllAsync(Descriptor target, Hold hold, Action<string> step, CancellationToken cancellationToken)
+    /// <summary>Makes all contents of the image whole here: the work of each, by its digest. When one fails, the others are stopped.</summary>
+    private Dictionary<Digest, Task> BringAll(IReadOnlyList<Descriptor> all, Hold hold, Action<string> step, CancellationTokenSource stop)
     {
-        IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(target, ReadDocumentAsync, Platform.Host, cancellationToken);
         long total = all.Sum(d => d.Size), here = 0;
         int done = 0;
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await Task.WhenAll(all.Select(async d =>
+        return all.DistinctBy(d => d.Digest).ToDictionary(d => d.Digest, BringOneAsync);
+
+        async Task BringOneAsync(Descriptor d)
         {
             try
             {
@@ -107,8 +129,7 @@ internal sealed class ImagesApi(NodeServices node)
 
             long bytes = Interlocked.Add(ref here, d.Size);
             step(string.Create(CultureInfo.InvariantCulture, $"{Interlocked.Increment(ref done)} of {all.Count} contents, {Rate.Size(bytes)} of {Rate.Size(total)}"));
-        }));
-        return total;
+        }
     }
 
     /// <summary>Makes a content whole here: from the index, or from the fleet, which is asked again until the time is up.</summary>

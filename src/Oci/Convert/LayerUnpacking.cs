@@ -22,7 +22,7 @@ internal static class LayerUnpacking
     public static string? UnpackedType(string mediaType)
     {
         bool layer = mediaType.StartsWith(MediaTypes.OciLayer, StringComparison.Ordinal)
-            || mediaType.StartsWith("application/vnd.docker.image.rootfs.diff.tar", StringComparison.Ordinal);
+            || mediaType.StartsWith(MediaTypes.DockerLayer, StringComparison.Ordinal);
         return layer && Gzip.Concat(Zstd).FirstOrDefault(s => mediaType.EndsWith(s, StringComparison.Ordinal)) is { } suffix ? mediaType[..^suffix.Length] : null;
     }
 
@@ -53,7 +53,7 @@ internal static class LayerUnpacking
             {
                 return await inner.ReadAsync(buffer, cancellationToken);
             }
-            catch (Exception e) when (e is InvalidDataException or ZstdSharp.ZstdException or EndOfStreamException)
+            catch (Exception e) when (LayerTar.IsBroken(e))
             {
                 throw new ImageSourceException($"{layer.Digest} can't be unpacked: {e.Message}", e);
             }

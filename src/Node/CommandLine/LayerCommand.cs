@@ -1,0 +1,75 @@
+using System.Runtime.InteropServices;
+using Ipcs.Multiformats;
+using Ipcs.Node.Containerd;
+using Ipcs.Oci.Sources;
+using Microsoft.Win32.SafeHandles;
+
+namespace Ipcs.Node.CommandLine;
+
+/// <summary>
+/// <c>ipcs containerd layer</c>: containerd runs it (<see cref="LayerProcessor"/>). A layer comes on standard input, or its name on descriptor 3, and goes
+/// as a tar to standard output. Not one of the commands for people: it is run once for each layer, and begins with nothing of what those need.
+/// </summary>
+internal static partial class LayerCommand
+{
+    /// <summary>By which containerd says what comes.</summary>
+    private const string MediaTypeVariable = "STREAM_PROCESSOR_MEDIATYPE";
+
+    private const int PayloadDescriptor = 3;
+
+    /// <summary>Of one read and one write, in bytes, and of the pipes to and from containerd: what an unprivileged process may ask for.</summary>
+    private const int CopyLength = 1 << 18, PipeLength = 1 << 20;
+
+    // https://man7.org/linux/man-pages/man2/F_GETPIPE_SZ.2const.html
+    private const int SetPipeSize = 1031;
+
+    /// <summary>Does it; what it returns is the exit status of the process, with one line on stderr if it is not 0.</summary>
+    public static async Task<int> RunAsync()
+    {
+        // Both sides work on while the other one does; where the pipes can't be made larger they stay as they are.
+        _ = fcntl(0, SetPipeSize, PipeLength);
+        _ = fcntl(1, SetPipeSize, PipeLength);
+        try
+        {
+            if (Environment.GetEnvironmentVariable(MediaTypeVariable) == LayerProcessor.FromDaemon)
+            {
+                using var payload = new FileStream(new SafeFileHandle(PayloadDescriptor, ownsHandle: true), FileAccess.Read, bufferSize: 0);
+                (string socket, Digest digest) = LayerProcessor.ParsePayload(payload);
+                using var client = new ApiClient(socket);
+                await client.ReadAsync("cat", GlobalOptions.Query(("arg", digest.ToString())), layer => Task.Run(() => Copy(layer)), CancellationToken.None);
+            }
+            else
+            {
+                using var input = new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, CopyLength);
+                Copy(input);
+            }
+
+            return 0;
+        }
+        catch (BrokenPipeException)
+        {
+            // containerd has given up; it knows why.
+            return 1;
+        }
+        catch (Exception e) when (LayerTar.IsBroken(e) || e is CommandException or IOException)
+        {
+            await Console.Error.WriteLineAsync($"ipcs: the layer can't be unpacked: {e.Message.ReplaceLineEndings(" ")}");
+            return 1;
+        }
+    }
+
+    private static void Copy(Stream layer)
+    {
+        using Stream tar = LayerTar.Open(layer);
+        var output = new StandardOutput();
+        byte[] buffer = new byte[CopyLength];
+        for (int n; (n = tar.Read(buffer)) > 0;)
+        {
+            output.Write(buffer.AsSpan(0, n));
+        }
+    }
+
+    [LibraryImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int fcntl(int descriptor, int command, nint argument);
+}
