@@ -77,7 +77,7 @@ suite interop count_lines 900 tests/Interop/run.sh
 suite swarm count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey count_lines 600 python3 tests/EndToEnd/journey.py
 suite fleet count_lines 1200 tests/EndToEnd/fleet.py
-suite images count_lines 600 python3 tests/EndToEnd/images.py
+suite images count_lines 900 python3 tests/EndToEnd/images.py
 suite cri count_lines 300 python3 tests/EndToEnd/cri.py
 suite demo count_lines 600 tests/EndToEnd/demo.sh
 

@@ -5,7 +5,6 @@
 """
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,16 +24,11 @@ def start_peer(host, tool):
 
 def once(host, start, name):
     """One pull on a host that has nothing."""
-    for left in ("ipcs", "root", "state"):
-        shutil.rmtree(host.path(left), ignore_errors=True)
     start()
     host.start_containerd()
     os.sync()
     seconds = host.pull(name, seconds=300)
-    for snapshot in reversed(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()[1:]):
-        host.ctr("snapshots", "--snapshotter", host.snapshotter, "rm", snapshot.split()[0], check=False)
-    host.containerd_service.stop()
-    host.ipcs_service.stop()
+    host.clear()
     return seconds
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The table that the ancestor lost: real images, a new host on 10 Gbit/s with nothing; from a docker-registry behind 1 Gbit/s into containerd's own store,
-and from three hosts of the fleet behind 1 Gbit/s each, which have the whole image, unmodified and converted. Download alone and pull with unpacking,
-by turns; medians as a Markdown table, and a figure.
+and from three hosts of the fleet behind 1 Gbit/s each. Of a converted image each of the three has every third block, and nobody the whole. The unmodified
+image all three have whole: containerd is promised one only where a connected peer has the whole of it. Download alone and pull with unpacking, by turns;
+medians as a Markdown table, and a figure.
 
     RUNS=3 IMAGES="mini app24 base29 dev296" table.py     IMAGES: of tests/lab/real (made the first time, which takes minutes). Needs root.
+    HOLD=whole table.py                                   the three have the converted images whole too, to see what the thirds cost.
 """
 import json
 import os
-import shutil
 import statistics
 import sys
 import time
@@ -20,38 +21,19 @@ REGISTRY, FLEET, CONVERTED, TAR = "docker-registry", "ipcs, unmodified", "ipcs, 
 DOWNLOAD_GOAL = {"mini": 100, "app24": 150, "base29": 150, "dev296": 200}
 
 
-class Newcomer:
-    """The host that pulls: without anything each time."""
-
-    def __init__(self, host, holders):
-        self.host, self.holders = host, holders
-
-    def begin(self, own_store):
-        host = self.host
-        for left in ("ipcs", "root", "state"):
-            shutil.rmtree(host.path(left), ignore_errors=True)
-        if not own_store:
-            host.start_ipcs(*self.holders)
-        host.start_containerd(own_store=own_store)
-        if not own_store:
-            lab.wait("connections", lambda: all(h.peer in host.peers() for h in self.holders))
-        os.sync()
-
-    def end(self, own_store):
-        host = self.host
-        for snapshot in reversed(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()[1:]):
-            host.ctr("snapshots", "--snapshotter", host.snapshotter, "rm", snapshot.split()[0], check=False)
-        host.containerd_service.stop()
-        if not own_store:
-            host.ipcs_service.stop()
-
-    def time(self, own_store, work):
-        self.begin(own_store)
-        begin = time.monotonic()
-        work(self.host)
-        seconds = time.monotonic() - begin
-        self.end(own_store)
-        return seconds
+def newcomer(host, holders, own_store, work):
+    """The seconds that work takes on a host without anything."""
+    if not own_store:
+        host.start_ipcs(*holders)
+    host.start_containerd(own_store=own_store)
+    if not own_store:
+        lab.wait("connections", lambda: all(h.peer in host.peers() for h in holders))
+    os.sync()
+    begin = time.monotonic()
+    work(host)
+    seconds = time.monotonic() - begin
+    host.clear()
+    return seconds
 
 
 def whole(host, digests):
@@ -65,26 +47,34 @@ def measure(image, runs):
     layout = images.real(lab.IMAGES, image)
     digests = [d["digest"] for d in images.layers(layout)[2]]
     times = {}
-    with lab.Lab(hosts=4) as fleet:
-        new, *holders = fleet.hosts
+    with lab.Lab(hosts=5) as fleet:
+        new, maker, *holders = fleet.hosts
         fleet.registry.push(layout, image + ":v1")
         name = fleet.registry.reference(image + ":v1")
         for k, host in enumerate(holders):
-            host.start_ipcs(*holders[:k])
+            host.start_ipcs(*holders[:k], options=("--gc-interval", "off"))
             host.start_containerd()
             host.ctr("content", "fetch", "--plain-http", name)
             whole(host, digests)
+        maker.start_ipcs(*holders)
+        maker.start_containerd()
+        lab.wait("connections", lambda: all(h.peer in maker.peers() for h in holders))
         made = {}
         for way, words in ((CONVERTED, ()), (TAR, ("--chunker", "tar"))):
             copy = f"{image}-{len(made)}:v1"
-            made[way] = copy + "@" + lab.convert_result(holders[0].ipcs("convert", name, copy, "--plain-http", *words, seconds=300).stdout)
-            for host in holders[1:]:
-                host.ipcs("pull", made[way], seconds=300)
+            digest = lab.convert_result(maker.ipcs("convert", name, copy, "--plain-http", *words, seconds=300).stdout)
+            made[way] = f"{copy}@{digest}"
+            manifest = json.loads(maker.ipcs("cat", digest).stdout)
+            blocks = maker.blocks_of([lab.as_root(d) for d in (digest, manifest["config"]["digest"], *(d["digest"] for d in manifest["layers"]))])
+            for k, host in enumerate(holders):
+                if os.environ.get("HOLD") == "whole":
+                    host.ipcs("pull", made[way], seconds=300)
+                else:
+                    host.take_blocks(blocks[k::3])
+        maker.stop()
         for host in [*holders, fleet.registry]:
             host.limit("1gbit")
         new.limit("10gbit")
-        newcomer = Newcomer(new, holders)
-
         def download(host):
             host.ctr("content", "fetch", "--plain-http", name)
             whole(host, digests)
@@ -100,7 +90,7 @@ def measure(image, runs):
             ways[way, True] = (False, lambda h, r=reference: h.ipcs("pull", r, "--unpack", seconds=300))
         for run in range(runs):
             for way, (own_store, work) in list(ways.items())[::1 if run % 2 else -1]:
-                times.setdefault(way, []).append(newcomer.time(own_store, work))
+                times.setdefault(way, []).append(newcomer(new, holders, own_store, work))
     return sum(d["size"] for d in images.layers(layout)[2]), {way: statistics.median(t) for way, t in times.items()}
 
 

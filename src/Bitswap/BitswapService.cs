@@ -102,7 +102,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>A session over the peers that have the whole of a content; over all connected ones when none is given.</summary>
     public BitswapSession CreateSession(IReadOnlyCollection<PeerId> peers)
     {
-        var session = new BitswapSession(_store, _desk, takesAnyPeer: peers.Count == 0);
+        var session = new BitswapSession(_store, _desk, peers.Count == 0 ? Reach.Any : Reach.Told);
         foreach (PeerId peer in peers)
         {
             session.AddPeer(peer, Holding.Whole);
@@ -112,7 +112,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     }
 
     /// <summary>A session that asks only those of whom it is told.</summary>
-    public BitswapSession CreateSession() => new(_store, _desk, takesAnyPeer: false);
+    public BitswapSession CreateSession() => new(_store, _desk, Reach.Told);
 
     /// <summary>What this node wants now.</summary>
     public IReadOnlyList<Cid> Wantlist() => _desk.Wanted();

@@ -127,6 +127,45 @@ public sealed class FleetOrderTests
         }
     }
 
+    /// <summary>Each of three has every third block: who asks them all for all of them at once loses no time by blocks that they have not.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void ThirdsComeAlmostAsQuicklyAsFromThreeThatHaveAll(int seed)
+    {
+        double all = Seconds(parts: false);
+        double thirds = Seconds(parts: true);
+        TestContext.Current.SendDiagnosticMessage($"from three that have all: {all:F2} s, a third each: {thirds:F2} s");
+        Assert.InRange(thirds / all, 0.9, 1.1);
+
+        double Seconds(bool parts)
+        {
+            var simulation = new Simulation(seed);
+            Cid[] cids = Blocks(450);
+            SimulatedNode[] seeders = [.. Enumerable.Range(0, 3).Select(_ => simulation.Add(1000 * Megabit))];
+            SimulatedNode node = simulation.Add(10_000 * Megabit);
+            for (int i = 0; i < seeders.Length; i++)
+            {
+                seeders[i].Seed(cids.Where((_, n) => !parts || n % 3 == i), BlockLength);
+                if (!parts)
+                {
+                    node.Tell(seeders[i], Holding.Whole);
+                }
+            }
+
+            if (parts)
+            {
+                node.Scatter();
+            }
+
+            node.Want(cids, cids.Length);
+            long start = simulation.Now;
+            simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+            Assert.Equal(0, node.Duplicates);
+            return (node.DoneAt - start) / 1e6;
+        }
+    }
+
     /// <summary>What is asked for keeps to the download rate, in every second and over all of them, from one peer and from three.</summary>
     [Theory]
     [InlineData(1, 1_000_000)]

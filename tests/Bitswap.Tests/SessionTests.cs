@@ -71,6 +71,47 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task OnceAPeerHasNotWhatItWasThoughtToHaveAllAreAskedForAllAtOnce()
+    {
+        await using Node leecher = await Node.StartAsync("yamux");
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await using Node c = await Node.StartAsync("yamux");
+        Node[] seeders = [a, b, c];
+        Cid[] cids = [.. seeders.SelectMany((s, i) => s.Add($"third-{i}", 200, 5000))];
+        foreach (Node seeder in seeders)
+        {
+            await leecher.ConnectAsync(seeder);
+        }
+
+        await using BitswapSession session = leecher.Bitswap.CreateSession([]);
+        (await session.GetAsync(cids[0], urgent: false, Cancel)).Dispose();
+        await Task.WhenAll(session.WantAhead(cids)).WaitAsync(Cancel);
+        Assert.Equal(600, leecher.Bitswap.Statistics.BlocksReceived);
+        Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);
+        Assert.Equal(Reach.Scattered, session.Reach);
+        Assert.Empty(session.Peers);
+        Assert.All(seeders, s => Assert.Equal(200, s.Bitswap.Statistics.BlocksSent));
+    }
+
+    [Fact]
+    public async Task WhatNobodyHasSaidToHaveFailsAndAPeerThatComesInTimeGivesIt()
+    {
+        await using Node leecher = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(500) });
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await leecher.ConnectAsync(a);
+        await using BitswapSession session = leecher.Bitswap.CreateSession();
+        session.Scatter();
+        Cid cid = b.Add("late", 1, 5000)[0];
+        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, urgent: false, Cancel));
+        Assert.Contains($"{cid}: none of the 1 peers asked", e.Message, StringComparison.Ordinal);
+        Task<IMemoryOwner<byte>> again = session.GetAsync(cid, urgent: false, Cancel).AsTask();
+        await leecher.ConnectAsync(b);
+        (await again).Dispose();
+    }
+
+    [Fact]
     public async Task APeerThatDiesInTheMiddleIsReplacedByTheOther()
     {
         await using Node leecher = await Node.StartAsync("yamux");

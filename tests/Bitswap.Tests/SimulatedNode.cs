@@ -24,7 +24,7 @@ internal sealed class SimulatedNode
         Uplink = uplink;
         Peer = Simulation.PeerOf(number);
         Book = new WantBook(Peer, options, new Random(simulation.Random.Next()));
-        Session = new BitswapSession(_store, null!, takesAnyPeer: false);
+        Session = new BitswapSession(_store, null!, Reach.Told);
     }
 
     public PeerId Peer { get; }
@@ -68,6 +68,8 @@ internal sealed class SimulatedNode
     });
 
     public void Tell(SimulatedNode peer, Holding holding) => Step(() => Book.Tell(Session, peer.Peer, holding, _simulation.Now));
+
+    public void Scatter() => Step(() => Book.Scatter(Session, _simulation.Now));
 
     public void Tick() => Step(() => Book.Tick(_simulation.Now));
 

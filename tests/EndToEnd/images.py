@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import images  # noqa: E402
 import lab  # noqa: E402
 import plays  # noqa: E402
+from lab import as_root  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -110,24 +111,11 @@ def is_root(host, descriptor):
         return sha256(f.read())
 
 
-def as_root(digest):
-    """A converted digest as a CID of version 0, which is its multihash."""
-    return base58(bytes([0x12, 0x20]) + bytes.fromhex(digest[7:]))
-
-
 def roots_of(files):
     """The digests of the roots that Helia's importer makes of files."""
     interop = os.path.join(lab.REPOSITORY, "tests", "Interop")
     lab.run(os.path.join(interop, "setup.sh"), seconds=300)
     return lab.run(os.path.join(interop, "peer", "node_modules", ".bin", "node"), os.path.join(interop, "peer", "roots.mjs"), *files).stdout.split()
-
-
-def base58(data):
-    alphabet, number, text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = alphabet[digit] + text
-    return text
 
 
 def names(host):
@@ -409,11 +397,100 @@ def interrupted(fleet):
         true(images.GREETING in two.run_container("noise-p2p:v1"), "the container printed something else")
 
 
+def from_thirds(fleet):
+    """Three hosts hold every third block each, and nobody the whole."""
+    maker, new, *holders = fleet.hosts
+    noise = images.random(lab.IMAGES, "noise", 24 << 20)
+    with check("thirds: every third block of a converted image comes to each of three hosts", need=True):
+        maker.start_ipcs()
+        maker.start_containerd()
+        made, manifest = converted(maker, "oci:" + noise, "thirds:v1")
+        roots = [as_root(d) for d in [made["converted"], manifest["config"]["digest"], *(d["digest"] for d in manifest["layers"])]]
+        blocks = maker.blocks_of(roots)
+        for k, host in enumerate(holders):
+            host.start_ipcs(maker, options=("--gc-interval", "off"))
+            lab.wait("connection", lambda: maker.peer in host.peers())
+            host.take_blocks(blocks[k::3])
+            equal(json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"], len(blocks[k::3]), "the number of blocks")
+        raw = maker.ipcs("block", "put", "--cid-codec", "raw", new_file(maker, "raw", b'{"a": "document in one block"}' * 100)).stdout.strip()
+        holders[2].take_blocks([raw])
+        maker.clear()
+
+    def begin(*peers):
+        new.start_ipcs(*peers)
+        new.start_containerd()
+        lab.wait("connections", lambda: all(h.peer in new.peers() for h in peers))
+
+    def read(word):
+        new.enter("sh", "-c", f'"{lab.IPCS}" cat {word} --api-socket "{new.api}" > "{new.path("content")}"')
+        with open(new.path("content"), "rb") as f:
+            return sha256(f.read())
+
+    layer = images.layers(noise)[2][1]["digest"]
+    big = manifest["layers"][1]["digest"]
+    reference = "thirds:v1@" + made["converted"]
+    with check("thirds: without one of the hosts the pull ends in one line that names what lacks, and registers nothing", need=True):
+        holders[2].ipcs_service.stop()
+        begin(*holders[:2])
+        start = time.monotonic()
+        failed = new.ipcs("pull", reference, "--unpack", check=False, seconds=150)
+        print(f"# it failed after {time.monotonic() - start:.0f} s: {failed.stderr.strip()}")
+        one_line(failed, made["converted"], *(d["digest"] for d in manifest["layers"]))
+        true(time.monotonic() - start < 120, "it took longer")
+        equal(names(new), [], "the images")
+    with check("thirds: when that host is back, the same pull succeeds, and the image runs", need=True):
+        holders[2].start_ipcs(new, options=("--gc-interval", "off"))
+        lab.wait("connection", lambda: holders[2].peer in new.peers())
+        new.ipcs("pull", reference, "--unpack", seconds=150)
+        true(images.GREETING in new.run_container("thirds:v1"), "the container printed something else")
+    new.clear()
+    with check("thirds: another host pulls it from the three at once, with no registry, and runs it", need=True):
+        begin(*holders)
+        before = [h.sent() for h in holders]
+        new.ipcs("pull", reference, "--unpack", seconds=150)
+        true(images.GREETING in new.run_container("thirds:v1"), "the container printed something else")
+        shares = [(h.sent() - b) / len(blocks) * 3 / (256 << 10) for h, b in zip(holders, before)]
+        true(all(0.8 < s < 1.2 for s in shares), f"the hosts sent {shares} times their thirds")
+    new.clear()
+    with check("thirds: cat of a root and of a digest, get, refs and dag export bring the blocks from where they are"):
+        begin(*holders)
+        equal(read(as_root(big)), layer, "the hash of what cat of the root gives")
+        new.clear()
+        begin(*holders)
+        equal(read(big), layer, "the hash of what cat of the digest gives")
+        new.clear()
+        begin(*holders)
+        new.ipcs("get", as_root(big), "-o", new.path("got"))
+        with open(new.path("got"), "rb") as f:
+            equal(sha256(f.read()), layer, "the hash of what get gives")
+        new.clear()
+        begin(*holders)
+        equal(new.blocks_of(roots), blocks, "the blocks")
+        new.enter("sh", "-c", f'"{lab.IPCS}" dag export {as_root(big)} --api-socket "{new.api}" > "{new.path("car")}"')
+        true(os.path.getsize(new.path("car")) > 24 << 20, "the CAR is short")
+    new.clear()
+    with check("thirds: pin add makes it whole"):
+        begin(*holders)
+        new.ipcs("pin", "add", as_root(big))
+        new.ipcs("cat", "--length", "1", big)
+        true(new.has_whole(big), "it is not whole")
+    with check("thirds: a blob of one block is read by its digest"):
+        digest = sha256(b'{"a": "document in one block"}' * 100)
+        equal(read(digest), digest, "the hash")
+
+
+def new_file(host, name, data):
+    with open(host.path(name), "wb") as f:
+        f.write(data)
+    return host.path(name)
+
+
 def main():
     return plays.run(results, "images", [
         ("from one host to another", 2, from_one_host_to_another),
         ("from every source", 1, from_every_source),
         ("interrupted", 2, interrupted),
+        ("from thirds", 5, from_thirds),
     ], sys.argv[1:])
 
 

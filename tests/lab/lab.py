@@ -258,16 +258,30 @@ class Host(Node):
     def peers(self):
         return self.ipcs("swarm", "peers").stdout
 
-    def has_whole(self, digest):
-        """Whether a content is here to its last byte; asked of the control socket, which costs the machine less than a process."""
+    def ask(self, command, arg):
+        """What a command answers, as text; asked of the control socket, which costs the machine less than a process."""
         with socket.socket(socket.AF_UNIX) as api:
             api.connect(self.api)
-            api.sendall(f"POST /api/v0/ipcs/content/info?arg={digest} HTTP/1.0\r\nHost: ipcs\r\nContent-Length: 0\r\n\r\n".encode())
+            api.sendall(f"POST /api/v0/{command}?arg={arg} HTTP/1.0\r\nHost: ipcs\r\nContent-Length: 0\r\n\r\n".encode())
             answer = b"".join(iter(lambda: api.recv(65536), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
         if b" 200 " not in head.split(b"\r\n")[0]:
-            raise LabError(f"{self.name} does not know {digest}: {body.decode(errors='replace')}")
-        return json.loads(body)["complete"]
+            raise LabError(f"{self.name}: {command} {arg}: {body.decode(errors='replace')}")
+        return body.decode(errors="replace")
+
+    def has_whole(self, digest):
+        """Whether a content is here to its last byte."""
+        return json.loads(self.ask("ipcs/content/info", digest))["complete"]
+
+    def blocks_of(self, roots):
+        """The CIDs of all blocks of DAGs, each once, in order."""
+        below = [line.split() for root in roots for line in [root, *self.ipcs("refs", "-r", "--unique", root).stdout.splitlines()]]
+        return list(dict.fromkeys(cid for line in below for cid in line))
+
+    def take_blocks(self, cids):
+        """Brings single blocks here over Bitswap, packed where they are; nothing owns or pins them, so that a garbage collection would take them."""
+        for cid in cids:
+            self.ask("block/stat", cid)
 
     def received(self):
         """Bytes that came in over the host's link so far."""
@@ -342,6 +356,17 @@ class Host(Node):
         return self.ctr("run", "--rm", "--snapshotter", self.snapshotter, reference, name, seconds=seconds).stdout
 
     # ---- end
+
+    def clear(self):
+        """Ends the daemon and containerd, whichever run, and takes away all that they have: the host is as new, with another identity."""
+        if self.containerd_service and self.containerd_service.running():
+            for snapshot in reversed(self.ctr("snapshots", "--snapshotter", self.snapshotter, "ls").stdout.splitlines()[1:]):
+                self.ctr("snapshots", "--snapshotter", self.snapshotter, "rm", snapshot.split()[0], check=False)
+            self.containerd_service.stop()
+        if self.ipcs_service:
+            self.ipcs_service.stop()
+        for left in ("ipcs", "root", "state"):
+            shutil.rmtree(self.path(left), ignore_errors=True)
 
     def stop(self):
         if self.delaying:
@@ -549,6 +574,15 @@ def convert_result(output):
     if not match:
         raise LabError("`ipcs convert` printed no line `converted NAME sha256:DIGEST`:\n" + output)
     return match.group(2)
+
+
+def as_root(digest):
+    """A converted digest as a CID of version 0, which is its multihash in base58."""
+    alphabet, number, text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", int("1220" + digest[7:], 16), ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = alphabet[digit] + text
+    return text
 
 
 def documents(output):

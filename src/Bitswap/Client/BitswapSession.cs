@@ -6,7 +6,7 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>
 /// Fetches the blocks of one content, and remembers who has it. Without any peer named it asks all who are connected, and stays with those who have
-/// had a block of it.
+/// had a block of it, unless these turn out to have a part only.
 /// </summary>
 public sealed class BitswapSession : IAsyncDisposable
 {
@@ -14,15 +14,15 @@ public sealed class BitswapSession : IAsyncDisposable
     private readonly WantDesk _desk;
     private readonly CancellationTokenSource _stop = new();
 
-    internal BitswapSession(IBlockstore store, WantDesk desk, bool takesAnyPeer)
+    internal BitswapSession(IBlockstore store, WantDesk desk, Reach reach)
     {
         _store = store;
         _desk = desk;
-        TakesAnyPeer = takesAnyPeer;
+        Reach = reach;
     }
 
-    /// <summary>True when any connected peer may be asked.</summary>
-    internal bool TakesAnyPeer { get; }
+    /// <summary>Whom it asks beside those of whom it is told. Touched only under the want book's turn.</summary>
+    internal Reach Reach { get; set; }
 
     /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
     internal Dictionary<PeerId, Holding> Peers { get; } = [];
@@ -47,6 +47,9 @@ public sealed class BitswapSession : IAsyncDisposable
 
     /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
     public void AddPeer(PeerId peer, Holding holding) => _desk.Tell(this, peer, holding);
+
+    /// <summary>Nobody is known to have the whole: from now on every connected peer, also one that comes later, is asked for each block whether it has it.</summary>
+    public void Scatter() => _desk.Scatter(this);
 
     /// <summary>The block, from here when it is here. The caller disposes it.</summary>
     /// <param name="cid">The block.</param>

@@ -178,7 +178,7 @@ internal sealed partial class WantBook
                     return true;
                 }
             }
-            else if (session.TakesAnyPeer && (has || IsBlindGuess(peer, want, session, now)))
+            else if (session.Reach != Reach.Told && (has || IsBlindGuess(peer, want, session, now)))
             {
                 return true;
             }
@@ -188,8 +188,9 @@ internal sealed partial class WantBook
     }
 
     /// <summary>True when a peer of whom nothing is known may be asked for the block itself.</summary>
-    private bool IsBlindGuess(PeerState peer, Want want, BitswapSession session, long now) =>
-        !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p))
+    private bool IsBlindGuess(PeerState peer, Want want, BitswapSession session, long now) => session.Reach == Reach.Scattered
+        ? !peer.SaysHave && want.Holders.Count == 0
+        : !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p))
         && want.Holders.Count == 0
         && (_peers.Count == 1 || !peer.SaysHave || now - want.Since > HaveTime);
 

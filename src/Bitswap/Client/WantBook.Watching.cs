@@ -30,7 +30,7 @@ internal sealed partial class WantBook
             {
                 Fail(want, now);
             }
-            else if (want.Refused.Count > 0 && now > want.RetryAt)
+            else if (now > want.RetryAt && (want.Refused.Count > 0 || want.Sessions.Exists(s => s.Reach == Reach.Scattered)))
             {
                 want.RetryAt = now + RetryTime;
                 want.Refused.Clear();

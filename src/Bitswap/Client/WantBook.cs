@@ -11,6 +11,7 @@ namespace Ipcs.Bitswap.Client;
 /// serve. While a session has only peers with the whole content, that is the next in order. Once it also knows peers that fetch the same, each takes
 /// another at random, of a whole peer first those whose turn it is (<see cref="Turns"/>), then those that nobody else has yet: so the one uplink that the
 /// content comes through carries each block about once, and the rest is traded. A block that a reader waits for goes first and to anybody.
+/// Where nobody has the whole, every peer is asked for all blocks at once whether it has them, and for those that it has (<see cref="Reach.Scattered"/>).
 /// </para>
 /// </summary>
 internal sealed partial class WantBook(PeerId self, BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)
@@ -50,7 +51,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             Cid cid = cids[i];
             if (!_wants.TryGetValue(cid.Hash, out Want? want))
             {
-                want = new Want(cid, now);
+                want = new Want(cid, now) { RetryAt = now + RetryTime };
                 _wants.Add(cid.Hash, want);
                 want.Place = _unasked.AddLast(want);
             }
@@ -85,15 +86,18 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
         session.Peers[peer] = holding;
         session.Fellows = session.Peers.Values.Count(h => h == Holding.Part);
-        foreach (Want want in _wants.Values)
-        {
-            if (want.Sessions.Contains(session))
-            {
-                AskWhetherHad(want, session);
-            }
-        }
-
+        AskWhetherHad(session);
         Fill(now);
+    }
+
+    /// <summary>What a session wants is known to lie in parts.</summary>
+    public void Scatter(BitswapSession session, long now)
+    {
+        if (session.Reach != Reach.Scattered)
+        {
+            Scatter(session);
+            Fill(now);
+        }
     }
 
     /// <summary>What a block is that this peer has sent.</summary>
@@ -130,7 +134,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Told.Add(state.Peer);
             foreach (BitswapSession session in want.Sessions)
             {
-                if (session.TakesAnyPeer)
+                if (session.Reach == Reach.Any)
                 {
                     session.Peers.TryAdd(state.Peer, Holding.Likely);
                 }
@@ -170,7 +174,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Refused.Remove(peer);
             foreach (BitswapSession session in want.Sessions)
             {
-                if (session.TakesAnyPeer)
+                if (session.Reach == Reach.Any)
                 {
                     session.Peers.TryAdd(peer, Holding.Likely);
                 }
@@ -196,7 +200,14 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
             foreach (BitswapSession session in want.Sessions)
             {
-                AskWhetherHad(want, session);
+                if (session.Reach == Reach.Any && session.Peers.GetValueOrDefault(peer) == Holding.Likely)
+                {
+                    Scatter(session);
+                }
+                else
+                {
+                    AskWhetherHad(want, session);
+                }
             }
 
             Fill(now);
@@ -260,21 +271,46 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
     private static long Microseconds(TimeSpan span) => (long)span.TotalMicroseconds;
 
+    /// <summary>Nobody is thought any more to have what he has not said to have.</summary>
+    private void Scatter(BitswapSession session)
+    {
+        session.Reach = Reach.Scattered;
+        foreach (PeerId likely in session.Peers.Where(p => p.Value == Holding.Likely).Select(p => p.Key).ToArray())
+        {
+            session.Peers.Remove(likely);
+        }
+
+        AskWhetherHad(session);
+    }
+
+    private void AskWhetherHad(BitswapSession session)
+    {
+        foreach (Want want in _wants.Values)
+        {
+            if (want.Sessions.Contains(session))
+            {
+                AskWhetherHad(want, session);
+            }
+        }
+    }
+
     /// <summary>
-    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody.
+    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody, or where what it
+    /// wants lies in parts.
     /// </summary>
     private void AskWhetherHad(Want want, BitswapSession session)
     {
-        bool everybody = session.TakesAnyPeer && _peers.Count > 1 && !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p));
+        bool scattered = session.Reach == Reach.Scattered;
+        bool knowsNobody = session.Reach == Reach.Any && _peers.Count > 1 && !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p));
         foreach (PeerState state in _peers.Values)
         {
-            bool fellow = session.Peers.TryGetValue(state.Peer, out Holding holding) ? holding == Holding.Part : everybody;
-            if (fellow && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
+            bool may = session.Peers.TryGetValue(state.Peer, out Holding holding) ? holding == Holding.Part : scattered || knowsNobody;
+            if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
 
-                // A fellow receiver says it once it has it; that it hasn't yet goes without saying.
-                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: everybody)));
+                // Who has parts says HAVE for each, now or once it has come; that it hasn't one yet goes without saying.
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
             }
         }
     }
@@ -349,7 +385,9 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
     private void Fail(Want want, long now)
     {
-        string tried = want.Refused.Count == 0 ? "no connected peer to ask" : $"not had from {string.Join(", ", want.Refused)}";
+        string tried = want.Refused.Count > 0 ? $"not had from {string.Join(", ", want.Refused)}"
+            : want.Told.Count > 0 ? $"none of the {want.Told.Count} peers asked has said to have it"
+            : "no connected peer to ask";
         Forget(want, now);
         want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
     }

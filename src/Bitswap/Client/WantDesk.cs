@@ -131,6 +131,9 @@ internal sealed class WantDesk : IAsyncDisposable
     /// <summary>What a session is told of a peer.</summary>
     public void Tell(BitswapSession session, PeerId peer, Holding holding) => Turn((book, now) => book.Tell(session, peer, holding, now));
 
+    /// <summary>What a session wants is known to lie in parts.</summary>
+    public void Scatter(BitswapSession session) => Turn((book, now) => book.Scatter(session, now));
+
     /// <summary>What a block is that this peer has sent.</summary>
     public BlockExpectation Expects(PeerId peer, in Multihash hash)
     {

@@ -93,6 +93,11 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
             await _node.Fleet.WaitAsync(digest, cancellationToken);
         }
 
+        if (_fleet is not null)
+        {
+            _fleet.Root = record.Root;
+        }
+
         return record;
     }
 }

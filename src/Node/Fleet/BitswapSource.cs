@@ -9,23 +9,14 @@ namespace Ipcs.Node.Fleet;
 /// <summary>A DAG's blocks from here first, and through one Bitswap session else. Owns the session. Thread-safe, but for <see cref="Root"/>.</summary>
 /// <param name="session">The session.</param>
 /// <param name="urgent">True when a reader waits for each block; false when they come in their own order anyway.</param>
-/// <param name="onWait">Called with the root and a block of it, once for each root, when that block is the first that is not here.</param>
-/// <param name="onEnd">Called once it is disposed.</param>
-internal sealed class BitswapSource(BitswapSession session, bool urgent = true, Action<Cid, Cid>? onWait = null, Action? onEnd = null)
-    : IBlockSource, IAsyncDisposable
+/// <param name="onLongWait">Called with the root each time a block has not come within <see cref="LongWait"/>.</param>
+internal sealed class BitswapSource(BitswapSession session, bool urgent = true, Action<Cid>? onLongWait = null) : IBlockSource, IAsyncDisposable
 {
-    private int _waits;
+    /// <summary>How long the connected peers have to send a block before others are looked for.</summary>
+    private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>What the blocks are below, and is therefore what others announce; when it is not told, the first block that is not here counts as it.</summary>
-    public Cid Root
-    {
-        get;
-        set
-        {
-            field = value;
-            _waits = 0;
-        }
-    }
+    /// <summary>What the blocks are below, and is therefore what others announce; when it is not told, a block that does not come counts as it.</summary>
+    public Cid Root { get; set; }
 
     /// <inheritdoc/>
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
@@ -33,12 +24,7 @@ internal sealed class BitswapSource(BitswapSession session, bool urgent = true, 
         try
         {
             ValueTask<IMemoryOwner<byte>> block = session.GetAsync(cid, urgent, cancellationToken);
-            if (!block.IsCompleted && Interlocked.Exchange(ref _waits, 1) == 0)
-            {
-                onWait?.Invoke(Root.IsDefault ? cid : Root, cid);
-            }
-
-            return await block;
+            return onLongWait is null || block.IsCompleted ? await block : await WatchedAsync(cid, block.AsTask());
         }
         catch (BlockUnavailableException e)
         {
@@ -47,9 +33,16 @@ internal sealed class BitswapSource(BitswapSession session, bool urgent = true, 
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => session.DisposeAsync();
+
+    private async Task<IMemoryOwner<byte>> WatchedAsync(Cid cid, Task<IMemoryOwner<byte>> block)
     {
-        onEnd?.Invoke();
-        return session.DisposeAsync();
+        await ((Task)block).WaitAsync(LongWait).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!block.IsCompleted)
+        {
+            onLongWait!(Root.IsDefault ? cid : Root);
+        }
+
+        return await block;
     }
 }

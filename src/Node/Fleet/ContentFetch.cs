@@ -39,6 +39,9 @@ internal sealed class ContentFetch : IAsyncDisposable
         _session.AddPeer(peer, holding);
     }
 
+    /// <summary>Nobody who is connected is known to have the whole: each block is had from whoever has it.</summary>
+    public void Scatter() => _session.Scatter();
+
     /// <summary>Completes when the whole is here and checked. Returns the bytes when they may be a manifest.</summary>
     /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
     /// <exception cref="DagFormatException">The DAG is not what the record says, or the bytes do not hash to the digest.</exception>

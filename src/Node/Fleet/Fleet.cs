@@ -19,9 +19,6 @@ namespace Ipcs.Node.Fleet;
 /// </summary>
 internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
 {
-    /// <summary>The most digests asked for ahead in one go: more is no image.</summary>
-    private const int MaxLookAhead = 1024;
-
     /// <summary>Large contents fetched at a time, the first asked for first: as many as keep every link busy, and few enough that the first is done early.</summary>
     private const int MaxLarge = 4;
 
@@ -47,7 +44,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
     private readonly ConcurrentDictionary<Digest, ContentFetch> _active = new();
     private readonly ConcurrentDictionary<Digest, byte> _brokenOff = new();
-    private readonly ConcurrentDictionary<Digest, (long Since, Lazy<Task> Look)> _ahead = new();
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
 
@@ -92,60 +88,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        if (_index.Find(digest) is { Complete: true } here)
-        {
-            return here with { Owned = false };
-        }
-
-        long start = _time.GetTimestamp();
-        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
-        if (!decided.IsCompleted)
-        {
-            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
-            await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-
-        bool answered = decided.IsCompleted;
-        ContentRecord? found = answered ? await decided : null;
-        if (answered && found is null && _ahead.TryGetValue(digest, out (long Since, Lazy<Task> Look) ahead))
-        {
-            // The DHT is being asked since a manifest named it. All that it names together cost the budget once.
-            TimeSpan left = _budget - _time.GetElapsedTime(ahead.Since);
-            await Task.WhenAny(ahead.Look.Value, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-            Task<ContentRecord?> again = _questions.Ask(digest).Decided;
-            found = again.IsCompleted ? await again : null;
-        }
-
-        NodeMeter.Info(!answered ? "late" : found is null ? "absent" : "found", _time.GetElapsedTime(start));
-        if (!answered)
-        {
-            LogTooLate(digest, _budget.TotalMilliseconds);
-        }
-
-        return found;
-    }
-
-    /// <summary>
-    /// Where in the fleet a digest is: the connected peers that have it, each with its record; providers named by the DHT are connected to first.
-    /// </summary>
-    public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
-    {
-        await _search.SearchAsync(digest.Hash).WaitAsync(cancellationToken);
-        return await _questions.LocateAsync(digest, cancellationToken);
-    }
-
-    /// <summary>As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first.</summary>
-    public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken) =>
-        await FindAsync(digest, cancellationToken) ?? await DecideAsync(digest).WaitAsync(cancellationToken);
-
-    /// <summary>True once a connected peer is known to have the whole of a content.</summary>
-    public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
-
-    /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
 
     /// <inheritdoc/>
@@ -177,39 +119,12 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     }
 
     /// <summary>
-    /// Blocks from here first, from any connected peer else, and when none sends the first that is missing, from those of whom the DHT says that they have
+    /// Blocks from here first, from any connected peer else, and when none sends one that is missing, from those of whom the DHT says that they have
     /// the root. The caller disposes it.
     /// </summary>
     public BitswapSource AnySource()
     {
-        var over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        CancellationToken end = over.Token;
-        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, (root, missing) => _ = SearchUnlessHereAsync(root, missing, end), () =>
-        {
-            over.Cancel();
-            over.Dispose();
-        });
-    }
-
-    /// <inheritdoc/>
-    public void LookAhead(IReadOnlyList<Digest> digests)
-    {
-        Digest[] missing = [.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })];
-        if (missing.Length == 0)
-        {
-            return;
-        }
-
-        _questions.Ask(missing);
-        foreach (Digest digest in missing)
-        {
-            // In the table before it can end; whoever has it there already is as far.
-            var look = new Lazy<Task>(() => LookAheadAsync(digest));
-            if (_ahead.TryAdd(digest, (_time.GetTimestamp(), look)))
-            {
-                _ = look.Value;
-            }
-        }
+        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, root => _ = _search.SearchAsync(root.Hash));
     }
 
     /// <inheritdoc/>
@@ -251,45 +166,6 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         foreach (Digest digest in _brokenOff.Keys)
         {
             _ = FetchOf(digest);
-        }
-    }
-
-    /// <summary>What the connected peers say, and when that is no, what those say whom the DHT names.</summary>
-    private async Task<ContentRecord?> DecideAsync(Digest digest)
-    {
-        if (await _questions.Ask(digest).Decided is { } found)
-        {
-            return found;
-        }
-
-        if (!await _search.SearchAsync(digest.Hash))
-        {
-            return null;
-        }
-
-        await _questions.AskAgainAsync([digest]);
-        return await _questions.Ask(digest).Decided;
-    }
-
-    private async Task LookAheadAsync(Digest digest)
-    {
-        try
-        {
-            await DecideAsync(digest);
-        }
-        finally
-        {
-            _ahead.TryRemove(digest, out _);
-        }
-    }
-
-    private async Task SearchUnlessHereAsync(Cid root, Cid missing, CancellationToken over)
-    {
-        // The connected peers have a moment to answer.
-        await Task.Delay(FirstLook, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!over.IsCancellationRequested && !_store.Blocks.Has(missing.Hash))
-        {
-            await _search.SearchAsync(root.Hash);
         }
     }
 
@@ -403,7 +279,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
-            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(fetch.Sources)}: {e.Message}", e);
+            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(_questions.WholeHolders(record.Digest))}: {e.Message}", e);
         }
         finally
         {
@@ -413,14 +289,17 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         }
     }
 
-    /// <summary>Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, providers that the DHT names. Never throws.</summary>
+    /// <summary>
+    /// Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, and providers that the DHT names when nobody who is
+    /// connected has a part, or after a first look the whole. Never throws.
+    /// </summary>
     private async Task KeepLookingAsync(ContentFetch fetch, CancellationToken over)
     {
         TimeSpan pause = FirstLook;
         Feed(fetch);
         while (!over.IsCancellationRequested)
         {
-            if (!_host.Peers.Any(p => fetch.Sources.Contains(p.Peer)))
+            if (!IsConnected(pause == FirstLook ? fetch.Sources : _questions.WholeHolders(fetch.Record.Digest)))
             {
                 Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
                 await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -458,12 +337,16 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         {
             fetch.AddSource(fellow, Holding.Part);
         }
+
+        if (!IsConnected(_questions.WholeHolders(fetch.Record.Digest)))
+        {
+            fetch.Scatter();
+        }
     }
 
-    private static string Describe(ICollection<PeerId> sources) => sources.Count == 0 ? "any connected peer" : string.Join(", ", sources);
+    private bool IsConnected(ICollection<PeerId> any) => any.Count > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "nobody has said within {Budget} ms whether they have {Digest}")]
-    private partial void LogTooLate(Digest digest, double budget);
+    private static string Describe(PeerId[] whole) => whole.Length == 0 ? "any connected peer" : string.Join(", ", whole);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "fetch of {Digest} broken off: {Reason}")]
     private partial void LogFetchFailed(Digest digest, string reason);

@@ -8,7 +8,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Node.Fleet;
 
 /// <summary>
-/// What this node answers when the fleet asks for digests: the index, and DAG roots that lie here without a record. Remembers for a moment who has asked
+/// What this node answers when the fleet asks for digests: the index, and DAG roots and blobs of one block that lie here without a record. Remembers for a moment who has asked
 /// for what, since whoever asks is about to fetch it too.
 /// </summary>
 internal sealed class FleetIndex(IStore store, TimeProvider time) : IResolveSource
@@ -45,7 +45,7 @@ internal sealed class FleetIndex(IStore store, TimeProvider time) : IResolveSour
     }
 
     /// <summary>What is here of a digest now; null when nothing is known.</summary>
-    public ContentRecord? Find(in Digest digest) => store.Contents.Get(digest) ?? LocalDag(digest);
+    public ContentRecord? Find(in Digest digest) => store.Contents.Get(digest) ?? Unrecorded(digest);
 
     /// <summary>Those who have asked for a digest in the last half minute.</summary>
     public PeerId[] AskersOf(Digest digest) =>
@@ -84,16 +84,16 @@ internal sealed class FleetIndex(IStore store, TimeProvider time) : IResolveSour
             _dags.Clear();
         }
 
-        ContentRecord? record = LocalDag(digest);
+        ContentRecord? record = Unrecorded(digest);
         _dags[digest] = (record, time.GetTimestamp());
         return record;
     }
 
     /// <summary>
-    /// A digest that names the root block of a UnixFS file is a content with no record needed (design, section 2);
-    /// null when no such block is here.
+    /// A digest that names the root block of a UnixFS file is a content with no record needed (design, section 2), and any other block is the blob of its
+    /// bytes; null when no block of this hash is here.
     /// </summary>
-    private ContentRecord? LocalDag(in Digest digest)
+    private ContentRecord? Unrecorded(in Digest digest)
     {
         if (digest.Hash.Code != Multihash.Sha2_256)
         {
@@ -101,9 +101,21 @@ internal sealed class FleetIndex(IStore store, TimeProvider time) : IResolveSour
         }
 
         using IMemoryOwner<byte>? block = store.Blocks.Get(digest.Hash);
-        if (block is null || !DagFile.TryReadRoot(block.Memory.Span, out long size))
+        if (block is null)
         {
             return null;
+        }
+
+        if (!DagFile.TryReadRoot(block.Memory.Span, out long size))
+        {
+            return new ContentRecord
+            {
+                Digest = digest,
+                Kind = ContentKind.Blob,
+                Root = Cid.V1(Multicodec.Raw, digest.Hash),
+                Size = block.Memory.Length,
+                Complete = true,
+            };
         }
 
         var record = new ContentRecord { Digest = digest, Kind = ContentKind.Dag, Root = Cid.V0(digest.Hash), Size = size };

@@ -205,7 +205,12 @@ internal sealed partial class FleetQuestions(
             if (!content.RootBlock.IsEmpty || record is { Size: 0, Root.Codec: Multicodec.Raw })
             {
                 sound = IsRootOf(record, content.RootBlock.Span);
-                if (sound)
+                if (sound && !record.Complete)
+                {
+                    // The root is all that is to be had of this peer's answer.
+                    blocks.Put(record.Root.Hash, content.RootBlock.Span);
+                }
+                else if (sound)
                 {
                     // Behind the answer: whoever waits for it needs no write.
                     _ = Task.Run(() => blocks.Put(record.Root.Hash, content.RootBlock.Span), CancellationToken.None);
