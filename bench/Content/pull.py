@@ -24,6 +24,7 @@ def start_peer(host, tool):
 
 def once(host, start, name):
     """One pull on a host that has nothing."""
+    host.fresh_disk()
     start()
     host.start_containerd()
     os.sync()

@@ -23,6 +23,7 @@ DOWNLOAD_GOAL = {"mini": 100, "app24": 150, "base29": 150, "dev296": 200}
 
 def newcomer(host, holders, own_store, work):
     """The seconds that work takes on a host without anything."""
+    host.fresh_disk()
     if not own_store:
         host.start_ipcs(*holders)
     host.start_containerd(own_store=own_store)
@@ -75,6 +76,7 @@ def measure(image, runs):
         for host in [*holders, fleet.registry]:
             host.limit("1gbit")
         new.limit("10gbit")
+
         def download(host):
             host.ctr("content", "fetch", "--plain-http", name)
             whole(host, digests)
