@@ -60,28 +60,19 @@ public sealed partial class ArrowTests
 
     [Theory]
     [MemberData(nameof(Everyone))]
-    public void Nothing_is_left_unfinished(string room)
-    {
-        IEnumerable<string> found =
-            from source in Rooms.Sources(room)
-            from line in source.Lines
-            where Unfinished().IsMatch(line)
-            select $"{source.File}: {line.Trim()}";
-        Assert.Empty(found);
-    }
+    public void Nothing_is_left_unfinished(string room) => Assert.Empty(Lines(room, Unfinished()));
 
     // What would work in a build for the developer and break in the binary that is shipped, or block a thread of the pool.
     [Theory]
     [MemberData(nameof(Everyone))]
-    public void Nothing_needs_reflection_or_sleeps(string room)
-    {
-        IEnumerable<string> found =
-            from source in Rooms.Sources(room)
-            from line in source.Lines
-            where Forbidden().IsMatch(line)
-            select $"{source.File}: {line.Trim()}";
-        Assert.Empty(found);
-    }
+    public void Nothing_needs_reflection_or_sleeps(string room) => Assert.Empty(Lines(room, Forbidden()));
+
+    /// <summary>The lines of a room's sources that match.</summary>
+    private static IEnumerable<string> Lines(string room, Regex pattern) =>
+        from source in Rooms.Sources(room)
+        from line in source.Lines
+        where pattern.IsMatch(line)
+        select $"{source.File}: {line.Trim()}";
 
     private static IReadOnlySet<string> Allowed(string room) => Rooms.Closure(room, name => Arrows[name]);
 
