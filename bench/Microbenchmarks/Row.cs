@@ -8,6 +8,7 @@ internal static class Row
 {
     private const int Runs = 3;
 
+    /// <summary>Runs it some times and prints the quickest.</summary>
     /// <param name="name">The row's first cell.</param>
     /// <param name="bytes">Bytes handled in one run.</param>
     /// <param name="prepare">Makes what a run needs, untimed; disposed after it, untimed.</param>
