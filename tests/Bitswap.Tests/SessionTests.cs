@@ -1,7 +1,6 @@
 using System.Buffers;
 using Ipcs.Bitswap.Client;
 using Ipcs.Libp2p;
-using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
