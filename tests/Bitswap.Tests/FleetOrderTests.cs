@@ -127,6 +127,40 @@ public sealed class FleetOrderTests
         }
     }
 
+    /// <summary>Nobody was named, and who had the root first is known: yet all three who have the content give of it.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void WhoAsksAnybodyFindsAllThatHaveIt(int seed)
+    {
+        var simulation = new Simulation(seed);
+        Cid[] cids = Blocks(500);
+        SimulatedNode[] seeders = [.. Enumerable.Range(0, 3).Select(_ => simulation.Add(1000 * Megabit))];
+        SimulatedNode[] others = [.. Enumerable.Range(0, 5).Select(_ => simulation.Add(1000 * Megabit))];
+        SimulatedNode node = simulation.Add(10_000 * Megabit);
+        node.Session.Reach = Reach.Any;
+        foreach (SimulatedNode seeder in seeders)
+        {
+            seeder.Seed(cids, BlockLength);
+        }
+
+        node.Tell(seeders[0], Holding.Likely);
+        node.Seed(cids[..1], BlockLength);
+        foreach (Cid cid in cids[1..])
+        {
+            node.Want([cid], cids.Length);
+        }
+
+        long start = simulation.Now;
+        simulation.Run(() => node.DoneAt >= 0, seconds: 60);
+
+        // One alone would take 1.05 s.
+        Assert.InRange((node.DoneAt - start) / 1e6, 0.3, 0.5);
+        Assert.All(seeders, s => Assert.InRange(s.Sent, cids.Length * (long)BlockLength / 5, cids.Length * (long)BlockLength / 2));
+        Assert.Equal(0, others.Sum(o => o.Sent));
+        Assert.InRange((double)node.Duplicates / node.Received, 0, 0.01);
+    }
+
     /// <summary>Each of three has every third block: who asks them all for all of them at once loses no time by blocks that they have not.</summary>
     [Theory]
     [InlineData(1)]

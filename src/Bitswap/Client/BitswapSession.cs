@@ -27,6 +27,12 @@ public sealed class BitswapSession : IAsyncDisposable
     /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
     internal Dictionary<PeerId, Holding> Peers { get; } = [];
 
+    /// <summary>How many blocks it has wanted. Touched only under the want book's turn.</summary>
+    internal int Wanted { get; set; }
+
+    /// <summary>With which of them it is next asked who else has the content. Touched only under the want book's turn.</summary>
+    internal int NextProbe { get; set; } = 2;
+
     /// <summary>How many others fetch the same. Touched only under the want book's turn.</summary>
     internal int Fellows { get; set; }
 

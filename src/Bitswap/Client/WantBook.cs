@@ -19,6 +19,9 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
     /// <summary>A block whose length is not known yet counts so much, at first: the usual chunk.</summary>
     private const int FirstTypical = 256 << 10;
 
+    /// <summary>A session that asks anybody looks a few times for more who have the content: with its second block at first, and not after so many.</summary>
+    private const int LastProbe = 512;
+
     /// <summary>After how long those who refused a block are tried again: a peer that fetches may have it by then.</summary>
     private const long RetryTime = 3_000_000;
 
@@ -60,6 +63,13 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Sessions.Add(session);
             wants[i] = want;
             AskWhetherHad(want, session);
+        }
+
+        session.Wanted += cids.Count;
+        if (session.Reach == Reach.Any && session.Wanted >= session.NextProbe && session.NextProbe <= LastProbe)
+        {
+            session.NextProbe = 4 * session.Wanted;
+            Probe(wants[^1], session);
         }
 
         Fill(now);
@@ -172,12 +182,16 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Holders.Add(peer);
             want.HeldAt = Math.Min(want.HeldAt, now);
             want.Refused.Remove(peer);
+            bool isNew = false;
             foreach (BitswapSession session in want.Sessions)
             {
-                if (session.Reach == Reach.Any)
-                {
-                    session.Peers.TryAdd(peer, Holding.Likely);
-                }
+                isNew |= session.Reach == Reach.Any && session.Peers.TryAdd(peer, Holding.Likely);
+            }
+
+            if (isNew)
+            {
+                FillOne(state, now);
+                return;
             }
 
             // A peer with room had nothing else to give. Many of these come for each block: no look at all the other wants.
@@ -311,6 +325,22 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
                 // Who has parts says HAVE for each, now or once it has come; that it hasn't one yet goes without saying.
                 Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks all who are not known to have the content whether they have one of its blocks. All were asked for the root, but whoever has sent it first ended
+    /// that want, and the others' answers came to nothing.
+    /// </summary>
+    private void Probe(Want want, BitswapSession session)
+    {
+        foreach (PeerState state in _peers.Values)
+        {
+            if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.Told.Add(state.Peer))
+            {
+                _asked.Add(state.Peer, want.Cid.Hash);
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: false)));
             }
         }
     }
