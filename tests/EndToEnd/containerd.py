@@ -197,6 +197,17 @@ def layers_by_ipcs(host, fleet, layout):
         host.pull(name)
         equal(types(), {d["mediaType"] for d in images.layers(layout)[2]}, "the layers that came as containerd's client names them")
         runs(host, name)
+    with check("the daemon tells by its begin which layer containerd has begun to read, and says so when it can't"):
+        large = [d for d in images.layers(layout)[2] if d["size"] > 1 << 16]
+        true(large, "no layer is larger than a read")
+        for d in large:
+            with open(os.path.join(layout, "blobs", d["digest"].replace(":", "/")), "rb") as f:
+                begin = hashlib.sha256(f.read(4096)).hexdigest()
+            equal(json.loads(host.ask("ipcs/content/reading", begin + "&length=4096"))["digest"], d["digest"], "the layer")
+        try:
+            raise AssertionError(host.ask("ipcs/content/reading", hashlib.sha256(b"other").hexdigest() + "&length=4096"))
+        except lab.LabError as e:
+            true("0 contents begin so" in str(e), str(e))
     with check("layers that ipcs unpacks come from the daemon in one stream, gzip or tar", need=True):
         for words in ((), ("--chunker", "tar")):
             take_away(host)

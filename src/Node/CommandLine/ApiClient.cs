@@ -82,6 +82,14 @@ internal sealed class ApiClient : IDisposable
         }
     }
 
+    /// <summary>Calls a command whose answer is bytes: their stream, which is the caller's.</summary>
+    public async Task<Stream> OpenAsync(string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken)
+    {
+        // The answer goes with its stream.
+        HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
+        return Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
+    }
+
     /// <summary>Calls a command whose answer is bytes, and hands their stream to <paramref name="read"/>.</summary>
     public async Task ReadAsync(string path, IEnumerable<KeyValuePair<string, string>> query, Func<Stream, Task> read, CancellationToken cancellationToken)
     {

@@ -1,30 +1,24 @@
 namespace Ipcs.Oci.Sources;
 
 /// <summary>A stream whose first bytes have been read already. Is read synchronously; owns the rest.</summary>
-public sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
+internal sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
 {
     private ReadOnlyMemory<byte> _head = head;
 
-    /// <inheritdoc/>
     public override bool CanRead => true;
 
-    /// <inheritdoc/>
     public override bool CanSeek => false;
 
-    /// <inheritdoc/>
     public override bool CanWrite => false;
 
-    /// <inheritdoc/>
     public override long Length => throw new NotSupportedException();
 
-    /// <inheritdoc/>
     public override long Position
     {
         get => throw new NotSupportedException();
         set => throw new NotSupportedException();
     }
 
-    /// <inheritdoc/>
     public override int Read(Span<byte> buffer)
     {
         if (_head.IsEmpty)
@@ -38,25 +32,19 @@ public sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
         return n;
     }
 
-    /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-    /// <inheritdoc/>
     public override void Flush()
     {
         // Nothing is written.
     }
 
-    /// <inheritdoc/>
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
-    /// <inheritdoc/>
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <inheritdoc/>
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
