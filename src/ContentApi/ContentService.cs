@@ -7,6 +7,7 @@ using Ipcs.ContentApi.Reading;
 using Ipcs.ContentApi.V1;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag.Import;
+using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi;
@@ -86,8 +87,17 @@ internal sealed class ContentService(
     /// <summary>Makes a content that is here, or that the fleet has found, containerd's, durably.</summary>
     private ContentRecord? Claim(Digest digest, ContentRecord? found)
     {
-        // What is here may have been nobody's until now.
+        // What is here may have been nobody's until now, and a collection may have taken it since it was found.
         using Hold hold = store.Hold();
+        if (found is { Complete: true })
+        {
+            hold.Add(found.Root);
+            if (!DagVerify.IsComplete(store.Blocks, found.Root))
+            {
+                return null;
+            }
+        }
+
         return updates.Change(digest, record => Claimed(record, digest, found)) is { Owned: true } owned ? owned : null;
     }
 

@@ -43,6 +43,23 @@ public sealed class FleetTests
     }
 
     [Fact]
+    public async Task WhatACollectionHasTakenSinceItWasFoundIsNotPromised()
+    {
+        using var store = new MemoryStore();
+        var fleet = new TestFleet(store);
+        await using ContentHost host = await ContentHost.StartAsync(store, fleet);
+        ContentRecord record = Import(store, Calls.Bytes(500, 3)) with { Complete = true };
+        var request = new InfoRequest { Digest = record.Digest.ToString() };
+        fleet.Found[record.Digest] = record;
+        store.Blocks.Delete(record.Root.Hash);
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
+        Assert.Empty(store.Contents.Enumerate());
+
+        Import(store, Calls.Bytes(500, 3));
+        Assert.Equal(500, (await host.Client.InfoAsync(request, cancellationToken: Token)).Info.Size);
+    }
+
+    [Fact]
     public async Task ABlobIsReadOnceItIsVerified()
     {
         using var store = new MemoryStore();

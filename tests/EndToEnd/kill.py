@@ -85,7 +85,7 @@ def the_kills(fleet, seed):
             host.start_ipcs()  # at once, as whoever keeps a service running does
             output = going.communicate(timeout=150)[0]
             interrupted += going.returncode != 0
-            true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed", output, re.I), "the pull failed of something else: " + output[-500:])
+            true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed|wrong diff id|can't be unpacked", output, re.I), "the pull failed of something else: " + output[-500:])
             restart(host)
             intact(host, known)
             resumed += len(host.ctr("content", "active").stdout.splitlines()) > 1

@@ -33,6 +33,12 @@ internal sealed class LayerInput : Stream
         _input = input;
         _client = new ApiClient(apiSocket);
         _end = input.ReadAtLeast(_buffer, BeginLength, throwOnEndOfStream: false);
+        if (_end == 0)
+        {
+            // It has ended before it began: containerd has lost its content store.
+            throw new InvalidDataException("nothing came on standard input");
+        }
+
         string hash = Convert.ToHexStringLower(SHA256.HashData(_buffer.AsSpan(0, _end)));
         _asked = _end < BeginLength ? Task.FromResult<string?>(null) : Task.Run(() => AskAsync(hash));
     }
