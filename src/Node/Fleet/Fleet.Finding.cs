@@ -21,7 +21,8 @@ internal sealed partial class Fleet
     /// <inheritdoc/>
     public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if (_index.Find(digest) is { Complete: true } here)
+        // A single block without a record may be a piece of a write: it is no content until somebody has committed it.
+        if (_index.Find(digest) is { Complete: true, Kind: ContentKind.Dag } here)
         {
             return here with { Owned = false };
         }
