@@ -55,7 +55,7 @@ public static class ContentApiExtensions
         services.AddLargeBlocks();
         services.AddSingleton<RpcErrors>();
         services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
-        services.AddSingleton<RecentReads>();
+        services.AddSingleton(_ => new RecentReads(options.Time));
         services.AddSingleton(provider => new IngestTable(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
         services.AddSingleton<IContentIngests>(provider => provider.GetRequiredService<IngestTable>());
         services.AddSingleton(provider => new ContentService(

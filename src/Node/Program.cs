@@ -6,6 +6,12 @@ if (args is ["containerd", "layer", var apiSocket])
     return await LayerCommand.RunAsync(apiSocket);
 }
 
+if (args is ["containerd", OutputHold.Command, var pid])
+{
+    OutputHold.Wait(pid);
+    return 0;
+}
+
 NativeMemory.Initialize();
 NativeLibraries.Initialize();
 return await Cli.RunAsync(args);

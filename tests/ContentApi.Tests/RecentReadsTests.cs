@@ -1,7 +1,9 @@
+using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Reading;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.ContentApi.Tests;
 
@@ -10,7 +12,7 @@ public sealed class RecentReadsTests
     [Fact]
     public void TheLastIsFirstAndEachIsThereOnce()
     {
-        var recent = new RecentReads();
+        var recent = new RecentReads(TimeProvider.System);
         foreach (int i in (int[])[1, 2, 3, 1])
         {
             recent.Begun(DigestOf(i));
@@ -22,7 +24,7 @@ public sealed class RecentReadsTests
     [Fact]
     public void OfManyTheLastAreKept()
     {
-        var recent = new RecentReads();
+        var recent = new RecentReads(TimeProvider.System);
         for (int i = 0; i < 1000; i++)
         {
             recent.Begun(DigestOf(i));
@@ -45,6 +47,33 @@ public sealed class RecentReadsTests
         string digest = await host.Client.CommitAsync("recent", Calls.Bytes(100_000, 1));
         await host.Client.ReadAllAsync(digest, offset, size);
         Assert.Equal(counts ? [Digest.Parse(digest)] : [], host.Services.GetRequiredService<RecentReads>().Latest);
+    }
+
+    [Fact]
+    public void AFailureIsToldOfForAWhile()
+    {
+        var time = new FakeTimeProvider();
+        var recent = new RecentReads(time);
+        Assert.Null(recent.LastFailure);
+        recent.Failed(DigestOf(1), "first");
+        recent.Failed(DigestOf(2), "then");
+        time.Advance(TimeSpan.FromSeconds(29));
+        Assert.Equal((DigestOf(2), "then"), recent.LastFailure);
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Null(recent.LastFailure);
+    }
+
+    [Fact]
+    public async Task AReadThatComesToNothingIsToldOf()
+    {
+        using IStore store = new MemoryStore();
+        var fleet = new TestFleet(store);
+        await using ContentHost host = await ContentHost.StartAsync(store, fleet);
+        var lost = new ContentRecord { Digest = DigestOf(7), Kind = ContentKind.Blob, Size = 5000, Root = Cid.Parse("bafkqaaa"), Owned = true };
+        store.Contents.Put(lost);
+        fleet.Whole.SetException(new ContentUnavailableException("nobody has it"));
+        Assert.Equal(StatusCode.Unavailable, (await Calls.FailureAsync(() => host.Client.ReadAllAsync(lost.Digest.ToString()))).StatusCode);
+        Assert.Equal((lost.Digest, "nobody has it"), host.Services.GetRequiredService<RecentReads>().LastFailure);
     }
 
     private static Digest DigestOf(int i) => Digest.Parse($"sha256:{i:x64}");

@@ -222,6 +222,11 @@ def layers_by_ipcs(host, fleet, layout):
         done = host.ipcs("pull", f"app:other@{made}", "--unpack", check=False)
         equal((done.returncode, len(done.stderr.splitlines())), (1, 1), f"exit status and lines of {done.stderr}")
         true("app:other" not in host.ctr("images", "ls", "-q").stdout and len(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()) == 1, "something is there")
+    with check("of a layer that does not come the user is told so", need=True):
+        restart(program(host, f'exec {lab.IPCS} "$@" < /dev/null\n'))
+        for _ in range(5):
+            done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, name, check=False)
+            true(done.returncode != 0 and "nothing came on standard input" in done.stderr, done.stderr[-500:])
     with check("without ipcs for layers containerd unpacks them by itself", need=True):
         restart("")
         host.ipcs("convert", name, "app:p2p", "--plain-http", "--chunker", "tar")

@@ -18,6 +18,19 @@ internal sealed class ReadSession(IStore store, ContentUpdates updates, IContent
     public async Task RunAsync(ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
+        try
+        {
+            await RunAsync(digest, request, replies, cancellationToken);
+        }
+        catch (Exception e) when (e is not RpcException and not OperationCanceledException)
+        {
+            recent.Failed(digest, e.Message);
+            throw;
+        }
+    }
+
+    private async Task RunAsync(Digest digest, ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
+    {
         if (request.Offset < 0 || request.Size < 0)
         {
             throw RpcErrors.InvalidArgument($"offset {request.Offset}, size {request.Size}: neither may be negative");

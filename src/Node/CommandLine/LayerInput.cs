@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Ipcs.Oci.Sources;
 
 namespace Ipcs.Node.CommandLine;
 
@@ -8,7 +10,7 @@ namespace Ipcs.Node.CommandLine;
 /// by its first bytes; once it has said so, the rest comes from it in one stream. That it is the right one does not depend on this: containerd compares the tar
 /// with the image's diff id. Is read synchronously.
 /// </summary>
-internal sealed class LayerInput : Stream
+internal sealed class LayerInput : ForwardStream
 {
     /// <summary>How many of its bytes tell a content from others.</summary>
     private const int BeginLength = 1 << 17;
@@ -17,45 +19,39 @@ internal sealed class LayerInput : Stream
     private const int ReadLength = 1 << 16;
 
     private readonly Stream _input;
-    private readonly ApiClient _client;
-    private readonly Task<string?> _asked;
+    private readonly string _apiSocket;
+    private readonly Task<string?>? _asked;
     private readonly byte[] _buffer = new byte[BeginLength];
     private int _start;
     private int _end;
     private long _offset;
+    private ApiClient? _client;
     private Stream? _rest;
 
     /// <summary>Reads the begin, and asks.</summary>
     /// <param name="input">Standard input. Not owned.</param>
     /// <param name="apiSocket">The daemon's control socket.</param>
+    /// <exception cref="InvalidDataException">Nothing comes: with the daemon's reason, where it has one.</exception>
     public LayerInput(Stream input, string apiSocket)
     {
         _input = input;
-        _client = new ApiClient(apiSocket);
+        _apiSocket = apiSocket;
         _end = input.ReadAtLeast(_buffer, BeginLength, throwOnEndOfStream: false);
         if (_end == 0)
         {
-            // It has ended before it began: containerd has lost its content store.
-            throw new InvalidDataException("nothing came on standard input");
+            // It has ended before it began: containerd could not read the layer, and doesn't tell us why.
+            throw new InvalidDataException($"nothing came on standard input{FailureAsync().GetAwaiter().GetResult()}");
         }
 
-        string hash = Convert.ToHexStringLower(SHA256.HashData(_buffer.AsSpan(0, _end)));
-        _asked = _end < BeginLength ? Task.FromResult<string?>(null) : Task.Run(() => AskAsync(hash));
+        // Most layers are small, and done before there were an answer.
+        if (_end == BeginLength)
+        {
+            string hash = Convert.ToHexStringLower(SHA256.HashData(_buffer));
+            _asked = Task.Run(() => AskAsync(hash));
+        }
     }
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
+    private ApiClient Client => _client ??= new ApiClient(_apiSocket);
 
     /// <inheritdoc/>
     /// <exception cref="CommandException">The daemon's stream broke off.</exception>
@@ -66,7 +62,7 @@ internal sealed class LayerInput : Stream
             if (_rest is null && _asked is { IsCompletedSuccessfully: true, Result: { } digest })
             {
                 var query = GlobalOptions.Query(("arg", digest), ("offset", _offset.ToString(CultureInfo.InvariantCulture)));
-                _rest = _client.OpenAsync("cat", query, CancellationToken.None).GetAwaiter().GetResult();
+                _rest = Client.OpenAsync("cat", query, CancellationToken.None).GetAwaiter().GetResult();
             }
 
             if (_rest is not null)
@@ -84,28 +80,29 @@ internal sealed class LayerInput : Stream
         return n;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-        // Nothing is written.
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
             _rest?.Dispose();
-            _client.Dispose();
+            _client?.Dispose();
         }
 
         base.Dispose(disposing);
+    }
+
+    /// <summary>What the daemon says of the last read that failed; empty when there is none, or nobody is there to say it.</summary>
+    private async Task<string> FailureAsync()
+    {
+        try
+        {
+            JsonNode failed = await Client.CallAsync("ipcs/content/failed", [], CancellationToken.None);
+            return $"; what the daemon could not read last: {(string?)failed["error"]}";
+        }
+        catch (Exception e) when (e is CommandException or IOException or HttpRequestException)
+        {
+            return string.Empty;
+        }
     }
 
     /// <summary>Which content begins so, of those that containerd has begun to read; null when that is not sure, or nobody is there to say it.</summary>
@@ -114,7 +111,7 @@ internal sealed class LayerInput : Stream
         try
         {
             var query = GlobalOptions.Query(("arg", hash), ("length", BeginLength.ToString(CultureInfo.InvariantCulture)));
-            return (string?)(await _client.CallAsync("ipcs/content/reading", query, CancellationToken.None))["digest"];
+            return (string?)(await Client.CallAsync("ipcs/content/reading", query, CancellationToken.None))["digest"];
         }
         catch (Exception e) when (e is CommandException or IOException or HttpRequestException)
         {

@@ -55,6 +55,11 @@ internal sealed class ContentsApi(NodeServices node)
         await request.JsonAsync(found is [var only] ? new JsonObject { ["digest"] = only.ToString() } : throw new ApiException($"{found.Count} contents begin so"));
     }
 
+    /// <summary>Which content could lately not be read through the content socket, and why: to whoever unpacks it containerd doesn't say.</summary>
+    public Task FailedAsync(ApiRequest request) => request.JsonAsync(node.RecentReads.LastFailure is { } failure
+        ? new JsonObject { ["digest"] = failure.Digest.ToString(), ["error"] = failure.Error }
+        : throw new ApiException("no read has failed lately"));
+
     public async Task ResolveAsync(ApiRequest request)
     {
         Digest digest = request.DigestArg(0);

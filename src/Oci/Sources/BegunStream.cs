@@ -1,23 +1,9 @@
 namespace Ipcs.Oci.Sources;
 
 /// <summary>A stream whose first bytes have been read already. Is read synchronously; owns the rest.</summary>
-internal sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : Stream
+internal sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : ForwardStream
 {
     private ReadOnlyMemory<byte> _head = head;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override int Read(Span<byte> buffer)
     {
@@ -31,19 +17,6 @@ internal sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : Stre
         _head = _head[n..];
         return n;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-        // Nothing is written.
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

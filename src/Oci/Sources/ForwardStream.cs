@@ -1,6 +1,6 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>A stream that is read once from its begin to its end, and only asynchronously.</summary>
+/// <summary>A stream that is read once from its begin to its end, in the one way that it implements: asynchronously or synchronously.</summary>
 public abstract class ForwardStream : Stream
 {
     /// <inheritdoc/>
@@ -23,14 +23,18 @@ public abstract class ForwardStream : Stream
     }
 
     /// <inheritdoc/>
-    public abstract override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default);
+    public override int Read(Span<byte> buffer) => throw new NotSupportedException("is read asynchronously");
+
+    /// <inheritdoc/>
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        throw new NotSupportedException("is read synchronously");
 
     /// <inheritdoc/>
     public sealed override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     /// <inheritdoc/>
-    public sealed override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public sealed override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     /// <inheritdoc/>
     public sealed override void Flush()
