@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Node;
 
-/// <summary>How glibc's allocator keeps memory for RocksDB, whose write buffers of 4 MiB pieces come and go with every 32 MiB written.</summary>
+/// <summary>How glibc's allocator keeps memory for RocksDB, whose write buffers of 4 MiB pieces come and go with every buffer written.</summary>
 internal static partial class NativeMemory
 {
     // https://man7.org/linux/man-pages/man3/mallopt.3.html
@@ -10,7 +10,7 @@ internal static partial class NativeMemory
     private const int MapThreshold = -3;
     private const int ArenaMax = -8;
 
-    /// <summary>Two write buffers: what is freed within this is used again without a page fault for each 4 KiB.</summary>
+    /// <summary>The write buffers: what is freed within this is used again without a page fault for each 4 KiB.</summary>
     private const int KeptBytes = 64 << 20;
 
     /// <summary>The most that glibc takes: the pieces come from the arenas, not from mappings of their own.</summary>

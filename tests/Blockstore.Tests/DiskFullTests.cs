@@ -25,7 +25,7 @@ public sealed class DiskFullTests : IDisposable
     [InlineData(true)]
     public void A_full_disk_is_said_loses_nothing_and_is_over_once_there_is_room(bool reserveTaken)
     {
-        using RocksStore store = RocksStore.Open(Path.Combine(_folder.Path, "s"), new RocksStoreOptions { WriteBufferBytes = 2 << 20 });
+        using RocksStore store = RocksStore.Open(Path.Combine(_folder.Path, "s"), new RocksStoreOptions { WriteBufferBytes = 1 << 20 });
         string ballast = Path.Combine(_folder.Path, "ballast");
         File.WriteAllBytes(ballast, new byte[24 << 20]);
         List<Multihash> stored = [];

@@ -45,7 +45,10 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_options_set_max_write_buffer_number(nint options, int number);
 
     [LibraryImport(Library)]
-    public static partial void rocksdb_options_set_max_background_jobs(nint options, int jobs);
+    public static partial void rocksdb_options_set_max_background_flushes(nint options, int jobs);
+
+    [LibraryImport(Library)]
+    public static partial void rocksdb_options_set_max_background_compactions(nint options, int jobs);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_options_set_max_open_files(nint options, int files);

@@ -7,8 +7,8 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed class DiskReserve(string folder, long writeBufferBytes)
 {
-    // All write buffers (OptionSet bounds them at so many of blocks): what is in the log and has yet to be written to its place.
-    private const int Buffers = 3;
+    // All write buffers: what is in the log and has yet to be written to its place.
+    private const int Buffers = OptionSet.AllWriteBuffers;
 
     // A small disk keeps less: this part of it.
     private const int Part = 8;

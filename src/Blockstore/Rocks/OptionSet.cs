@@ -16,9 +16,17 @@ internal sealed class OptionSet : IDisposable
     private const nuint SmallWriteBuffer = 4 << 20;
 
     // Written-back in steps, so that the sync of a commit finds little left to write.
-    private const ulong SyncStep = 1 << 20;
+    private const ulong FileSyncStep = 4 << 20, LogSyncStep = 1 << 20;
+
+    /// <summary>
+    /// One that is written, two that are flushed, and one that fills up when a sync takes long. Two of twice the size took as much memory, and who writes had to wait for the disk.
+    /// </summary>
+    private const int BlobWriteBuffers = 4;
 
     private const int WarnLevel = 2;
+
+    /// <summary>What those of all families may take together, in write buffers of blocks.</summary>
+    public const int AllWriteBuffers = BlobWriteBuffers + 2;
 
     public OptionSet(RocksStoreOptions options)
     {
@@ -29,7 +37,7 @@ internal sealed class OptionSet : IDisposable
         {
             RocksDb.rocksdb_options_set_create_if_missing(set, 1);
             RocksDb.rocksdb_options_set_write_buffer_size(set, set == Blobs ? (nuint)options.WriteBufferBytes : SmallWriteBuffer);
-            RocksDb.rocksdb_options_set_max_write_buffer_number(set, 2);
+            RocksDb.rocksdb_options_set_max_write_buffer_number(set, set == Blobs ? BlobWriteBuffers : 2);
             RocksDb.rocksdb_options_set_compression(set, 0);
             RocksDb.rocksdb_options_set_uint64add_merge_operator(set);
             nint table = RocksDb.rocksdb_block_based_options_create();
@@ -43,13 +51,14 @@ internal sealed class OptionSet : IDisposable
         }
 
         RocksDb.rocksdb_cache_destroy(cache);
-        RocksDb.rocksdb_options_set_db_write_buffer_size(Main, (nuint)(3 * options.WriteBufferBytes));
-        RocksDb.rocksdb_options_set_max_background_jobs(Main, options.BackgroundJobs);
+        RocksDb.rocksdb_options_set_db_write_buffer_size(Main, (nuint)(AllWriteBuffers * options.WriteBufferBytes));
+        RocksDb.rocksdb_options_set_max_background_flushes(Main, options.FlushJobs);
+        RocksDb.rocksdb_options_set_max_background_compactions(Main, options.CompactionJobs);
         RocksDb.rocksdb_options_set_max_open_files(Main, options.MaxOpenFiles);
-        RocksDb.rocksdb_options_set_max_file_opening_threads(Main, options.BackgroundJobs);
+        RocksDb.rocksdb_options_set_max_file_opening_threads(Main, options.FlushJobs);
         RocksDb.rocksdb_options_set_max_total_wal_size(Main, MaxWalLength);
-        RocksDb.rocksdb_options_set_bytes_per_sync(Main, SyncStep);
-        RocksDb.rocksdb_options_set_wal_bytes_per_sync(Main, SyncStep);
+        RocksDb.rocksdb_options_set_bytes_per_sync(Main, FileSyncStep);
+        RocksDb.rocksdb_options_set_wal_bytes_per_sync(Main, LogSyncStep);
         RocksDb.rocksdb_options_set_keep_log_file_num(Main, 3);
         RocksDb.rocksdb_options_set_max_log_file_size(Main, 1 << 20);
         RocksDb.rocksdb_options_set_info_log_level(Main, WarnLevel);

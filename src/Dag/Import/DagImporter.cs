@@ -177,6 +177,7 @@ public sealed class DagImporter
     {
         _layout.AddLeaf(leaf);
         DurableLength += leaf.Size;
+        _writer.NodesInBulk = NextIsBulk;
     }
 
     private void FlushBuffer()

@@ -32,6 +32,9 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     /// <summary>True when chunks can be stored from where they are.</summary>
     public bool IsRaw => profile.RawLeaves;
 
+    /// <summary>How inner nodes are put: like the chunks below them, without which they are worth nothing.</summary>
+    public bool NodesInBulk { get; set; }
+
     /// <summary>Stores a bare chunk.</summary>
     public DagEntry PutRaw(ReadOnlySpan<byte> chunk, bool bulk)
     {
@@ -106,7 +109,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     {
         byte[] block = node.Encode();
         Multihash hash = Multihash.Sha256(block);
-        Store(hash, block, bulk: false);
+        Store(hash, block, NodesInBulk);
         return new DagEntry(NodeCid(hash), size, below + block.Length);
     }
 

@@ -102,7 +102,7 @@ internal sealed class UploadContent : HttpContent
         long left = _length is null ? long.MaxValue : entry.Length!.Value;
         while (left > 0)
         {
-            int n = await ReadAsync(file, entry.Path, buffer.AsMemory(0, (int)Math.Min(buffer.Length, left)), cancellationToken);
+            int n = await ReadAsync(file, entry, buffer.AsMemory(0, (int)Math.Min(buffer.Length, left)), cancellationToken);
             if (n == 0)
             {
                 break;
@@ -132,16 +132,18 @@ internal sealed class UploadContent : HttpContent
         }
     }
 
-    // The wait, not the read, ends with the token: what is typed or piped may never come.
-    private static async ValueTask<int> ReadAsync(Stream file, string path, Memory<byte> buffer, CancellationToken cancellationToken)
+    // What is typed or piped may never come: there the wait, not the read, ends with the token. What has a length comes at once.
+    private static async ValueTask<int> ReadAsync(Stream file, UploadEntry entry, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
-            return await Task.Run(() => file.Read(buffer.Span), CancellationToken.None).WaitAsync(cancellationToken);
+            return entry.Length is not null
+                ? file.Read(buffer.Span)
+                : await Task.Run(() => file.Read(buffer.Span), CancellationToken.None).WaitAsync(cancellationToken);
         }
         catch (IOException e)
         {
-            throw new CommandException($"{path}: {e.Message}");
+            throw new CommandException($"{entry.Path}: {e.Message}");
         }
     }
 
