@@ -9,15 +9,6 @@ internal sealed class ApiClient : IDisposable
 {
     private const int CopyLength = 1 << 18;
 
-    /// <summary>
-    /// What the kernel takes of an upload before the daemon has read it, in bytes, as far as the system allows: a sender that is woken for each 200 KB gets two
-    /// thirds of the rate.
-    /// </summary>
-    private const int SendBuffer = 4 << 20;
-
-    // SOL_SOCKET and SO_SNDBUFFORCE: https://man7.org/linux/man-pages/man7/socket.7.html
-    private const int SocketLevel = 1, SendBufferForce = 32;
-
     private readonly HttpClient _http;
 
     public ApiClient(string socket)
@@ -28,7 +19,7 @@ internal sealed class ApiClient : IDisposable
             ConnectCallback = async (_, cancellationToken) =>
             {
                 var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                Enlarge(connection);
+                SocketBuffers.Enlarge(connection);
                 try
                 {
                     await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellationToken);
@@ -112,19 +103,6 @@ internal sealed class ApiClient : IDisposable
     public void Dispose() => _http.Dispose();
 
     private static Stream Unbroken(Stream answer) => new AnswerStream(answer);
-
-    private static void Enlarge(Socket connection)
-    {
-        try
-        {
-            connection.SetRawSocketOption(SocketLevel, SendBufferForce, BitConverter.GetBytes(SendBuffer));
-        }
-        catch (SocketException)
-        {
-            // Without the right to go beyond the system's limit.
-            connection.SendBufferSize = SendBuffer;
-        }
-    }
 
     private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
     {

@@ -9,6 +9,7 @@ using Ipcs.Node.Discovery;
 using Ipcs.Node.Metrics;
 using Ipcs.Node.Options;
 using Ipcs.Node.Repo;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Ipcs.Node.Daemon;
@@ -164,7 +165,15 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(o => o.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.ListenUnixSocket(socket, listen => listen.Protocols = protocols);
+            kestrel.ListenUnixSocket(socket, listen =>
+            {
+                listen.Protocols = protocols;
+                listen.Use(next => connection =>
+                {
+                    SocketBuffers.Enlarge(connection.Features.Get<IConnectionSocketFeature>()!.Socket);
+                    return next(connection);
+                });
+            });
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
