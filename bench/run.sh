@@ -2,7 +2,7 @@
 # run.sh [BENCH...]     all, or those that are named; prints Markdown tables, keeps them in artifacts/bench, and draws what left a figure there
 # content        the content socket beside containerd's own plugin behind one: reads, writes, start, memory
 # content-pull   `ctr images pull` of a large image through both
-# dag            the DAG builder and reader over RocksDB
+# dag            the DAG builder and reader over RocksDB, and the block store: blocks in and out
 # swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
 # exchange       contents from daemon to daemon: on loopback against what the connection itself carries and Helia to Helia, from one and from three peers behind
 #                1 Gbit/s each, and the wait of an Info (RUNS=3, SIZES="256 1024")

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Ipcs.Microbenchmarks;
 
-// [MIB]                                              the DAG builder and reader, alone and over RocksDB: one row each, best of three
+// [MIB]                                              the DAG builder and reader, alone and over RocksDB, and the block store: one row each, best of three
 // share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...   what of the second image's layers is to be fetched where the first's are
 if (args.Length > 0 && args[0] == "share")
 {
@@ -23,6 +23,7 @@ try
     await ImportBenchmark.RunAsync(file, folder);
     await ReadBenchmark.RunAsync(file, folder);
     await ChunkerBenchmark.RunAsync(file);
+    await BlockstoreBenchmark.RunAsync(file, folder);
 }
 finally
 {
