@@ -2,12 +2,19 @@ using System.Globalization;
 using Ipcs.Microbenchmarks;
 
 // [MIB]                                              the DAG builder and reader, alone and over RocksDB, and the block store: one row each, best of three
+// wants                                              the want book alone: microseconds for each block
 // share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...   what of the second image's layers is to be fetched where the first's are
 if (args.Length > 0 && args[0] == "share")
 {
     string[] layers = args[2..];
     int dashes = Array.IndexOf(layers, "--");
     Sharing.Print(layers[..dashes], layers[(dashes + 1)..], args[1].Split(','));
+    return;
+}
+
+if (args.Length > 0 && args[0] == "wants")
+{
+    WantBookBenchmark.Run();
     return;
 }
 

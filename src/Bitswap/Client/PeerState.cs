@@ -12,6 +12,9 @@ internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions optio
 
     public LinkWindow Window { get; } = new(options.FirstWindow, options.MaxWindow);
 
+    /// <summary>What it may be asked for next.</summary>
+    public Candidates Candidates { get; } = new();
+
     /// <summary>The wants asked of it.</summary>
     public HashSet<Want> UnderWay { get; } = [];
 

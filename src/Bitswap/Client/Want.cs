@@ -51,6 +51,9 @@ internal sealed class Want(Cid cid, long now)
     /// <summary>When those who refused are tried again.</summary>
     public long RetryAt { get; set; }
 
-    /// <summary>Its place among the wants that nobody is asked for.</summary>
+    /// <summary>Where it stands among all wants, as far as order matters: the lower the earlier.</summary>
+    public long Order { get; set; }
+
+    /// <summary>Its place among the wants that nobody is asked for; null while somebody is, and once it is wanted no more.</summary>
     public LinkedListNode<Want>? Place { get; set; }
 }

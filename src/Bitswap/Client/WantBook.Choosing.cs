@@ -5,17 +5,10 @@ namespace Ipcs.Bitswap.Client;
 /// <summary>Who is asked for which block next.</summary>
 internal sealed partial class WantBook
 {
-    /// <summary>Wants looked at to find the next one for a peer: several contents' worth.</summary>
-    private const int MaxLooked = 2048;
+    /// <summary>Ranks of wants for a peer, the best first; between the second and the last, the number of those who have it.</summary>
+    private const int UrgentRank = -2, OurTurnRank = -1, InOrderRank = int.MaxValue;
 
-    /// <summary>How long a block is left to the receivers after the first of them has said to have it.</summary>
-    private const long TradeTime = 1_000_000;
-
-    /// <summary>The same, where that receiver's link is quicker than the link of who has the whole: then this is the narrow one.</summary>
-    private const long LongTradeTime = 5_000_000;
-
-    /// <summary>How long peers of whom nothing is known have to say HAVE before one of them is asked blindly.</summary>
-    private const long HaveTime = 200_000;
+    private readonly List<PeerState> _open = [];
 
     /// <summary>Gives every peer with room its next wants, those who owe the least first, one at a time.</summary>
     private void Fill(long now)
@@ -25,13 +18,22 @@ internal sealed partial class WantBook
             return;
         }
 
-        var open = new List<PeerState>(_peers.Values.Where(p => p.HasRoom(_typical)));
-        while (open.Count > 0 && _unasked.Count > 0 && _pace.IsOpen(now))
+        _open.Clear();
+        foreach (PeerState state in _peers.Values)
         {
-            PeerState least = open[0];
-            int ties = 1;
-            foreach (PeerState state in open.Skip(1))
+            if (state.HasRoom(_typical))
             {
+                _open.Add(state);
+            }
+        }
+
+        while (_open.Count > 0 && _unasked.Count > 0 && _pace.IsOpen(now))
+        {
+            PeerState least = _open[0];
+            int ties = 1;
+            for (int i = 1; i < _open.Count; i++)
+            {
+                PeerState state = _open[i];
                 int order = state.Backlog.CompareTo(least.Backlog);
                 if (order < 0 || (order == 0 && random.Next(++ties) == 0))
                 {
@@ -48,7 +50,7 @@ internal sealed partial class WantBook
 
             if (next is null || !least.HasRoom(_typical))
             {
-                open.Remove(least);
+                _open.Remove(least);
             }
         }
     }
@@ -67,51 +69,77 @@ internal sealed partial class WantBook
     {
         // The first window is asked for before it is known who fetches the same: were it in order, all of them would ask for the same blocks.
         bool shuffled = _peers.Count > 1 && peer.Window.Rate == 0;
-        Want? best = null;
-        int least = int.MaxValue, ties = 0, looked = 0;
-        foreach (Want want in _unasked)
+        Candidates candidates = peer.Candidates;
+        if (candidates.IsOutdated || candidates.IsShuffled != shuffled)
         {
-            if (++looked > MaxLooked)
-            {
-                break;
-            }
+            Gather(peer, shuffled);
+        }
 
-            if (!CanServe(peer, want, now))
+        while (candidates.TryPeek(out Want? want, out int rank))
+        {
+            if (want.Place is null)
             {
-                continue;
+                candidates.Drop();
             }
-
-            if (want.Urgent)
+            else if (RankOf(want, shuffled) is var by && by > rank)
             {
-                return want;
+                candidates.Demote(by, OrderOf(want, by));
             }
-
-            bool traded = shuffled || want.Sessions.Exists(s => s.Trades);
-            if (!traded)
+            else if (!CanServe(peer, want, now))
             {
-                // In order, behind what is traded at random.
-                best ??= want;
-                if (least == int.MaxValue)
-                {
-                    return best;
-                }
-
-                continue;
+                candidates.Park();
             }
-
-            int rank = IsOurTurn(want) ? -1 : want.Holders.Count;
-            if (rank < least)
+            else
             {
-                (best, least, ties) = (want, rank, 1);
-            }
-            else if (rank == least && random.Next(++ties) == 0)
-            {
-                best = want;
+                return IsOthersTurn(peer, want, rank, now) ? null : want;
             }
         }
 
-        return best is not null && IsOthersTurn(peer, best, least, now) ? null : best;
+        return null;
     }
+
+    /// <summary>Offers a want that nobody is asked for to all who may serve it: it is new, or another may serve it than before, or it ranks before what it did.</summary>
+    private void Offer(Want want)
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            Offer(peer, want);
+        }
+    }
+
+    private void Offer(PeerState peer, Want want)
+    {
+        if (want.Place is not null && !peer.Candidates.IsOutdated && MayServe(peer, want))
+        {
+            int rank = RankOf(want, peer.Candidates.IsShuffled);
+            peer.Candidates.Add(want, rank, OrderOf(want, rank), _unasked.Count);
+        }
+    }
+
+    private void Gather(PeerState peer, bool shuffled)
+    {
+        peer.Candidates.Begin(shuffled);
+        foreach (Want want in _unasked)
+        {
+            Offer(peer, want);
+        }
+    }
+
+    private void OutdateAll()
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            peer.Candidates.Outdate();
+        }
+    }
+
+    private int RankOf(Want want, bool shuffled) =>
+        want.Urgent ? UrgentRank
+        : !shuffled && !want.Sessions.Exists(s => s.Trades) ? InOrderRank
+        : IsOurTurn(want) ? OurTurnRank
+        : want.Holders.Count;
+
+    private long OrderOf(Want want, int rank) => rank is UrgentRank or InOrderRank ? want.Order : random.NextInt64();
 
     /// <summary>
     /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
@@ -153,66 +181,13 @@ internal sealed partial class WantBook
         {
             ulong ours = Turns.Mark(self, want.Cid.Hash);
             want.TurnsAmong = session.Fellows;
-            want.IsOurTurn = !session.Peers.Any(p => p.Value == Holding.Part && Turns.Mark(p.Key, want.Cid.Hash) > ours);
+            want.IsOurTurn = true;
+            foreach ((PeerId fellow, Holding holding) in session.Peers)
+            {
+                want.IsOurTurn &= holding != Holding.Part || Turns.Mark(fellow, want.Cid.Hash) <= ours;
+            }
         }
 
         return want.IsOurTurn;
-    }
-
-    private bool CanServe(PeerState peer, Want want, long now)
-    {
-        if (want.Refused.Contains(peer.Peer))
-        {
-            return false;
-        }
-
-        bool has = want.Holders.Contains(peer.Peer);
-        foreach (BitswapSession session in want.Sessions)
-        {
-            if (session.Peers.TryGetValue(peer.Peer, out Holding holding))
-            {
-                // Whoever has the whole is spared what the receivers can give each other.
-                bool spared = holding != Holding.Part && session.Trades && !want.Urgent && HasFellowHolder(want, session, peer, now);
-                if (!spared && (holding != Holding.Part || has))
-                {
-                    return true;
-                }
-            }
-            else if (session.Reach != Reach.Told && (has || IsBlindGuess(peer, want, session, now)))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>True when a peer of whom nothing is known may be asked for the block itself.</summary>
-    private bool IsBlindGuess(PeerState peer, Want want, BitswapSession session, long now) => session.Reach == Reach.Scattered
-        ? !peer.SaysHave && want.Holders.Count == 0
-        : !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p))
-        && want.Holders.Count == 0
-        && (_peers.Count == 1 || !peer.SaysHave || now - want.Since > HaveTime);
-
-    /// <summary>True when a receiver has the block that is better asked than <paramref name="whole"/>, once it has room.</summary>
-    private bool HasFellowHolder(Want want, BitswapSession session, PeerState whole, long now)
-    {
-        long age = now - want.HeldAt;
-        if (age >= LongTradeTime)
-        {
-            return false;
-        }
-
-        foreach (PeerId holder in want.Holders)
-        {
-            if (session.Peers.TryGetValue(holder, out Holding holding) && holding == Holding.Part && _peers.TryGetValue(holder, out PeerState? state)
-                && !state.Stalled && (state.UnderWay.Count == 0 || now - state.LastBlock < Microseconds(options.StallTime))
-                && (age < TradeTime || state.Window.Rate > whole.Window.Rate))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 }

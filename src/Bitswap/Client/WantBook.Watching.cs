@@ -8,6 +8,9 @@ internal sealed partial class WantBook
     /// <summary>After how long a quiet peer, the only one, is asked again: it may have dropped the want.</summary>
     private const long RepeatTime = 5_000_000;
 
+    /// <summary>How long it is taken for granted that a want which somebody could serve still is one.</summary>
+    private const long LookTime = 1_000_000;
+
     /// <summary>Looks for peers that are too slow and wants that have waited too long; a few times a second.</summary>
     public void Tick(long now)
     {
@@ -17,32 +20,62 @@ internal sealed partial class WantBook
         }
 
         MoveFromSlow(now);
+        foreach (PeerState state in _peers.Values)
+        {
+            state.Candidates.Unpark();
+        }
+
+        Fill(now);
+        long lookTime = Math.Min(LookTime, Microseconds(options.NoPeerTime) / 4);
         for (LinkedListNode<Want>? node = _unasked.First, next; node is not null; node = next)
         {
             next = node.Next;
-            Want want = node.Value;
-            if (_peers.Values.Any(p => CanServe(p, want, now)))
+            if (now - Math.Max(node.Value.Since, node.Value.ServableAt) >= lookTime || now > node.Value.RetryAt)
             {
-                // They are busy, which is no reason to give up.
-                want.ServableAt = now;
-            }
-            else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
-            {
-                Fail(want, now);
-            }
-            else if (now > want.RetryAt && (want.Refused.Count > 0 || want.Sessions.Exists(s => s.Reach == Reach.Scattered)))
-            {
-                want.RetryAt = now + RetryTime;
-                want.Refused.Clear();
-                want.Told.Clear();
-                foreach (BitswapSession session in want.Sessions)
-                {
-                    AskWhetherHad(want, session);
-                }
+                LookAfter(node.Value, now);
             }
         }
 
         Fill(now);
+    }
+
+    /// <summary>A want that nobody is asked for though he who has room was given what he can serve: it is left waiting, tried again, or given up.</summary>
+    private void LookAfter(Want want, long now)
+    {
+        if (CanBeServed(want, now))
+        {
+            // They are busy, which is no reason to give up.
+            want.ServableAt = now;
+        }
+        else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
+        {
+            Fail(want);
+        }
+        else if (now > want.RetryAt && (want.Refused.Count > 0 || want.Sessions.Exists(s => s.Reach == Reach.Scattered)))
+        {
+            want.RetryAt = now + RetryTime;
+            want.Refused.Clear();
+            want.Told.Clear();
+            foreach (BitswapSession session in want.Sessions)
+            {
+                AskWhetherHad(want, session);
+            }
+
+            Offer(want);
+        }
+    }
+
+    private bool CanBeServed(Want want, long now)
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            if (CanServe(peer, want, now))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>A peer that owes blocks and sends none: its wants go to whoever can serve them; when nobody can, it is asked again, and at last given up.</summary>
@@ -68,9 +101,9 @@ internal sealed partial class WantBook
             }
             else if (quiet > Microseconds(options.NoPeerTime))
             {
-                Unask(want, now);
+                Release(want);
                 want.Refused.Add(state.Peer);
-                Fail(want, now);
+                Fail(want);
             }
             else if (now - want.AskedAt > RepeatTime)
             {
@@ -116,8 +149,8 @@ internal sealed partial class WantBook
     private void Move(Want want, PeerState from, long now)
     {
         Cancel(from.Peer, want);
-        Unask(want, now);
         want.Refused.Add(from.Peer);
         want.RetryAt = now + RetryTime;
+        Unask(want, now);
     }
 }

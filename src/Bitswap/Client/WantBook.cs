@@ -31,6 +31,8 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
     private readonly AskedBlocks _asked = new();
     private readonly AskPace _pace = new(options.DownloadRate);
     private int _typical = FirstTypical;
+    private long _firstOrder;
+    private long _lastOrder;
 
     /// <summary>What is to be sent, in order. The caller empties it.</summary>
     public List<(PeerId Peer, WantEntry Entry)> Outbox { get; } = [];
@@ -56,6 +58,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             {
                 want = new Want(cid, now) { RetryAt = now + RetryTime };
                 _wants.Add(cid.Hash, want);
+                want.Order = ++_lastOrder;
                 want.Place = _unasked.AddLast(want);
             }
 
@@ -63,6 +66,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Sessions.Add(session);
             wants[i] = want;
             AskWhetherHad(want, session);
+            Offer(want);
         }
 
         session.Wanted += cids.Count;
@@ -77,12 +81,12 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
     }
 
     /// <summary>A session wants a block no more, once.</summary>
-    public void LetGo(Want want, BitswapSession session, long now)
+    public void LetGo(Want want, BitswapSession session)
     {
         want.Sessions.Remove(session);
         if (want.Sessions.Count == 0 && _wants.TryGetValue(want.Cid.Hash, out Want? current) && current == want)
         {
-            Forget(want, now);
+            Forget(want);
         }
     }
 
@@ -97,6 +101,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
         session.Peers[peer] = holding;
         session.Fellows = session.Peers.Values.Count(h => h == Holding.Part);
         AskWhetherHad(session);
+        OutdateAll();
         Fill(now);
     }
 
@@ -144,9 +149,9 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Told.Add(state.Peer);
             foreach (BitswapSession session in want.Sessions)
             {
-                if (session.Reach == Reach.Any)
+                if (session.Reach == Reach.Any && session.Peers.TryAdd(state.Peer, Holding.Likely))
                 {
-                    session.Peers.TryAdd(state.Peer, Holding.Likely);
+                    state.Candidates.Outdate();
                 }
 
                 if (!session.HasBlock)
@@ -158,7 +163,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
         }
 
         PeerState? asked = want.Asked;
-        Forget(want, now);
+        Forget(want);
         want.Done.TrySetResult();
 
         // Nobody else has got room by this.
@@ -179,26 +184,23 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
         if (presence.Have)
         {
-            want.Holders.Add(peer);
+            bool isNews = want.Holders.Add(peer) | want.Refused.Remove(peer);
             want.HeldAt = Math.Min(want.HeldAt, now);
-            want.Refused.Remove(peer);
-            bool isNew = false;
             foreach (BitswapSession session in want.Sessions)
             {
-                isNew |= session.Reach == Reach.Any && session.Peers.TryAdd(peer, Holding.Likely);
+                if (session.Reach == Reach.Any && session.Peers.TryAdd(peer, Holding.Likely))
+                {
+                    state.Candidates.Outdate();
+                }
             }
 
-            if (isNew)
+            if (isNews)
             {
-                FillOne(state, now);
-                return;
+                Offer(state, want);
             }
 
-            // A peer with room had nothing else to give. Many of these come for each block: no look at all the other wants.
-            if (want.Asked is null && state.HasRoom(_typical) && _pace.IsOpen(now) && CanServe(state, want, now))
-            {
-                Ask(state, want, now);
-            }
+            // A matter of that peer's room alone: many of these come for each block.
+            FillOne(state, now);
         }
         else
         {
@@ -209,7 +211,15 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             {
                 // It goes on waiting for the block on our behalf, until it is told otherwise.
                 want.Told.Add(peer);
+
+                // What it has waited before counts on, or it would never fail while somebody refuses it time and again.
+                long waited = want.AskedAt - want.Since;
                 Unask(want, now);
+                want.Since = now - waited;
+            }
+            else
+            {
+                Offer(want);
             }
 
             foreach (BitswapSession session in want.Sessions)
@@ -268,6 +278,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
             want.Told.Remove(peer);
         }
 
+        OutdateAll();
         Fill(now);
     }
 
@@ -295,130 +306,6 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
         }
 
         AskWhetherHad(session);
-    }
-
-    private void AskWhetherHad(BitswapSession session)
-    {
-        foreach (Want want in _wants.Values)
-        {
-            if (want.Sessions.Contains(session))
-            {
-                AskWhetherHad(want, session);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody, or where what it
-    /// wants lies in parts.
-    /// </summary>
-    private void AskWhetherHad(Want want, BitswapSession session)
-    {
-        bool scattered = session.Reach == Reach.Scattered;
-        bool knowsNobody = session.Reach == Reach.Any && _peers.Count > 1 && !_peers.Keys.Any(p => session.Peers.ContainsKey(p) && !want.Refused.Contains(p));
-        foreach (PeerState state in _peers.Values)
-        {
-            bool may = session.Peers.TryGetValue(state.Peer, out Holding holding) ? holding == Holding.Part : scattered || knowsNobody;
-            if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
-            {
-                _asked.Add(state.Peer, want.Cid.Hash);
-
-                // Who has parts says HAVE for each, now or once it has come; that it hasn't one yet goes without saying.
-                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
-            }
-        }
-    }
-
-    /// <summary>
-    /// Asks all who are not known to have the content whether they have one of its blocks. All were asked for the root, but whoever has sent it first ended
-    /// that want, and the others' answers came to nothing.
-    /// </summary>
-    private void Probe(Want want, BitswapSession session)
-    {
-        foreach (PeerState state in _peers.Values)
-        {
-            if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.Told.Add(state.Peer))
-            {
-                _asked.Add(state.Peer, want.Cid.Hash);
-                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: false)));
-            }
-        }
-    }
-
-    private void Ask(PeerState peer, Want want, long now)
-    {
-        if (want.Place is { } place)
-        {
-            _unasked.Remove(place);
-            want.Place = null;
-        }
-
-        if (peer.UnderWay.Count == 0)
-        {
-            peer.LastBlock = now;
-            peer.Window.Begin(now);
-        }
-
-        want.Asked = peer;
-        want.AskedAt = now;
-        want.Weight = _typical;
-        peer.UnderWay.Add(want);
-        peer.BytesUnderWay += want.Weight;
-        _pace.Spend(want.Weight, now);
-        _asked.Add(peer.Peer, want.Cid.Hash);
-        Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
-    }
-
-    private void Unask(Want want, long now)
-    {
-        if (want.Asked is not { } peer)
-        {
-            return;
-        }
-
-        peer.UnderWay.Remove(want);
-        peer.BytesUnderWay -= want.Weight;
-        _pace.Refund(want.Weight);
-        want.Asked = null;
-        want.Since = now;
-        want.Place = _unasked.AddFirst(want);
-    }
-
-    private void Cancel(PeerId peer, Want want) =>
-        Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
-
-    /// <summary>Drops a want, with a cancel to all who were asked about it.</summary>
-    private void Forget(Want want, long now)
-    {
-        if (want.Asked is { } asked)
-        {
-            want.Told.Add(asked.Peer);
-            Unask(want, now);
-        }
-
-        foreach (PeerId peer in want.Told)
-        {
-            if (_peers.ContainsKey(peer))
-            {
-                Cancel(peer, want);
-            }
-        }
-
-        if (want.Place is { } place)
-        {
-            _unasked.Remove(place);
-            want.Place = null;
-        }
-
-        _wants.Remove(want.Cid.Hash);
-    }
-
-    private void Fail(Want want, long now)
-    {
-        string tried = want.Refused.Count > 0 ? $"not had from {string.Join(", ", want.Refused)}"
-            : want.Told.Count > 0 ? $"none of the {want.Told.Count} peers asked has said to have it"
-            : "no connected peer to ask";
-        Forget(want, now);
-        want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
+        OutdateAll();
     }
 }

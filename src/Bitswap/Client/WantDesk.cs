@@ -81,7 +81,7 @@ internal sealed class WantDesk : IAsyncDisposable
         }
         finally
         {
-            Turn((book, now) => book.LetGo(want, session, now));
+            Turn((book, now) => book.LetGo(want, session));
         }
     }
 
@@ -122,7 +122,7 @@ internal sealed class WantDesk : IAsyncDisposable
     {
         foreach (Want want in session.Ahead)
         {
-            book.LetGo(want, session, now);
+            book.LetGo(want, session);
         }
 
         session.Ahead.Clear();
