@@ -33,9 +33,6 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>Messages with blocks that are being checked and stored: 128 MiB of memory at most; the streams wait.</summary>
     private const int MaxMessages = 32;
 
-    /// <summary>Blocks from this length on go past the store's log: what a fetch of much is made of.</summary>
-    private const int BulkFrom = 64 * 1024;
-
     /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
     private const int MaxBanned = 4096;
 
@@ -54,12 +51,8 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly Lock _linking = new();
     private readonly Engine _engine;
     private readonly WantDesk _desk;
+    private readonly BlockIntake _intake;
     private readonly BitswapMeter _meter;
-    private long _blocksReceived;
-    private long _bytesReceived;
-    private long _packedReceived;
-    private long _duplicateBlocks;
-    private long _duplicateBytes;
     private long _messagesReceived;
 
     /// <summary>Begins to serve and to fetch.</summary>
@@ -72,7 +65,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         _time = time ?? TimeProvider.System;
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
-        _desk = new WantDesk(host.LocalPeer, store, options, (peer, entry) => Link(peer).Send(entry), _meter, _time);
+        _desk = new WantDesk(host.LocalPeer, store, options, Send, _meter, _time);
+        _intake = new BlockIntake(store, _desk, (hash, length) => Announce(hash, length));
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in Protocols)
@@ -88,11 +82,11 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     /// <summary>What has been done so far.</summary>
     public BitswapStatistics Statistics => new(
-        Interlocked.Read(ref _blocksReceived),
-        Interlocked.Read(ref _bytesReceived),
-        Interlocked.Read(ref _packedReceived),
-        Interlocked.Read(ref _duplicateBlocks),
-        Interlocked.Read(ref _duplicateBytes),
+        _intake.Blocks,
+        _intake.Bytes,
+        _intake.Packed,
+        _intake.DuplicateBlocks,
+        _intake.DuplicateBytes,
         _engine.BlocksSent,
         _engine.BytesSent,
         Interlocked.Read(ref _messagesReceived),
@@ -128,7 +122,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         if (_store.TryGetLength(hash, out int length))
         {
-            _desk.Received(null, hash, length);
+            _desk.Received(hash);
             Announce(hash, length);
         }
     }
@@ -177,6 +171,22 @@ public sealed partial class BitswapService : IAsyncDisposable
 
         _engine.Dispose();
         _meter.Dispose();
+    }
+
+    /// <summary>What goes to one peer at a time goes in one message, as far as that is full.</summary>
+    private void Send(IReadOnlyList<(PeerId Peer, WantEntry Entry)> outbox)
+    {
+        var waiting = new List<PeerLink>();
+        foreach ((PeerId peer, WantEntry entry) in outbox)
+        {
+            PeerLink link = Link(peer);
+            if (link.Queue(entry))
+            {
+                waiting.Add(link);
+            }
+        }
+
+        waiting.ForEach(l => l.Wake());
     }
 
     private PeerLink Link(PeerId peer)
@@ -329,7 +339,7 @@ public sealed partial class BitswapService : IAsyncDisposable
             await _messages.WaitAsync(cancellationToken);
             try
             {
-                await Task.Run(() => TakeBlocks(peer, message), CancellationToken.None);
+                await Task.Run(() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message)), CancellationToken.None);
             }
             catch (InvalidDataException e)
             {
@@ -341,75 +351,6 @@ public sealed partial class BitswapService : IAsyncDisposable
             {
                 _messages.Release();
             }
-        }
-    }
-
-    private void TakeBlocks(PeerId peer, BitswapMessage message)
-    {
-        long bytes = 0, unpacked = 0;
-        foreach (BlockEntry block in message.Blocks)
-        {
-            if (block.Packed && PackedBlock.TryGetLength(block.Data.Span, out int length) && (unpacked += length) > BitswapMessage.MaxUnpacked)
-            {
-                throw new InvalidDataException($"the packed blocks of one message are longer than {BitswapMessage.MaxUnpacked} bytes");
-            }
-
-            TakeBlock(peer, block);
-            bytes += block.Data.Length;
-        }
-
-        _engine.LedgerOf(peer).AddReceived(bytes);
-    }
-
-    /// <summary>
-    /// Hashes a block once; what nobody wants is counted and dropped. A false block hashes to what nobody wants. What is counted is what came over
-    /// the wire; a packed block is stored as it came, once it is seen to unpack to what was wanted.
-    /// </summary>
-    private void TakeBlock(PeerId peer, BlockEntry entry)
-    {
-        using IMemoryOwner<byte>? unpacked = entry.Packed ? PackedBlock.TryUnpack(entry.Data.Span) : null;
-        ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
-        if (block.Length > IBlockstore.MaxBlockLength || (entry.Packed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
-        {
-            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Packed ? "unpacked" : "checked")}");
-        }
-
-        switch (_desk.Expects(peer, hash))
-        {
-            case BlockExpectation.Wanted:
-                Store(hash, entry, block);
-                Interlocked.Increment(ref _blocksReceived);
-                Interlocked.Add(ref _bytesReceived, entry.Data.Length);
-                _desk.Received(peer, hash, entry.Data.Length);
-                Announce(hash, block.Length);
-                break;
-            case BlockExpectation.Late:
-                Interlocked.Increment(ref _duplicateBlocks);
-                Interlocked.Add(ref _duplicateBytes, entry.Data.Length);
-                _desk.Received(peer, hash, entry.Data.Length);
-                break;
-            default:
-                // We asked it for nothing that hashes so: it sends false blocks.
-                throw new InvalidDataException($"a block of {block.Length} bytes hashes to {hash}, which was never asked of this peer");
-        }
-    }
-
-    private void Store(in Multihash hash, BlockEntry entry, ReadOnlySpan<byte> block)
-    {
-        if (entry.Packed)
-        {
-            Interlocked.Increment(ref _packedReceived);
-        }
-
-        // Lost in a crash, it is fetched again.
-        bool bulk = entry.Data.Length >= BulkFrom;
-        if (entry.Packed && _store.KeepsPacked)
-        {
-            _store.PutPacked(hash, entry.Data.Span, bulk);
-        }
-        else
-        {
-            _store.Put(hash, block, bulk);
         }
     }
 

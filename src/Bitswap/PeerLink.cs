@@ -67,15 +67,33 @@ internal sealed class PeerLink : IAsyncDisposable
     /// <summary>What the peer wants of us.</summary>
     public PeerWants Wants { get; }
 
-    /// <summary>Queues a want or a cancel of ours; the latest word on a block counts.</summary>
-    public void Send(WantEntry entry)
+    /// <summary>
+    /// Queues a want or a cancel of ours; the latest word on a block counts. True when it is the first one: then <see cref="Wake"/> is to be called once the
+    /// others that go with it are queued.
+    /// </summary>
+    public bool Queue(WantEntry entry)
     {
         lock (_lock)
         {
             _ours[entry.Cid] = entry;
+            return _ours.Count == 1;
         }
+    }
 
-        Wake();
+    /// <summary>There is something to say.</summary>
+    public void Wake()
+    {
+        if (_signal.CurrentCount == 0)
+        {
+            try
+            {
+                _signal.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Another was quicker, and once is enough.
+            }
+        }
     }
 
     /// <summary>Takes the peer's wants.</summary>
@@ -112,21 +130,6 @@ internal sealed class PeerLink : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-    }
-
-    private void Wake()
-    {
-        if (_signal.CurrentCount == 0)
-        {
-            try
-            {
-                _signal.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Another was quicker, and once is enough.
-            }
-        }
     }
 
     private async Task RunAsync()

@@ -12,14 +12,14 @@ internal sealed class WantDesk : IAsyncDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
 
     private readonly IBlockstore _store;
-    private readonly Action<PeerId, WantEntry> _send;
+    private readonly Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> _send;
     private readonly TimeProvider _time;
     private readonly WantBook _book;
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
 
-    public WantDesk(PeerId self, IBlockstore store, BitswapOptions options, Action<PeerId, WantEntry> send, BitswapMeter meter, TimeProvider time)
+    public WantDesk(PeerId self, IBlockstore store, BitswapOptions options, Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> send, BitswapMeter meter, TimeProvider time)
     {
         _store = store;
         _send = send;
@@ -72,7 +72,7 @@ internal sealed class WantDesk : IAsyncDisposable
         // It may have come between the look and the want.
         if (_store.Has(cid.Hash))
         {
-            Turn((book, now) => book.Received(null, cid.Hash, 0, now));
+            Received(cid.Hash);
         }
 
         try
@@ -110,7 +110,7 @@ internal sealed class WantDesk : IAsyncDisposable
         {
             if (!tasks[i].IsCompleted && _store.Has(cids[i].Hash))
             {
-                Turn((book, now) => book.Received(null, cids[i].Hash, 0, now));
+                Received(cids[i].Hash);
             }
         }
 
@@ -134,17 +134,32 @@ internal sealed class WantDesk : IAsyncDisposable
     /// <summary>What a session wants is known to lie in parts.</summary>
     public void Scatter(BitswapSession session) => Turn((book, now) => book.Scatter(session, now));
 
-    /// <summary>What a block is that this peer has sent.</summary>
-    public BlockExpectation Expects(PeerId peer, in Multihash hash)
+    /// <summary>What each of some blocks is that this peer has sent.</summary>
+    public BlockExpectation[] Expects(PeerId peer, IReadOnlyList<Arrival> arrivals)
     {
+        var expected = new BlockExpectation[arrivals.Count];
         lock (_lock)
         {
-            return _book.Expects(peer, hash);
+            for (int i = 0; i < expected.Length; i++)
+            {
+                expected[i] = _book.Expects(peer, arrivals[i].Hash);
+            }
         }
+
+        return expected;
     }
 
-    /// <summary>A wanted block is stored.</summary>
-    public void Received(PeerId? peer, Multihash hash, int length) => Turn((book, now) => book.Received(peer, hash, length, now));
+    /// <summary>The first of some blocks that a peer has sent are stored, or not wanted any more.</summary>
+    public void Received(PeerId peer, IReadOnlyList<Arrival> arrivals, int count) => Turn((book, now) =>
+    {
+        for (int i = 0; i < count; i++)
+        {
+            book.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, now);
+        }
+    });
+
+    /// <summary>A wanted block is stored that did not come by Bitswap.</summary>
+    public void Received(Multihash hash) => Turn((book, now) => book.Received(null, hash, 0, now));
 
     /// <summary>A peer says which blocks it has and which not.</summary>
     public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Turn((book, now) =>
@@ -174,13 +189,12 @@ internal sealed class WantDesk : IAsyncDisposable
         lock (_lock)
         {
             step(_book, Now);
-            foreach ((PeerId peer, WantEntry entry) in _book.Outbox)
+            if (_book.Outbox.Count > 0)
             {
                 // Under the lock, or a cancel could overtake its want.
-                _send(peer, entry);
+                _send(_book.Outbox);
+                _book.Outbox.Clear();
             }
-
-            _book.Outbox.Clear();
         }
     }
 

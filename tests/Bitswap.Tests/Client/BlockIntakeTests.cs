@@ -1,0 +1,130 @@
+using System.Buffers;
+using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Blockstore;
+using Ipcs.Multiformats;
+using Ipcs.TestKit;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Ipcs.Bitswap.Tests.Client;
+
+/// <summary>What becomes of the blocks of a message.</summary>
+public sealed class BlockIntakeTests : IAsyncDisposable
+{
+    private static readonly PeerId Peer = Simulation.PeerOf(1);
+
+    private readonly MemoryStore _store = new();
+    private readonly BitswapMeter _meter = new(() => throw new InvalidOperationException("nobody looks"));
+    private readonly List<(PeerId Peer, WantEntry Entry)> _sent = [];
+    private readonly List<Multihash> _announced = [];
+    private int _turns;
+
+    [Fact]
+    public async Task SmallBlocksOfAMessageAreTakenInOneTurn()
+    {
+        await using WantDesk desk = Desk(_store.Blocks);
+        BlockIntake intake = Intake(_store.Blocks, desk);
+        (BlockEntry[] blocks, Task[] wanted) = Want(desk, count: 15, length: 5000);
+        _turns = 0;
+        Assert.Equal(75_000, intake.Take(Peer, Message(blocks)));
+        await Task.WhenAll(wanted).WaitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((15, 75_000, 0, 1), (intake.Blocks, intake.Bytes, intake.DuplicateBlocks, _turns));
+        Assert.Equal([.. blocks.Select(b => Multihash.Sha256(b.Data.Span))], _announced);
+        Assert.Equal(15, _sent.Count(s => s.Entry.Cancel));
+        Assert.Equal(75_000, intake.Take(Peer, Message(blocks)));
+        Assert.Equal((15, 15, 75_000), (intake.Blocks, intake.DuplicateBlocks, intake.DuplicateBytes));
+    }
+
+    [Fact]
+    public async Task AFalseBlockIsNeitherStoredNorCounted()
+    {
+        await using WantDesk desk = Desk(_store.Blocks);
+        BlockIntake intake = Intake(_store.Blocks, desk);
+        (BlockEntry[] blocks, _) = Want(desk, count: 3, length: 300_000);
+        BlockEntry wrong = Entry(Xs128.Bytes("wrong", 5000));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => intake.Take(Peer, Message(blocks[0], blocks[1], blocks[2], wrong)));
+        Assert.Contains("never asked of this peer", e.Message, StringComparison.Ordinal);
+
+        // Two were together and stored before; the third came with the false one.
+        Assert.Equal((2, 600_000), (intake.Blocks, intake.Bytes));
+        Assert.Equal([true, true, false, false], ((BlockEntry[])[.. blocks, wrong]).Select(b => _store.Blocks.Has(Multihash.Sha256(b.Data.Span))));
+    }
+
+    [Fact]
+    public async Task WhatAFullStoreHasTakenIsHereAllTheSame()
+    {
+        var store = new FullStore(_store.Blocks, room: 2);
+        await using WantDesk desk = Desk(store);
+        BlockIntake intake = Intake(store, desk);
+        (BlockEntry[] blocks, Task[] wanted) = Want(desk, count: 4, length: 5000);
+        Assert.Throws<StoreException>(() => intake.Take(Peer, Message(blocks)));
+        await Task.WhenAll(wanted[..2]).WaitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal([false, false], wanted[2..].Select(t => t.IsCompleted));
+        Assert.Equal(2, intake.Blocks);
+        Assert.Equal(2, desk.Count);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _meter.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static BlockEntry Entry(byte[] block) => new(1, Multicodec.Raw, Multihash.Sha2_256, block);
+
+    private static BitswapMessage Message(params BlockEntry[] blocks)
+    {
+        var message = new BitswapMessage();
+        message.Blocks.AddRange(blocks);
+        return message;
+    }
+
+    private WantDesk Desk(IBlockstore store) => new(
+        Simulation.PeerOf(0),
+        store,
+        new BitswapOptions(),
+        entries =>
+        {
+            _turns++;
+            _sent.AddRange(entries);
+        },
+        _meter,
+        new FakeTimeProvider());
+
+    private BlockIntake Intake(IBlockstore store, WantDesk desk) => new(store, desk, (hash, _) => _announced.Add(hash));
+
+    private (BlockEntry[] Blocks, Task[] Wanted) Want(WantDesk desk, int count, int length)
+    {
+        BlockEntry[] blocks = [.. Enumerable.Range(0, count).Select(i => Entry(Xs128.Bytes($"block-{i}", length)))];
+        var session = new BitswapSession(_store.Blocks, desk, Reach.Told);
+        desk.PeerCame(Peer, saysHave: true);
+        desk.Tell(session, Peer, Holding.Whole);
+        return (blocks, [.. desk.WantAhead([.. blocks.Select(b => Cid.V1(Multicodec.Raw, Multihash.Sha256(b.Data.Span)))], session)]);
+    }
+
+    /// <summary>A store on a disk that gets full.</summary>
+    private sealed class FullStore(IBlockstore inner, int room) : IBlockstore
+    {
+        private int _room = room;
+
+        public bool Has(in Multihash hash) => inner.Has(hash);
+
+        public bool TryGetLength(in Multihash hash, out int length) => inner.TryGetLength(hash, out length);
+
+        public IMemoryOwner<byte>? Get(in Multihash hash) => inner.Get(hash);
+
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
+        {
+            if (_room-- == 0)
+            {
+                throw new StoreException("the disk is full");
+            }
+
+            inner.Put(hash, data, bulk);
+        }
+
+        public void Delete(in Multihash hash) => inner.Delete(hash);
+
+        public IEnumerable<(Multihash Hash, int Length)> Enumerate() => inner.Enumerate();
+    }
+}
