@@ -8,7 +8,7 @@ if (args is ["containerd", "layer", var apiSocket])
 
 if (args is ["containerd", OutputHold.Command, var pid])
 {
-    OutputHold.Wait(pid);
+    await OutputHold.WaitAsync(pid);
     return 0;
 }
 

@@ -31,14 +31,14 @@ internal static class OutputHold
     }
 
     /// <summary>What that process does: it waits until the other one has ended and its status been taken.</summary>
-    public static void Wait(string pid)
+    public static async Task WaitAsync(string pid)
     {
         var waited = Stopwatch.StartNew();
         while (Directory.Exists($"/proc/{pid}") && waited.Elapsed < Longest)
         {
-            Thread.Sleep(Look);
+            await Task.Delay(Look);
         }
 
-        Thread.Sleep(Settle);
+        await Task.Delay(Settle);
     }
 }
