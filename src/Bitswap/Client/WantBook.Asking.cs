@@ -56,12 +56,7 @@ internal sealed partial class WantBook
 
     private void Ask(PeerState peer, Want want, long now)
     {
-        if (want.Place is { } place)
-        {
-            _unasked.Remove(place);
-            want.Place = null;
-        }
-
+        LeaveUnasked(want);
         if (peer.UnderWay.Count == 0)
         {
             peer.LastBlock = now;
@@ -104,6 +99,15 @@ internal sealed partial class WantBook
         }
     }
 
+    private void LeaveUnasked(Want want)
+    {
+        if (want.Place is { } place)
+        {
+            _unasked.Remove(place);
+            want.Place = null;
+        }
+    }
+
     private void Cancel(PeerId peer, Want want) =>
         Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
 
@@ -124,12 +128,7 @@ internal sealed partial class WantBook
             }
         }
 
-        if (want.Place is { } place)
-        {
-            _unasked.Remove(place);
-            want.Place = null;
-        }
-
+        LeaveUnasked(want);
         _wants.Remove(want.Cid.Hash);
     }
 

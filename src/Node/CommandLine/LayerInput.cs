@@ -97,7 +97,7 @@ internal sealed class LayerInput : ForwardStream
         try
         {
             JsonNode failed = await Client.CallAsync("ipcs/content/failed", [], CancellationToken.None);
-            return $"; what the daemon could not read last: {(string?)failed["error"]}";
+            return $"; unavailable to the daemon: {(string?)failed["error"]}";
         }
         catch (Exception e) when (e is CommandException or IOException or HttpRequestException)
         {
