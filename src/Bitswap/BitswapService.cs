@@ -33,6 +33,9 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>Messages with blocks that are being checked and stored: 128 MiB of memory at most; the streams wait.</summary>
     private const int MaxMessages = 32;
 
+    /// <summary>Messages of one stream that wait for the store, or are in it, while the next is read into its own memory instead of the stream's queue.</summary>
+    private const int Ahead = 2;
+
     /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
     private const int MaxBanned = 4096;
 
@@ -266,10 +269,11 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Checks and stores the blocks of one message while the next is read; no more than that, and none out of turn.</summary>
+    /// <summary>Checks and stores the blocks of some messages while the next one is read.</summary>
     private async Task TakeMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         var reader = new LengthPrefixedReader(stream, BitswapMessage.MaxLength);
+        using var room = new SemaphoreSlim(Ahead, Ahead);
         Task storing = Task.CompletedTask;
         try
         {
@@ -284,7 +288,11 @@ public sealed partial class BitswapService : IAsyncDisposable
                     }
 
                     TakeSmall(stream.RemotePeer, message!);
-                    await storing;
+                    await room.WaitAsync(cancellationToken);
+                    if (storing.IsCompleted)
+                    {
+                        await storing;
+                    }
                 }
                 catch
                 {
@@ -292,13 +300,7 @@ public sealed partial class BitswapService : IAsyncDisposable
                     throw;
                 }
 
-                if (message!.Blocks.Count == 0)
-                {
-                    memory.Dispose();
-                    continue;
-                }
-
-                storing = StoreAsync(stream.RemotePeer, message, memory, cancellationToken);
+                storing = StoreAsync(storing, stream.RemotePeer, message!, memory, room, cancellationToken);
             }
         }
         finally
@@ -331,26 +333,41 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Owns the message's memory.</summary>
-    private async Task StoreAsync(PeerId peer, BitswapMessage message, IMemoryOwner<byte> memory, CancellationToken cancellationToken)
+    /// <summary>Owns the message's memory. Beside those before, which it ends after, and fails when one of them has.</summary>
+    private async Task StoreAsync(Task before, PeerId peer, BitswapMessage message, IMemoryOwner<byte> memory, SemaphoreSlim room, CancellationToken cancellationToken)
     {
-        using (memory)
+        try
         {
-            await _messages.WaitAsync(cancellationToken);
-            try
+            if (message.Blocks.Count > 0)
             {
-                await Task.Run(() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message)), CancellationToken.None);
+                await StoreAsync(peer, message, cancellationToken);
             }
-            catch (InvalidDataException e)
-            {
-                // Now, and not when the next message comes.
-                await CutOffAsync(peer, e.Message);
-                throw;
-            }
-            finally
-            {
-                _messages.Release();
-            }
+        }
+        finally
+        {
+            memory.Dispose();
+            room.Release();
+        }
+
+        await before;
+    }
+
+    private async Task StoreAsync(PeerId peer, BitswapMessage message, CancellationToken cancellationToken)
+    {
+        await _messages.WaitAsync(cancellationToken);
+        try
+        {
+            await Task.Run(() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message)), CancellationToken.None);
+        }
+        catch (InvalidDataException e)
+        {
+            // Now, and not when the next message comes.
+            await CutOffAsync(peer, e.Message);
+            throw;
+        }
+        finally
+        {
+            _messages.Release();
         }
     }
 

@@ -10,6 +10,14 @@ public interface IBlockSource
     /// <summary>The verified block. The caller disposes it. Asking for many at once is how a fetch goes fast.</summary>
     /// <exception cref="BlockNotFoundException">It is not here and nobody who was asked has it.</exception>
     ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken);
+
+    /// <summary>Sees to it that the block is where the source keeps what it gets, and returns its length; nobody needs its bytes now.</summary>
+    /// <exception cref="BlockNotFoundException">It is not here and nobody who was asked has it.</exception>
+    async ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken)
+    {
+        using IMemoryOwner<byte> block = await GetAsync(cid, cancellationToken);
+        return block.Memory.Length;
+    }
 }
 
 /// <summary>A block that was needed is nowhere to be had.</summary>
@@ -30,5 +38,11 @@ public sealed class LocalBlockSource(IBlockstore store) : IBlockSource
     public ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken) =>
         store.Get(cid.Hash) is { } block
             ? ValueTask.FromResult(block)
-            : ValueTask.FromException<IMemoryOwner<byte>>(new BlockNotFoundException(cid, "not in the local store"));
+            : ValueTask.FromException<IMemoryOwner<byte>>(Missing(cid));
+
+    /// <inheritdoc/>
+    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) =>
+        store.TryGetLength(cid.Hash, out int length) ? ValueTask.FromResult(length) : ValueTask.FromException<int>(Missing(cid));
+
+    private static BlockNotFoundException Missing(Cid cid) => new(cid, "not in the local store");
 }

@@ -35,6 +35,14 @@ public static class LengthPrefixed
 /// <summary>Reads the messages of one stream, one after the other.</summary>
 public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
 {
+    private const int LongMessage = 64 << 10;
+
+    /// <summary>
+    /// The last one returned goes out first, whichever thread it was: a long message is read by one and given back by another, and the shared pool, which
+    /// keeps one for each thread, would take fresh memory for most of them.
+    /// </summary>
+    private static readonly ArrayPool<byte> LongMessages = ArrayPool<byte>.Create(maxArrayLength: 8 << 20, maxArraysPerBucket: 8);
+
     private readonly byte[] _head = new byte[Varint.MaxLength];
 
     /// <summary>The next message in pooled memory of exactly its length; null at the end of the stream.</summary>
@@ -67,15 +75,9 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
         var message = new PooledMessage(length);
         try
         {
-            for (int done = 0; done < length;)
+            if (await stream.ReadFullyAsync(message.Memory, cancellationToken) < length)
             {
-                int n = await stream.ReadAsync(message.Memory[done..], cancellationToken);
-                if (n == 0)
-                {
-                    throw new InvalidDataException("the stream ends inside a message");
-                }
-
-                done += n;
+                throw new InvalidDataException("the stream ends inside a message");
             }
 
             return message;
@@ -89,7 +91,7 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
 
     private sealed class PooledMessage(int length) : IMemoryOwner<byte>
     {
-        private byte[]? _array = ArrayPool<byte>.Shared.Rent(length);
+        private byte[]? _array = PoolOf(length).Rent(length);
 
         public Memory<byte> Memory => (_array ?? throw new ObjectDisposedException(nameof(PooledMessage))).AsMemory(0, length);
 
@@ -97,8 +99,10 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
         {
             if (Interlocked.Exchange(ref _array, null) is { } array)
             {
-                ArrayPool<byte>.Shared.Return(array);
+                PoolOf(length).Return(array);
             }
         }
+
+        private static ArrayPool<byte> PoolOf(int length) => length >= LongMessage ? LongMessages : ArrayPool<byte>.Shared;
     }
 }

@@ -18,6 +18,11 @@ public abstract class PeerStream : IAsyncDisposable
     /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
     public abstract ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken);
 
+    /// <summary>Reads until the buffer is full, without waking the caller for each piece; fewer bytes only when the peer has closed its side.</summary>
+    /// <remarks>Once this is cancelled, what it had read is lost: the stream is good for a reset.</remarks>
+    /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
+    public abstract ValueTask<int> ReadFullyAsync(Memory<byte> buffer, CancellationToken cancellationToken);
+
     /// <summary>Writes all; waits while the peer is slow. The buffer may be reused when the task is done.</summary>
     /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
     public ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => WriteAsync(data, flush: true, cancellationToken);

@@ -84,7 +84,8 @@ public sealed class SessionTests
         }
 
         await using BitswapSession session = leecher.Bitswap.CreateSession([]);
-        (await session.GetAsync(cids[0], urgent: false, Cancel)).Dispose();
+        Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
+        Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
         await Task.WhenAll(session.WantAhead(cids)).WaitAsync(Cancel);
         Assert.Equal(600, leecher.Bitswap.Statistics.BlocksReceived);
         Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);

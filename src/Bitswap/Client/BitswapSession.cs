@@ -69,9 +69,21 @@ public sealed class BitswapSession : IAsyncDisposable
             return here;
         }
 
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-        await _desk.WantAsync(cid, this, urgent, stop.Token);
-        return _store.Get(cid.Hash) ?? throw new BlockUnavailableException($"block {cid} came and was removed at once");
+        await WantAsync(cid, urgent, cancellationToken);
+        return _store.Get(cid.Hash) ?? throw Removed(cid);
+    }
+
+    /// <summary>As <see cref="GetAsync"/>, and returns the block's length alone: it is not read.</summary>
+    /// <exception cref="BlockUnavailableException">Nobody who could be asked has sent it in time.</exception>
+    public async ValueTask<int> EnsureAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
+    {
+        if (_store.TryGetLength(cid.Hash, out int length))
+        {
+            return length;
+        }
+
+        await WantAsync(cid, urgent, cancellationToken);
+        return _store.TryGetLength(cid.Hash, out length) ? length : throw Removed(cid);
     }
 
     /// <summary>
@@ -84,5 +96,13 @@ public sealed class BitswapSession : IAsyncDisposable
     {
         await _stop.CancelAsync();
         _desk.End(this);
+    }
+
+    private static BlockUnavailableException Removed(Cid cid) => new($"block {cid} came and was removed at once");
+
+    private async Task WantAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
+        await _desk.WantAsync(cid, this, urgent, stop.Token);
     }
 }

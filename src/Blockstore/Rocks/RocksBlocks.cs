@@ -112,11 +112,13 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
             reserve.Take(value.Length);
             Span<byte> length = stackalloc byte[Varint.MaxLength];
             int n = Varint.Write(length, (ulong)blockLength);
+
+            // The value is the last: the batch's memory, which grows to twice its length, is still small then and takes what the value needs.
             using Batch batch = database.NewBatch();
+            BlockCounters.Put(batch, 1, blockLength);
             batch.Put(Family.Blocks, key, length[..n]);
             key[0] = kind;
             batch.Put(Family.Blocks, key, value);
-            BlockCounters.Put(batch, 1, blockLength);
             database.Write(batch, bulk ? Keeping.Bulk : Keeping.Logged);
             counters.Add(1, blockLength);
         }

@@ -86,7 +86,7 @@ public static class DagWalk
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(parallelism, 1);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var arrived = Channel.CreateUnbounded<(Cid Cid, IMemoryOwner<byte>? Block, Exception? Error)>(new UnboundedChannelOptions { SingleReader = true });
+        var arrived = Channel.CreateUnbounded<(Cid Cid, IMemoryOwner<byte>? Block, int Length, Exception? Error)>(new UnboundedChannelOptions { SingleReader = true });
         var frontier = new Frontier(root);
         int inFlight = 0;
         try
@@ -105,18 +105,22 @@ public static class DagWalk
                 }
 
                 // Not stopped by the token: every get answers, stopped or not, and its block has to be let go.
-                (Cid cid, IMemoryOwner<byte>? block, Exception? error) = await arrived.Reader.ReadAsync(CancellationToken.None);
+                (Cid cid, IMemoryOwner<byte>? block, int length, Exception? error) = await arrived.Reader.ReadAsync(CancellationToken.None);
                 inFlight--;
-                if (block is null)
+                if (error is not null)
                 {
-                    System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error!);
+                    System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
                 }
 
                 using (block)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    frontier.Add(Children(cid, block.Memory.Span));
-                    onBlock?.Invoke(cid, block.Memory.Length);
+                    if (block is not null)
+                    {
+                        frontier.Add(Children(cid, block.Memory.Span));
+                    }
+
+                    onBlock?.Invoke(cid, length);
                 }
             }
         }
@@ -133,12 +137,15 @@ public static class DagWalk
         {
             try
             {
-                arrived.Writer.TryWrite((cid, await BlockGetter.GetAsync(source, cid, stop.Token), null));
+                // A raw block links to nothing: its bytes, most of a DAG's, are not read.
+                bool unread = cid.Codec == Multicodec.Raw && cid.Hash.Code != Multihash.Identity;
+                IMemoryOwner<byte>? block = unread ? null : await BlockGetter.GetAsync(source, cid, stop.Token);
+                arrived.Writer.TryWrite((cid, block, block?.Memory.Length ?? await source.EnsureAsync(cid, stop.Token), null));
             }
             catch (Exception e)
             {
                 // Thrown again by the reader, with its trace.
-                arrived.Writer.TryWrite((cid, null, e));
+                arrived.Writer.TryWrite((cid, null, 0, e));
             }
         }
     }

@@ -12,6 +12,8 @@ internal sealed partial class MuxedStream
     private ManualResetValueTaskSourceCore<int> _read = new() { RunContinuationsAsynchronously = true };
     private Memory<byte> _waiting;
     private bool _isWaiting;
+    private bool _waitsForAll;
+    private int _filled;
     private CancellationTokenRegistration _cancel;
     private TaskCompletionSource? _drained;
     private int _drainMark;
@@ -34,13 +36,17 @@ internal sealed partial class MuxedStream
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, cancellationToken) : ReadNowAsync(buffer, cancellationToken);
+        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, all: false, cancellationToken) : ReadNowAsync(buffer, all: false, cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask<int> ReadFullyAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, all: true, cancellationToken) : ReadNowAsync(buffer, all: true, cancellationToken);
 
     /// <summary>Takes received bytes. Called by the connection's reader alone. False when the stream is over and they are dropped.</summary>
     public ReceiveResult Receive(ReadOnlySpan<byte> data)
     {
-        int direct = 0;
-        bool taken;
+        int direct = 0, filled = 0;
+        bool taken, wake = false;
         lock (_lock)
         {
             if (_remoteClosed || _resetReason is not null)
@@ -60,7 +66,10 @@ internal sealed partial class MuxedStream
                 direct = Math.Min(data.Length, _waiting.Length);
                 data[..direct].CopyTo(_waiting.Span);
                 data = data[direct..];
-                _isWaiting = false;
+                filled = _filled += direct;
+                _waiting = _waiting[direct..];
+                wake = !_waitsForAll || _waiting.IsEmpty;
+                _isWaiting = !wake;
             }
 
             taken = data.Length == 0 || _received.TryAdd(data);
@@ -69,7 +78,11 @@ internal sealed partial class MuxedStream
         if (direct > 0)
         {
             _muxer.OnRead(this, direct);
-            _read.SetResult(direct);
+        }
+
+        if (wake)
+        {
+            _read.SetResult(filled);
         }
 
         return taken ? ReceiveResult.Taken : ReceiveResult.NoRoom;
@@ -106,6 +119,7 @@ internal sealed partial class MuxedStream
     public void ReceiveClose()
     {
         bool wake;
+        int filled;
         lock (_lock)
         {
             if (_remoteClosed || _resetReason is not null)
@@ -116,11 +130,12 @@ internal sealed partial class MuxedStream
             _remoteClosed = true;
             wake = _isWaiting;
             _isWaiting = false;
+            filled = _filled;
         }
 
         if (wake)
         {
-            _read.SetResult(0);
+            _read.SetResult(filled);
         }
 
         _muxer.RemoveIfOver(this);
@@ -137,7 +152,7 @@ internal sealed partial class MuxedStream
     void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _read.OnCompleted(continuation, state, token, flags);
 
-    private async ValueTask<int> ReadAfterAnswerAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    private async ValueTask<int> ReadAfterAnswerAsync(Memory<byte> buffer, bool all, CancellationToken cancellationToken)
     {
         AwaitsAnswer = false;
         try
@@ -150,10 +165,10 @@ internal sealed partial class MuxedStream
             throw new StreamResetException($"{RemotePeer} does not agree on {AgreedProtocol}: {e.Message}", e);
         }
 
-        return await ReadNowAsync(buffer, cancellationToken);
+        return await ReadNowAsync(buffer, all, cancellationToken);
     }
 
-    private ValueTask<int> ReadNowAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    private ValueTask<int> ReadNowAsync(Memory<byte> buffer, bool all, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
         {
@@ -162,6 +177,7 @@ internal sealed partial class MuxedStream
 
         TaskCompletionSource? drained = null;
         int n;
+        ValueTask<int> result;
         lock (_lock)
         {
             n = _received.Read(buffer.Span);
@@ -171,18 +187,10 @@ internal sealed partial class MuxedStream
                 _drained = null;
             }
 
-            if (n == 0 && buffer.Length > 0)
-            {
-                if (_resetReason is { } reason)
-                {
-                    return ValueTask.FromException<int>(new StreamResetException(reason));
-                }
-
-                if (!_remoteClosed)
-                {
-                    return Wait(buffer, cancellationToken);
-                }
-            }
+            bool more = n < buffer.Length && (all || n == 0);
+            result = more && _resetReason is { } reason ? ValueTask.FromException<int>(new StreamResetException(reason))
+                : more && !_remoteClosed ? Wait(buffer, n, all, cancellationToken)
+                : new ValueTask<int>(n);
         }
 
         drained?.TrySetResult();
@@ -191,11 +199,11 @@ internal sealed partial class MuxedStream
             _muxer.OnRead(this, n);
         }
 
-        return new ValueTask<int>(n);
+        return result;
     }
 
-    /// <summary>Registers the caller as waiting. Under the lock.</summary>
-    private ValueTask<int> Wait(Memory<byte> buffer, CancellationToken cancellationToken)
+    /// <summary>Registers the caller as waiting for what follows the bytes that it has. Under the lock.</summary>
+    private ValueTask<int> Wait(Memory<byte> buffer, int filled, bool all, CancellationToken cancellationToken)
     {
         if (_isWaiting)
         {
@@ -203,7 +211,9 @@ internal sealed partial class MuxedStream
         }
 
         _read.Reset();
-        _waiting = buffer;
+        _waiting = buffer[filled..];
+        _filled = filled;
+        _waitsForAll = all;
         _isWaiting = true;
         _cancel = cancellationToken.UnsafeRegister(static (state, token) => ((MuxedStream)state!).CancelRead(token), this);
         return new ValueTask<int>(this, _read.Version);

@@ -19,12 +19,20 @@ internal sealed class BitswapSource(BitswapSession session, bool urgent = true, 
     public Cid Root { get; set; }
 
     /// <inheritdoc/>
-    public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
+    public ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken) =>
+        WatchedAsync(cid, session.GetAsync(cid, urgent, cancellationToken));
+
+    /// <inheritdoc/>
+    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) => WatchedAsync(cid, session.EnsureAsync(cid, urgent, cancellationToken));
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => session.DisposeAsync();
+
+    private async ValueTask<T> WatchedAsync<T>(Cid cid, ValueTask<T> answer)
     {
         try
         {
-            ValueTask<IMemoryOwner<byte>> block = session.GetAsync(cid, urgent, cancellationToken);
-            return onLongWait is null || block.IsCompleted ? await block : await WatchedAsync(cid, block.AsTask());
+            return onLongWait is null || answer.IsCompleted ? await answer : await WatchedAsync(cid, answer.AsTask());
         }
         catch (BlockUnavailableException e)
         {
@@ -32,17 +40,14 @@ internal sealed class BitswapSource(BitswapSession session, bool urgent = true, 
         }
     }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => session.DisposeAsync();
-
-    private async Task<IMemoryOwner<byte>> WatchedAsync(Cid cid, Task<IMemoryOwner<byte>> block)
+    private async Task<T> WatchedAsync<T>(Cid cid, Task<T> answer)
     {
-        await ((Task)block).WaitAsync(LongWait).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!block.IsCompleted)
+        await ((Task)answer).WaitAsync(LongWait).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!answer.IsCompleted)
         {
             onLongWait!(Root.IsDefault ? cid : Root);
         }
 
-        return await block;
+        return await answer;
     }
 }

@@ -23,6 +23,7 @@ public sealed class DagWalkTests
         Assert.Equal(store.Blocks.Enumerate().ToHashSet(), seen.ToHashSet());
         Assert.Equal(seen.Count, seen.Distinct().Count());
         Assert.Equal(seen.Count, source.Asked.Count);
+        Assert.Equal(source.Asked.Count(cid => cid.Codec == Multicodec.Raw), source.Unread);
         Assert.InRange(source.MostInFlight, 1, parallelism);
         Assert.Equal(0, source.Held);
         Assert.Equal(seen.Count, DagVerify.Reachable(store.Blocks, root.Root, CancellationToken.None).Count());

@@ -99,6 +99,61 @@ public abstract class MuxerConformance
         Assert.Equal(7, got[0]);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task AWholeBufferIsReadWhateverHadComeBefore(bool before)
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+
+        // More than any window: bytes that go straight to who waits for them are granted anew too.
+        byte[] data = Xs128.Bytes("whole", 20 << 20);
+        byte[] got = new byte[data.Length];
+        await a.WriteAsync(data.AsMemory(0, 1000), Cancel);
+        if (before)
+        {
+            await UntilAsync(() => b.Buffered == 1000);
+        }
+
+        Task<int> reading = b.ReadFullyAsync(got, Cancel).AsTask();
+        await a.WriteAsync(data.AsMemory(1000, data.Length - 1001), Cancel);
+        Assert.False(reading.IsCompleted);
+        await a.WriteAsync(data.AsMemory(data.Length - 1), Cancel);
+        Assert.Equal(data.Length, await reading);
+        Assert.Equal(data, got);
+        await ExchangeAsync(pair, 1000);
+    }
+
+    [Fact]
+    public async Task AWholeBufferThatNeverFillsEndsWithItsStream()
+    {
+        await using MuxerPair pair = await PairAsync();
+        (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
+        byte[] got = new byte[100];
+        Task<int> reading = b.ReadFullyAsync(got, Cancel).AsTask();
+        await a.WriteAsync("only this"u8.ToArray(), Cancel);
+        await a.CloseWriteAsync(Cancel);
+        Assert.Equal(9, await reading);
+        Assert.Equal("only this"u8.ToArray(), got[..9]);
+        Assert.Equal(0, await b.ReadFullyAsync(got, Cancel));
+
+        (a, b) = await pair.OpenAsync(true, Cancel);
+        reading = b.ReadFullyAsync(got, Cancel).AsTask();
+        await a.WriteAsync("some"u8.ToArray(), Cancel);
+        a.Reset();
+        await Assert.ThrowsAsync<StreamResetException>(() => reading);
+
+        (a, b) = await pair.OpenAsync(true, Cancel);
+        using var stop = new CancellationTokenSource();
+        reading = b.ReadFullyAsync(got, stop.Token).AsTask();
+        await a.WriteAsync("some"u8.ToArray(), Cancel);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
+        b.Reset();
+        await ExchangeAsync(pair, 1000);
+    }
+
     [Fact]
     public async Task ASlowReaderSlowsNobodyElse()
     {
