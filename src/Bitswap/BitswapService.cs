@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Server;
@@ -30,10 +29,10 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>Streams that a peer may have open to us: one is what it needs, some open one per message.</summary>
     private const int MaxStreams = 32;
 
-    /// <summary>Messages with blocks that are being checked and stored: 128 MiB of memory at most; the streams wait.</summary>
-    private const int MaxMessages = 32;
+    /// <summary>Pieces with blocks that are being checked and stored at a time: what the cores do, and one for each to wait for the disk. The streams wait.</summary>
+    private static readonly int Storing = Math.Max(4, 2 * Environment.ProcessorCount);
 
-    /// <summary>Messages of one stream that wait for the store, or are in it, while the next is read into its own memory instead of the stream's queue.</summary>
+    /// <summary>Pieces of one stream's messages that wait for the store, or are in it, while the next is read into its own memory instead of the stream's queue.</summary>
     private const int Ahead = 2;
 
     /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
@@ -50,7 +49,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly ConcurrentDictionary<PeerId, PeerLink> _links = new();
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
-    private readonly SemaphoreSlim _messages = new(MaxMessages, MaxMessages);
+    private readonly SemaphoreSlim _storing = new(Storing, Storing);
     private readonly Lock _linking = new();
     private readonly Engine _engine;
     private readonly WantDesk _desk;
@@ -269,22 +268,27 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Checks and stores the blocks of some messages while the next one is read.</summary>
+    /// <summary>Checks and stores the blocks of some pieces while the next one is read.</summary>
     private async Task TakeMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
     {
-        var reader = new LengthPrefixedReader(stream, BitswapMessage.MaxLength);
+        var reader = new MessageReader(stream);
         using var room = new SemaphoreSlim(Ahead, Ahead);
         Task storing = Task.CompletedTask;
         try
         {
-            while (await reader.ReadAsync(cancellationToken) is { } memory)
+            while (await reader.ReadAsync(cancellationToken) is { } piece)
             {
                 BitswapMessage? message;
                 try
                 {
-                    if (!BitswapMessage.TryDecode(memory.Memory, out message, packed: stream.Protocol == PackedProtocol))
+                    if (!BitswapMessage.TryDecode(piece.Memory, out message, packed: stream.Protocol == PackedProtocol))
                     {
                         throw new InvalidDataException("a Bitswap message is no protobuf of that kind");
+                    }
+
+                    if (piece.Begins)
+                    {
+                        Interlocked.Increment(ref _messagesReceived);
                     }
 
                     TakeSmall(stream.RemotePeer, message!);
@@ -296,11 +300,11 @@ public sealed partial class BitswapService : IAsyncDisposable
                 }
                 catch
                 {
-                    memory.Dispose();
+                    piece.Dispose();
                     throw;
                 }
 
-                storing = StoreAsync(storing, stream.RemotePeer, message!, memory, room, cancellationToken);
+                storing = StoreAsync(storing, stream.RemotePeer, message!, piece, room, cancellationToken);
             }
         }
         finally
@@ -321,7 +325,6 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void TakeSmall(PeerId peer, BitswapMessage message)
     {
-        Interlocked.Increment(ref _messagesReceived);
         if (message.Wants.Count > 0 || message.Full)
         {
             Link(peer).Take(message);
@@ -333,8 +336,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Owns the message's memory. Beside those before, which it ends after, and fails when one of them has.</summary>
-    private async Task StoreAsync(Task before, PeerId peer, BitswapMessage message, IMemoryOwner<byte> memory, SemaphoreSlim room, CancellationToken cancellationToken)
+    /// <summary>Owns the piece that the message is. Beside those before, which it ends after, and fails when one of them has.</summary>
+    private async Task StoreAsync(Task before, PeerId peer, BitswapMessage message, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
     {
         try
         {
@@ -345,7 +348,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         finally
         {
-            memory.Dispose();
+            piece.Dispose();
             room.Release();
         }
 
@@ -354,7 +357,7 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private async Task StoreAsync(PeerId peer, BitswapMessage message, CancellationToken cancellationToken)
     {
-        await _messages.WaitAsync(cancellationToken);
+        await _storing.WaitAsync(cancellationToken);
         try
         {
             await Task.Run(() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message)), CancellationToken.None);
@@ -367,7 +370,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         finally
         {
-            _messages.Release();
+            _storing.Release();
         }
     }
 

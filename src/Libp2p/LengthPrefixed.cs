@@ -35,41 +35,15 @@ public static class LengthPrefixed
 /// <summary>Reads the messages of one stream, one after the other.</summary>
 public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
 {
-    private const int LongMessage = 64 << 10;
-
-    /// <summary>
-    /// The last one returned goes out first, whichever thread it was: a long message is read by one and given back by another, and the shared pool, which
-    /// keeps one for each thread, would take fresh memory for most of them.
-    /// </summary>
-    private static readonly ArrayPool<byte> LongMessages = ArrayPool<byte>.Create(maxArrayLength: 8 << 20, maxArraysPerBucket: 8);
-
     private readonly byte[] _head = new byte[Varint.MaxLength];
 
     /// <summary>The next message in pooled memory of exactly its length; null at the end of the stream.</summary>
     /// <exception cref="InvalidDataException">The length is over the bound or no varint, or the stream ends inside the message.</exception>
     public async ValueTask<IMemoryOwner<byte>?> ReadAsync(CancellationToken cancellationToken)
     {
-        int length = 0;
-        for (int n = 0; ;)
+        if (await ReadLengthAsync(cancellationToken) is not { } length)
         {
-            // Byte by byte: they lie in the stream's buffer, and what follows is the message's.
-            if (await stream.ReadAsync(_head.AsMemory(n, 1), cancellationToken) == 0)
-            {
-                return n == 0 ? null : throw new InvalidDataException("the stream ends inside a length");
-            }
-
-            n++;
-            OperationStatus status = Varint.TryRead(_head.AsSpan(0, n), out ulong value, out _);
-            if (status == OperationStatus.Done)
-            {
-                length = value <= (ulong)maxLength ? (int)value : throw new InvalidDataException($"a message of {value} bytes is longer than {maxLength}");
-                break;
-            }
-
-            if (status == OperationStatus.InvalidData)
-            {
-                throw new InvalidDataException("a message's length is no varint");
-            }
+            return null;
         }
 
         var message = new PooledMessage(length);
@@ -89,9 +63,35 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
         }
     }
 
+    /// <summary>The length of the next message, whose bytes are then the caller's to read; null at the end of the stream.</summary>
+    /// <exception cref="InvalidDataException">The length is over the bound or no varint.</exception>
+    public async ValueTask<int?> ReadLengthAsync(CancellationToken cancellationToken)
+    {
+        for (int n = 0; ;)
+        {
+            // Byte by byte: they lie in the stream's buffer, and what follows is the message's.
+            if (await stream.ReadAsync(_head.AsMemory(n, 1), cancellationToken) == 0)
+            {
+                return n == 0 ? null : throw new InvalidDataException("the stream ends inside a length");
+            }
+
+            n++;
+            OperationStatus status = Varint.TryRead(_head.AsSpan(0, n), out ulong value, out _);
+            if (status == OperationStatus.Done)
+            {
+                return value <= (ulong)maxLength ? (int)value : throw new InvalidDataException($"a message of {value} bytes is longer than {maxLength}");
+            }
+
+            if (status == OperationStatus.InvalidData)
+            {
+                throw new InvalidDataException("a message's length is no varint");
+            }
+        }
+    }
+
     private sealed class PooledMessage(int length) : IMemoryOwner<byte>
     {
-        private byte[]? _array = PoolOf(length).Rent(length);
+        private byte[]? _array = ArrayPool<byte>.Shared.Rent(length);
 
         public Memory<byte> Memory => (_array ?? throw new ObjectDisposedException(nameof(PooledMessage))).AsMemory(0, length);
 
@@ -99,10 +99,8 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
         {
             if (Interlocked.Exchange(ref _array, null) is { } array)
             {
-                PoolOf(length).Return(array);
+                ArrayPool<byte>.Shared.Return(array);
             }
         }
-
-        private static ArrayPool<byte> PoolOf(int length) => length >= LongMessage ? LongMessages : ArrayPool<byte>.Shared;
     }
 }
