@@ -74,7 +74,10 @@ internal static class AddCommand
             {
                 using var body = new UploadContent(entries, passed);
                 JsonNode? last = null;
-                await foreach (JsonNode line in client.LinesAsync(passed is null ? "add" : "ipcs/add", query, body, cancellationToken))
+                IAsyncEnumerable<JsonNode> lines = passed is null
+                    ? client.LinesAsync("add", query, body, cancellationToken)
+                    : client.LinesAsync("ipcs/add", query.Concat(GlobalOptions.Query(("descriptor", passed.One))), body, cancellationToken);
+                await foreach (JsonNode line in lines)
                 {
                     last = line;
                     if (!parsed.GetValue(quiet))

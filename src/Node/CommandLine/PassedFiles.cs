@@ -1,4 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.Node.CommandLine;
@@ -21,6 +21,9 @@ internal sealed class PassedFiles : IDisposable
 
     /// <summary>True when there is nothing to pass.</summary>
     public bool IsEmpty => _files.Count == 0;
+
+    /// <summary>The number of one of the descriptors.</summary>
+    public string One => NumberOf(_files.Values.First());
 
     /// <summary>Opens what is worth passing.</summary>
     /// <exception cref="CommandException">A file can't be opened.</exception>
@@ -45,12 +48,9 @@ internal sealed class PassedFiles : IDisposable
         }
     }
 
-    /// <summary>A file's descriptor, if it is passed.</summary>
-    public bool TryGet(in UploadEntry entry, [NotNullWhen(true)] out SafeFileHandle? file)
-    {
-        file = null;
-        return entry.Length >= MinLength && _files.TryGetValue(entry, out file);
-    }
+    /// <summary>The number of a file's descriptor; null when it isn't passed.</summary>
+    public string? Number(in UploadEntry entry) =>
+        entry.Length >= MinLength && _files.TryGetValue(entry, out SafeFileHandle? file) ? NumberOf(file) : null;
 
     /// <summary>How many bytes the daemon has read since the last call.</summary>
     public long TakeRead()
@@ -69,4 +69,6 @@ internal sealed class PassedFiles : IDisposable
             file.Dispose();
         }
     }
+
+    private static string NumberOf(SafeFileHandle file) => file.DangerousGetHandle().ToString(CultureInfo.InvariantCulture);
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.Node.CommandLine;
 
@@ -100,7 +99,7 @@ internal sealed class UploadContent : HttpContent
         return length >= MinToldLength ? length : null;
     }
 
-    private bool IsPassed(in UploadEntry entry) => _passed is not null && _passed.TryGet(entry, out _);
+    private bool IsPassed(in UploadEntry entry) => _passed?.Number(entry) is not null;
 
     private byte[] End() => Encoding.ASCII.GetBytes($"\r\n--{_boundary}--\r\n");
 
@@ -165,7 +164,7 @@ internal sealed class UploadContent : HttpContent
             _ => "application/octet-stream",
         };
         string line = entry == _entries[0] ? "" : "\r\n";
-        string passed = _passed is not null && _passed.TryGet(entry, out SafeFileHandle? file) ? $"{PassedDescriptor.Header}: {file.DangerousGetHandle()}\r\n" : "";
+        string passed = _passed?.Number(entry) is { } number ? $"{PassedDescriptor.Header}: {number}\r\n" : "";
         return Encoding.UTF8.GetBytes(
             $"{line}--{_boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{Uri.EscapeDataString(entry.Name)}\"\r\nContent-Type: {type}\r\n{passed}\r\n");
     }

@@ -23,12 +23,13 @@ internal sealed class AddApi(NodeServices node)
     public Task AddAsync(ApiRequest request) => AddAsync(request, client: null);
 
     /// <summary>
-    /// <c>ipcs/add</c>: the same, where a file may also be a descriptor that the client has open (<see cref="PassedDescriptor"/>). Whether it may is told
-    /// before the body is read, and by a status of its own.
+    /// <c>ipcs/add</c>: the same, where a file may also be a descriptor that the client has open (<see cref="PassedDescriptor"/>). Whether it may is tried
+    /// with the one in option <c>descriptor</c> before the body is read, and told by a status of its own.
     /// </summary>
     public async Task AddPassedAsync(ApiRequest request)
     {
-        using PeerProcess client = PeerProcess.Open(request.Context.Features.Get<IConnectionSocketFeature>()?.Socket);
+        int one = request.Number("descriptor") is { } number and <= int.MaxValue ? (int)number : throw ApiException.Bad("option descriptor: the number of one is required");
+        using PeerProcess client = PeerProcess.Open(request.Context.Features.Get<IConnectionSocketFeature>()?.Socket, one);
         await AddAsync(request, client);
     }
 

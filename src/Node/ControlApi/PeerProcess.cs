@@ -27,8 +27,10 @@ internal sealed partial class PeerProcess : IDisposable
     private PeerProcess(SafeFileHandle process) => _process = process;
 
     /// <summary>The process at the other end of a connection.</summary>
+    /// <param name="connection">An accepted connection; may be null.</param>
+    /// <param name="descriptor">One that the client says to have passed. Who connected to us may be a proxy, which has none such.</param>
     /// <exception cref="ApiException">Status 501: its files can't be taken from here; as bodies they can.</exception>
-    public static PeerProcess Open(Socket? connection)
+    public static PeerProcess Open(Socket? connection, int descriptor)
     {
         if (connection is not { AddressFamily: AddressFamily.Unix })
         {
@@ -47,7 +49,7 @@ internal sealed partial class PeerProcess : IDisposable
 
             Span<byte> handle = stackalloc byte[sizeof(int)];
             _ = connection.GetRawSocketOption(SocketLevel, PeerHandle, handle);
-            return new PeerProcess(new SafeFileHandle(BinaryPrimitives.ReadInt32LittleEndian(handle), ownsHandle: true)).Tried();
+            return new PeerProcess(new SafeFileHandle(BinaryPrimitives.ReadInt32LittleEndian(handle), ownsHandle: true)).Tried(descriptor);
         }
         catch (SocketException e)
         {
@@ -79,17 +81,18 @@ internal sealed partial class PeerProcess : IDisposable
 
     private static ApiException Unable(string why) => new($"files can't be passed as descriptors: {why}", StatusCodes.Status501NotImplemented);
 
-    /// <summary>Asks for a descriptor that nobody has: whoever may duplicate is told just that.</summary>
-    private PeerProcess Tried()
+    private PeerProcess Tried(int descriptor)
     {
-        using SafeFileHandle none = Duplicate(int.MaxValue, out int error);
-        if (error == NotOpen)
+        try
         {
+            OpenFile(descriptor).Dispose();
             return this;
         }
-
-        Dispose();
-        throw Unable(Marshal.GetPInvokeErrorMessage(error));
+        catch (ApiException e)
+        {
+            Dispose();
+            throw Unable(e.Message);
+        }
     }
 
     private SafeFileHandle Duplicate(int descriptor, out int error)
