@@ -1,6 +1,7 @@
 using System.IO.Pipes;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Ipcs.Node.ControlApi;
 using Microsoft.Win32.SafeHandles;
 
@@ -67,12 +68,12 @@ public sealed class PassedFileTests : IDisposable
         using SafeFileHandle file = Marked("f", new byte[1000]);
         using PassedFile passed = Peer().OpenFile(Number(file));
         Assert.Equal(600, await passed.ReadAsync(new byte[600], TestContext.Current.CancellationToken));
-        await using (FileStream shorter = File.OpenWrite(_folder["f"]))
+        await using (FileStream shorter = new(_folder["f"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
         {
             shorter.SetLength(500);
         }
 
-        ApiException error = await Assert.ThrowsAsync<ApiException>(async () => await passed.ReadAsync(new byte[600], TestContext.Current.CancellationToken));
+        ApiException error = await Assert.ThrowsAsync<ApiException>(() => ReadAsync(passed));
         Assert.Equal(400, error.Status);
         Assert.Contains("shorter", error.Message, StringComparison.Ordinal);
     }
