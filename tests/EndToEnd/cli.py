@@ -2,8 +2,10 @@
 """The command line, driven as a person or a script would: every command that needs no network, its words, its JSON, its exit status; the
 daemon's life from `init` to SIGTERM; the control API as Kubo's clients speak to it. Needs neither root nor a network."""
 import contextlib
+import fcntl
 import hashlib
 import http.client
+import http.server
 import io
 import json
 import os
@@ -11,11 +13,13 @@ import pty
 import shutil
 import signal
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -303,7 +307,7 @@ def systemd(results):
 
 
 def files(results):
-    with place() as it, running(it), scenario("files and folders"):
+    with place() as it, running(it) as daemon, scenario("files and folders"):
         data = os.urandom(3_000_000)
         big = it.write("big", data)
         with results.check("add says what Kubo says"):
@@ -423,6 +427,15 @@ def files(results):
             shown = os.read(controller, 100_000).decode()
             equal(done.returncode, 0, "the exit status")
             true("KiB" in shown and "/s" in shown, f"the terminal shows {shown!r}")
+        with results.check("progress of a file that the daemon reads"):
+            controller, terminal = pty.openpty()
+            daemon.process.send_signal(signal.SIGSTOP)
+            adding = subprocess.Popen([IPCS, "add", "-Q", big], stdout=subprocess.PIPE, stderr=terminal, env=it.env)
+            shown = os.read(controller, 100_000).decode()
+            daemon.process.send_signal(signal.SIGCONT)
+            equal(adding.communicate(timeout=30)[0].decode().strip(), it.text("add", "-Q", "-", stdin=data), "the CID")
+            os.close(terminal)
+            true("0 B of 2.9 MiB" in shown, f"the terminal shows {shown!r}")
         with results.check("SIGINT ends a command with exit 1"):
             waiting = subprocess.Popen([IPCS, "add", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=it.env)
             # More than a pipe holds: once it is written, the command reads.
@@ -431,6 +444,133 @@ def files(results):
             waiting.send_signal(signal.SIGINT)
             equal(waiting.wait(10), 1, "the exit status")
             equal(waiting.stderr.read(), b"ipcs: interrupted\n", "standard error")
+
+
+def passed(results):
+    """Files that the daemon reads itself, from the client's descriptors."""
+    with place() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("files passed as descriptors"):
+        data = os.urandom(3_000_001)
+        big = it.write("big", data)
+        cid = it.text("add", "-Q", "-", stdin=data)
+
+        def opened(path, flags=os.O_RDONLY, mark=True):
+            descriptor = os.open(path, flags)
+            if mark:
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
+            return descriptor
+
+        def add(descriptor, path="ipcs/add?pin=false", one=None, door=it.path("run/api.sock"), kind="application/octet-stream"):
+            body, headers = multipart(("f", kind, b""))
+            status, _, answer = post(door, f"{path}&descriptor={good if one is None else one}", body.replace(b"\r\n\r\n", f"\r\nIpcs-Descriptor: {descriptor}\r\n\r\n".encode(), 1), headers)
+            answer = json.loads(answer)
+            return status, answer.get("Hash"), answer.get("Message", "")
+
+        good = opened(big)
+        with results.check("a descriptor is the file, wherever its position is", need=True):
+            os.lseek(good, 1000, os.SEEK_SET)
+            equal(add(good)[:2], (200, cid), "the answer")
+            equal(os.lseek(good, 0, os.SEEK_CUR), len(data), "the position, which says how far the daemon has read")
+        with results.check("what is no marked plain file is the caller's mistake"):
+            os.mkfifo(it.path("pipe"))
+            pipe = opened(it.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+            listening = socket.socket(socket.AF_UNIX)
+            other = it.write("other", "x")
+            for descriptor, why in ((pipe, "plain file"), (listening.fileno(), "marked"), (opened("/dev/zero"), "plain file"), (opened(it.root), "plain file"), (opened(other, os.O_WRONLY), "marked"),
+                                    (opened(other, os.O_RDWR), "marked"), (opened(other, os.O_PATH, mark=False), "marked"), (opened(other, mark=False), "marked"), (1_000_000, "not open"),
+                                    (2147483647, "not open"), (2147483648, "number"), (-1, "number"), ("9" * 30, "number"), ("", "number"), ("/etc/passwd", "number")):
+                status, _, message = add(descriptor)
+                true(status == 400 and why in message, f"descriptor {descriptor} gives {status}, {message!r}")
+            for kind in ("application/x-directory", "application/symlink"):
+                equal(add(good, kind=kind)[0], 400, f"the status of {kind}")
+            listening.close()
+        with results.check("where none can be taken, that is told before anything is read"):
+            for more in ({"one": 1_000_000}, {"one": pipe}, {"door": daemon.ready["api-addr"]}):
+                equal(add(good, **more)[0], 501, f"the status with {more}")
+            equal(add(good, one="-1")[0], 400, "the status with a number that is none")
+            equal(add(good, path="add?pin=false")[0], 400, "the status of Kubo's add, which knows no descriptors")
+        with results.check("through a proxy, files are sent instead"):
+            with relay(it.path("run/api.sock"), it.path("run/relay.sock")) as seen:
+                equal(it.text("add", "-Q", "--api-socket", it.path("run/relay.sock"), big), cid, "the CID")
+                true(seen[0] > len(data), f"{seen[0]} bytes went through")
+        with results.check("to a daemon that doesn't know of them, files are sent"):
+            with old_daemon(it.path("run/old.sock")) as seen:
+                equal(it.text("add", "-Q", "--api-socket", it.path("run/old.sock"), big), HELLO, "its answer")
+            equal([path for path, _ in seen], [f"/api/v0/ipcs/add?trickle=false&wrap-with-directory=false&pin=true&descriptor={seen[0][0].rsplit('=', 1)[1]}",
+                                               "/api/v0/add?trickle=false&wrap-with-directory=false&pin=true"], "what it was asked")
+            true(seen[0][1] == b"" and data in seen[1][1], "what it was sent")
+        with results.check("a folder of more files than are passed"):
+            for i in range(300):
+                it.write(f"many/{i:03}", i.to_bytes(2, "big") * ((1 << 19) + i % 7))
+            with relay(it.path("run/api.sock"), it.path("run/relay.sock")):
+                sent = it.text("add", "-Q", "--api-socket", it.path("run/relay.sock"), it.path("many"))
+            equal(it.text("add", "-Q", it.path("many")), sent, "the CID, passed and sent")
+        with results.check("nothing of it stays open"):
+            names = [os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd") if os.path.lexists(f"/proc/{daemon.process.pid}/fd/{fd}")]
+            equal([n for n in names if n.startswith((big, it.path("many"), it.path("other"))) or "pidfd" in n], [], "the daemon's open files")
+
+
+@contextlib.contextmanager
+def old_daemon(path):
+    """Answers `add` with a CID and everything else that there is no such command; a list of the paths and bodies that it was sent."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_expect_100(self):
+            return not self.path.startswith("/api/v0/add") or super().handle_expect_100()
+
+        def do_POST(self):
+            known = self.path.startswith("/api/v0/add")
+            seen.append((self.path, self.rfile.read(int(self.headers["Content-Length"])) if known else b""))
+            answer = json.dumps({"Name": "f", "Hash": HELLO, "Size": "1"} if known else {"Message": "no such command", "Code": 0, "Type": "error"}).encode()
+            self.send_response(200 if known else 404)
+            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+        def address_string(self):
+            return path
+
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield seen
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def relay(target, path):
+    """A proxy between Unix sockets, in this process; a list of one number: the bytes that went to the target."""
+    seen = [0]
+
+    def pump(source, sink, count):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                seen[0] += len(data) * count
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(target)
+                threading.Thread(target=pump, args=(client, server, 1), daemon=True).start()
+                threading.Thread(target=pump, args=(server, client, 0), daemon=True).start()
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        threading.Thread(target=accept, daemon=True).start()
+        yield seen
+        listening.shutdown(socket.SHUT_RDWR)
+    os.remove(path)
 
 
 def blocks(results):
@@ -591,7 +731,7 @@ def api(results):
 def main():
     if not os.access(IPCS, os.X_OK):
         sys.exit(f"no binary at {IPCS} (make build)")
-    scenarios = {f.__name__: f for f in (before_a_daemon, daemon_life, systemd, files, blocks, api, metrics)}
+    scenarios = {f.__name__: f for f in (before_a_daemon, daemon_life, systemd, files, passed, blocks, api, metrics)}
     results = Results()
     for name in sys.argv[1:] or scenarios:
         try:

@@ -42,7 +42,7 @@ internal static class AddCommand
 
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var body = new UploadContent(UploadEntry.Find(parsed.GetRequiredValue(path), parsed.GetValue(hidden)));
+            IReadOnlyList<UploadEntry> entries = UploadEntry.Find(parsed.GetRequiredValue(path), parsed.GetValue(hidden));
             var query = GlobalOptions.Query(
                 ("cid-version", parsed.GetValue(version)?.ToString(CultureInfo.InvariantCulture)),
                 ("raw-leaves", parsed.GetValue(raw) is { } r ? GlobalOptions.Word(r) : null),
@@ -51,22 +51,43 @@ internal static class AddCommand
                 ("wrap-with-directory", GlobalOptions.Word(parsed.GetValue(wrap))),
                 ("pin", GlobalOptions.Word(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
-            JsonNode? last = null;
-            await foreach (JsonNode line in client.LinesAsync("add", query, body, cancellationToken))
+            using var passed = PassedFiles.Open(entries);
+            JsonNode? whole;
+            try
             {
-                last = line;
-                if (!parsed.GetValue(quiet))
-                {
-                    global.Print(parsed, line, l => Console.Out.WriteLine($"added {l["Hash"]} {l["Name"]}"));
-                }
+                whole = await AddAsync(passed.IsEmpty ? null : passed);
+            }
+            catch (NotOfferedException) when (!passed.IsEmpty)
+            {
+                // Told before anything was read: the daemon is older, or can't get at what we have open.
+                whole = await AddAsync(passed: null);
             }
 
-            if (parsed.GetValue(quiet) && last is not null)
+            if (parsed.GetValue(quiet) && whole is not null)
             {
-                global.Print(parsed, last, l => Console.Out.WriteLine($"{l["Hash"]}"));
+                global.Print(parsed, whole, l => Console.Out.WriteLine($"{l["Hash"]}"));
             }
 
             return 0;
+
+            async Task<JsonNode?> AddAsync(PassedFiles? passed)
+            {
+                using var body = new UploadContent(entries, passed);
+                JsonNode? last = null;
+                IAsyncEnumerable<JsonNode> lines = passed is null
+                    ? client.LinesAsync("add", query, body, cancellationToken)
+                    : client.LinesAsync("ipcs/add", query.Concat(GlobalOptions.Query(("descriptor", passed.One))), body, cancellationToken);
+                await foreach (JsonNode line in lines)
+                {
+                    last = line;
+                    if (!parsed.GetValue(quiet))
+                    {
+                        global.Print(parsed, line, l => Console.Out.WriteLine($"added {l["Hash"]} {l["Name"]}"));
+                    }
+                }
+
+                return last;
+            }
         });
         return command;
     }

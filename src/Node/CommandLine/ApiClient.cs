@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -159,7 +160,8 @@ internal sealed class ApiClient : IDisposable
         {
             string text = await response.Content.ReadAsStringAsync(cancellationToken);
             JsonNode document = await ParseAsync(text.Length > 0 ? text : "{}");
-            throw new CommandException(document["Message"]?.GetValue<string>() ?? $"the daemon answered {(int)response.StatusCode}");
+            string message = document["Message"]?.GetValue<string>() ?? $"the daemon answered {(int)response.StatusCode}";
+            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented ? new NotOfferedException(message) : new CommandException(message);
         }
     }
 }

@@ -5,3 +5,6 @@ internal class CommandException(string message) : Exception(message);
 
 /// <summary>No daemon answers at the socket, which the message names.</summary>
 internal sealed class NoDaemonException(string message) : CommandException(message);
+
+/// <summary>The daemon has no such command, or can't do it for this client.</summary>
+internal sealed class NotOfferedException(string message) : CommandException(message);

@@ -3,33 +3,68 @@ using System.Globalization;
 namespace Ipcs.Node.CommandLine;
 
 /// <summary>Shows how far a transfer is, in place, on a terminal; nothing when standard error is piped.</summary>
-internal sealed class TransferProgress(long? total) : IDisposable
+internal sealed class TransferProgress : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
+    private readonly Lock _lock = new();
+    private readonly long? _total;
     private readonly bool _visible = !Console.IsErrorRedirected;
     private readonly long _begin = TimeProvider.System.GetTimestamp();
+    private readonly Timer? _watch;
     private TimeSpan _shown;
     private long _bytes;
+    private bool _ended;
+
+    /// <summary>Begins to show.</summary>
+    /// <param name="total">How many bytes there are in all; null when that is not known.</param>
+    /// <param name="elsewhere">How many bytes more have gone without <see cref="Add"/>; asked now and then, never after the end. May be null.</param>
+    public TransferProgress(long? total, Func<long>? elsewhere = null)
+    {
+        _total = total;
+        _watch = _visible && elsewhere is not null ? new Timer(_ => Take(elsewhere), null, Interval, Interval) : null;
+    }
 
     /// <summary>So many bytes more have gone.</summary>
     public void Add(long bytes)
     {
-        _bytes += bytes;
-        if (_visible && TimeProvider.System.GetElapsedTime(_begin) is var time && time - _shown >= Interval)
+        if (_visible)
         {
-            _shown = time;
-            Console.Error.Write($"\r\x1b[K{Line(_bytes, total, time)}");
+            Take(() => bytes);
         }
     }
 
     /// <summary>Clears the line.</summary>
     public void Dispose()
     {
-        if (_shown > TimeSpan.Zero)
+        _watch?.Dispose();
+        lock (_lock)
         {
-            Console.Error.Write("\r\x1b[K");
+            if (_shown > TimeSpan.Zero && !_ended)
+            {
+                Console.Error.Write("\r\x1b[K");
+            }
+
+            _ended = true;
+        }
+    }
+
+    private void Take(Func<long> more)
+    {
+        lock (_lock)
+        {
+            if (_ended)
+            {
+                return;
+            }
+
+            _bytes += more();
+            if (TimeProvider.System.GetElapsedTime(_begin) is var time && time - _shown >= Interval)
+            {
+                _shown = time;
+                Console.Error.Write($"\r\x1b[K{Line(_bytes, _total, time)}");
+            }
         }
     }
 

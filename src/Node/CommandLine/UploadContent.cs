@@ -6,7 +6,8 @@ namespace Ipcs.Node.CommandLine;
 
 /// <summary>
 /// Files, folders and links as <c>multipart/form-data</c> in the shape of Kubo's clients: the path escaped in <c>filename</c>, the kind as
-/// the part's content type. Streamed: files are opened one after the other.
+/// the part's content type. Streamed: files are opened one after the other. Files that are passed to the daemon have their descriptors in their parts' heads,
+/// and no body.
 /// </summary>
 internal sealed class UploadContent : HttpContent
 {
@@ -19,13 +20,15 @@ internal sealed class UploadContent : HttpContent
 
     private readonly string _boundary = $"ipcs-{Guid.NewGuid():N}";
     private readonly IReadOnlyList<UploadEntry> _entries;
+    private readonly PassedFiles? _passed;
     private readonly TransferProgress _progress;
     private readonly long? _length;
 
-    public UploadContent(IReadOnlyList<UploadEntry> entries)
+    public UploadContent(IReadOnlyList<UploadEntry> entries, PassedFiles? passed = null)
     {
         _entries = entries;
-        _progress = new TransferProgress(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0));
+        _passed = passed;
+        _progress = new TransferProgress(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0), passed is null ? null : passed.TakeRead);
         _length = Length();
         Headers.ContentType = new MediaTypeHeaderValue("multipart/form-data") { Parameters = { new NameValueHeaderValue("boundary", _boundary) } };
     }
@@ -50,14 +53,17 @@ internal sealed class UploadContent : HttpContent
                 string target = new FileInfo(entry.Path).LinkTarget ?? throw new CommandException($"{entry.Path} is a symbolic link no more");
                 await stream.WriteAsync(Encoding.UTF8.GetBytes(target), cancellationToken);
             }
-            else if (entry.Kind == UploadKind.File)
+            else if (entry.Kind == UploadKind.File && !IsPassed(entry))
             {
                 await SendFileAsync(entry, stream, buffer, cancellationToken);
             }
         }
 
         await stream.WriteAsync(End(), cancellationToken);
-        _progress.Dispose();
+        if (_passed is null)
+        {
+            _progress.Dispose();
+        }
     }
 
     protected override bool TryComputeLength(out long length)
@@ -87,11 +93,13 @@ internal sealed class UploadContent : HttpContent
                 return null;
             }
 
-            length += Head(entry).Length + (entry.Length ?? 0);
+            length += Head(entry).Length + (IsPassed(entry) ? 0 : entry.Length ?? 0);
         }
 
         return length >= MinToldLength ? length : null;
     }
+
+    private bool IsPassed(in UploadEntry entry) => _passed?.Number(entry) is not null;
 
     private byte[] End() => Encoding.ASCII.GetBytes($"\r\n--{_boundary}--\r\n");
 
@@ -156,7 +164,8 @@ internal sealed class UploadContent : HttpContent
             _ => "application/octet-stream",
         };
         string line = entry == _entries[0] ? "" : "\r\n";
+        string passed = _passed?.Number(entry) is { } number ? $"{PassedDescriptor.Header}: {number}\r\n" : "";
         return Encoding.UTF8.GetBytes(
-            $"{line}--{_boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{Uri.EscapeDataString(entry.Name)}\"\r\nContent-Type: {type}\r\n\r\n");
+            $"{line}--{_boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{Uri.EscapeDataString(entry.Name)}\"\r\nContent-Type: {type}\r\n{passed}\r\n");
     }
 }

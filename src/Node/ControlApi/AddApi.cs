@@ -5,6 +5,7 @@ using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.Import;
 using Ipcs.Node.Daemon;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace Ipcs.Node.ControlApi;
@@ -18,7 +19,21 @@ internal sealed class AddApi(NodeServices node)
     /// </summary>
     private const int MaxParts = 1 << 20;
 
-    public async Task AddAsync(ApiRequest request)
+    /// <summary>Files as the parts' bodies.</summary>
+    public Task AddAsync(ApiRequest request) => AddAsync(request, client: null);
+
+    /// <summary>
+    /// <c>ipcs/add</c>: the same, where a file may also be a descriptor that the client has open (<see cref="PassedDescriptor"/>). Whether it may is tried
+    /// with the one in option <c>descriptor</c> before the body is read, and told by a status of its own.
+    /// </summary>
+    public async Task AddPassedAsync(ApiRequest request)
+    {
+        int one = request.Number("descriptor") is { } number and <= int.MaxValue ? (int)number : throw ApiException.Bad("option descriptor: the number of one is required");
+        using PeerProcess client = PeerProcess.Open(request.Context.Features.Get<IConnectionSocketFeature>()?.Socket, one);
+        await AddAsync(request, client);
+    }
+
+    private async Task AddAsync(ApiRequest request, PeerProcess? client)
     {
         request.Refuse("only-hash", "nocopy", "fscache", "inline", "to-files");
         if (request.Option("hash") is not (null or "sha2-256"))
@@ -27,7 +42,7 @@ internal sealed class AddApi(NodeServices node)
         }
 
         ImportProfile profile = Profile(request);
-        var work = new Work(node, profile, request.Flag("pin", true), request.Flag("wrap-with-directory"));
+        var work = new Work(node, profile, client, request.Flag("pin", true), request.Flag("wrap-with-directory"));
         MultipartReader parts = Multipart.Open(request);
 
         // Until the roots are pinned, nothing else keeps their blocks.
@@ -84,7 +99,7 @@ internal sealed class AddApi(NodeServices node)
     }
 
     /// <summary>One request's tree: everything under one folder when it wraps, else each name at the top by itself.</summary>
-    private sealed class Work(NodeServices node, ImportProfile profile, bool pin, bool wrap)
+    private sealed class Work(NodeServices node, ImportProfile profile, PeerProcess? client, bool pin, bool wrap)
     {
         private readonly List<(string Name, DagRoot Root)> _added = [];
         private TreeBuilder? _tree;
@@ -115,7 +130,7 @@ internal sealed class AddApi(NodeServices node)
 
             DagRoot root = part.Kind == AddKind.Symlink
                 ? DirectoryBuilder.PutSymlink(node.Store.Blocks, profile, await AddPart.ReadTargetAsync(body, cancellationToken), part.Mode, part.MTime)
-                : await DagImport.FromStreamAsync(body, node.Store.Blocks, profile, part.Mode, part.MTime, alsoHash: null, cancellationToken);
+                : await ImportAsync(part, body, cancellationToken);
             _added.Add((part.Path, root));
             if (wrap)
             {
@@ -143,6 +158,15 @@ internal sealed class AddApi(NodeServices node)
                 Close();
             }
         }
+
+        private async Task<DagRoot> ImportAsync(AddPart part, Stream body, CancellationToken cancellationToken)
+        {
+            await using Stream? passed = part.Descriptor is { } descriptor ? OpenPassed(descriptor) : null;
+            return await DagImport.FromStreamAsync(passed ?? body, node.Store.Blocks, profile, part.Mode, part.MTime, alsoHash: null, cancellationToken);
+        }
+
+        private PassedFile OpenPassed(int descriptor) =>
+            client?.OpenFile(descriptor) ?? throw ApiException.Bad($"{PassedDescriptor.Header}: only ipcs/add takes descriptors");
 
         private static (string Top, string Below) Split(string path)
         {

@@ -31,6 +31,9 @@ internal enum AddKind
 /// <param name="MTime">Modification time; null when none is said.</param>
 internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, UnixFsTime? MTime)
 {
+    /// <summary>The client's descriptor of a file, which is read instead of the part's body; null when the body is the file.</summary>
+    public int? Descriptor { get; init; }
+
     /// <summary>Reads it.</summary>
     public static AddPart Parse(MultipartSection part)
     {
@@ -44,13 +47,16 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
             : AddKind.File;
         if (!ContentDispositionHeaderValue.TryParse(part.ContentDisposition, out ContentDispositionHeaderValue? disposition))
         {
-            return new AddPart(kind, "", null, null);
+            return new AddPart(kind, "", null, null) { Descriptor = DescriptorOf(part, kind) };
         }
 
         string field = HeaderUtilities.RemoveQuotes(disposition.Name).ToString();
         int query = field.IndexOf('?', StringComparison.Ordinal);
         Dictionary<string, Microsoft.Extensions.Primitives.StringValues> meta = query < 0 ? [] : QueryHelpers.ParseQuery(field[query..]);
-        return new AddPart(kind, Clean(HeaderUtilities.RemoveQuotes(disposition.FileName).ToString()), ModeOf(meta), TimeOf(meta));
+        return new AddPart(kind, Clean(HeaderUtilities.RemoveQuotes(disposition.FileName).ToString()), ModeOf(meta), TimeOf(meta))
+        {
+            Descriptor = DescriptorOf(part, kind),
+        };
     }
 
     /// <summary>Unescapes a path (a plus is a space, as in a form) and takes <c>.</c>, <c>..</c> and doubled slashes out; it can't lead above its root.</summary>
@@ -84,6 +90,18 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
         return length < buffer.Length
             ? Encoding.UTF8.GetString(buffer, 0, length)
             : throw ApiException.Bad($"a symbolic link's target is longer than {DirectoryBuilder.MaxTargetLength} bytes");
+    }
+
+    private static int? DescriptorOf(MultipartSection part, AddKind kind)
+    {
+        if (part.Headers is null || !part.Headers.TryGetValue(PassedDescriptor.Header, out Microsoft.Extensions.Primitives.StringValues text))
+        {
+            return null;
+        }
+
+        return kind == AddKind.File && int.TryParse(text.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out int descriptor)
+            ? descriptor
+            : throw ApiException.Bad($"{PassedDescriptor.Header}: '{text}' is not the number of a file's descriptor");
     }
 
     private static uint? ModeOf(Dictionary<string, Microsoft.Extensions.Primitives.StringValues> meta)

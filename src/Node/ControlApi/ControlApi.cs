@@ -57,6 +57,7 @@ internal sealed partial class ControlApi(NodeServices node, ILogger<ControlApi> 
         Post(routes, "ipcs/content/reading", new ContentsApi(node).ReadingAsync);
         Post(routes, "ipcs/content/failed", new ContentsApi(node).FailedAsync);
         Post(routes, "ipcs/content/resolve", new ContentsApi(node).ResolveAsync);
+        Post(routes, "ipcs/add", new AddApi(node).AddPassedAsync);
         Post(routes, "ipcs/convert", new ConvertApi(node).ConvertAsync);
         Post(routes, "ipcs/compare", new CompareApi(node).CompareAsync);
         Post(routes, "ipcs/pull", new ImagesApi(node).PullAsync);

@@ -48,6 +48,32 @@ public sealed class AddPartTests
     public void IllFormedModesAndTimesAreTheCallersMistake(string query) =>
         Assert.Equal(400, Assert.Throws<ApiException>(() => Parse($"form-data; name=\"file?{query}\"; filename=\"f\"", "application/octet-stream")).Status);
 
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("17", 17)]
+    [InlineData("2147483647", int.MaxValue)]
+    public void ADescriptorIsANumber(string text, int descriptor) =>
+        Assert.Equal(descriptor, Passed(text, "application/octet-stream").Descriptor);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("-1")]
+    [InlineData("+1")]
+    [InlineData("2147483648")]
+    [InlineData("99999999999999999999999")]
+    [InlineData("0x10")]
+    [InlineData("1,2")]
+    [InlineData("/etc/passwd")]
+    [InlineData("3", "application/x-directory")]
+    [InlineData("3", "application/symlink")]
+    public void WhatIsNoFilesDescriptorIsTheCallersMistake(string text, string type = "application/octet-stream") =>
+        Assert.Equal(400, Assert.Throws<ApiException>(() => Passed(text, type)).Status);
+
+    private static AddPart Passed(string descriptor, string type) => AddPart.Parse(new MultipartSection
+    {
+        Headers = new() { ["Content-Disposition"] = "form-data; name=\"file\"; filename=\"x\"", ["Content-Type"] = type, ["Ipcs-Descriptor"] = descriptor },
+    });
+
     private static AddPart Parse(string disposition, string type) => AddPart.Parse(new MultipartSection
     {
         Headers = new() { ["Content-Disposition"] = disposition, ["Content-Type"] = type },
