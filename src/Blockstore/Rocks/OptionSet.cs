@@ -22,10 +22,9 @@ internal sealed class OptionSet : IDisposable
     private const ulong FileBuffer = 64 << 10;
 
     /// <summary>
-    /// One that is written, three that are flushed, and two that fill up when a sync takes long. Fewer and larger ones took as much memory, and a store that takes
-    /// little had touched as much of it.
+    /// One that is written, two that are flushed, and one that fills up when a sync takes long. Two of twice the size took as much memory, and who writes had to wait for the disk.
     /// </summary>
-    private const int BlobWriteBuffers = 6;
+    private const int BlobWriteBuffers = 4;
 
     private const int WarnLevel = 2;
 
