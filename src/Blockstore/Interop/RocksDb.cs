@@ -75,9 +75,6 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_options_set_wal_bytes_per_sync(nint options, ulong bytes);
 
     [LibraryImport(Library)]
-    public static partial void rocksdb_options_set_writable_file_max_buffer_size(nint options, ulong bytes);
-
-    [LibraryImport(Library)]
     public static partial void rocksdb_options_set_max_file_opening_threads(nint options, int threads);
 
     [LibraryImport(Library)]

@@ -18,9 +18,6 @@ internal sealed class OptionSet : IDisposable
     // Written-back in steps, so that the sync of a commit finds little left to write.
     private const ulong FileSyncStep = 4 << 20, LogSyncStep = 1 << 20;
 
-    // What is longer goes to its file from where it is; the default, 1 MiB, has blocks copied once more on their way.
-    private const ulong FileBuffer = 64 << 10;
-
     /// <summary>
     /// One that is written, two that are flushed, and one that fills up when a sync takes long. Two of twice the size took as much memory, and who writes had to wait for the disk.
     /// </summary>
@@ -62,7 +59,6 @@ internal sealed class OptionSet : IDisposable
         RocksDb.rocksdb_options_set_max_total_wal_size(Main, MaxWalLength);
         RocksDb.rocksdb_options_set_bytes_per_sync(Main, FileSyncStep);
         RocksDb.rocksdb_options_set_wal_bytes_per_sync(Main, LogSyncStep);
-        RocksDb.rocksdb_options_set_writable_file_max_buffer_size(Main, FileBuffer);
         RocksDb.rocksdb_options_set_keep_log_file_num(Main, 3);
         RocksDb.rocksdb_options_set_max_log_file_size(Main, 1 << 20);
         RocksDb.rocksdb_options_set_info_log_level(Main, WarnLevel);
