@@ -23,7 +23,11 @@ internal sealed class OptionSet : IDisposable
     /// </summary>
     private const int BlobWriteBuffers = 4;
 
-    private const int WarnLevel = 2;
+    /// <summary>
+    /// Nothing but the options at start goes to RocksDB's own log file. On a full disk a line fails, and by an assertion of RocksDB 7.8 (WritableFileWriter) the next one ends the process. What
+    /// goes wrong is told by the calls that fail.
+    /// </summary>
+    private const int FatalLevel = 4;
 
     /// <summary>What those of all families may take together, in write buffers of blocks.</summary>
     public const int AllWriteBuffers = BlobWriteBuffers + 2;
@@ -61,7 +65,7 @@ internal sealed class OptionSet : IDisposable
         RocksDb.rocksdb_options_set_wal_bytes_per_sync(Main, LogSyncStep);
         RocksDb.rocksdb_options_set_keep_log_file_num(Main, 3);
         RocksDb.rocksdb_options_set_max_log_file_size(Main, 1 << 20);
-        RocksDb.rocksdb_options_set_info_log_level(Main, WarnLevel);
+        RocksDb.rocksdb_options_set_info_log_level(Main, FatalLevel);
         RocksDb.rocksdb_options_set_stats_dump_period_sec(Main, 0);
         RocksDb.rocksdb_options_set_enable_blob_files(Blobs, 1);
         RocksDb.rocksdb_options_set_min_blob_size(Blobs, MinBlobLength);
