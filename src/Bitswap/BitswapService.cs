@@ -278,20 +278,14 @@ public sealed partial class BitswapService : IAsyncDisposable
         {
             while (await reader.ReadAsync(cancellationToken) is { } piece)
             {
-                BitswapMessage? message;
                 try
                 {
-                    if (!BitswapMessage.TryDecode(piece.Memory, out message, packed: stream.Protocol == PackedProtocol))
-                    {
-                        throw new InvalidDataException("a Bitswap message is no protobuf of that kind");
-                    }
-
                     if (piece.Begins)
                     {
                         Interlocked.Increment(ref _messagesReceived);
                     }
 
-                    TakeSmall(stream.RemotePeer, message!);
+                    TakeSmall(stream.RemotePeer, piece.Message);
                     await room.WaitAsync(cancellationToken);
                     if (storing.IsCompleted)
                     {
@@ -304,7 +298,7 @@ public sealed partial class BitswapService : IAsyncDisposable
                     throw;
                 }
 
-                storing = StoreAsync(storing, stream.RemotePeer, message!, piece, room, cancellationToken);
+                storing = StoreAsync(storing, stream.RemotePeer, piece, room, cancellationToken);
             }
         }
         finally
@@ -336,14 +330,14 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Owns the piece that the message is. Beside those before, which it ends after, and fails when one of them has.</summary>
-    private async Task StoreAsync(Task before, PeerId peer, BitswapMessage message, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
+    /// <summary>Owns the piece. Beside those before, which it ends after, and fails when one of them has.</summary>
+    private async Task StoreAsync(Task before, PeerId peer, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
     {
         try
         {
-            if (message.Blocks.Count > 0)
+            if (piece.Message.Blocks.Count > 0)
             {
-                await StoreAsync(peer, message, cancellationToken);
+                await StoreAsync(peer, piece.Message, cancellationToken);
             }
         }
         finally

@@ -49,11 +49,7 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
         var message = new PooledMessage(length);
         try
         {
-            if (await stream.ReadFullyAsync(message.Memory, cancellationToken) < length)
-            {
-                throw new InvalidDataException("the stream ends inside a message");
-            }
-
+            await ReadBytesAsync(message.Memory, cancellationToken);
             return message;
         }
         catch
@@ -86,6 +82,16 @@ public sealed class LengthPrefixedReader(PeerStream stream, int maxLength)
             {
                 throw new InvalidDataException("a message's length is no varint");
             }
+        }
+    }
+
+    /// <summary>Reads bytes of the message whose length has been read: as many as the buffer takes.</summary>
+    /// <exception cref="InvalidDataException">The stream ends inside the message.</exception>
+    public async ValueTask ReadBytesAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (await stream.ReadFullyAsync(buffer, cancellationToken) < buffer.Length)
+        {
+            throw new InvalidDataException("the stream ends inside a message");
         }
     }
 

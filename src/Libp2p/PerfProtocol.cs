@@ -54,11 +54,9 @@ public static class PerfProtocol
         byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkLength);
         try
         {
-            int head = 0;
-            while (head < 8)
+            if (await stream.ReadFullyAsync(buffer.AsMemory(0, 8), cancellationToken) < 8)
             {
-                int n = await stream.ReadAsync(buffer.AsMemory(head, 8 - head), cancellationToken);
-                head += n > 0 ? n : throw new EndOfStreamException("perf: no length");
+                throw new EndOfStreamException("perf: no length");
             }
 
             ulong left = BinaryPrimitives.ReadUInt64BigEndian(buffer);

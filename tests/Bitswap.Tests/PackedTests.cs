@@ -124,6 +124,38 @@ public sealed class PackedTests
         Assert.Equal((1, 15), (a.Bitswap.Statistics.BlocksReceived, a.Bitswap.Statistics.DuplicateBlocks));
     }
 
+    [Fact]
+    public async Task TheBoundIsTheWholeMessagesAlsoWhenItIsReadInPieces()
+    {
+        // 20 MiB unpacked in each of two pieces, with what makes them two between.
+        BlockEntry packed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Packed: true);
+        BlockEntry filler = new(1, Multicodec.Raw, Multihash.Sha2_256, new byte[MessageReader.PieceLength - 100_000]);
+        var message = new BitswapMessage();
+        message.Blocks.AddRange([.. Enumerable.Repeat(packed, 10), filler, filler, .. Enumerable.Repeat(packed, 10)]);
+        byte[] encoded = message.Encode();
+        byte[] wire = new byte[Varint.MaxLength + encoded.Length];
+        int head = Varint.Write(wire, (ulong)encoded.Length);
+        encoded.CopyTo(wire, head);
+
+        // The next message begins anew.
+        wire = [.. wire[..(head + encoded.Length)], .. wire[..(head + encoded.Length)]];
+        var reader = new MessageReader(new BytesStream(wire, 1 << 20));
+        var before = new List<(bool Begins, long Unpacked)>();
+        while (await reader.ReadAsync(Cancel) is { } piece)
+        {
+            before.Add((piece.Begins, piece.Message.UnpackedBefore));
+            piece.Dispose();
+        }
+
+        Assert.Equal([(true, 0), (false, 20 << 20), (true, 0), (false, 20 << 20)], before);
+        await using Node a = await Node.StartAsync("yamux");
+        await using Node b = await Node.StartAsync("yamux");
+        await AskAsync(a, b, new byte[2 << 20]);
+        await AskAsync(a, b, filler.Data.ToArray());
+        await SendAsync(b, a, message);
+        Assert.True(a.Bitswap.IsCutOff(b.Host.LocalPeer));
+    }
+
     /// <summary>Has <paramref name="a"/> ask <paramref name="b"/> for a block that it has not.</summary>
     private static async Task AskAsync(Node a, Node b, byte[] block)
     {
@@ -137,12 +169,17 @@ public sealed class PackedTests
     }
 
     /// <summary>Sends frames in one message and waits until the connection is gone.</summary>
-    private static async Task SendAsync(Node from, Node to, byte[][] frames)
+    private static Task SendAsync(Node from, Node to, byte[][] frames)
+    {
+        var message = new BitswapMessage();
+        message.Blocks.AddRange(frames.Select(f => new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, f, Packed: true)));
+        return SendAsync(from, to, message);
+    }
+
+    private static async Task SendAsync(Node from, Node to, BitswapMessage message)
     {
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         to.Host.PeerDisconnected += _ => gone.TrySetResult();
-        var message = new BitswapMessage();
-        message.Blocks.AddRange(frames.Select(f => new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, f, Packed: true)));
         await using PeerStream stream = await from.Host.OpenStreamAsync(to.Host.LocalPeer, [Packed], Cancel);
         await stream.WriteMessageAsync(message.Encode(), Cancel);
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancel);

@@ -38,11 +38,11 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
     /// <summary>Their bytes.</summary>
     public long DuplicateBytes => Interlocked.Read(ref _duplicateBytes);
 
-    /// <summary>Takes the blocks of a message. Returns their bytes.</summary>
+    /// <summary>Takes the blocks of a message, or of a piece of one. Returns their bytes.</summary>
     /// <exception cref="InvalidDataException">One can't be checked, or was never asked of this peer: what came with it is dropped too.</exception>
     public long Take(PeerId peer, BitswapMessage message)
     {
-        long bytes = 0, unpacked = 0;
+        long bytes = 0, unpacked = message.UnpackedBefore;
         var group = new List<Arrival>();
         int length = 0;
         try

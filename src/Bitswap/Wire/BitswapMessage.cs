@@ -1,4 +1,5 @@
 using System.Buffers;
+using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -17,7 +18,7 @@ public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool
 /// <param name="Codec">The codec.</param>
 /// <param name="HashCode">The hash function.</param>
 /// <param name="Data">The bytes as they go over the wire, lent by the message's buffer.</param>
-/// <param name="Packed">True when they are the block's zstd frame (<see cref="Blockstore.PackedBlock"/>): between nodes of ours alone.</param>
+/// <param name="Packed">True when they are the block's zstd frame (<see cref="PackedBlock"/>): between nodes of ours alone.</param>
 public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Packed = false);
 
 /// <summary>Whether a block is there.</summary>
@@ -68,6 +69,9 @@ public sealed class BitswapMessage
 
     /// <summary>Bytes that the sender has queued for us.</summary>
     public int PendingBytes { get; set; }
+
+    /// <summary>What the packed blocks of the same message that came in pieces before this one have, unpacked, in bytes (<see cref="MessageReader"/>).</summary>
+    internal long UnpackedBefore { get; set; }
 
     /// <summary>Decodes a message; the blocks' bytes stay where they are.</summary>
     /// <param name="source">The message without its length.</param>
@@ -144,6 +148,9 @@ public sealed class BitswapMessage
 
         await stream.WriteAsync(head.WrittenMemory, cancellationToken);
     }
+
+    /// <summary>What the packed blocks here have, unpacked, in bytes, as far as their frames say.</summary>
+    internal long Unpacked() => Blocks.Sum(b => b.Packed && PackedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
 
     /// <summary>All but the blocks.</summary>
     private ArrayBufferWriter<byte> EncodeSmall()

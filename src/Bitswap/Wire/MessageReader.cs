@@ -1,6 +1,7 @@
 using System.Buffers;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Wire;
 
@@ -34,10 +35,33 @@ internal sealed class MessageReader(PeerStream stream)
     private int _bodyLength;
     private int _left;
 
+    // What the packed blocks of the message's pieces so far have, unpacked.
+    private long _unpacked;
+
     /// <summary>The next piece; null at the end of the stream. To be disposed.</summary>
     /// <exception cref="InvalidDataException">What comes is no message, is longer than one may be, or the stream ends inside it.</exception>
     /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
     public async ValueTask<Piece?> ReadAsync(CancellationToken cancellationToken)
+    {
+        Piece? piece = await ReadBytesAsync(cancellationToken);
+        if (piece is null)
+        {
+            return null;
+        }
+
+        if (!BitswapMessage.TryDecode(piece.Memory, out BitswapMessage? message, packed: stream.Protocol == BitswapService.PackedProtocol))
+        {
+            piece.Dispose();
+            throw NoMessage();
+        }
+
+        message!.UnpackedBefore = piece.Begins ? 0 : _unpacked;
+        _unpacked = message.UnpackedBefore + message.Unpacked();
+        piece.Message = message;
+        return piece;
+    }
+
+    private async ValueTask<Piece?> ReadBytesAsync(CancellationToken cancellationToken)
     {
         bool begins = _left == 0;
         while (_left == 0)
@@ -91,11 +115,7 @@ internal sealed class MessageReader(PeerStream stream)
 
     private async ValueTask FillAsync(Piece piece, int length, CancellationToken cancellationToken)
     {
-        if (await stream.ReadFullyAsync(piece.Extend(length), cancellationToken) < length)
-        {
-            throw EndsInside();
-        }
-
+        await _messages.ReadBytesAsync(piece.Extend(length), cancellationToken);
         _left -= length;
     }
 
@@ -105,7 +125,7 @@ internal sealed class MessageReader(PeerStream stream)
         ulong tag = await ReadVarintAsync(cancellationToken);
         ulong value = await ReadVarintAsync(cancellationToken);
         uint wire = (uint)tag & 7;
-        ulong body = wire switch { 0 => 0, 2 => value, _ => throw NoMessage() };
+        ulong body = wire switch { ProtoField.Varint => 0, ProtoField.Counted => value, _ => throw NoMessage() };
         bool isBlock = tag >> 3 is 2 or 3 or 6;
         if (body > (ulong)(_left - _headLength) || (isBlock && body > MaxBlockField))
         {
@@ -121,11 +141,7 @@ internal sealed class MessageReader(PeerStream stream)
         for (int i = 0; i < MaxVarint && _headLength < _left; i++)
         {
             // Byte by byte: they lie in the stream's buffer, and what follows is the field's.
-            if (await stream.ReadAsync(_head.AsMemory(_headLength, 1), cancellationToken) == 0)
-            {
-                throw EndsInside();
-            }
-
+            await _messages.ReadBytesAsync(_head.AsMemory(_headLength, 1), cancellationToken);
             byte b = _head[_headLength++];
             value |= (ulong)(b & 0x7f) << (7 * i);
             if (b < 0x80)
@@ -139,8 +155,6 @@ internal sealed class MessageReader(PeerStream stream)
 
     private static InvalidDataException NoMessage() => new("a Bitswap message is no protobuf of that kind");
 
-    private static InvalidDataException EndsInside() => new("the stream ends inside a message");
-
     /// <summary>Some fields of a message, which are a message too.</summary>
     /// <param name="capacity">How many bytes there is room for.</param>
     /// <param name="begins">True for the first of its message.</param>
@@ -150,6 +164,9 @@ internal sealed class MessageReader(PeerStream stream)
 
         /// <summary>True for the first of its message.</summary>
         public bool Begins => begins;
+
+        /// <summary>What it says; its blocks' bytes are the piece's. Set by the reader.</summary>
+        public BitswapMessage Message { get; set; } = null!;
 
         /// <summary>Bytes so far.</summary>
         public int Length { get; private set; }

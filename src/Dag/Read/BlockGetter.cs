@@ -14,6 +14,13 @@ internal static class BlockGetter
             : source.GetAsync(cid, cancellationToken);
     }
 
+    /// <summary>Sees to it that the block is where the source keeps what it gets, and returns its length.</summary>
+    public static ValueTask<int> EnsureAsync(IBlockSource source, Cid cid, CancellationToken cancellationToken)
+    {
+        Multihash hash = cid.Hash;
+        return hash.Code == Multihash.Identity ? ValueTask.FromResult(hash.Digest.Length) : source.EnsureAsync(cid, cancellationToken);
+    }
+
     private sealed class Owned(byte[] bytes) : IMemoryOwner<byte>
     {
         public Memory<byte> Memory => bytes;

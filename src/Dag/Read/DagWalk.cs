@@ -138,9 +138,8 @@ public static class DagWalk
             try
             {
                 // A raw block links to nothing: its bytes, most of a DAG's, are not read.
-                bool unread = cid.Codec == Multicodec.Raw && cid.Hash.Code != Multihash.Identity;
-                IMemoryOwner<byte>? block = unread ? null : await BlockGetter.GetAsync(source, cid, stop.Token);
-                arrived.Writer.TryWrite((cid, block, block?.Memory.Length ?? await source.EnsureAsync(cid, stop.Token), null));
+                IMemoryOwner<byte>? block = cid.Codec == Multicodec.Raw ? null : await BlockGetter.GetAsync(source, cid, stop.Token);
+                arrived.Writer.TryWrite((cid, block, block?.Memory.Length ?? await BlockGetter.EnsureAsync(source, cid, stop.Token), null));
             }
             catch (Exception e)
             {

@@ -27,10 +27,9 @@ public static class PingProtocol
         byte[] got = new byte[Length];
         long start = TimeProvider.System.GetTimestamp();
         await stream.WriteAsync(sent, cancellationToken);
-        for (int n = 0; n < Length;)
+        if (await stream.ReadFullyAsync(got, cancellationToken) < Length)
         {
-            int m = await stream.ReadAsync(got.AsMemory(n), cancellationToken);
-            n += m > 0 ? m : throw new EndOfStreamException($"{stream.RemotePeer} ended the ping");
+            throw new EndOfStreamException($"{stream.RemotePeer} ended the ping");
         }
 
         TimeSpan time = TimeProvider.System.GetElapsedTime(start);
@@ -41,20 +40,8 @@ public static class PingProtocol
     internal static async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[Length];
-        while (true)
+        while (await stream.ReadFullyAsync(buffer, cancellationToken) == Length)
         {
-            int n = 0;
-            while (n < Length)
-            {
-                int m = await stream.ReadAsync(buffer.AsMemory(n), cancellationToken);
-                if (m == 0)
-                {
-                    return;
-                }
-
-                n += m;
-            }
-
             await stream.WriteAsync(buffer, cancellationToken);
         }
     }
