@@ -155,7 +155,7 @@ internal sealed class WantBookBenchmark
 
         _now += BlockTime;
         _received++;
-        _book.Received(peer, _cids[number].Hash, BlockLength, _now);
+        _book.Received(peer, _cids[number].Hash, BlockLength, isLeaf: false, _now);
         Deliver();
         foreach ((PeerId fellow, Source other) in _sources)
         {

@@ -23,4 +23,10 @@ public sealed class BitswapOptions
 
     /// <summary>The most block bytes asked for a second, from all peers together; 0 for no limit.</summary>
     public long DownloadRate { get; init; }
+
+    /// <summary>
+    /// Tells of the bytes of a block that has come, while they are at hand, that it links to no other: who fetches a DAG need not read it again to learn that.
+    /// Bitswap knows no format of blocks: it is given this. Called on many threads.
+    /// </summary>
+    public Predicate<ReadOnlySpan<byte>> IsLeaf { get; init; } = static _ => false;
 }

@@ -68,7 +68,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
         _desk = new WantDesk(host.LocalPeer, store, options, Send, _meter, _time);
-        _intake = new BlockIntake(store, _desk, (hash, length) => Announce(hash, length));
+        _intake = new BlockIntake(store, _desk, options.IsLeaf, (hash, length) => Announce(hash, length));
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in Protocols)

@@ -40,6 +40,23 @@ public interface IBlockstore
         Put(hash, block.Memory.Span, bulk);
     }
 
+    /// <summary>Stores some blocks as <see cref="Put"/> and <see cref="PutPacked"/> do one by one, where the store can with one write: all of them, or after a failure some.</summary>
+    /// <exception cref="StoreException">As theirs.</exception>
+    void PutAll(IReadOnlyList<NewBlock> blocks, bool bulk = false)
+    {
+        foreach (NewBlock block in blocks)
+        {
+            if (block.Packed)
+            {
+                PutPacked(block.Hash, block.Data.Span, bulk);
+            }
+            else
+            {
+                Put(block.Hash, block.Data.Span, bulk);
+            }
+        }
+    }
+
     /// <summary>Forgets a block.</summary>
     void Delete(in Multihash hash);
 

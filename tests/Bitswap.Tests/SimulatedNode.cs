@@ -140,7 +140,7 @@ internal sealed class SimulatedNode
         }
 
         _store.Lengths[cid.Hash] = length;
-        Step(() => Book.Received(from.Peer, cid.Hash, length, _simulation.Now));
+        Step(() => Book.Received(from.Peer, cid.Hash, length, isLeaf: false, _simulation.Now));
         if (Has == Total && DoneAt < 0)
         {
             DoneAt = _simulation.Now;

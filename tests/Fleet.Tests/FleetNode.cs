@@ -1,6 +1,7 @@
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
+using Ipcs.Dag.Read;
 using Ipcs.Kademlia;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
@@ -31,7 +32,7 @@ internal sealed class FleetNode : IAsyncDisposable
             Muxers = ["mplex", "yamux"],
         });
         var store = new MemoryStore();
-        var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance);
+        var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions { IsLeaf = DagWalk.IsLeaf }, NullLogger.Instance);
         var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance, routing);
         await host.StartAsync(Cancel);
         return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };

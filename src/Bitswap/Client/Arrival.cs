@@ -8,8 +8,9 @@ namespace Ipcs.Bitswap.Client;
 /// <param name="Entry">It as it came, lent by the message.</param>
 /// <param name="Hash">Its hash.</param>
 /// <param name="Length">Its length, unpacked.</param>
+/// <param name="IsLeaf">What <see cref="BitswapOptions.IsLeaf"/> says of it.</param>
 /// <param name="Unpacked">Its bytes when it came packed; to be disposed.</param>
-internal readonly record struct Arrival(BlockEntry Entry, Multihash Hash, int Length, IMemoryOwner<byte>? Unpacked)
+internal readonly record struct Arrival(BlockEntry Entry, Multihash Hash, int Length, bool IsLeaf, IMemoryOwner<byte>? Unpacked)
 {
     /// <summary>Its bytes.</summary>
     public ReadOnlyMemory<byte> Block => Unpacked?.Memory ?? Entry.Data;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Threading.Channels;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
@@ -13,6 +14,7 @@ public sealed class BitswapSession : IAsyncDisposable
     private readonly IBlockstore _store;
     private readonly WantDesk _desk;
     private readonly CancellationTokenSource _stop = new();
+    private readonly Channel<AheadBlock> _ahead = Channel.CreateUnbounded<AheadBlock>(new UnboundedChannelOptions { SingleReader = true });
 
     internal BitswapSession(IBlockstore store, WantDesk desk, Reach reach)
     {
@@ -49,7 +51,10 @@ public sealed class BitswapSession : IAsyncDisposable
     internal bool HasBlock { get; set; }
 
     /// <summary>What is wanted ahead, to be let go at the end. Touched only under the want book's turn.</summary>
-    internal HashSet<Want> Ahead { get; } = [];
+    internal HashSet<Want> Wants { get; } = [];
+
+    /// <summary>What has become of the blocks that were wanted ahead, as it comes: one for each time that one was.</summary>
+    public ChannelReader<AheadBlock> Ahead => _ahead.Reader;
 
     /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
     public void AddPeer(PeerId peer, Holding holding) => _desk.Tell(this, peer, holding);
@@ -87,15 +92,27 @@ public sealed class BitswapSession : IAsyncDisposable
     }
 
     /// <summary>
-    /// Wants blocks ahead, in this order as far as order matters: a task each, done once the block is in the store. They are let go when the session ends.
+    /// Wants blocks ahead, in this order as far as order matters: <see cref="Ahead"/> tells of each once it is in the store, or has failed. They are let go when the
+    /// session ends. The caller bounds how many it wants at a time.
     /// </summary>
-    public IReadOnlyList<Task> WantAhead(IReadOnlyList<Cid> cids) => _desk.WantAhead(cids, this);
+    public void WantAhead(IReadOnlyList<Cid> cids) => _desk.WantAhead(cids, this);
 
     /// <summary>Lets go of everything still wanted.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         _desk.End(this);
+    }
+
+    /// <summary>Tells what has become of a block. <paramref name="want"/> is null when it was here already, and else touched only under the want book's turn.</summary>
+    internal void Answer(Want? want, AheadBlock block)
+    {
+        if (want is not null)
+        {
+            Wants.Remove(want);
+        }
+
+        _ahead.Writer.TryWrite(block);
     }
 
     private static BlockUnavailableException Removed(Cid cid) => new($"block {cid} came and was removed at once");

@@ -9,7 +9,7 @@ namespace Ipcs.Bitswap.Client;
 /// Checks the blocks that come, stores those that are wanted, and counts. Small blocks are taken some at a time, so that what is once for each time (turns of
 /// the want desk, the next wants' messages) is not for each block. Thread-safe.
 /// </summary>
-internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multihash, int> announce)
+internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
 {
     /// <summary>Bytes of blocks taken at a time, and a block more: no wait for those who wait for the first of them, and little memory.</summary>
     private const int Together = 512 * 1024;
@@ -75,7 +75,7 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
     }
 
     /// <summary>Hashes a block once. What is counted is what came over the wire; a packed block is stored as it came, once it is seen to unpack.</summary>
-    private static Arrival Check(BlockEntry entry)
+    private Arrival Check(BlockEntry entry)
     {
         IMemoryOwner<byte>? unpacked = entry.Packed ? PackedBlock.TryUnpack(entry.Data.Span) : null;
         ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
@@ -85,7 +85,7 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
             throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Packed ? "unpacked" : "checked")}");
         }
 
-        return new Arrival(entry, hash, block.Length, unpacked);
+        return new Arrival(entry, hash, block.Length, isLeaf(block), unpacked);
     }
 
     /// <summary>What nobody wants is counted and dropped. A false block hashes to what nobody wants.</summary>
@@ -102,12 +102,17 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
         int taken = 0;
         try
         {
-            for (; taken < group.Count; taken++)
+            while (taken < group.Count)
             {
-                if (expected[taken] == BlockExpectation.Wanted)
+                // Small blocks that follow each other are one write.
+                int end = taken + 1;
+                while (end < group.Count && group[taken].Entry.Data.Length < BulkFrom && group[end].Entry.Data.Length < BulkFrom)
                 {
-                    Store(group[taken]);
+                    end++;
                 }
+
+                Store(group, expected, taken, end);
+                taken = end;
             }
         }
         finally
@@ -127,6 +132,11 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
             if (expected[i] == BlockExpectation.Wanted)
             {
                 Interlocked.Increment(ref _blocks);
+                if (group[i].Entry.Packed)
+                {
+                    Interlocked.Increment(ref _packed);
+                }
+
                 Interlocked.Add(ref _bytes, length);
                 announce(group[i].Hash, group[i].Length);
             }
@@ -140,24 +150,21 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Action<Multi
         desk.Received(peer, group, taken);
     }
 
-    private void Store(in Arrival arrival)
+    /// <summary>Stores those of some arrivals that are wanted: small ones, or a single one.</summary>
+    private void Store(List<Arrival> group, BlockExpectation[] expected, int start, int end)
     {
-        BlockEntry entry = arrival.Entry;
-        if (entry.Packed)
+        var blocks = new List<NewBlock>(end - start);
+        for (int i = start; i < end; i++)
         {
-            Interlocked.Increment(ref _packed);
+            if (expected[i] == BlockExpectation.Wanted)
+            {
+                bool packed = group[i].Entry.Packed && store.KeepsPacked;
+                blocks.Add(new NewBlock(group[i].Hash, packed ? group[i].Entry.Data : group[i].Block, packed));
+            }
         }
 
-        // Lost in a crash, it is fetched again.
-        bool bulk = entry.Data.Length >= BulkFrom;
-        if (entry.Packed && store.KeepsPacked)
-        {
-            store.PutPacked(arrival.Hash, entry.Data.Span, bulk);
-        }
-        else
-        {
-            store.Put(arrival.Hash, arrival.Block.Span, bulk);
-        }
+        // Lost in a crash, they are fetched again.
+        store.PutAll(blocks, bulk: group[start].Entry.Data.Length >= BulkFrom);
     }
 
     private static void Release(List<Arrival> group)

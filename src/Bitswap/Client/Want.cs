@@ -12,6 +12,9 @@ internal sealed class Want(Cid cid, long now)
     /// <summary>The sessions that want it, one entry for each time they do.</summary>
     public List<BitswapSession> Sessions { get; } = [];
 
+    /// <summary>The sessions that want it ahead, and how each calls it.</summary>
+    public List<(BitswapSession Session, Cid Cid)> Ahead { get; } = [];
+
     /// <summary>Those who said they don't have it, or were asked and sent nothing.</summary>
     public HashSet<PeerId> Refused { get; } = [];
 
@@ -56,4 +59,24 @@ internal sealed class Want(Cid cid, long now)
 
     /// <summary>Its place among the wants that nobody is asked for; null while somebody is, and once it is wanted no more.</summary>
     public LinkedListNode<Want>? Place { get; set; }
+
+    /// <summary>It is here: tells all who want it.</summary>
+    public void Complete(bool isLeaf)
+    {
+        Done.TrySetResult();
+        foreach ((BitswapSession session, Cid cid) in Ahead)
+        {
+            session.Answer(this, new AheadBlock(cid, isLeaf));
+        }
+    }
+
+    /// <summary>It is not to be had: tells all who want it.</summary>
+    public void Fail(BlockUnavailableException why)
+    {
+        Done.TrySetException(why);
+        foreach ((BitswapSession session, Cid cid) in Ahead)
+        {
+            session.Answer(this, new AheadBlock(cid, IsLeaf: false, why));
+        }
+    }
 }

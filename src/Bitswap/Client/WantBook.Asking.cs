@@ -138,6 +138,6 @@ internal sealed partial class WantBook
             : want.Told.Count > 0 ? $"none of the {want.Told.Count} peers asked has said to have it"
             : "no connected peer to ask";
         Forget(want);
-        want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
+        want.Fail(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
     }
 }

@@ -122,7 +122,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
         : BlockExpectation.Late;
 
     /// <summary>A wanted block is stored. <paramref name="peer"/> is null when it did not come by Bitswap.</summary>
-    public void Received(PeerId? peer, in Multihash hash, int length, long now)
+    public void Received(PeerId? peer, in Multihash hash, int length, bool isLeaf, long now)
     {
         PeerState? state = peer is { } id ? _peers.GetValueOrDefault(id) : null;
         if (state is not null)
@@ -164,7 +164,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
 
         PeerState? asked = want.Asked;
         Forget(want);
-        want.Done.TrySetResult();
+        want.Complete(isLeaf);
 
         // Nobody else has got room by this.
         FillOne(asked, now);
@@ -287,7 +287,7 @@ internal sealed partial class WantBook(PeerId self, BitswapOptions options, Rand
     {
         foreach (Want want in _wants.Values)
         {
-            want.Done.TrySetException(new BlockUnavailableException($"block {want.Cid}: Bitswap is stopping"));
+            want.Fail(new BlockUnavailableException($"block {want.Cid}: Bitswap is stopping"));
         }
 
         _wants.Clear();

@@ -85,47 +85,61 @@ internal sealed class WantDesk : IAsyncDisposable
         }
     }
 
-    /// <summary>Wants blocks that are not here for a session until it ends.</summary>
-    public IReadOnlyList<Task> WantAhead(IReadOnlyList<Cid> cids, BitswapSession session)
+    /// <summary>Wants blocks for a session until it ends; it is told of each.</summary>
+    public void WantAhead(IReadOnlyList<Cid> cids, BitswapSession session)
     {
-        var tasks = new Task[cids.Count];
-        Array.Fill(tasks, Task.CompletedTask);
-        int[] missing = [.. Enumerable.Range(0, cids.Count).Where(i => !_store.Has(cids[i].Hash))];
+        var missing = new List<Cid>(cids.Count);
+        foreach (Cid cid in cids)
+        {
+            if (_store.Has(cid.Hash))
+            {
+                session.Answer(null, new AheadBlock(cid, IsLeaf: false));
+            }
+            else
+            {
+                missing.Add(cid);
+            }
+        }
+
+        if (missing.Count == 0)
+        {
+            return;
+        }
+
         Turn((book, now) =>
         {
-            Want[] wants = book.Add(session, [.. missing.Select(i => cids[i])], urgent: false, now);
-            for (int i = 0; i < missing.Length; i++)
+            Want[] wants = book.Add(session, missing, urgent: false, now);
+            for (int i = 0; i < wants.Length; i++)
             {
-                tasks[missing[i]] = wants[i].Done.Task;
-                if (!session.Ahead.Add(wants[i]))
+                wants[i].Ahead.Add((session, missing[i]));
+                if (!session.Wants.Add(wants[i]))
                 {
                     // Once is enough, and once is what the end lets go.
                     wants[i].Sessions.Remove(session);
                 }
             }
-
-            session.Ahead.RemoveWhere(w => w.Done.Task.IsCompleted);
         });
-        foreach (int i in missing)
+
+        // Some may have come between the look and the want.
+        foreach (Cid cid in missing)
         {
-            if (!tasks[i].IsCompleted && _store.Has(cids[i].Hash))
+            if (_store.Has(cid.Hash))
             {
-                Received(cids[i].Hash);
+                Received(cid.Hash);
             }
         }
-
-        return tasks;
     }
 
     /// <summary>A session ends.</summary>
     public void End(BitswapSession session) => Turn((book, now) =>
     {
-        foreach (Want want in session.Ahead)
+        foreach (Want want in session.Wants)
         {
+            want.Ahead.RemoveAll(a => a.Session == session);
             book.LetGo(want, session);
         }
 
-        session.Ahead.Clear();
+        session.Wants.Clear();
     });
 
     /// <summary>What a session is told of a peer.</summary>
@@ -154,12 +168,12 @@ internal sealed class WantDesk : IAsyncDisposable
     {
         for (int i = 0; i < count; i++)
         {
-            book.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, now);
+            book.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, arrivals[i].IsLeaf, now);
         }
     });
 
     /// <summary>A wanted block is stored that did not come by Bitswap.</summary>
-    public void Received(Multihash hash) => Turn((book, now) => book.Received(null, hash, 0, now));
+    public void Received(Multihash hash) => Turn((book, now) => book.Received(null, hash, 0, isLeaf: false, now));
 
     /// <summary>A peer says which blocks it has and which not.</summary>
     public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Turn((book, now) =>

@@ -143,6 +143,42 @@ internal sealed class BlockGate
         }
     }
 
+    /// <summary>As <see cref="Enter"/>, for some blocks at a time: none of them while one has to be waited for, so that two who want the same never wait for each other.</summary>
+    /// <returns>Each of them once.</returns>
+    public List<int> EnterAll(IReadOnlyList<NewBlock> blocks)
+    {
+        var entered = new List<int>(blocks.Count);
+        lock (_gate)
+        {
+            for (int i = 0; i < blocks.Count; i++)
+            {
+                if (_open != 0)
+                    Remember(blocks[i].Hash);
+            }
+
+            while (blocks.Any(b => _condemned.Contains(b.Hash) || _changing.Contains(b.Hash)))
+                Wait();
+            for (int i = 0; i < blocks.Count; i++)
+            {
+                if (_changing.Add(blocks[i].Hash))
+                    entered.Add(i);
+            }
+        }
+
+        return entered;
+    }
+
+    /// <summary>Gives the right to some blocks back.</summary>
+    public void LeaveAll(IReadOnlyList<NewBlock> blocks)
+    {
+        lock (_gate)
+        {
+            for (int i = 0; i < blocks.Count; i++)
+                _changing.Remove(blocks[i].Hash);
+            WakeAll();
+        }
+    }
+
     /// <summary>Gives that right back.</summary>
     public void Leave(in Multihash hash)
     {

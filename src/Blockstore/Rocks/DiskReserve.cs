@@ -18,9 +18,9 @@ internal sealed class DiskReserve(string folder, long writeBufferBytes)
 
     private long _granted;
 
-    /// <summary>Takes room for a block.</summary>
+    /// <summary>Takes room for so many bytes of blocks.</summary>
     /// <exception cref="StoreException">There is none.</exception>
-    public void Take(int length)
+    public void Take(long length)
     {
         if (Interlocked.Add(ref _granted, -length) >= 0)
             return;

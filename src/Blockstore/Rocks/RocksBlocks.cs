@@ -45,6 +45,55 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) =>
         Put(hash, BlockKey.Packed, frame, BlockLimit.LengthOf(hash, frame), bulk);
 
+    public void PutAll(IReadOnlyList<NewBlock> blocks, bool bulk = false)
+    {
+        if (blocks is [var only])
+        {
+            if (only.Packed)
+                PutPacked(only.Hash, only.Data.Span, bulk);
+            else
+                Put(only.Hash, only.Data.Span, bulk);
+            return;
+        }
+
+        Span<byte> buffer = stackalloc byte[BlockKey.MaxLength];
+        Span<byte> length = stackalloc byte[Varint.MaxLength];
+        List<int> entered = gate.EnterAll(blocks);
+        try
+        {
+            using Batch batch = database.NewBatch();
+            long count = 0, lengths = 0, values = 0;
+            foreach (int i in entered)
+            {
+                NewBlock block = blocks[i];
+                Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, block.Hash);
+                if (database.Contains(Family.Blocks, key))
+                    continue;
+
+                ReadOnlySpan<byte> value = block.Data.Span;
+                int blockLength = block.Packed ? BlockLimit.LengthOf(block.Hash, value) : value.Length;
+                BlockLimit.Check(block.Hash, blockLength);
+                batch.Put(Family.Blocks, key, length[..Varint.Write(length, (ulong)blockLength)]);
+                key[0] = block.Packed ? BlockKey.Packed : BlockKey.Block;
+                batch.Put(Family.Blocks, key, value);
+                count++;
+                lengths += blockLength;
+                values += value.Length;
+            }
+
+            if (count == 0)
+                return;
+            reserve.Take(values);
+            BlockCounters.Put(batch, count, lengths);
+            database.Write(batch, bulk ? Keeping.Bulk : Keeping.Logged);
+            counters.Add(count, lengths);
+        }
+        finally
+        {
+            gate.LeaveAll(blocks);
+        }
+    }
+
     public void Delete(in Multihash hash)
     {
         gate.Enter(hash);

@@ -71,6 +71,10 @@ internal static class DagPbParser
         return true;
     }
 
+    /// <summary>True when the block is dag-pb without a link, which its first field tells.</summary>
+    public static bool IsLeaf(ReadOnlySpan<byte> block) =>
+        block.IsEmpty || (ProtoField.TryRead(ref block, out ProtoField field) && field is { Number: 1, Wire: ProtoField.Counted } && block.IsEmpty);
+
     // Lists start no longer than the fan-out of usual files.
     private const int MaxGuess = 256;
 

@@ -37,6 +37,9 @@ public static class DagWalk
         return Array.ConvertAll(fields.Links, static link => link.Cid);
     }
 
+    /// <summary>True when a block, read as dag-pb, links to no other: for a CID of that codec <see cref="Children"/> has none.</summary>
+    public static bool IsLeaf(ReadOnlySpan<byte> block) => DagPbParser.IsLeaf(block);
+
     /// <summary>
     /// Every block under the roots once, depth first, a node before its children, in the order of its links: always the same order. Blocks ahead
     /// are asked for early.

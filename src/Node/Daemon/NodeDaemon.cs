@@ -2,6 +2,7 @@ using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi;
 using Ipcs.ContentApi.Reading;
+using Ipcs.Dag.Read;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
 using Ipcs.Libp2p.Swarm;
@@ -127,7 +128,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     };
 
     /// <summary>What Bitswap runs with.</summary>
-    internal static BitswapOptions BitswapOptions(NodeOptions options) => new() { UploadRate = options.UploadRate, DownloadRate = options.DownloadRate };
+    internal static BitswapOptions BitswapOptions(NodeOptions options) => new()
+    {
+        UploadRate = options.UploadRate,
+        DownloadRate = options.DownloadRate,
+        IsLeaf = DagWalk.IsLeaf,
+    };
 
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;

@@ -1,5 +1,4 @@
 using System.Buffers;
-using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
@@ -17,15 +16,20 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
     /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, what receivers trade among each other at random.</summary>
     private const int Window = 512;
 
+    /// <summary>More is wanted once so many have come: what is done once for each time is not done for each block.</summary>
+    private const int Refill = 64;
+
     /// <summary>Blocks from the first that is not here to the last that is wanted: how much is left for a reader in order when the last comes.</summary>
     private const int Span = 2048;
 
-    /// <summary>How often more is wanted while the first is waited for.</summary>
-    private static readonly TimeSpan RefillTime = TimeSpan.FromMilliseconds(50);
-
     private readonly Stack<Cid> _pending = new([root]);
     private readonly HashSet<Cid> _seen = [];
-    private readonly Queue<(Cid Cid, Task Here)> _wanted = new();
+
+    /// <summary>Those from the first on that is not here, in the order in which they were wanted.</summary>
+    private readonly Queue<Cid> _inOrder = new();
+
+    /// <summary>Those of them that are.</summary>
+    private readonly HashSet<Cid> _here = [];
     private int _outstanding;
 
     /// <summary>Completes when all of it is here.</summary>
@@ -33,42 +37,47 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
     /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (true)
+        Want();
+        while (_outstanding > 0)
         {
-            Want();
-            if (!_wanted.TryDequeue(out (Cid Cid, Task Here) next))
+            AheadBlock block = await session.Ahead.ReadAsync(cancellationToken);
+            do
             {
-                return;
+                Take(block);
             }
+            while (session.Ahead.TryRead(out block));
 
-            try
+            if (_outstanding <= Window - Refill)
             {
-                while (!next.Here.IsCompleted)
-                {
-                    // Those behind it may come before it.
-                    await Task.WhenAny(next.Here, Task.Delay(RefillTime, cancellationToken));
-                    cancellationToken.ThrowIfCancellationRequested();
-                    Want();
-                }
+                Want();
+            }
+        }
+    }
 
-                await next.Here;
-            }
-            catch (BlockUnavailableException e)
-            {
-                throw new BlockNotFoundException(next.Cid, e.Message);
-            }
+    private void Take(AheadBlock block)
+    {
+        if (block.Failure is { } failure)
+        {
+            throw new BlockNotFoundException(block.Cid, failure.Message);
+        }
 
-            if (next.Cid.Codec != Multicodec.Raw)
-            {
-                Expand(next.Cid);
-            }
+        _outstanding--;
+        _here.Add(block.Cid);
+        while (_inOrder.TryPeek(out Cid first) && _here.Remove(first))
+        {
+            _inOrder.Dequeue();
+        }
+
+        if (block.Cid.Codec != Multicodec.Raw && !(block.IsLeaf && block.Cid.Codec == Multicodec.DagPb))
+        {
+            Expand(block.Cid);
         }
     }
 
     private void Want()
     {
         var batch = new List<Cid>();
-        while (Volatile.Read(ref _outstanding) + batch.Count < Window && _wanted.Count + batch.Count < Span && _pending.TryPop(out Cid cid))
+        while (_outstanding + batch.Count < Window && _inOrder.Count + batch.Count < Span && _pending.TryPop(out Cid cid))
         {
             if (cid.Hash.Code == Multihash.Identity || !_seen.Add(cid.ToV1()))
             {
@@ -85,17 +94,9 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
 
         if (batch.Count > 0)
         {
-            IReadOnlyList<Task> tasks = session.WantAhead(batch);
-            for (int i = 0; i < batch.Count; i++)
-            {
-                _wanted.Enqueue((batch[i], tasks[i]));
-                if (!tasks[i].IsCompleted)
-                {
-                    Interlocked.Increment(ref _outstanding);
-                    _ = tasks[i].ContinueWith(
-                        _ => Interlocked.Decrement(ref _outstanding), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-                }
-            }
+            _outstanding += batch.Count;
+            batch.ForEach(_inOrder.Enqueue);
+            session.WantAhead(batch);
         }
     }
 

@@ -160,7 +160,7 @@ internal sealed class WantBookModel
         if (from.Has.Contains(number) || _sessions.Length == 1)
         {
             _wants.Remove(number);
-            Do(() => _book.Received(from.Id, _cids[number].Hash, BlockLength, _now));
+            Do(() => _book.Received(from.Id, _cids[number].Hash, BlockLength, isLeaf: false, _now));
         }
         else
         {
