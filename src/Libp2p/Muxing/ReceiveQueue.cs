@@ -11,6 +11,15 @@ internal sealed class ReceiveQueue(Budget budget)
     private const int MinSegment = 512;
     private const int MaxSegment = 64 * 1024;
 
+    /// <summary>Segments of the full size that are kept for the next: 8 MiB.</summary>
+    private const int MaxFree = 128;
+
+    /// <summary>
+    /// Free segments of the full size, the last that was touched on top. The shared pool keeps few for each thread, and one thread brings what another takes out: bulk would
+    /// be allocated anew again and again.
+    /// </summary>
+    private static readonly Stack<byte[]> Free = new(MaxFree);
+
     private Segment? _head;
     private Segment? _tail;
     private Budget? _protocol;
@@ -43,10 +52,10 @@ internal sealed class ReceiveQueue(Budget budget)
             if (_tail is null || _tail.End == _tail.Bytes.Length)
             {
                 int size = Math.Clamp(Math.Max(data.Length, 2 * (_tail?.Bytes.Length ?? 0)), MinSegment, MaxSegment);
-                byte[] bytes = ArrayPool<byte>.Shared.Rent(size);
+                byte[] bytes = Rent(size);
                 if (!TryTake(bytes.Length))
                 {
-                    ArrayPool<byte>.Shared.Return(bytes);
+                    Return(bytes);
                     return false;
                 }
 
@@ -130,7 +139,44 @@ internal sealed class ReceiveQueue(Budget budget)
 
         budget.Return(segment.Bytes.Length);
         segment.Protocol?.Return(segment.Bytes.Length);
-        ArrayPool<byte>.Shared.Return(segment.Bytes);
+        Return(segment.Bytes);
+    }
+
+    private static byte[] Rent(int size)
+    {
+        // What the shared pool would round up to the full size.
+        if (size > MaxSegment / 2)
+        {
+            lock (Free)
+            {
+                if (Free.TryPop(out byte[]? bytes))
+                {
+                    return bytes;
+                }
+            }
+
+            return GC.AllocateUninitializedArray<byte>(MaxSegment, pinned: true);
+        }
+
+        return ArrayPool<byte>.Shared.Rent(size);
+    }
+
+    private static void Return(byte[] bytes)
+    {
+        if (bytes.Length == MaxSegment)
+        {
+            lock (Free)
+            {
+                if (Free.Count < MaxFree)
+                {
+                    Free.Push(bytes);
+                }
+            }
+        }
+        else
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+        }
     }
 
     private sealed class Segment(byte[] bytes)

@@ -41,24 +41,25 @@ internal sealed class ImagesApi(NodeServices node)
             IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(descriptor, ReadDocumentAsync, Platform.Host, request.Aborted);
             var images = new ContainerdImages(containerd, space, lease);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-            Dictionary<Digest, Task> coming = BringAll(all, hold, text => step = text, stop);
+            Dictionary<Digest, Coming> coming = BringAll(all, hold, text => step = text, stop);
+            Task[] whole = [.. coming.Values.Select(c => c.Whole)];
             try
             {
                 if (request.Flag("unpack"))
                 {
-                    // A layer is unpacked while the next ones come.
+                    // A layer is unpacked while it comes, where every block is checked by itself, and else while the next ones come.
                     await new ContainerdUnpack(containerd, images, lease, node.Options.ApiSocket).UnpackAsync(descriptor, ReadDocumentAsync, snapshotter, MakeReadyAsync, stop.Token);
                 }
 
-                await Task.WhenAll(coming.Values);
+                await Task.WhenAll(whole);
             }
             catch
             {
                 await stop.CancelAsync();
-                await Task.WhenAll(coming.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.WhenAll(whole).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
                 // What failed first has stopped the others.
-                await (coming.Values.FirstOrDefault(t => t.IsFaulted) ?? Task.CompletedTask);
+                await (whole.FirstOrDefault(t => t.IsFaulted) ?? Task.CompletedTask);
                 throw;
             }
 
@@ -68,7 +69,17 @@ internal sealed class ImagesApi(NodeServices node)
 
             async Task MakeReadyAsync(Descriptor content)
             {
-                await coming.GetValueOrDefault(content.Digest, Task.CompletedTask);
+                if (coming.TryGetValue(content.Digest, out Coming of))
+                {
+                    if ((await of.Found).Kind == ContentKind.Blob)
+                    {
+                        await of.Whole;
+                    }
+
+                    // What is on its way is promised to containerd here, as Info does it: should the pull end, containerd deletes it with the lease.
+                    node.Updates.Change(content.Digest, record => record is { Owned: false } ? record with { Owned = true } : record);
+                }
+
                 await images.AdoptAsync(content, stop.Token);
             }
         });
@@ -104,21 +115,21 @@ internal sealed class ImagesApi(NodeServices node)
     }
 
     /// <summary>Makes all contents of the image whole here: the work of each, by its digest. When one fails, the others are stopped.</summary>
-    private Dictionary<Digest, Task> BringAll(IReadOnlyList<Descriptor> all, Hold hold, Action<string> step, CancellationTokenSource stop)
+    private Dictionary<Digest, Coming> BringAll(IReadOnlyList<Descriptor> all, Hold hold, Action<string> step, CancellationTokenSource stop)
     {
         long total = all.Sum(d => d.Size), here = 0;
         int done = 0;
-        return all.DistinctBy(d => d.Digest).ToDictionary(d => d.Digest, BringOneAsync);
+        return all.DistinctBy(d => d.Digest).ToDictionary(d => d.Digest, d =>
+        {
+            Task<ContentRecord> found = OrStopAsync(FindOneAsync(d));
+            return new Coming(found, OrStopAsync(BringOneAsync(d, found)));
+        });
 
-        async Task BringOneAsync(Descriptor d)
+        async Task<T> OrStopAsync<T>(Task<T> work)
         {
             try
             {
-                ContentRecord record = await BringAsync(d.Digest, stop.Token, hold);
-                if (record.Size != d.Size)
-                {
-                    throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
-                }
+                return await work;
             }
             catch
             {
@@ -126,14 +137,34 @@ internal sealed class ImagesApi(NodeServices node)
                 await stop.CancelAsync();
                 throw;
             }
+        }
 
+        async Task<ContentRecord> FindOneAsync(Descriptor d)
+        {
+            ContentRecord record = await FindAsync(d.Digest, stop.Token, hold);
+            return record.Size == d.Size ? record : throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
+        }
+
+        async Task<ContentRecord> BringOneAsync(Descriptor d, Task<ContentRecord> found)
+        {
+            ContentRecord record = await found;
+            await node.Fleet.WaitAsync(d.Digest, stop.Token);
             long bytes = Interlocked.Add(ref here, d.Size);
             step(string.Create(CultureInfo.InvariantCulture, $"{Interlocked.Increment(ref done)} of {all.Count} contents, {Rate.Size(bytes)} of {Rate.Size(total)}"));
+            return record;
         }
     }
 
-    /// <summary>Makes a content whole here: from the index, or from the fleet, which is asked again until the time is up.</summary>
+    /// <summary>Makes a content whole here.</summary>
     private async Task<ContentRecord> BringAsync(Digest digest, CancellationToken cancellationToken, Hold? hold = null)
+    {
+        ContentRecord record = await FindAsync(digest, cancellationToken, hold);
+        await node.Fleet.WaitAsync(digest, cancellationToken);
+        return record;
+    }
+
+    /// <summary>Finds a content in the index, or in the fleet, which is asked again until the time is up: then it is in the index too.</summary>
+    private async Task<ContentRecord> FindAsync(Digest digest, CancellationToken cancellationToken, Hold? hold = null)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(FindTime);
@@ -165,10 +196,14 @@ internal sealed class ImagesApi(NodeServices node)
             }
         }
 
-        await node.Fleet.WaitAsync(digest, cancellationToken);
         return record;
     }
 
     private async Task<byte[]> ReadDocumentAsync(Digest digest, CancellationToken cancellationToken) =>
         await _documents.ReadAsync(await BringAsync(digest, cancellationToken), cancellationToken);
+
+    /// <summary>A content on its way.</summary>
+    /// <param name="Found">Done when it is in the index.</param>
+    /// <param name="Whole">Done when all of it is here and checked.</param>
+    private readonly record struct Coming(Task<ContentRecord> Found, Task Whole);
 }
