@@ -76,6 +76,70 @@ public abstract class StoreConformance : IDisposable
     }
 
     [Fact]
+    public void Blocks_put_together_are_each_as_if_put_alone()
+    {
+        byte[][] blocks = [.. Enumerable.Range(0, 40).Select(i => Xs128.Bytes($"block-{i}", 100 * i))];
+        byte[] half = new byte[3000];
+        using IMemoryOwner<byte> frame = PackedBlock.TryPack(half)!;
+        Multihash there = Multihash.Sha256(blocks[7]);
+        Store.Blocks.Put(there, blocks[7]);
+        NewBlock[] together =
+        [
+            .. blocks.Select(b => new NewBlock(Multihash.Sha256(b), b, Packed: false)),
+            new NewBlock(Multihash.Sha256(half), frame.Memory, Packed: true),
+            new NewBlock(Multihash.Sha256(blocks[3]), blocks[3], Packed: false),
+        ];
+        Store.Blocks.PutAll(together);
+        Store.Blocks.PutAll(together, bulk: true);
+        Store.Blocks.PutAll([]);
+
+        foreach (byte[] block in (byte[][])[.. blocks, half])
+        {
+            using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(block));
+            Assert.Equal(block, got!.Memory.ToArray());
+            Assert.True(Store.Blocks.TryGetLength(Multihash.Sha256(block), out int length));
+            Assert.Equal(block.Length, length);
+        }
+
+        using IMemoryOwner<byte>? packed = Store.Blocks.GetPacked(Multihash.Sha256(half));
+        Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
+        Assert.Equal((41, blocks.Sum(b => b.Length) + 3000), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
+        Assert.Equal(41, Store.Blocks.Enumerate().Count());
+    }
+
+    [Fact]
+    public void Of_blocks_put_together_one_that_is_none_is_refused()
+    {
+        byte[] good = [1, 2, 3];
+        NewBlock[] together = [new NewBlock(Multihash.Sha256(good), good, Packed: false), new NewBlock(Multihash.Sha256("x"u8), "no frame"u8.ToArray(), Packed: true)];
+        Assert.Throws<StoreException>(() => Store.Blocks.PutAll(together));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutAll([together[0], new NewBlock(together[1].Hash, new byte[IBlockstore.MaxBlockLength + 1], Packed: false)]));
+
+        // Nobody waits for one of them now.
+        Store.Blocks.Put(Multihash.Sha256(good), good);
+        Store.Blocks.Delete(Multihash.Sha256("x"u8));
+        Assert.Equal([(Multihash.Sha256(good), 3)], Store.Blocks.Enumerate());
+    }
+
+    [Fact]
+    public async Task Many_who_put_the_same_together_in_any_order_count_each_once()
+    {
+        byte[][] blocks = [.. Enumerable.Range(0, 60).Select(i => Xs128.Bytes($"same-{i}", 500))];
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(k => Task.Run(() =>
+        {
+            var order = new Random(k);
+            for (int round = 0; round < 20; round++)
+            {
+                NewBlock[] some = [.. blocks.OrderBy(_ => order.Next()).Take(25).Select(b => new NewBlock(Multihash.Sha256(b), b, Packed: false))];
+                Store.Blocks.PutAll(some, bulk: round % 2 == 0);
+                Store.Blocks.Put(some[0].Hash, some[0].Data.Span);
+            }
+        }))).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.Equal((60, 30_000), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
+        Assert.Equal(60, Store.Blocks.Enumerate().Count());
+    }
+
+    [Fact]
     public void What_is_no_frame_is_refused()
     {
         Multihash hash = Multihash.Sha256("x"u8);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CsCheck;
 using Ipcs.Dag.DagPb;
+using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
@@ -16,6 +17,26 @@ public sealed class DagPbNodeTests
         from tsize in Gen.ULong
         from v0 in Gen.Bool
         select new DagPbLink(v0 ? Cid.V0(Multihash.Sha256(data)) : Cid.V1(Multicodec.Raw, Multihash.Sha256(data)), name, tsize);
+
+    [Fact]
+    public void ALeafIsWhatHasNoLinks()
+    {
+        foreach (JsonElement vector in Golden.GetProperty("nodes").EnumerateArray())
+        {
+            byte[] block = vector.Hex("hex")!;
+            Assert.Equal(vector.GetProperty("decodedLinks").GetArrayLength() == 0, DagWalk.IsLeaf(block));
+        }
+
+        // Whatever the bytes are: never where there are links, or where it is no dag-pb.
+        Gen.OneOf(
+                Gen.Byte.Array[0, 40],
+                from links in GenLink.Array[0, 3]
+                from data in Gen.Byte.Array[0, 20]
+                from cut in Gen.Int[0, 5]
+                let block = new DagPbNode(links, data).Encode()
+                select block[..Math.Max(0, block.Length - cut)])
+            .Sample(block => Assert.Equal(DagPbNode.TryDecode(block, out DagPbNode? node) && node.Links.Count == 0, DagWalk.IsLeaf(block)));
+    }
 
     [Fact]
     public void GoldenNodes()
