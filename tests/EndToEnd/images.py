@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -373,13 +374,20 @@ def interrupted(fleet):
         made, _ = converted(one, name, "noise-p2p:v1", "--plain-http")
         lab.wait("connection between the daemons", lambda: one.peer in two.peers() and two.peer in one.peers(), 60)
     fleet.registry.stop()
-    with check("an interrupted pull registers nothing", need=True):
+    layers = [d["digest"] for d in json.loads(one.ipcs("cat", made["converted"]).stdout)["layers"]]
+    with check("a layer of a converted image is unpacked while it comes", need=True):
         two.limit("20mbit")
         process = popen(two, "pull", "noise-p2p:v1@" + made["converted"], "--unpack")
+
+        # Its snapshot is being filled, on top of the layer below, which is done.
+        lab.wait("snapshot of the large layer", lambda: re.search(r"^extract-\S+ sha256:\S+ +sha256:\S+ +Active", two.ctr("snapshots", "ls").stdout, re.M))
+        true(not two.has_whole(layers[-1]), "the layer was whole before")
+    with check("an interrupted pull registers nothing, and what it promised containerd is gone with its lease", need=True):
         middle(process, two)
         process.send_signal(signal.SIGTERM)
         equal(process.wait(20), 1, "the exit status")
         true("noise-p2p:v1" not in names(two), "it is registered")
+        lab.wait("a content list without the layers", lambda: not any(d in two.ipcs("content", "ls").stdout for d in layers))
     with check("kill -9 of the source in the middle of a pull is an error", need=True):
         process = popen(two, "pull", "noise-p2p:v1@" + made["converted"], "--unpack")
         middle(process, two)
