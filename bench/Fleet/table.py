@@ -40,7 +40,7 @@ def newcomer(host, holders, own_store, work):
 def whole(host, digests):
     """Waits until contents that containerd was promised are here."""
     for digest in digests:
-        lab.wait("whole content", lambda: host.has_whole(digest), 120)
+        lab.wait("whole content", lambda: host.has_whole(digest), 120, every=0.01)
 
 
 def measure(image, runs):

@@ -78,8 +78,8 @@ def run(*command, seconds=60, check=True):
     return done
 
 
-def wait(what, condition, seconds=30.0):
-    """Waits until condition() is true, and returns what it returned."""
+def wait(what, condition, seconds=30.0, every=0.05):
+    """Waits until condition() is true, and returns what it returned; looks so often, in seconds."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -87,7 +87,7 @@ def wait(what, condition, seconds=30.0):
             return value
         if time.monotonic() > end:
             raise LabError(f"after {seconds:g} s there is still no: {what}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def link_bytes(service):

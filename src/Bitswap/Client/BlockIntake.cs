@@ -14,7 +14,7 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Predicate<Re
     /// <summary>Bytes of blocks taken at a time, and a block more: no wait for those who wait for the first of them, and little memory.</summary>
     private const int Together = 512 * 1024;
 
-    /// <summary>Blocks from this length on go past the store's log: what a fetch of much is made of.</summary>
+    /// <summary>From this length on a block is stored by itself, and what is stored at a time goes past the store's log: what a fetch of much is made of.</summary>
     private const int BulkFrom = 64 * 1024;
 
     private long _blocks;
@@ -154,17 +154,19 @@ internal sealed class BlockIntake(IBlockstore store, WantDesk desk, Predicate<Re
     private void Store(List<Arrival> group, BlockExpectation[] expected, int start, int end)
     {
         var blocks = new List<NewBlock>(end - start);
+        int length = 0;
         for (int i = start; i < end; i++)
         {
             if (expected[i] == BlockExpectation.Wanted)
             {
                 bool packed = group[i].Entry.Packed && store.KeepsPacked;
                 blocks.Add(new NewBlock(group[i].Hash, packed ? group[i].Entry.Data : group[i].Block, packed));
+                length += blocks[^1].Data.Length;
             }
         }
 
         // Lost in a crash, they are fetched again.
-        store.PutAll(blocks, bulk: group[start].Entry.Data.Length >= BulkFrom);
+        store.PutAll(blocks, bulk: length >= BulkFrom);
     }
 
     private static void Release(List<Arrival> group)
