@@ -3,6 +3,7 @@
 # content        the content socket beside containerd's own plugin behind one: reads, writes, start, memory
 # content-pull   `ctr images pull` of a large image through both
 # dag            the DAG builder and reader over RocksDB, and the block store: blocks in and out
+# add            `ipcs add` of a file of 1 GiB (RUNS=5)
 # swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
 # exchange       contents from daemon to daemon: on loopback against what the connection itself carries and Helia to Helia, from one and from three peers behind
 #                1 Gbit/s each, and the wait of an Info (RUNS=3, SIZES="256 1024")
@@ -24,6 +25,7 @@ bench() { # bench NAME COMMAND...
 bench content python3 bench/Content/content.py
 bench content-pull python3 bench/Content/pull.py
 bench dag bench/dag.sh
+bench add python3 bench/Fleet/add.py
 bench swarm bench/Swarm/run.sh
 bench exchange python3 bench/Fleet/exchange.py
 bench fanout python3 bench/Fleet/fanout.py
