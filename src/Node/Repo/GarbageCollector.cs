@@ -146,13 +146,16 @@ internal sealed partial class GarbageCollector(IStore store, ContentUpdates upda
             }
         }
 
+        Guard(() => mark.AddLate(cancellationToken), "what came meanwhile");
         return mark.Marks;
 
-        void Add(Cid root, string what)
+        void Add(Cid root, string what) => Guard(() => mark.Add(root, cancellationToken), what);
+
+        static void Guard(Action marking, string what)
         {
             try
             {
-                mark.Add(root, cancellationToken);
+                marking();
             }
             catch (Exception e) when (e is DagFormatException or StoreException { IsCorruption: true })
             {

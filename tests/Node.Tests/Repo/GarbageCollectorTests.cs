@@ -1,3 +1,4 @@
+using System.Buffers;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
@@ -83,6 +84,40 @@ public sealed class GarbageCollectorTests : IDisposable
         Assert.Null(Store.Contents.Get(Digest.Sha256(data[1])));
         Assert.True(Store.Blocks.Has(roots[1].Root.Hash));
         Assert.False(DagVerify.IsComplete(Store.Blocks, roots[1].Root, TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>A fetch keeps a root; while the collection marks, a writer of the same content completes and commits it.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task What_is_completed_while_the_marking_goes_on_stays_whole(int depth)
+    {
+        byte[] data = Xs128.Bytes("late", 300_000);
+        DagRoot root = _repo.Import(data);
+        Cid late = root.Root;
+        for (int i = 0; i < depth; i++)
+        {
+            using IMemoryOwner<byte> parent = Store.Blocks.Get(late.Hash)!;
+            late = DagWalk.Children(late, parent.Memory.Span).First();
+        }
+
+        byte[] block;
+        using (IMemoryOwner<byte> there = Store.Blocks.Get(late.Hash)!)
+        {
+            block = there.Memory.ToArray();
+        }
+
+        Store.Blocks.Delete(late.Hash);
+        using Hold fetch = Store.Keep(root.Root);
+        _repo.Ingests.Open[this] = () =>
+        {
+            Store.Blocks.Put(late.Hash, block);
+            Store.Commit(RepoFixture.Record(data, root), null);
+            return [];
+        };
+        Assert.Empty(await _repo.CollectAsync());
+        Assert.True(DagVerify.IsComplete(Store.Blocks, root.Root, TestContext.Current.CancellationToken));
     }
 
     [Fact]
