@@ -121,23 +121,9 @@ internal sealed class ImagesApi(NodeServices node)
         int done = 0;
         return all.DistinctBy(d => d.Digest).ToDictionary(d => d.Digest, d =>
         {
-            Task<ContentRecord> found = OrStopAsync(FindOneAsync(d));
-            return new Coming(found, OrStopAsync(BringOneAsync(d, found)));
+            Task<ContentRecord> found = FindOneAsync(d);
+            return new Coming(found, BringOneAsync(d, found));
         });
-
-        async Task<T> OrStopAsync<T>(Task<T> work)
-        {
-            try
-            {
-                return await work;
-            }
-            catch
-            {
-                // Large ones are fetched a few at a time: the others would be waited for in vain, one after the other.
-                await stop.CancelAsync();
-                throw;
-            }
-        }
 
         async Task<ContentRecord> FindOneAsync(Descriptor d)
         {
@@ -145,13 +131,22 @@ internal sealed class ImagesApi(NodeServices node)
             return record.Size == d.Size ? record : throw new ImageSourceException($"{d.Digest} has {record.Size} bytes, the manifest says {d.Size}");
         }
 
-        async Task<ContentRecord> BringOneAsync(Descriptor d, Task<ContentRecord> found)
+        async Task BringOneAsync(Descriptor d, Task found)
         {
-            ContentRecord record = await found;
-            await node.Fleet.WaitAsync(d.Digest, stop.Token);
+            try
+            {
+                await found;
+                await node.Fleet.WaitAsync(d.Digest, stop.Token);
+            }
+            catch
+            {
+                // Large ones are fetched a few at a time: the others would be waited for in vain, one after the other.
+                await stop.CancelAsync();
+                throw;
+            }
+
             long bytes = Interlocked.Add(ref here, d.Size);
             step(string.Create(CultureInfo.InvariantCulture, $"{Interlocked.Increment(ref done)} of {all.Count} contents, {Rate.Size(bytes)} of {Rate.Size(total)}"));
-            return record;
         }
     }
 
