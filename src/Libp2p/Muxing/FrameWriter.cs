@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using Ipcs.Libp2p.Security.Noise;
 
@@ -13,9 +12,6 @@ namespace Ipcs.Libp2p.Muxing;
 /// </summary>
 internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure, CancellationToken closed)
 {
-    /// <summary>The buffer that is filled while another is sent, in bytes.</summary>
-    private const int BufferLength = 128 * 1024;
-
     /// <summary>Control frames that wait behind a full buffer, in bytes: five thousand of yamux. More comes only from a peer that asks and does not read.</summary>
     private const int MaxControl = 64 * 1024;
 
@@ -23,11 +19,11 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     private const int MinData = 4096;
 
     private readonly Lock _lock = new();
-    private byte[]? _buffer;
-    private byte[]? _spare;
+    private PooledBuffer? _buffer;
+    private PooledBuffer? _spare;
     private int _end;
     private int _frame;
-    private byte[]? _control;
+    private PooledBuffer? _control;
     private int _controlLength;
     private bool _sending;
     private bool _failed;
@@ -62,8 +58,8 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             }
             else if (_controlLength + frame.Length <= MaxControl)
             {
-                _control ??= ArrayPool<byte>.Shared.Rent(MaxControl);
-                frame.CopyTo(_control.AsSpan(_controlLength));
+                _control ??= PooledBuffer.Shared(MaxControl);
+                frame.CopyTo(_control.Value.Memory.Span[_controlLength..]);
                 _controlLength += frame.Length;
             }
             else
@@ -123,11 +119,11 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         room?.TrySetResult();
     }
 
-    private static void Release(ref byte[]? buffer)
+    private static void Release(ref PooledBuffer? buffer)
     {
-        if (buffer is not null)
+        if (buffer is { } rented)
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            NoiseChannel.Buffers.Return(rented);
             buffer = null;
         }
     }
@@ -175,7 +171,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     {
         if (_buffer is null)
         {
-            _buffer = _spare ?? ArrayPool<byte>.Shared.Rent(BufferLength);
+            _buffer = _spare ?? NoiseChannel.Buffers.Rent(NoiseChannel.BufferLength);
             _spare = null;
             _end = NoiseChannel.HeadLength;
             _frame = 0;
@@ -183,7 +179,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
 
         // The frame begun may have to be ended and one more opened.
         const int Overhead = (2 * NoiseChannel.TagLength) + NoiseChannel.HeadLength;
-        return BufferLength - _end - Overhead;
+        return NoiseChannel.BufferLength - _end - Overhead;
     }
 
     private void Put(scoped ReadOnlySpan<byte> data)
@@ -198,7 +194,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             }
 
             int n = Math.Min(data.Length, NoiseChannel.MaxPlain - plain);
-            data[..n].CopyTo(_buffer.AsSpan(_end));
+            data[..n].CopyTo(_buffer!.Value.Memory.Span[_end..]);
             _end += n;
             data = data[n..];
         }
@@ -207,7 +203,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     /// <summary>Notes the length of the frame that is complete, for <see cref="SealAll"/>, and opens the next.</summary>
     private void EndFrame()
     {
-        BitConverter.TryWriteBytes(_buffer.AsSpan(_frame), (ushort)(_end - _frame - NoiseChannel.HeadLength));
+        BitConverter.TryWriteBytes(_buffer!.Value.Memory.Span[_frame..], (ushort)(_end - _frame - NoiseChannel.HeadLength));
         _frame = _end + NoiseChannel.TagLength;
         _end = _frame + NoiseChannel.HeadLength;
     }
@@ -228,7 +224,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     {
         try
         {
-            for (bool first = true; TryTake(out byte[]? buffer, out int length); first = false)
+            for (bool first = true; TryTake(out PooledBuffer buffer, out int length); first = false)
             {
                 if (!first)
                 {
@@ -238,8 +234,8 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
 
                 try
                 {
-                    SealAll(buffer, length);
-                    await channel.SendSealedAsync(buffer.AsMemory(0, length), closed);
+                    SealAll(buffer.Memory.Span[..length]);
+                    await channel.SendSealedAsync(buffer.Memory[..length], closed);
                 }
                 finally
                 {
@@ -261,13 +257,13 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         }
     }
 
-    private bool TryTake([NotNullWhen(true)] out byte[]? buffer, out int length)
+    private bool TryTake(out PooledBuffer buffer, out int length)
     {
         TaskCompletionSource? room;
         lock (_lock)
         {
             length = 0;
-            buffer = null;
+            buffer = default;
             if (_buffer is null || _end == NoiseChannel.HeadLength || _failed)
             {
                 Release(ref _buffer);
@@ -278,12 +274,12 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
 
             EndFrame();
             length = _frame;
-            buffer = _buffer;
+            buffer = _buffer.Value;
             _buffer = null;
             if (_controlLength > 0)
             {
                 Room();
-                Put(_control.AsSpan(0, _controlLength));
+                Put(_control!.Value.Memory.Span[.._controlLength]);
                 _controlLength = 0;
                 Release(ref _control);
             }
@@ -296,7 +292,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         return true;
     }
 
-    private void KeepSpare(byte[] buffer)
+    private void KeepSpare(PooledBuffer buffer)
     {
         lock (_lock)
         {
@@ -307,17 +303,17 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             }
         }
 
-        ArrayPool<byte>.Shared.Return(buffer);
+        NoiseChannel.Buffers.Return(buffer);
     }
 
-    private void SealAll(byte[] buffer, int length)
+    private void SealAll(Span<byte> frames)
     {
-        for (int start = 0; start < length;)
+        while (frames.Length > 0)
         {
-            int plain = BitConverter.ToUInt16(buffer, start);
+            int plain = BitConverter.ToUInt16(frames);
             int whole = NoiseChannel.HeadLength + plain + NoiseChannel.TagLength;
-            channel.Seal(buffer.AsSpan(start, whole), plain);
-            start += whole;
+            channel.Seal(frames[..whole], plain);
+            frames = frames[whole..];
         }
     }
 }

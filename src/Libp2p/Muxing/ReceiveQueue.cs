@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
@@ -11,14 +9,8 @@ internal sealed class ReceiveQueue(Budget budget)
     private const int MinSegment = 512;
     private const int MaxSegment = 64 * 1024;
 
-    /// <summary>Segments of the full size that are kept for the next: 8 MiB.</summary>
-    private const int MaxFree = 128;
-
-    /// <summary>
-    /// Free segments of the full size, the last that was touched on top. The shared pool keeps few for each thread, and one thread brings what another takes out: bulk would
-    /// be allocated anew again and again.
-    /// </summary>
-    private static readonly Stack<byte[]> Free = new(MaxFree);
+    /// <summary>Segments of the full size: 8 MiB, for all connections. One thread brings what another takes out, for which the shared pool is not made.</summary>
+    private static readonly BufferSlab Full = new(MaxSegment, 128);
 
     private Segment? _head;
     private Segment? _tail;
@@ -52,14 +44,14 @@ internal sealed class ReceiveQueue(Budget budget)
             if (_tail is null || _tail.End == _tail.Bytes.Length)
             {
                 int size = Math.Clamp(Math.Max(data.Length, 2 * (_tail?.Bytes.Length ?? 0)), MinSegment, MaxSegment);
-                byte[] bytes = Rent(size);
-                if (!TryTake(bytes.Length))
+                PooledBuffer buffer = size > MaxSegment / 2 ? Full.Rent(MaxSegment) : PooledBuffer.Shared(size);
+                if (!TryTake(buffer.Memory.Length))
                 {
-                    Return(bytes);
+                    Full.Return(buffer);
                     return false;
                 }
 
-                var segment = new Segment(bytes) { Protocol = _protocol };
+                var segment = new Segment(buffer) { Protocol = _protocol };
                 if (_tail is null)
                 {
                     _head = segment;
@@ -73,7 +65,7 @@ internal sealed class ReceiveQueue(Budget budget)
             }
 
             int n = Math.Min(data.Length, _tail.Bytes.Length - _tail.End);
-            data[..n].CopyTo(_tail.Bytes.AsSpan(_tail.End));
+            data[..n].CopyTo(_tail.Bytes.Span[_tail.End..]);
             _tail.End += n;
             Length += n;
             data = data[n..];
@@ -89,7 +81,7 @@ internal sealed class ReceiveQueue(Budget budget)
         while (done < buffer.Length && _head is { } head)
         {
             int n = Math.Min(buffer.Length - done, head.End - head.Start);
-            head.Bytes.AsSpan(head.Start, n).CopyTo(buffer[done..]);
+            head.Bytes.Span.Slice(head.Start, n).CopyTo(buffer[done..]);
             head.Start += n;
             done += n;
             if (head.Start == head.End)
@@ -139,49 +131,14 @@ internal sealed class ReceiveQueue(Budget budget)
 
         budget.Return(segment.Bytes.Length);
         segment.Protocol?.Return(segment.Bytes.Length);
-        Return(segment.Bytes);
+        Full.Return(segment.Buffer);
     }
 
-    private static byte[] Rent(int size)
+    private sealed class Segment(PooledBuffer buffer)
     {
-        // What the shared pool would round up to the full size.
-        if (size > MaxSegment / 2)
-        {
-            lock (Free)
-            {
-                if (Free.TryPop(out byte[]? bytes))
-                {
-                    return bytes;
-                }
-            }
+        public PooledBuffer Buffer => buffer;
 
-            return GC.AllocateUninitializedArray<byte>(MaxSegment, pinned: true);
-        }
-
-        return ArrayPool<byte>.Shared.Rent(size);
-    }
-
-    private static void Return(byte[] bytes)
-    {
-        if (bytes.Length == MaxSegment)
-        {
-            lock (Free)
-            {
-                if (Free.Count < MaxFree)
-                {
-                    Free.Push(bytes);
-                }
-            }
-        }
-        else
-        {
-            ArrayPool<byte>.Shared.Return(bytes);
-        }
-    }
-
-    private sealed class Segment(byte[] bytes)
-    {
-        public byte[] Bytes => bytes;
+        public Memory<byte> Bytes => buffer.Memory;
 
         public Budget? Protocol { get; set; }
 

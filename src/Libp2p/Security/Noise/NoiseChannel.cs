@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Ipcs.Libp2p.Transport;
@@ -25,15 +24,19 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
 
     private const int MaxFrame = 65_535;
 
-    /// <summary>Holds a frame of any length and the beginning of the next; larger buffers were no faster and fall out of the cache.</summary>
-    private const int ReceiveLength = 128 * 1024;
+    /// <summary>Bytes of a buffer. It holds a frame of any length and the beginning of the next; larger buffers were no faster and fall out of the cache.</summary>
+    internal const int BufferLength = 128 * 1024;
+
+    /// <summary>Buffers for what is received and sent, of all connections: 8 MiB.</summary>
+    internal static readonly BufferSlab Buffers = new(BufferLength, 64);
 
     private readonly ITransportChannel _transport;
     private readonly ChaCha20Poly1305 _sender;
     private readonly ChaCha20Poly1305 _receiver;
     private readonly byte[] _sendNonce = new byte[12];
     private readonly byte[] _receiveNonce = new byte[12];
-    private byte[]? _receive;
+    private PooledBuffer? _rented;
+    private Memory<byte> _receive;
     private ulong _sendCounter;
     private ulong _receiveCounter;
     private int _start;
@@ -104,8 +107,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
                 await _transport.WaitForDataAsync(cancellationToken);
             }
 
-            byte[] buffer = Room();
-            int n = await _transport.ReadAsync(buffer.AsMemory(_end), cancellationToken);
+            int n = await _transport.ReadAsync(Room()[_end..], cancellationToken);
             if (n == 0)
             {
                 bool whole = _end == _start;
@@ -198,7 +200,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         plain = default;
         while (_end - _start >= HeadLength)
         {
-            int length = BinaryPrimitives.ReadUInt16BigEndian(_receive.AsSpan(_start));
+            int length = BinaryPrimitives.ReadUInt16BigEndian(_receive.Span[_start..]);
             if (length < TagLength)
             {
                 throw new NoiseException($"a frame of {length} bytes has no room for its tag");
@@ -221,16 +223,21 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
     }
 
     /// <summary>The buffer, with room for the frame begun.</summary>
-    private byte[] Room()
+    private Memory<byte> Room()
     {
-        _receive ??= ArrayPool<byte>.Shared.Rent(ReceiveLength);
+        if (_rented is null)
+        {
+            _rented = Buffers.Rent(BufferLength);
+            _receive = _rented.Value.Memory;
+        }
+
         if (_start == _end)
         {
             _start = _end = 0;
         }
         else if (_receive.Length - _start < HeadLength + MaxFrame)
         {
-            _receive.AsSpan(_start, _end - _start).CopyTo(_receive);
+            _receive[_start.._end].CopyTo(_receive);
             _end -= _start;
             _start = 0;
         }
@@ -240,27 +247,28 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
 
     private void GiveBack()
     {
-        if (_receive is { } buffer)
+        if (_rented is { } buffer)
         {
-            _receive = null;
+            _rented = null;
+            _receive = default;
             _start = _end = 0;
-            ArrayPool<byte>.Shared.Return(buffer);
+            Buffers.Return(buffer);
         }
     }
 
     private ReadOnlyMemory<byte> Open(int offset, int length)
     {
         NoiseHandshake.WriteNonce(_receiveNonce, Next(ref _receiveCounter));
-        Span<byte> bytes = _receive.AsSpan(offset, length);
+        Span<byte> frame = _receive.Span.Slice(offset, length + TagLength), bytes = frame[..length];
         try
         {
-            _receiver.Decrypt(_receiveNonce, bytes, _receive.AsSpan(offset + length, TagLength), bytes);
+            _receiver.Decrypt(_receiveNonce, bytes, frame[length..], bytes);
         }
         catch (AuthenticationTagMismatchException)
         {
             throw new NoiseException("a frame does not authenticate");
         }
 
-        return _receive.AsMemory(offset, length);
+        return _receive.Slice(offset, length);
     }
 }
