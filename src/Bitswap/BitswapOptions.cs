@@ -29,4 +29,7 @@ public sealed class BitswapOptions
     /// Bitswap knows no format of blocks: it is given this. Called on many threads.
     /// </summary>
     public Predicate<ReadOnlySpan<byte>> IsLeaf { get; init; } = static _ => false;
+
+    /// <summary>Where blocks that have come are hashed and stored.</summary>
+    public TaskScheduler Work { get; init; } = TaskScheduler.Default;
 }

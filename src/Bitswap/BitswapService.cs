@@ -354,7 +354,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         await _storing.WaitAsync(cancellationToken);
         try
         {
-            await Task.Run(() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message)), CancellationToken.None);
+            void Take() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message));
+            await Task.Factory.StartNew(Take, CancellationToken.None, TaskCreationOptions.None, _options.Work);
         }
         catch (InvalidDataException e)
         {

@@ -12,6 +12,9 @@ public enum Keeping
     /// </summary>
     Bulk,
 
+    /// <summary>A power loss, by itself: what was written in bulk before may still be lost. For what names no block that must be here.</summary>
+    SyncedAlone,
+
     /// <summary>A power loss, and so does all that was written before.</summary>
     Synced,
 }

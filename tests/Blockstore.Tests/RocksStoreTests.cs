@@ -190,6 +190,34 @@ public sealed class RocksStoreTests : StoreConformance
     }
 
     [Fact]
+    public void A_content_that_is_to_come_is_promised_durably_without_what_came_in_bulk_before()
+    {
+        PutInBulk("p", 3);
+        ContentRecord promise = Record("p") with { Complete = false };
+        Store.Contents.Put(promise, sync: true);
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        Assert.Equal(promise.Root, reopened.Contents.Get(promise.Digest)!.Root);
+        Assert.False(reopened.Blocks.Has(Multihash.Sha256(InBulk("p", 0))));
+    }
+
+    [Fact]
+    public void Those_who_commit_at_the_same_time_find_all_of_theirs_after_a_crash()
+    {
+        string[] names = ["x", "y", "z"];
+        Parallel.ForEach(
+            names,
+            name =>
+            {
+                PutInBulk(name, 20);
+                Store.Commit(Record(name), null);
+            });
+        using TempFolder copy = _folder.Copy();
+        using RocksStore reopened = RocksStore.Open(copy.Path);
+        Assert.All(names, name => Assert.Equal(InBulk(name, 19), Read(reopened, InBulk(name, 19))));
+    }
+
+    [Fact]
     public void The_counters_are_right_after_a_crash_that_lost_what_was_put_in_bulk()
     {
         PutInBulk("c", 20);

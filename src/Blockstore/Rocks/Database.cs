@@ -21,6 +21,7 @@ internal sealed unsafe class Database : SafeHandle
     private readonly nint _scan;
     private long _bulkWrites;
     private long _settledWrites;
+    private readonly Lock _settling = new();
     private volatile bool _disposed;
     private int _disposing;
 
@@ -210,12 +211,15 @@ internal sealed unsafe class Database : SafeHandle
         long writes = Interlocked.Read(ref _bulkWrites);
         if (writes <= Interlocked.Read(ref _settledWrites))
             return;
-        Flush(Family.Blocks);
 
-        // Two may settle side by side; the later count is right for both.
-        long settled;
-        while ((settled = Interlocked.Read(ref _settledWrites)) < writes && Interlocked.CompareExchange(ref _settledWrites, writes, settled) != settled)
+        // Those who come while one flushes wait for it, and the next flush is for all of them.
+        lock (_settling)
         {
+            if (writes <= Interlocked.Read(ref _settledWrites))
+                return;
+            writes = Interlocked.Read(ref _bulkWrites);
+            Flush(Family.Blocks);
+            Interlocked.Exchange(ref _settledWrites, writes);
         }
     }
 
@@ -386,6 +390,8 @@ internal sealed unsafe class Database : SafeHandle
                 return family == Family.Blocks ? _bulkWrite : throw new ArgumentException($"table {NameOf(family)} is always logged", nameof(family));
             case Keeping.Synced:
                 Settle();
+                return _syncWrite;
+            case Keeping.SyncedAlone:
                 return _syncWrite;
             default:
                 return _write;

@@ -11,8 +11,12 @@ internal sealed class ContentTable(ITable table) : IContentIndex
         return table.Get(key) is { } value ? RecordCodec.DecodeContent(key, value) : null;
     }
 
-    public void Put(ContentRecord record, bool sync = false) =>
-        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), sync ? Keeping.Synced : Keeping.Logged);
+    public void Put(ContentRecord record, bool sync = false)
+    {
+        // That a content is whole must not be known for longer than its blocks are here; that it is to come may. Nobody waits then for what was fetched in bulk meanwhile.
+        Keeping keeping = !sync ? Keeping.Logged : record.Complete ? Keeping.Synced : Keeping.SyncedAlone;
+        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), keeping);
+    }
 
     public bool Delete(in Digest digest) => table.Delete(RecordCodec.Key(digest), sync: false);
 

@@ -51,17 +51,19 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         UnixDoor.Prepare(_options.ContentSocket);
         UnixDoor.Prepare(_options.ApiSocket);
 
+        var work = new BulkWork();
+        _open.Push(new Closing(work));
         IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
         _open.Push(new Closing(store));
         var updates = new ContentUpdates(store);
         var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers));
         _open.Push(host);
-        var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options), _loggers.CreateLogger<BitswapService>());
+        var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options, work), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
         var routing = new Routing.NodeRouting(_options, host, store, _loggers);
         _open.Push(routing);
         updates.Changed += routing.StoreChanged;
-        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>(), routing);
+        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>(), routing, work);
         _open.Push(fleet);
 
         needs = new ContentNeeds(store, fleet, updates);
@@ -128,11 +130,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     };
 
     /// <summary>What Bitswap runs with.</summary>
-    internal static BitswapOptions BitswapOptions(NodeOptions options) => new()
+    internal static BitswapOptions BitswapOptions(NodeOptions options, TaskScheduler work) => new()
     {
         UploadRate = options.UploadRate,
         DownloadRate = options.DownloadRate,
         IsLeaf = DagWalk.IsLeaf,
+        Work = work,
     };
 
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>

@@ -17,10 +17,12 @@ internal sealed class ContentFetch : IAsyncDisposable
 {
     private readonly IBlockstore _blocks;
     private readonly BitswapSession _session;
+    private readonly TaskScheduler _work;
     private readonly ConcurrentDictionary<PeerId, byte> _sources = new();
 
-    public ContentFetch(ContentRecord record, IBlockstore blocks, BitswapSession session)
+    public ContentFetch(ContentRecord record, IBlockstore blocks, BitswapSession session, TaskScheduler work)
     {
+        _work = work;
         Record = record;
         _blocks = blocks;
         _session = session;
@@ -49,7 +51,7 @@ internal sealed class ContentFetch : IAsyncDisposable
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task fetching = new DagFetch(_blocks, _session, Record.Root).RunAsync(stop.Token);
-        Task<ReadOnlyMemory<byte>> checking = CheckAsync(stop.Token);
+        Task<ReadOnlyMemory<byte>> checking = Task.Factory.StartNew(() => CheckAsync(stop.Token), CancellationToken.None, TaskCreationOptions.None, _work).Unwrap();
         Task first = await Task.WhenAny(fetching, checking);
         if (!first.IsCompletedSuccessfully)
         {

@@ -37,6 +37,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private readonly ResolveService _resolve;
     private readonly TimeSpan _budget;
     private readonly TimeProvider _time;
+    private readonly TaskScheduler _work;
     private readonly ILogger _logger;
     private readonly FleetIndex _index;
     private readonly FleetQuestions _questions;
@@ -55,8 +56,10 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
         TimeSpan budget,
         TimeProvider time,
         ILogger logger,
-        IContentRouting? routing = null)
+        IContentRouting? routing = null,
+        TaskScheduler? work = null)
     {
+        _work = work ?? TaskScheduler.Default;
         _host = host;
         _store = store;
         _updates = updates;
@@ -251,7 +254,7 @@ internal sealed partial class Fleet : IContentFleet, IAsyncDisposable
     private async Task FetchAsync(ContentRecord record, CancellationToken cancellationToken)
     {
         long started = _time.GetTimestamp();
-        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession());
+        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession(), _work);
         _active[record.Digest] = fetch;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task looking = KeepLookingAsync(fetch, over.Token);

@@ -186,8 +186,8 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("off", 0)]
     public void RatesReachBitswap(string text, long expected)
     {
-        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("upload-rate", text))).UploadRate);
-        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("download-rate", text))).DownloadRate);
+        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("upload-rate", text)), TaskScheduler.Default).UploadRate);
+        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("download-rate", text)), TaskScheduler.Default).DownloadRate);
     }
 
     private static NodeOptions Load(string? config, (string, string)[]? environment = null, params (string Name, string Value)[] flags) =>

@@ -1,0 +1,61 @@
+using Ipcs.Libp2p;
+
+namespace Ipcs.Libp2p.Tests;
+
+public sealed class BufferSlabTests
+{
+    [Fact]
+    public void The_last_returned_goes_out_first()
+    {
+        var slab = new BufferSlab(100, 3);
+        PooledBuffer a = slab.Rent(1), b = slab.Rent(100);
+        slab.Return(b);
+        slab.Return(a);
+        Assert.Equal(a, slab.Rent(50));
+        Assert.Equal(b, slab.Rent(50));
+    }
+
+    [Fact]
+    public void Buffers_do_not_overlap()
+    {
+        var slab = new BufferSlab(100, 3);
+        PooledBuffer[] all = [slab.Rent(100), slab.Rent(100), slab.Rent(100)];
+        for (int i = 0; i < all.Length; i++)
+        {
+            Assert.Equal(100, all[i].Memory.Length);
+            all[i].Memory.Span.Fill((byte)i);
+        }
+
+        Assert.All(all, (buffer, i) => Assert.Equal(-1, buffer.Memory.Span.IndexOfAnyExcept((byte)i)));
+    }
+
+    [Fact]
+    public void More_or_longer_ones_are_the_shared_pools()
+    {
+        var slab = new BufferSlab(100, 1);
+        PooledBuffer longer = slab.Rent(101), own = slab.Rent(100), more = slab.Rent(100);
+        Assert.True(longer.Memory.Length >= 101);
+        Assert.True(more.Memory.Length >= 100);
+        Assert.Null(longer.Place);
+        Assert.Null(more.Place);
+        slab.Return(longer);
+        slab.Return(more);
+        slab.Return(own);
+        Assert.Equal(own, slab.Rent(100));
+    }
+
+    [Fact]
+    public void No_two_have_the_same_at_the_same_time()
+    {
+        var slab = new BufferSlab(64, 8);
+        Parallel.For(0, 20_000, i =>
+        {
+            PooledBuffer buffer = slab.Rent(64);
+            Span<byte> bytes = buffer.Memory.Span[..64];
+            bytes.Fill((byte)i);
+            Thread.Yield();
+            Assert.Equal(-1, bytes.IndexOfAnyExcept((byte)i));
+            slab.Return(buffer);
+        });
+    }
+}
