@@ -9,14 +9,6 @@ namespace Ipcs.Blockstore;
 /// </summary>
 public static class PackedBlock
 {
-    /// <summary>zstd's level for blocks of up to <see cref="SmallBlock"/> bytes: docs/decisions/0010 has the figures.</summary>
-    private const int SmallLevel = 4;
-
-    /// <summary>The level for larger blocks, in which the one above takes twice the time and finds nothing more.</summary>
-    private const int LargeLevel = 3;
-
-    private const int SmallBlock = 128 << 10;
-
     /// <summary>Shorter blocks are not tried: a frame's head alone takes a tenth of them.</summary>
     private const int MinLength = 128;
 
@@ -36,7 +28,7 @@ public static class PackedBlock
 
         var frame = new RentedBlock(block.Length - (block.Length / LeastSaving));
         PackContext packer = Packers.Take();
-        bool fits = packer.TryPack(block, frame.Memory.Span, block.Length <= SmallBlock ? SmallLevel : LargeLevel, out int length);
+        bool fits = packer.TryPack(block, frame.Memory.Span, LevelFor(block.Length), out int length);
         Packers.Return(packer);
         if (fits)
         {
@@ -47,6 +39,9 @@ public static class PackedBlock
         frame.Dispose();
         return null;
     }
+
+    /// <summary>zstd's level for a block of a length: what the next one finds more is not worth its time. docs/decisions/0010 has the figures.</summary>
+    private static int LevelFor(int length) => length <= 64 << 10 ? 5 : length <= 128 << 10 ? 4 : 3;
 
     /// <summary>How long the block in a frame is, as the frame says; false for what is no frame of a block.</summary>
     public static unsafe bool TryGetLength(ReadOnlySpan<byte> frame, out int length)
