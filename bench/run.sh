@@ -8,9 +8,10 @@
 # exchange       contents from daemon to daemon: on loopback against what the connection itself carries and Helia to Helia, from one and from three peers behind
 #                1 Gbit/s each, and the wait of an Info (RUNS=3, SIZES="256 1024")
 # fanout         one has it, all fetch it at once, behind a narrow uplink; beside a docker-registry behind the same (RECEIVERS="5 10")
+# fanout-image   the same with the largest of the real images and five receivers, behind 100 Mbit/s
 # table          real images for a new host, from a docker-registry and from three hosts of the fleet (RUNS=3, IMAGES="mini app24 base29 dev296")
 # pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
-# tar            bytes on the wire of images converted with the tar chunker, the second when the first is there, and the time of a conversion
+# tar            bytes on the wire of images converted with the tar chunker, the second when the first is there, and the times of converting and comparing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/bench
@@ -29,6 +30,7 @@ bench add python3 bench/Fleet/add.py
 bench swarm bench/Swarm/run.sh
 bench exchange python3 bench/Fleet/exchange.py
 bench fanout python3 bench/Fleet/fanout.py
+bench fanout-image env IMAGE=dev296 UPLINK=100 RECEIVERS=5 python3 bench/Fleet/fanout.py
 bench table python3 bench/Fleet/table.py
 bench pull python3 bench/Fleet/pull.py
 bench tar python3 bench/Fleet/tar.py

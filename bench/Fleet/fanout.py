@@ -84,8 +84,8 @@ def main():
             print(f"| {receivers} | {way} | {seconds:.1f} | {seconds / least:.2f}{goals[0]} | {bytes_ / size:.2f}{goals[1]} |", flush=True)
             series.setdefault(way, []).append(seconds)
     os.makedirs(os.path.join(lab.REPOSITORY, "artifacts", "bench"), exist_ok=True)
-    with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", "fanout.json"), "w") as f:
-        json.dump({"Title": f"{size / 1e6:.0f} MB to all at once", "Unit": "seconds", "Rows": [n + " receivers" for n in counts], "Series": series}, f, indent=1)
+    with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", f"fanout{'-' + image if image else ''}.json"), "w") as f:
+        json.dump({"Title": f"{size / 1e6:.0f} MB to all at once, behind {UPLINK} Mbit/s", "Unit": "seconds", "Rows": [n + " receivers" for n in counts], "Series": series}, f, indent=1)
     return 0
 
 

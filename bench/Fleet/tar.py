@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Bytes on the wire of images converted with the tar chunker, pulled from one host of the fleet by another (tests/lab), beside their gzip layers; as a table.
 
-A host that has nothing pulls an image, then its next version: what its link has received meanwhile, frames and all. Then the time of the conversion
-of the largest image. The images are the real ones of tests/lab/real."""
+A host that has nothing pulls an image, then its next version: what its link has received meanwhile, frames and all. Then how long the largest image takes to be
+converted, and to be compared with a small one. The images are the real ones of tests/lab/real."""
 import os
 import sys
 import time
@@ -33,6 +33,15 @@ def row(what, layout, tag, wire, goal):
     print(f"| {what} | {gzip / 1e6:.2f} | {wire / 1e6:.2f} | {share:.1f}% | at most {goal}% | {'yes' if share <= goal else 'NO'} |", flush=True)
 
 
+def timed(*words):
+    """The seconds that a command takes on a host that has nothing."""
+    with lab.Lab(hosts=1) as fleet:
+        fleet.hosts[0].start_ipcs()
+        begin = time.monotonic()
+        fleet.hosts[0].ipcs(*words, seconds=300)
+        return time.monotonic() - begin
+
+
 def main():
     if lab.unable("bench"):
         return 1
@@ -49,14 +58,12 @@ def main():
             row(f"{first}, the first", layout, tag, pull(two, convert(one, layout, tag)), FIRST_PULL)
             row(f"{second} after it", next_layout, next_tag, pull(two, convert(one, next_layout, next_tag)), goal)
     layout = images.real(lab.IMAGES, "dev296")
-    print(f"\nConverting an image of {sum(d['size'] for d in images.layers(layout)[2]) / 1e6:.0f} MB; {os.cpu_count()} cores.\n")
-    print("| chunker | seconds | goal |\n|---|---:|---:|")
+    small = images.real(lab.IMAGES, "app24")
+    print(f"\nAn image of {sum(d['size'] for d in images.layers(layout)[2]) / 1e6:.0f} MB, in seconds; {os.cpu_count()} cores.\n")
+    print("| chunker | convert | compare with app24 | goal |\n|---|---:|---:|---:|")
     for chunker, goal in (("size-262144", 5), ("tar", 10)):
-        with lab.Lab(hosts=1) as fleet:
-            fleet.hosts[0].start_ipcs()
-            begin = time.monotonic()
-            fleet.hosts[0].ipcs("convert", f"oci:{layout}:v1", "--chunker", chunker, seconds=300)
-            print(f"| {chunker} | {time.monotonic() - begin:.1f} | under {goal} |", flush=True)
+        times = [timed("convert", f"oci:{layout}:v1", "--chunker", chunker), timed("compare", f"oci:{layout}:v1", f"oci:{small}:v1", "--chunker", chunker)]
+        print(f"| {chunker} | {times[0]:.1f} | {times[1]:.1f} | under {goal} |", flush=True)
     return 0
 
 

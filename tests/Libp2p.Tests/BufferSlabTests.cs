@@ -1,5 +1,3 @@
-using Ipcs.Libp2p;
-
 namespace Ipcs.Libp2p.Tests;
 
 public sealed class BufferSlabTests
