@@ -41,29 +41,21 @@ internal sealed class PeerWants(IBlockstore store)
             return false;
         }
 
-        // Looked up before the lock is taken: the store may read a disk.
-        bool here = store.TryGetLength(hash, out int length);
-        lock (_lock)
+        // Looked up while the lock is not held: the store may read a disk.
+        if (store.TryGetLength(hash, out int length))
         {
-            if (here)
+            lock (_lock)
             {
                 Answer(want, length);
-                return true;
             }
 
-            if (_waiting.Count < MaxWaiting || _waiting.ContainsKey(hash))
-            {
-                _waiting[hash] = want;
-            }
-
-            if (want.SendDontHave && _presences.Count < MaxQueued)
-            {
-                _presences.Enqueue(new PresenceEntry(want.Cid, Have: false));
-                return true;
-            }
-
-            return false;
+            return true;
         }
+
+        bool says = Wait(want);
+
+        // It may have come between the look and the wait, and then it is not told of again.
+        return (store.TryGetLength(hash, out length) && Arrived(hash, length)) || says;
     }
 
     /// <summary>The peer says its whole wantlist anew.</summary>
@@ -136,6 +128,26 @@ internal sealed class PeerWants(IBlockstore store)
         lock (_lock)
         {
             return _presences.TryDequeue(out presence);
+        }
+    }
+
+    /// <summary>Keeps a want until its block comes. True when there is a DONT_HAVE to say.</summary>
+    private bool Wait(WantEntry want)
+    {
+        lock (_lock)
+        {
+            if (_waiting.Count < MaxWaiting || _waiting.ContainsKey(want.Cid.Hash))
+            {
+                _waiting[want.Cid.Hash] = want;
+            }
+
+            bool says = want.SendDontHave && _presences.Count < MaxQueued;
+            if (says)
+            {
+                _presences.Enqueue(new PresenceEntry(want.Cid, Have: false));
+            }
+
+            return says;
         }
     }
 

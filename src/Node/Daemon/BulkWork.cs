@@ -25,11 +25,22 @@ internal sealed partial class BulkWork : TaskScheduler, IDisposable
     /// <inheritdoc/>
     public override int MaximumConcurrencyLevel => Environment.ProcessorCount;
 
-    /// <summary>What is queued is still done.</summary>
+    /// <summary>What is queued is still done, and what comes later by the pool.</summary>
     public void Dispose() => _tasks.CompleteAdding();
 
     /// <inheritdoc/>
-    protected override void QueueTask(Task task) => _tasks.Add(task);
+    protected override void QueueTask(Task task)
+    {
+        try
+        {
+            _tasks.Add(task);
+        }
+        catch (InvalidOperationException)
+        {
+            // The daemon ends. What goes on after a wait has nobody whom a failure to go on could be told.
+            ThreadPool.UnsafeQueueUserWorkItem(_ => TryExecuteTask(task), null);
+        }
+    }
 
     /// <inheritdoc/>
     protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => !taskWasPreviouslyQueued && Current == this && TryExecuteTask(task);

@@ -81,6 +81,7 @@ public sealed class BulkWorkTests : IDisposable
         _work.Dispose();
         gate.Set();
         Assert.Equal(Enumerable.Range(0, tasks.Length), await Task.WhenAll(tasks));
+        Assert.Equal(1, await StartAsync(() => 1));
     }
 
     private Task<T> StartAsync<T>(Func<T> run) => Task.Factory.StartNew(run, CancellationToken.None, TaskCreationOptions.None, _work);
