@@ -209,7 +209,11 @@ internal sealed class RegistryClient : IDisposable
             }
 
             response.Dispose();
-            var next = new Uri(current, location);
+            if (!Uri.TryCreate(current, location, out Uri? next))
+            {
+                throw new ImageSourceException($"{_reference}: {address.Authority} redirects to '{location.OriginalString}', which is no URL");
+            }
+
             if (redirects == MaxRedirects || next.Scheme is not ("http" or "https") || (next.Scheme == "http" && current.Scheme == "https"))
             {
                 throw new ImageSourceException(redirects == MaxRedirects

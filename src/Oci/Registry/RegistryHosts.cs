@@ -109,7 +109,9 @@ internal static class RegistryHosts
         Uri uri = Parse(file, address);
         bool asWritten = settings.TryGetValue("override_path", out object? flag) && flag is true;
         string path = uri.AbsolutePath.TrimEnd('/');
-        return new Uri(uri, asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? path + "/" : path + "/v2/");
+
+        // Not resolved as a reference to it: a path that begins with two slashes would name another host.
+        return new Uri(uri.GetLeftPart(UriPartial.Authority) + path + (asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? "/" : "/v2/"));
     }
 
     private static Uri Parse(string file, string address) =>

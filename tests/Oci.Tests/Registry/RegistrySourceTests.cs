@@ -425,6 +425,18 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task RedirectsToWhatIsNoUrlAreNotFollowed()
+    {
+        _registry.Before = context =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = "//exampl%:5000/x";
+            return Task.FromResult(true);
+        };
+        Assert.Contains("which is no URL", await FailsAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task NobodyListening()
     {
         await using IImageSource source = await OpenAsync(reference: "127.0.0.1:1/app:v1");
