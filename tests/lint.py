@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What can be said of the files without building them: ends of lines and files, projects of the solution, paths of the Dockerfile.
+"""Checks of the files that need no build: whitespace, line width, projects of the solution, paths of the Dockerfile, retired names,
+commit titles.
 
-The analyzers and the style rules are errors of every build; `make lint` runs dotnet format over all of it besides."""
+The analyzers and the style rules are errors of every build; `make lint` also runs dotnet format over the whole solution."""
 import os
 import re
 import subprocess
@@ -11,7 +12,18 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lab
 from tap import Results, equal  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-KINDS = (".cs", ".csproj", ".props", ".targets", ".sh", ".py", ".mjs", ".go", ".md", ".toml", ".proto", "Makefile", "Dockerfile", ".editorconfig")
+KINDS = (".cs", ".csproj", ".props", ".targets", ".proto", ".c", ".go", ".mjs", ".py", ".sh", ".md", ".toml", ".service",
+         "Makefile", "Dockerfile", ".editorconfig", ".ci/run")
+WIDTH = 140
+TITLE = 72
+TITLES_AFTER = "a7a87aa882b70f9a228c7a66f901c6ad720a6826"  # older titles are as they are
+TEST_NAME = re.compile(r"[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)+")
+# Names that were replaced by the field's own terms; none of them comes back as a part of an identifier.
+RETIRED = """
+    WantBook WantDesk PeerLink PeerWants BlockIntake AheadBlock WantAhead AskedBlocks Fellow Fellows Scattered AskPace UploadPace LinkWindow
+    BlockGate Condemn Absolve Keeping SettleAsync ContentUpdates UnixDoor MetricsDoor Doors FleetQuestions FleetIndex LongWork BulkWork
+    ContentNeeds brokenOff DhtLink ResolveLink ProvideEntry ProviderEntry
+""".split()
 
 
 def read(name):
@@ -19,30 +31,74 @@ def read(name):
         return file.read()
 
 
-def wrong(names, pattern):
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def matching(names, pattern):
     return [name for name in names if re.search(pattern, read(name), re.M)]
 
 
+def too_wide(names):
+    for name in names:
+        for number, line in enumerate(read(name).decode().split("\n"), 1):
+            if len(line) > WIDTH:
+                yield f"{name}:{number} ({len(line)})"
+
+
 def dockerfile():
-    """What its lines say that can't be: a path of the build's folder, a stage that is none."""
+    """What the Dockerfile copies that does not exist: a path in the build's folder, or another stage."""
     text = read("Dockerfile").decode()
     stages = {name.lower() for name in re.findall(r"^FROM \S+ AS (\S+)$", text, re.M | re.I)}
-    ignore, makes = read(".dockerignore").decode().splitlines(), read("Makefile").decode()
+    ignored, makefile = read(".dockerignore").decode().splitlines(), read("Makefile").decode()
     for words in (line.split()[1:] for line in text.splitlines() if re.match(r"(COPY|ADD) ", line)):
         if words[0].startswith("--from="):
             if words[0][7:].lower() not in stages:
                 yield f"{words[0]} is no stage"
             continue
         for path in words[:-1]:
-            # In the repository, or what `make build` makes; and let in by .dockerignore.
-            if not os.path.exists(os.path.join(ROOT, path)) and not re.search(rf"^{re.escape(path)}:", makes, re.M):
-                yield f"{path} is copied and is not there"
-            if "!" + path not in ignore:
-                yield f"{path} is copied and ignored"
+            # Tracked, or made by `make build`; and let through by .dockerignore.
+            made = re.search(rf"^(\S+ )*{re.escape(path)}[ :]", makefile, re.M)
+            if not os.path.exists(os.path.join(ROOT, path)) and not made:
+                yield f"{path} is copied but does not exist"
+            if "!" + path not in ignored:
+                yield f"{path} is copied but ignored"
+
+
+def badly_named_tests(names):
+    """Test methods whose names are not a sentence with underscores, such as A_want_that_is_cancelled_is_not_sent."""
+    method = re.compile(r"^ *\[(?:Fact|Theory)\b.*\n(?:^ *(?:\[.*|//.*)\n)*^ *public (?:async )?[\w<>]+ (\w+)\(", re.M)
+    for name in names:
+        if re.match(r"tests/\w+\.Tests/", name):
+            yield from (f"{name}: {test}" for test in method.findall(read(name).decode()) if not TEST_NAME.fullmatch(test))
+
+
+def retired_names(names):
+    pattern = re.compile(r"\w*(?<![A-Z])(?:" + "|".join(RETIRED) + r")(?![a-z])\w*")
+    for name in names:
+        found = sorted(set(pattern.findall(read(name).decode()) + pattern.findall(os.path.basename(name))))
+        if found:
+            yield f"{name}: {', '.join(found)}"
+
+
+def long_titles():
+    """Commit titles longer than TITLE, in a clone that has the commits to look at."""
+    known = subprocess.run(["git", "merge-base", "--is-ancestor", TITLES_AFTER, "HEAD"], cwd=ROOT, capture_output=True).returncode == 0
+    return [title for title in git("log", "--format=%s", TITLES_AFTER + "..") if len(title) > TITLE] if known else []
+
+
+def pending(results, files, code):
+    """Checks that are not part of the suite yet."""
+    with results.check(f"lines have at most {WIDTH} characters"):
+        equal(list(too_wide(files)), [], "the list of longer ones")
+    with results.check("test methods are named as sentences"):
+        equal(list(badly_named_tests(code)), [], "the list of others")
+    with results.check("retired names are gone"):
+        equal(list(retired_names(code)), [], "the list of what is left")
 
 
 def main():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = git("ls-files", "-co", "--exclude-standard")
     files = [name for name in listed if name.endswith(KINDS) and os.path.isfile(os.path.join(ROOT, name))]
     code = [name for name in files if name.endswith(".cs")]
     solution = read("Ipcs.sln").decode()
@@ -50,17 +106,22 @@ def main():
     with results.check("files are found"):
         equal(len(code) > 100, True, "more than 100 C# files")
     with results.check("no blanks at the ends of lines"):
-        equal(wrong(files, rb"[ \t\r]$"), [], "the list of those that have some")
+        equal(matching(files, rb"[ \t\r]$"), [], "the list of files that have some")
     with results.check("every file ends with a line"):
-        equal([name for name in files if read(name)[-1:] not in (b"", b"\n")], [], "the list of those that don't")
+        equal([name for name in files if read(name)[-1:] not in (b"", b"\n")], [], "the list of those that do not")
     with results.check("no tabs in C#"):
-        equal(wrong(code, rb"^ *\t"), [], "the list of those that have some")
-    with results.check("namespaces are those of the file"):
-        equal(wrong(code, rb"^namespace [^;]+$"), [], "the list of those in braces")
+        equal(matching(code, rb"^ *\t"), [], "the list of files that have some")
+    with results.check("namespaces are file-scoped"):
+        equal(matching(code, rb"^namespace [^;]+$"), [], "the list of files with one in braces")
+    with results.check(f"commit titles have at most {TITLE} characters"):
+        equal(long_titles(), [], "the list of longer ones")
+    if "pending" in sys.argv:
+        pending(results, files, code)
     with results.check("every project of the product and its tests is in the solution"):
-        equal([name for name in files if name.endswith(".csproj") and not name.startswith("bench/") and f'"{name.replace("/", chr(92))}"' not in solution], [], "the list of those that aren't")
-    with results.check("what the Dockerfile copies is there"):
-        equal(list(dockerfile()), [], "the list of what isn't")
+        projects = [name for name in files if name.endswith(".csproj") and not name.startswith("bench/")]
+        equal([name for name in projects if f'"{name.replace("/", chr(92))}"' not in solution], [], "the list of those that are not")
+    with results.check("everything that the Dockerfile copies exists"):
+        equal(list(dockerfile()), [], "the list of problems")
     sys.exit(1 if results.failed else 0)
 
 
