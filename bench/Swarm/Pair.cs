@@ -1,5 +1,6 @@
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Identity;
+using Ipcs.Libp2p.Perf;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
 

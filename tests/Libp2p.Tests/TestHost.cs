@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Libp2p.Transport;

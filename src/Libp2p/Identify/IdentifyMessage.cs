@@ -44,8 +44,8 @@ public sealed class IdentifyMessage
     /// <summary>The program.</summary>
     public string AgentVersion { get; init; } = "";
 
-    /// <summary>The envelope of a <see cref="PeerRecord"/>; empty when absent.</summary>
-    public byte[] SignedPeerRecord { get; init; } = [];
+    /// <summary>The envelope of a <see cref="SignedPeerRecord"/>; empty when absent.</summary>
+    public byte[] PeerRecordEnvelope { get; init; } = [];
 
     /// <summary>Decodes a message. Unknown fields and addresses that we can't read are passed over; what is no protobuf is refused.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out IdentifyMessage? message)
@@ -85,7 +85,7 @@ public sealed class IdentifyMessage
                 case 6:
                     agent = Encoding.UTF8.GetString(value[..Math.Min(value.Length, MaxText)]);
                     break;
-                case 8 when value.Length <= PeerRecord.MaxLength:
+                case 8 when value.Length <= SignedPeerRecord.MaxLength:
                     record = value.ToArray();
                     break;
                 default:
@@ -101,7 +101,7 @@ public sealed class IdentifyMessage
             ObservedAddress = observed,
             ProtocolVersion = version,
             AgentVersion = agent,
-            SignedPeerRecord = record,
+            PeerRecordEnvelope = record,
         };
         return true;
     }
@@ -132,9 +132,9 @@ public sealed class IdentifyMessage
 
         output.WriteBytes(5, Encoding.UTF8.GetBytes(ProtocolVersion));
         output.WriteBytes(6, Encoding.UTF8.GetBytes(AgentVersion));
-        if (SignedPeerRecord.Length > 0)
+        if (PeerRecordEnvelope.Length > 0)
         {
-            output.WriteBytes(8, SignedPeerRecord);
+            output.WriteBytes(8, PeerRecordEnvelope);
         }
 
         return output.WrittenSpan.ToArray();
@@ -149,6 +149,6 @@ public sealed class IdentifyMessage
         ObservedAddress = next.ObservedAddress ?? ObservedAddress,
         ProtocolVersion = next.ProtocolVersion.Length > 0 ? next.ProtocolVersion : ProtocolVersion,
         AgentVersion = next.AgentVersion.Length > 0 ? next.AgentVersion : AgentVersion,
-        SignedPeerRecord = next.SignedPeerRecord.Length > 0 ? next.SignedPeerRecord : SignedPeerRecord,
+        PeerRecordEnvelope = next.PeerRecordEnvelope.Length > 0 ? next.PeerRecordEnvelope : PeerRecordEnvelope,
     };
 }

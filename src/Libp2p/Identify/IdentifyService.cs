@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using Ipcs.Libp2p.Swarm;
+using Ipcs.Libp2p.Identity;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Identify;
@@ -11,7 +11,8 @@ namespace Ipcs.Libp2p.Identify;
 /// Tells peers who we are, where we listen and what we speak, when they ask and when it changes; and takes what they say.
 /// Spec: https://github.com/libp2p/specs/blob/master/identify/README.md.
 /// </summary>
-internal sealed class IdentifyService(HostOptions options, Func<IReadOnlyList<Multiaddr>> listening, Func<IReadOnlyList<string>> protocols)
+internal sealed class IdentifyService(
+    KeyPair key, string agentVersion, Func<IReadOnlyList<Multiaddr>> listening, Func<IReadOnlyList<string>> protocols)
 {
     /// <summary>The protocol by which a peer is asked.</summary>
     public const string Protocol = "/ipfs/id/1.0.0";
@@ -39,13 +40,13 @@ internal sealed class IdentifyService(HostOptions options, Func<IReadOnlyList<Mu
         Announcement current = Current();
         return new IdentifyMessage
         {
-            PublicKey = options.KeyPair.PublicKeyProtobuf,
+            PublicKey = key.PublicKeyProtobuf,
             ListenAddresses = current.Addresses,
             Protocols = protocols(),
             ObservedAddress = remote,
             ProtocolVersion = "ipfs/0.1.0",
-            AgentVersion = options.AgentVersion,
-            SignedPeerRecord = current.Record,
+            AgentVersion = agentVersion,
+            PeerRecordEnvelope = current.Record,
         }.Encode();
     }
 
@@ -96,7 +97,7 @@ internal sealed class IdentifyService(HostOptions options, Func<IReadOnlyList<Mu
             throw new InvalidDataException("the key that identify shows is not the connection's");
         }
 
-        bool signed = PeerRecord.TryOpen(message.SignedPeerRecord, out PeerRecord? record) && record.Peer == info.Peer && record.Addresses.Count > 0;
+        bool signed = SignedPeerRecord.TryOpen(message.PeerRecordEnvelope, out SignedPeerRecord? record) && record.Peer == info.Peer && record.Addresses.Count > 0;
         IReadOnlyList<Multiaddr> addresses = signed ? record!.Addresses : message.ListenAddresses;
         return info with
         {
@@ -120,7 +121,7 @@ internal sealed class IdentifyService(HostOptions options, Func<IReadOnlyList<Mu
                 Multiaddr[] addresses = [.. listening().SelectMany(a => Expand(a, observed)).Distinct().Take(IdentifyMessage.MaxEntries)];
                 byte[] record = addresses.SequenceEqual(_announcement.Addresses) && _announcement.Record.Length > 0
                     ? _announcement.Record
-                    : new PeerRecord(options.KeyPair.PeerId, (ulong)++_sequence, addresses).Seal(options.KeyPair);
+                    : new SignedPeerRecord(key.PeerId, (ulong)++_sequence, addresses).Seal(key);
                 _announcement = new Announcement(addresses, record, Environment.TickCount64 + (long)FreshTime.TotalMilliseconds);
             }
 

@@ -23,10 +23,10 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
     private int _holds;
     private int _acknowledged;
 
-    public MuxedStream(Muxer muxer, ulong id, bool openedByUs, Budget budget)
+    public MuxedStream(Muxer muxer, ulong id, bool openedByUs, ResourceLimit memory)
     {
         _muxer = muxer;
-        _received = new ReceiveQueue(budget);
+        _received = new ReceiveQueue(memory);
         Id = id;
         OpenedByUs = openedByUs;
         _holds = openedByUs ? 1 : 2;
@@ -79,7 +79,7 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
     public string AgreedProtocol { get; private set; } = "";
 
     /// <summary>Where this stream is counted, when the peer has opened it.</summary>
-    public Budget Streams => _muxer.Streams;
+    public ResourceLimit Streams => _muxer.Streams;
 
     /// <summary>The negotiation's answer, when it has not been read yet: it comes before the first byte that the application reads.</summary>
     public bool AwaitsAnswer { get; set; }
@@ -99,7 +99,7 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
     private bool IsOverNow => _resetReason is not null || (_localClosed && _remoteClosed);
 
     /// <summary>The negotiation is done: what has come and what comes takes of the protocol's memory too. False when that is used up.</summary>
-    public bool TryAgree(string protocol, Budget memory)
+    public bool TryAgree(string protocol, ResourceLimit memory)
     {
         AgreedProtocol = protocol;
         lock (_lock)

@@ -24,7 +24,7 @@ internal abstract class Muxer : IAsyncDisposable
 
     private readonly ConcurrentDictionary<(ulong Id, bool OpenedByUs), MuxedStream> _streams = new();
     private readonly MuxerSettings _settings;
-    private readonly Budget _budget;
+    private readonly ResourceLimit _memory;
     private readonly CancellationTokenSource _closing = new();
     private readonly Timer _lingering;
     private int _lingers;
@@ -39,7 +39,7 @@ internal abstract class Muxer : IAsyncDisposable
         Channel = channel;
         IsInitiator = initiator;
         _settings = settings;
-        _budget = new Budget(settings.MaxBuffered, settings.Memory);
+        _memory = new ResourceLimit(settings.MaxBuffered, settings.Memory);
         Writer = new FrameWriter(channel, Close, _closing.Token);
         _lingering = new Timer(static state => ((Muxer)state!).EndLingering(), this, Timeout.Infinite, Timeout.Infinite);
     }
@@ -60,10 +60,10 @@ internal abstract class Muxer : IAsyncDisposable
     public int StreamCount => _streams.Count;
 
     /// <summary>Bytes that wait in the streams' receive buffers.</summary>
-    public long BufferedBytes => _budget.Used;
+    public long BufferedBytes => _memory.Used;
 
     /// <summary>Inbound streams that are handled.</summary>
-    public Budget Streams => _settings.Streams;
+    public ResourceLimit Streams => _settings.Streams;
 
     /// <summary>Ends when the connection does.</summary>
     public CancellationToken Closed => _closing.Token;
@@ -126,7 +126,7 @@ internal abstract class Muxer : IAsyncDisposable
         try
         {
             await BeforeOpenAsync(cancellationToken);
-            stream = new MuxedStream(this, NextId(), openedByUs: true, _budget);
+            stream = new MuxedStream(this, NextId(), openedByUs: true, _memory);
         }
         catch
         {
@@ -284,7 +284,7 @@ internal abstract class Muxer : IAsyncDisposable
             return null;
         }
 
-        var stream = new MuxedStream(this, id, openedByUs: false, _budget);
+        var stream = new MuxedStream(this, id, openedByUs: false, _memory);
         if (!_streams.TryAdd((id, false), stream))
         {
             throw new MuxerException($"stream {id} is opened twice");

@@ -16,8 +16,8 @@ internal sealed class MuxerSettings
     public long MaxBuffered { get; init; } = 32 << 20;
 
     /// <summary>Those bytes of others of which the connection is a part.</summary>
-    public Budget[] Memory { get; init; } = [];
+    public ResourceLimit[] Memory { get; init; } = [];
 
     /// <summary>Streams that the peer has open to us, and others with it; taken and given back by whoever handles them.</summary>
-    public Budget Streams { get; init; } = new(long.MaxValue);
+    public ResourceLimit Streams { get; init; } = new(long.MaxValue);
 }

@@ -4,7 +4,7 @@ namespace Ipcs.Libp2p.Muxing;
 /// Bytes received on a stream and not read yet, in pooled segments whose size follows what arrives: a stream of pings costs little, a bulk
 /// stream few rents. Owns the segments. Touched only under the stream's lock.
 /// </summary>
-internal sealed class ReceiveQueue(Budget budget)
+internal sealed class ReceiveQueue(ResourceLimit memory)
 {
     private const int MinSegment = 512;
     private const int MaxSegment = 64 * 1024;
@@ -14,18 +14,18 @@ internal sealed class ReceiveQueue(Budget budget)
 
     private Segment? _head;
     private Segment? _tail;
-    private Budget? _protocol;
+    private ResourceLimit? _protocol;
 
     /// <summary>Bytes that can be read.</summary>
     public int Length { get; private set; }
 
     /// <summary>Takes of the protocol's budget too, once the protocol is known, also for what is here; false when it has no room for that.</summary>
-    public bool TryCharge(Budget protocol)
+    public bool TryCharge(ResourceLimit protocol)
     {
         _protocol = protocol;
         for (Segment? segment = _head; segment is not null; segment = segment.Next)
         {
-            if (!protocol.TryTake(segment.Bytes.Length))
+            if (!protocol.TryReserve(segment.Bytes.Length))
             {
                 return false;
             }
@@ -107,14 +107,14 @@ internal sealed class ReceiveQueue(Budget budget)
 
     private bool TryTake(int bytes)
     {
-        if (!budget.TryTake(bytes))
+        if (!memory.TryReserve(bytes))
         {
             return false;
         }
 
-        if (_protocol?.TryTake(bytes) == false)
+        if (_protocol?.TryReserve(bytes) == false)
         {
-            budget.Return(bytes);
+            memory.Release(bytes);
             return false;
         }
 
@@ -129,8 +129,8 @@ internal sealed class ReceiveQueue(Budget budget)
             _tail = null;
         }
 
-        budget.Return(segment.Bytes.Length);
-        segment.Protocol?.Return(segment.Bytes.Length);
+        memory.Release(segment.Bytes.Length);
+        segment.Protocol?.Release(segment.Bytes.Length);
         Full.Return(segment.Buffer);
     }
 
@@ -140,7 +140,7 @@ internal sealed class ReceiveQueue(Budget budget)
 
         public Memory<byte> Bytes => buffer.Memory;
 
-        public Budget? Protocol { get; set; }
+        public ResourceLimit? Protocol { get; set; }
 
         public int Start { get; set; }
 

@@ -9,7 +9,7 @@ namespace Ipcs.Libp2p.Swarm;
 /// Makes connections to addresses: looks names up, tries what they stand for one after the other without waiting long for each, and lets
 /// everybody who wants the same address share one dial. Every phase has its time-out.
 /// </summary>
-internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounters counters, CancellationToken stopping)
+internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounters counters, ByteCounters bytes, CancellationToken stopping)
 {
     /// <summary>After this the next end point is tried beside the ones before it.</summary>
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(300);
@@ -156,7 +156,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
             await socket.ConnectAsync(target.EndPoint, limit.Token);
             phase = "handshake";
             limit.CancelAfter(options.UpgradeTime);
-            Connection connection = await upgrader.UpgradeAsync(new SocketChannel(socket, counters), inbound: false, limit.Token);
+            Connection connection = await upgrader.UpgradeAsync(new SocketChannel(socket, bytes), inbound: false, limit.Token);
             if (Refusal(connection.Peer, target.Peer) is { } refusal)
             {
                 await connection.DisposeAsync();

@@ -79,7 +79,7 @@ public sealed partial class Host
                 {
                     socket.Dispose();
                 }
-                else if (_inbound.TryBegin(address))
+                else if (_inboundConnections.TryBeginHandshake(address))
                 {
                     Track(TakeAsync(socket, address));
                 }
@@ -111,7 +111,7 @@ public sealed partial class Host
             socket.NoDelay = true;
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             limit.CancelAfter(_options.UpgradeTime);
-            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket, _counters), inbound: true, limit.Token);
+            Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket, _bytes), inbound: true, limit.Token);
             if (connection.Peer == LocalPeer || !_options.Filter.Allows(connection.Peer))
             {
                 await connection.DisposeAsync();
@@ -129,7 +129,7 @@ public sealed partial class Host
         }
         finally
         {
-            _inbound.End(address, opened);
+            _inboundConnections.EndHandshake(address, opened);
         }
     }
 
@@ -166,7 +166,7 @@ public sealed partial class Host
         connection.Gone.SetResult();
         if (connection.Inbound)
         {
-            _inbound.Close(connection.RemoteAddress);
+            _inboundConnections.CloseConnection(connection.RemoteAddress);
         }
 
         connection.Identified.TrySetException(new ConnectException($"{connection.Peer}: {reason}"));

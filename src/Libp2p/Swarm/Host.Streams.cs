@@ -75,7 +75,7 @@ public sealed partial class Host
 
     private void OnStream(MuxedStream stream)
     {
-        if (stream.Streams.TryTake(1))
+        if (stream.Streams.TryReserve(1))
         {
             Track(HandleAsync(stream));
         }
@@ -94,7 +94,7 @@ public sealed partial class Host
         try
         {
             string protocol = await AgreeAsync(stream);
-            if (!_streams.TryEnter(stream.RemotePeer, protocol))
+            if (!_inboundStreams.TryAdd(stream.RemotePeer, protocol))
             {
                 throw new StreamResetException("too many streams of that protocol are open");
             }
@@ -114,17 +114,17 @@ public sealed partial class Host
         {
             if (counted is not null)
             {
-                _streams.Leave(stream.RemotePeer, counted);
+                _inboundStreams.Remove(stream.RemotePeer, counted);
             }
 
-            stream.Streams.Return(1);
+            stream.Streams.Release(1);
             stream.HandlerEnded();
         }
     }
 
     private void Agree(MuxedStream stream, string protocol)
     {
-        if (!stream.TryAgree(protocol, _shares.MemoryOf(protocol)))
+        if (!stream.TryAgree(protocol, _resources.MemoryOf(protocol)))
         {
             throw new StreamResetException("too much of that protocol waits to be read");
         }

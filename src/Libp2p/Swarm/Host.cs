@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Ipcs.Libp2p.Identify;
+using Ipcs.Libp2p.Perf;
 using Ipcs.Libp2p.Ping;
+using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 
@@ -23,13 +25,14 @@ public sealed partial class Host : IHost, IAsyncDisposable
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
-    private readonly Shares _shares;
+    private readonly ResourceManager _resources;
     private readonly ConnectionTable _table;
-    private readonly InboundGate _inbound;
-    private readonly StreamGate _streams;
+    private readonly InboundConnectionLimiter _inboundConnections;
+    private readonly InboundStreamLimiter _inboundStreams;
     private readonly Upgrader _upgrader;
     private readonly Dialer _dialer;
     private readonly HostCounters _counters = new();
+    private readonly ByteCounters _bytes = new();
     private readonly SwarmMeter _meter;
     private readonly IdentifyService _identify;
     private readonly SemaphoreSlim _pushes = new(0);
@@ -42,14 +45,14 @@ public sealed partial class Host : IHost, IAsyncDisposable
         _options = options;
         _logger = options.Logger;
         _listening = [.. options.ListenAddresses];
-        _shares = new Shares(options.Limits);
+        _resources = new ResourceManager(options.Limits);
         _table = new ConnectionTable(LocalPeer, options.Limits);
-        _inbound = new InboundGate(options.Limits);
-        _streams = new StreamGate(options.Limits);
-        _upgrader = new Upgrader(options, _shares, OnStream);
-        _dialer = new Dialer(options, _upgrader, _counters, _stopping.Token);
+        _inboundConnections = new InboundConnectionLimiter(options.Limits);
+        _inboundStreams = new InboundStreamLimiter(options.Limits);
+        _upgrader = new Upgrader(options, _resources, OnStream);
+        _dialer = new Dialer(options, _upgrader, _counters, _bytes, _stopping.Token);
         _meter = new SwarmMeter(GetStatistics);
-        _identify = new IdentifyService(options, () => _listening, () => Protocols);
+        _identify = new IdentifyService(options.KeyPair, options.AgentVersion, () => _listening, () => Protocols);
         Handle(PingProtocol.Name, PingProtocol.AnswerAsync);
         Handle(IdentifyService.Protocol, AnswerIdentifyAsync);
         Handle(IdentifyService.PushProtocol, TakeIdentifyPushAsync);
@@ -92,8 +95,8 @@ public sealed partial class Host : IHost, IAsyncDisposable
     {
         IReadOnlyList<Connection> open = _table.All;
         return new HostStatistics(
-            open.Count, _inbound.Pending, open.Sum(c => c.Muxer.StreamCount), _shares.Memory.Used, _tasks.Count,
-            _counters.Received, _counters.Sent, _counters.FailedDials, _counters.RefusedHandshakes);
+            open.Count, _inboundConnections.Pending, open.Sum(c => c.Muxer.StreamCount), _resources.Memory.Used, _tasks.Count,
+            _bytes.Received, _bytes.Sent, _counters.FailedDials, _counters.RefusedHandshakes);
     }
 
     /// <summary>Opens the listeners and begins to dial the configured peers.</summary>

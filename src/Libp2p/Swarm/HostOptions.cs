@@ -1,6 +1,6 @@
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
-using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -14,7 +14,7 @@ namespace Ipcs.Libp2p.Swarm;
 /// Makes connections of transports: the swarm key when there is one, Noise, a muxer; each agreed on by multistream-select.
 /// Spec: https://github.com/libp2p/specs/blob/master/connections/README.md. Owns the Noise identity.
 /// </summary>
-internal sealed class Upgrader(HostOptions options, Shares shares, Action<MuxedStream> onInbound) : IDisposable
+internal sealed class Upgrader(HostOptions options, ResourceManager resources, Action<MuxedStream> onInbound) : IDisposable
 {
     private const string NoiseProtocol = "/noise";
 
@@ -46,7 +46,7 @@ internal sealed class Upgrader(HostOptions options, Shares shares, Action<MuxedS
                 ? await MultistreamSelect.AnswerAsync(channel, _muxers.Contains, cancellationToken)
                 : await MultistreamSelect.SelectAsync(channel, _muxers, cancellationToken);
             IPAddress address = transport.RemoteEndPoint.Address;
-            Muxer muxer = Mux(channel, name, inbound, shares.Take(channel.RemotePeer, address));
+            Muxer muxer = Mux(channel, name, inbound, resources.Open(channel.RemotePeer, address));
             return new Connection(muxer, Multiaddr.FromEndPoint(transport.RemoteEndPoint), address, inbound);
         }
         catch
@@ -59,7 +59,7 @@ internal sealed class Upgrader(HostOptions options, Shares shares, Action<MuxedS
     /// <inheritdoc/>
     public void Dispose() => _identity.Dispose();
 
-    private Muxer Mux(NoiseChannel channel, string name, bool inbound, Share share)
+    private Muxer Mux(NoiseChannel channel, string name, bool inbound, ResourceScope scope)
     {
         var settings = new MuxerSettings
         {
@@ -67,11 +67,11 @@ internal sealed class Upgrader(HostOptions options, Shares shares, Action<MuxedS
             MaxInboundStreams = options.Limits.MaxInboundStreamsPerConnection,
             MaxOutboundStreams = options.Limits.MaxOutboundStreamsPerConnection,
             MaxBuffered = options.Limits.MaxBufferedPerConnection,
-            Memory = share.Memory,
-            Streams = share.Streams,
+            Memory = scope.Memory,
+            Streams = scope.Streams,
         };
         Muxer muxer = name == MplexMuxer.ProtocolName ? new MplexMuxer(channel, !inbound, settings) : new YamuxMuxer(channel, !inbound, settings);
-        muxer.Closed.UnsafeRegister(static share => ((Share)share!).Dispose(), share);
+        muxer.Closed.UnsafeRegister(static state => ((ResourceScope)state!).Dispose(), scope);
         return muxer;
     }
 }

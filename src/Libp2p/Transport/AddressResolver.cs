@@ -1,13 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Transport;
-
-/// <summary>A TCP end point, and who should answer there when that is known.</summary>
-/// <param name="EndPoint">Where.</param>
-/// <param name="Peer">Who; null for anybody.</param>
-public readonly record struct DialTarget(IPEndPoint EndPoint, PeerId? Peer);
 
 /// <summary>
 /// From multiaddrs to end points. Spec of <c>/dnsaddr</c>: https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md:

@@ -1,12 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using Ipcs.Libp2p.Swarm;
 
 namespace Ipcs.Libp2p.Transport;
 
 /// <summary>A TCP socket as a channel; what passes is counted when there is somewhere to. Owns the socket.</summary>
-internal sealed class SocketChannel(Socket socket, HostCounters? counters = null) : ITransportChannel
+internal sealed class SocketChannel(Socket socket, ByteCounters? counters = null) : ITransportChannel
 {
     /// <inheritdoc/>
     public IPEndPoint RemoteEndPoint { get; } = (IPEndPoint)socket.RemoteEndPoint!;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Ipcs.Libp2p;
+using Ipcs.Libp2p.Perf;
 using Ipcs.Libp2p.Ping;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 

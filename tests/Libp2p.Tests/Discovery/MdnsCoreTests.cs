@@ -1,5 +1,5 @@
 using Ipcs.Libp2p.Discovery;
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Discovery.Mdns;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Multiformats;

@@ -34,7 +34,7 @@ public sealed class IdentifyTests
     {
         JsonElement vector = Vectors.Load("identify-vectors.json").GetProperty("cases")[index];
         byte[] envelope = vector.Hex("envelopeHex")!;
-        Assert.True(PeerRecord.TryOpen(envelope, out PeerRecord? record));
+        Assert.True(SignedPeerRecord.TryOpen(envelope, out SignedPeerRecord? record));
         Assert.Equal(vector.Text("peerId"), record.Peer.ToString());
         Assert.Equal(vector.GetProperty("seqNumber").GetUInt64(), record.Sequence);
         Assert.Equal(vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString()), record.Addresses.Select(a => a.ToString()));
@@ -47,7 +47,7 @@ public sealed class IdentifyTests
         {
             byte[] changed = [.. envelope];
             changed[i] ^= 0x01;
-            if (PeerRecord.TryOpen(changed, out PeerRecord? other))
+            if (SignedPeerRecord.TryOpen(changed, out SignedPeerRecord? other))
             {
                 Assert.Equal(record.Peer, other.Peer);
                 Assert.Equal(record.Addresses, other.Addresses);
@@ -59,8 +59,8 @@ public sealed class IdentifyTests
     public void ARecordAboutAnotherPeerIsRefused()
     {
         KeyPair mallory = KeyPair.Generate();
-        byte[] envelope = new PeerRecord(KeyPair.Generate().PeerId, 1, [Multiaddr.Parse("/ip4/1.2.3.4/tcp/1")]).Seal(mallory);
-        Assert.False(PeerRecord.TryOpen(envelope, out _));
+        byte[] envelope = new SignedPeerRecord(KeyPair.Generate().PeerId, 1, [Multiaddr.Parse("/ip4/1.2.3.4/tcp/1")]).Seal(mallory);
+        Assert.False(SignedPeerRecord.TryOpen(envelope, out _));
     }
 
     [Theory]
@@ -93,6 +93,6 @@ public sealed class IdentifyTests
         Assert.Equal(vector.Text("observedAddr"), message.ObservedAddress?.ToString());
         Assert.Equal(vector.Text("agentVersion"), message.AgentVersion);
         Assert.Equal(vector.Text("protocolVersion"), message.ProtocolVersion);
-        Assert.Equal(vector.Hex("envelopeHex"), message.SignedPeerRecord);
+        Assert.Equal(vector.Hex("envelopeHex"), message.PeerRecordEnvelope);
     }
 }

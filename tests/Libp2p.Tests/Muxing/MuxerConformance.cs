@@ -247,7 +247,7 @@ public abstract class MuxerConformance
     [Fact]
     public async Task TheEndOfTheConnectionEndsItsStreamsAndLeavesNoBuffer()
     {
-        var memory = new Budget(64 << 20);
+        var memory = new ResourceLimit(64 << 20);
         await using MuxerPair pair = await PairAsync(memory: memory);
         (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
         await a.WriteAsync(new byte[100_000], Cancel);
@@ -276,7 +276,7 @@ public abstract class MuxerConformance
     [Fact]
     public async Task MemoryThatIsUsedUpResetsTheStreamThatWantsMore()
     {
-        var memory = new Budget(1 << 20);
+        var memory = new ResourceLimit(1 << 20);
         await using MuxerPair pair = await PairAsync(memory: memory);
         var greedy = new List<MuxedStream>();
         for (int i = 0; i < 20; i++)
@@ -351,7 +351,7 @@ public abstract class MuxerConformance
 
     private protected abstract Muxer Create(NoiseChannel channel, bool initiator, MuxerSettings settings);
 
-    private protected Task<MuxerPair> PairAsync(int maxInbound = 1024, Budget? memory = null) => MuxerPair.CreateAsync(Create, Cancel, maxInbound, memory);
+    private protected Task<MuxerPair> PairAsync(int maxInbound = 1024, ResourceLimit? memory = null) => MuxerPair.CreateAsync(Create, Cancel, maxInbound, memory);
 
     /// <summary>Sends bytes over a stream of their own and checks them.</summary>
     private protected static async Task ExchangeAsync(MuxerPair pair, int size)

@@ -21,7 +21,7 @@ internal sealed class MuxerPair : IAsyncDisposable
     public MuxerSide Listener { get; }
 
     public static async Task<MuxerPair> CreateAsync(
-        Func<NoiseChannel, bool, MuxerSettings, Muxer> create, CancellationToken cancellationToken, int maxInbound = 1024, Budget? memory = null)
+        Func<NoiseChannel, bool, MuxerSettings, Muxer> create, CancellationToken cancellationToken, int maxInbound = 1024, ResourceLimit? memory = null)
     {
         (NoiseChannel a, NoiseChannel b) = await Wire.ConnectNoiseAsync(cancellationToken);
         return new MuxerPair(MuxerSide.Create(create, a, true, maxInbound, memory), MuxerSide.Create(create, b, false, maxInbound, memory));
@@ -46,7 +46,7 @@ internal sealed class MuxerPair : IAsyncDisposable
 /// <summary>One muxer and the streams that its peer has opened.</summary>
 internal sealed record MuxerSide(Muxer Muxer, Channel<MuxedStream> Inbound)
 {
-    public static MuxerSide Create(Func<NoiseChannel, bool, MuxerSettings, Muxer> create, NoiseChannel channel, bool initiator, int maxInbound = 1024, Budget? memory = null)
+    public static MuxerSide Create(Func<NoiseChannel, bool, MuxerSettings, Muxer> create, NoiseChannel channel, bool initiator, int maxInbound = 1024, ResourceLimit? memory = null)
     {
         var inbound = Channel.CreateUnbounded<MuxedStream>();
         var settings = new MuxerSettings { OnInbound = s => inbound.Writer.TryWrite(s), MaxInboundStreams = maxInbound, Memory = memory is null ? [] : [memory] };

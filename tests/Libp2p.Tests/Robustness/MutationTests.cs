@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Muxing;
@@ -24,7 +24,7 @@ public sealed class MutationTests
     private static readonly Dictionary<string, Func<byte[], Task>> Decoders = new(StringComparer.Ordinal)
     {
         ["identify"] = input => Quiet(() => IdentifyMessage.TryDecode(input, out _)),
-        ["record"] = input => Quiet(() => PeerRecord.TryOpen(input, out _)),
+        ["record"] = input => Quiet(() => SignedPeerRecord.TryOpen(input, out _)),
         ["key"] = input => Quiet(() => PeerKey.TryParse(input, out PeerKey? key) && key.Verify([1, 2, 3], [4, 5, 6])),
         ["swarmkey"] = input => Quiet(() => SwarmKey.TryParse(input, out _)),
         ["multiaddr"] = input => Quiet(() => Multiaddr.TryParse(input, out Multiaddr? address) && AddressResolver.CanDial(address)),
@@ -188,7 +188,7 @@ public sealed class MutationTests
             wire.AddRange(frame);
         }
 
-        var memory = new Budget(1 << 20);
+        var memory = new ResourceLimit(1 << 20);
         var settings = new MuxerSettings { OnInbound = s => s.HandlerEnded(), Memory = [memory] };
         Muxer muxer = create(NoiseChannel.FromKeys(new FixedChannel([.. wire]), default, key, key), settings);
         await muxer.RunAsync();

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Ping;
 using Ipcs.Libp2p.Swarm;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;

@@ -1,4 +1,4 @@
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Discovery.Mdns;

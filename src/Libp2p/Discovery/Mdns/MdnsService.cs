@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 using Microsoft.Extensions.Logging;
 
 namespace Ipcs.Libp2p.Discovery.Mdns;

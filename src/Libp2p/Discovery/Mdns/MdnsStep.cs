@@ -1,4 +1,4 @@
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 
 namespace Ipcs.Libp2p.Discovery.Mdns;
 

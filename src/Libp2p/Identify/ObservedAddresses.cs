@@ -1,7 +1,7 @@
 using System.Net;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Libp2p.Swarm;
+namespace Ipcs.Libp2p.Identify;
 
 /// <summary>
 /// What peers say they see us as. An address counts once enough of them, each at an address of its own, have said the same; one or two

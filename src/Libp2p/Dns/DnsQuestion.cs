@@ -1,4 +1,4 @@
-namespace Ipcs.Libp2p.Discovery.Dns;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>One question of a DNS message.</summary>
 /// <param name="Name">The name, its labels separated by dots, in lower case, without a dot at the end.</param>

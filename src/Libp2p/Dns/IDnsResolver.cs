@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Ipcs.Libp2p.Transport;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>What the names of <c>/dns*</c> addresses stand for.</summary>
 public interface IDnsResolver

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Libp2p;
+namespace Ipcs.Libp2p.Perf;
 
 /// <summary>
 /// libp2p's throughput protocol: 8 bytes say how many to send back, then the client's own bytes, then the answer.

@@ -1,7 +1,7 @@
 using CsCheck;
-using Ipcs.Libp2p.Discovery.Dns;
+using Ipcs.Libp2p.Dns;
 
-namespace Ipcs.Libp2p.Tests.Discovery;
+namespace Ipcs.Libp2p.Tests.Dns;
 
 public sealed class DnsMessageTests
 {

@@ -16,7 +16,7 @@ namespace Ipcs.Libp2p.Identify;
 /// <param name="Peer">Who it is.</param>
 /// <param name="Sequence">Later records have higher numbers.</param>
 /// <param name="Addresses">Where it listens.</param>
-public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multiaddr> Addresses)
+public sealed record SignedPeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multiaddr> Addresses)
 {
     /// <summary>The longest envelope taken, in bytes.</summary>
     public const int MaxLength = 16 * 1024;
@@ -25,7 +25,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
     private static readonly byte[] PayloadType = [0x03, 0x01];
 
     /// <summary>Decodes an envelope and checks its signature; false when it is not what its peer said.</summary>
-    public static bool TryOpen(ReadOnlySpan<byte> envelope, [NotNullWhen(true)] out PeerRecord? record)
+    public static bool TryOpen(ReadOnlySpan<byte> envelope, [NotNullWhen(true)] out SignedPeerRecord? record)
     {
         record = null;
         ReadOnlySpan<byte> key = default, type = default, payload = default, signature = default;
@@ -94,7 +94,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
         }
     }
 
-    private static bool TryDecode(ReadOnlySpan<byte> payload, [NotNullWhen(true)] out PeerRecord? record)
+    private static bool TryDecode(ReadOnlySpan<byte> payload, [NotNullWhen(true)] out SignedPeerRecord? record)
     {
         record = null;
         PeerId peer = default;
@@ -130,7 +130,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
             }
         }
 
-        record = new PeerRecord(peer, sequence, addresses);
+        record = new SignedPeerRecord(peer, sequence, addresses);
         return !peer.IsDefault;
     }
 

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Ipcs.Libp2p.Discovery.Dns;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>One record of a DNS message.</summary>
 /// <param name="Name">Whose it is: labels separated by dots, in lower case, without a dot at the end.</param>

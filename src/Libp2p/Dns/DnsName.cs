@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Ipcs.Libp2p.Discovery.Dns;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>
 /// Names in DNS messages: labels, each behind its length, and pointers to labels further in front.

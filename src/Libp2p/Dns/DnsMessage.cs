@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Ipcs.Libp2p.Discovery.Dns;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>
 /// A DNS message. Spec: https://www.rfc-editor.org/rfc/rfc1035, section 4.1.

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Ipcs.Libp2p.Transport;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>Hosts by the system's resolver; TXT records, which it does not offer, by a query of our own to the servers it uses.</summary>
 public sealed class SystemDnsResolver : IDnsResolver
@@ -30,7 +30,7 @@ public sealed class SystemDnsResolver : IDnsResolver
     {
         try
         {
-            return await Dns.GetHostAddressesAsync(host, family, cancellationToken);
+            return await System.Net.Dns.GetHostAddressesAsync(host, family, cancellationToken);
         }
         catch (SocketException e)
         {

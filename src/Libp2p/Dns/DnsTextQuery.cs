@@ -2,9 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Ipcs.Libp2p.Discovery.Dns;
 
-namespace Ipcs.Libp2p.Transport;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>One question for TXT records. Spec: https://www.rfc-editor.org/rfc/rfc1035, section 4.</summary>
 internal static class DnsTextQuery
@@ -78,14 +77,14 @@ internal static class DnsTextQuery
     {
         using var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(server, cancellationToken);
-        using var channel = new SocketChannel(socket);
+        await using var stream = new NetworkStream(socket, ownsSocket: false);
         byte[] head = new byte[2];
         BinaryPrimitives.WriteUInt16BigEndian(head, (ushort)question.Length);
-        await channel.WriteAsync(head, cancellationToken);
-        await channel.WriteAsync(question, cancellationToken);
-        await channel.ReadExactlyAsync(head, cancellationToken);
+        await stream.WriteAsync(head, cancellationToken);
+        await stream.WriteAsync(question, cancellationToken);
+        await stream.ReadExactlyAsync(head, cancellationToken);
         byte[] answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(head)];
-        await channel.ReadExactlyAsync(answer, cancellationToken);
+        await stream.ReadExactlyAsync(answer, cancellationToken);
         return answer;
     }
 }

@@ -1,4 +1,4 @@
-namespace Ipcs.Libp2p.Discovery.Dns;
+namespace Ipcs.Libp2p.Dns;
 
 /// <summary>Types of records and questions. Registry: https://www.iana.org/assignments/dns-parameters.</summary>
 public static class DnsType
