@@ -37,4 +37,16 @@ internal static unsafe partial class Zstd
     /// <summary>How long the content of the first frame is; more than any length when that is not said, or it is no frame.</summary>
     [LibraryImport(Library)]
     public static partial ulong ZSTD_getFrameContentSize(byte* input, nuint length);
+
+    /// <summary>Decompresses as much as the buffers allow. Returns 0 at the end of a frame, an error, or a hint of the next input's length.</summary>
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_decompressStream(nint context, ZstdBuffer* output, ZstdBuffer* input);
+
+    /// <summary>Sets a parameter of a decompression context. Returns 0, or an error.</summary>
+    [LibraryImport(Library)]
+    public static partial nuint ZSTD_DCtx_setParameter(nint context, int parameter, int value);
+
+    /// <summary>The text of an error, null-terminated; never freed.</summary>
+    [LibraryImport(Library)]
+    public static partial byte* ZSTD_getErrorName(nuint result);
 }

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Ipcs.Blockstore.Interop;
 using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci;
@@ -30,7 +31,7 @@ internal static class LayerUnpacking
     public static Stream Open(Stream packed, Descriptor layer)
     {
         Stream tar = Zstd.Any(s => layer.MediaType.EndsWith(s, StringComparison.Ordinal))
-            ? new ZstdSharp.DecompressionStream(packed)
+            ? new ZstdStream(packed)
             : new GZipStream(packed, CompressionMode.Decompress);
         return new Unpacked(new CountingStream(tar, Math.Min(MaxUnpacked, Math.Clamp(layer.Size, 1 << 20, MaxUnpacked) * MaxRatio)), layer);
     }

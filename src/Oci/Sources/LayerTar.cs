@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Oci.Sources;
 
@@ -24,12 +25,12 @@ public static class LayerTar
         head = head[..layer.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
         var whole = new BegunStream(head, layer);
         return head.AsSpan().StartsWith(Gzip) ? new GZipStream(whole, CompressionMode.Decompress)
-            : IsZstd(head) ? new ZstdSharp.DecompressionStream(whole, leaveOpen: false)
+            : IsZstd(head) ? new ZstdStream(whole)
             : whole;
     }
 
     /// <summary>True for the exceptions by which broken compressed data is told.</summary>
-    public static bool IsBroken(Exception e) => e is InvalidDataException or ZstdSharp.ZstdException or EndOfStreamException;
+    public static bool IsBroken(Exception e) => e is InvalidDataException or EndOfStreamException;
 
     private static bool IsZstd(ReadOnlySpan<byte> head) =>
         head.SequenceEqual(Zstd) || (head.Length == Zstd.Length && (head[0] & 0xf0) == 0x50 && head[1..].SequenceEqual(SkippedZstd));
