@@ -6,7 +6,7 @@ namespace Ipcs.Dag.Chunking;
 /// Cuts an uncompressed tar at the boundaries of its files, so that a file that two archives share is the same blocks in both, wherever it
 /// stands and whatever its header says. Files of more than <see cref="SmallFile"/> bytes have blocks of their own, cut further by content; what is between
 /// them (headers and small files) is grouped, and groups end where a name says so. What is no tar, or goes on after one, is cut by content.
-/// What was tried: docs/decisions/0006-where-tars-are-cut.md.
+/// What was tried: docs/decisions/0006-tar-chunker.md.
 /// </summary>
 /// <remarks>A cut inside a file is not a place to resume from. Touched only by the one importer that owns it.</remarks>
 internal sealed class TarChunker : IChunker
