@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# run.sh [BENCH...]     all, or those that are named; prints Markdown tables, keeps them in artifacts/bench, and draws what left a figure there
-# content        the content socket beside containerd's own plugin behind one: reads, writes, start, memory
+# run.sh [BENCH...]     runs all benchmarks, or the named ones; prints Markdown tables, keeps them in artifacts/bench, and plots them there
+#
+# content        the content socket compared with containerd's own plugin behind a socket: reads, writes, start, memory
 # content-pull   `ctr images pull` of a large image through both
 # dag            the DAG builder and reader over RocksDB, and the block store: blocks in and out
 # add            `ipcs add` of a file of 1 GiB (RUNS=5)
-# swarm          one connection over mplex and yamux, against its ciphers' ceiling and js-libp2p
-# exchange       contents from daemon to daemon: on loopback against what the connection itself carries and Helia to Helia, from one and from three peers behind
-#                1 Gbit/s each, and the wait of an Info (RUNS=3, SIZES="256 1024")
-# fanout         one has it, all fetch it at once, behind a narrow uplink; beside a docker-registry behind the same (RECEIVERS="5 10")
+# swarm          one connection over mplex and yamux, compared with the rate of its cipher and with js-libp2p
+# exchange       contents from daemon to daemon: over loopback, compared with the bare connection and with Helia to Helia; from one and from
+#                three peers behind 1 Gbit/s each; the wait of an Info (RUNS=3, SIZES="256 1024")
+# fanout         all hosts fetch at once from one behind a narrow uplink, compared with a docker-registry behind it (RECEIVERS="5 10")
 # fanout-image   the same with the largest of the real images and five receivers, behind 100 Mbit/s
-# table          real images for a new host, from a docker-registry and from three hosts of the fleet (RUNS=3, IMAGES="mini app24 base29 dev296")
-# pull           times of a pull, from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is none of tc's doing)
-# tar            bytes on the wire of images converted with the tar chunker, the second when the first is there, and the times of converting and comparing
+# table          real images on a new host, from a docker-registry and from three hosts (RUNS=3, IMAGES="mini app24 base29 dev296")
+# pull           pulls from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is unlimited)
+# tar            bytes on the wire of images converted with the tar chunker, an image and then its next version; converting and comparing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/bench

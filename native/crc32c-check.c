@@ -1,6 +1,6 @@
 /*
- * Checks crc32c.c against the vectors of RFC 3720 (appendix B.4) and against RocksDB's own function. Linked as the product is: with
- * --wrap, so that a call by the plain name must come to ours.
+ * Checks crc32c.c against the vectors of RFC 3720 (appendix B.4) and against RocksDB's own function. Linked like the product, with
+ * --wrap, so that a call of the plain name must reach our function.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -61,7 +61,8 @@ int main(void)
             __real__ZN7rocksdb6crc32c6ExtendEjPKcm(state, data + from, length));
         state = state * 1664525u + 1013904223u;
     }
-    expect("the whole", __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(7, data, sizeof data), __real__ZN7rocksdb6crc32c6ExtendEjPKcm(7, data, sizeof data));
+    expect("the whole", __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(7, data, sizeof data),
+           __real__ZN7rocksdb6crc32c6ExtendEjPKcm(7, data, sizeof data));
 
     printf("crc32c: correct; %.1f GB/s, RocksDB's own %.1f GB/s\n", rate(__wrap__ZN7rocksdb6crc32c6ExtendEjPKcm, data, sizeof data),
         rate(__real__ZN7rocksdb6crc32c6ExtendEjPKcm, data, sizeof data));

@@ -1,14 +1,14 @@
 /*
  * CRC-32C (Castagnoli; RFC 3720, section 12.1 and appendix B.4) with the instructions of SSE 4.2 and PCLMULQDQ.
  *
- * Debian builds RocksDB for every x86-64, so its checksum runs in tables at about 1 GB/s, over every byte written and read.
- * The linker's --wrap sends RocksDB's calls of rocksdb::crc32c::Extend(uint32_t, const char *, size_t) here; on a processor
- * without the instructions (or of another architecture) they go on to RocksDB's own.
+ * Debian builds RocksDB for every x86-64, so its checksum uses tables, at about 1 GB/s, for every byte written and read.
+ * The linker's --wrap redirects RocksDB's calls of rocksdb::crc32c::Extend(uint32_t, const char *, size_t) to this file. On a
+ * processor without the instructions (or of another architecture) they are passed on to RocksDB's own function.
  *
- * One crc32 instruction takes three cycles but can start every cycle: three neighbouring stretches are summed side by side and
- * then put together. Moving a sum over n bytes is a multiplication by x^(8n) modulo the polynomial. In the bit-reflected form
- * a carry-less product of two 32-bit values comes out times x, and a crc32 of that 64-bit product multiplies by x^32 and
- * reduces it; so the factor is x^(8n-33).
+ * A crc32 instruction has a latency of three cycles but can start every cycle: three adjacent blocks are summed in parallel and
+ * their sums are then combined. Shifting a sum over n bytes is a multiplication by x^(8n) modulo the polynomial. In bit-reflected
+ * form, a carry-less product of two 32-bit values is multiplied by x, and the crc32 of that 64-bit product multiplies it by x^32
+ * and reduces it; so the factor is x^(8n-33).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ uint32_t JOIN(__wrap_, EXTEND)(uint32_t crc, const char *data, size_t length);
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* Lengths of a stretch in bytes: the long one hides the joining, the short one serves values of a few hundred bytes. */
+/* Lengths of a block in bytes: the long one hides the cost of combining, the short one is for values of a few hundred bytes. */
 enum { LONG = 2048, SHORT = 128 };
 
 static uint32_t long1, long2, short1, short2;
@@ -39,7 +39,7 @@ static uint32_t power(unsigned e)
     return v;
 }
 
-/* Before any other code runs: afterwards the values are only read, by any thread. */
+/* Runs before any other code; afterwards the values are only read, by any thread. */
 __attribute__((constructor)) static void prepare(void)
 {
     __builtin_cpu_init();

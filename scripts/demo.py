@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The journey, told: what scripts/demo.sh runs. The lab that it plays in is tests/lab."""
+"""The demo that scripts/demo.sh runs, in a lab of tests/lab."""
 import os
 import sys
 import textwrap
@@ -33,7 +33,7 @@ def mb(count):
 
 
 def source():
-    """What skopeo copies into the lab's registry, and what to call it."""
+    """What skopeo copies into the lab's registry, and its name there."""
     image = os.environ.get("IMAGE")
     if not image:
         return images.small(lab.IMAGES), "app:v1"
@@ -43,16 +43,17 @@ def source():
 
 
 def copied(layout, folder):
-    """An OCI layout of the image; another transport's is copied, by this machine's own network, into the lab's folder."""
+    """An OCI layout of the image. One of another transport is copied into the lab's folder over this machine's own network."""
     if ":" not in layout:
         return layout
     target = os.path.join(folder, "image")
-    lab.run("skopeo", "--insecure-policy", "copy", "-q", "--override-os", "linux", "--override-arch", "amd64", layout, f"oci:{target}:v1", seconds=900)
+    lab.run("skopeo", "--insecure-policy", "copy", "-q", "--override-os", "linux", "--override-arch", "amd64", layout, f"oci:{target}:v1",
+            seconds=900)
     return target
 
 
 def run(host, reference, mine):
-    """Runs a container; an image that is not ours is only started with `true`-like brevity, since its command may never end."""
+    """Runs a container to its end. One of the user's own image is only started and removed, since its command may never end."""
     if not mine:
         printed = host.run_container(reference).strip().splitlines()
         return printed[-1]
@@ -92,7 +93,8 @@ def play(fleet, layout, name, mine):
     for host in (two, three):
         host.start_ipcs(*[h for h in fleet.hosts[:3] if h.number < host.number])
         host.start_containerd()
-    lab.wait("connections between the daemons", lambda: all(a.peer in b.peers() for a in (one, two, three) for b in (one, two, three) if a is not b))
+    lab.wait("connections between the daemons", lambda: all(a.peer in b.peers() for a in (one, two, three) for b in (one, two, three)
+                                                            if a is not b))
     show(f"ipcs daemon --listen /ip4/{two.address}/tcp/4001 --peer {one.multiaddr}")
     say("Each containerd has its own store switched off and ipcs plugged in. That is all of its configuration:")
     for line in lab.run(lab.IPCS, "containerd", "config").stdout.splitlines():
@@ -133,10 +135,12 @@ def play(fleet, layout, name, mine):
         times.append((f"host {host.number}, from the fleet, converted", took, 0, host.received() - before))
         pulled = next(r for r in host.ctr("images", "ls", "-q").stdout.split() if r.startswith(target))
         say(f"{took:.2f} s. A container says: {run(host, pulled, mine)}")
-    say("A converted image is cut as `ipfs add` cuts, the unmodified one as is quickest: their blocks differ, so these bytes travelled anew.")
+    say("A converted image has the chunks and layout of `ipfs add`, the unmodified one those of the fleet's profile: "
+        "their blocks differ, so these bytes were transferred again.")
 
     step("Times of this run (one each, pull with unpacking; see `make bench` for medians)")
-    print(f"\n   | {'pull':<42} | seconds | from the registry | from the fleet |\n   |{'-' * 44}|--------:|------------------:|---------------:|")
+    print(f"\n   | {'pull':<42} | seconds | from the registry | from the fleet |")
+    print(f"   |{'-' * 44}|--------:|------------------:|---------------:|")
     for what, took, registry, peers in times:
         print(f"   | {what:<42} | {took:7.2f} | {mb(registry):>17} | {mb(peers):>14} |")
 
@@ -160,7 +164,7 @@ def main():
         print(f"\ndemo: {e}\n(logs: artifacts/logs/demo)", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ndemo: interrupted; everything was taken away again", file=sys.stderr)
+        print("\ndemo: interrupted; everything was removed again", file=sys.stderr)
         return 130
     return 0
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# demo.sh     the journey of an image through a fleet of three hosts, on this machine, told step by step
+# demo.sh     shows step by step how an image reaches the hosts of a fleet of three, on this machine
 #
-# IMAGE=reference     an image of yours instead of the small one (anything skopeo reads: a registry reference, docker-archive:FILE, oci:DIR)
+# IMAGE=reference     an image of yours instead of the small one (anything that skopeo reads: a registry reference, docker-archive:FILE,
+#                     oci:DIR)
 # Needs root: the hosts are network namespaces with a real containerd each. Leaves nothing behind, also when interrupted.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The content socket against containerd's own plugin: one client, one run, by turns, medians. Prints Markdown and writes JSON beside it.
+"""The content socket compared with containerd's own plugin: one client, alternating, medians. Prints Markdown and writes JSON.
 
 The peer is containerd's local store behind a socket (peer.go), the client containerd's own content proxy (measure.go).
     MIB=256 RUNS=5 content.py [FOLDER]     FOLDER: where both keep their data (default: artifacts/bench/content, on the same disk)
@@ -54,7 +54,8 @@ def main():
         ipcs = start(daemon(folder), folder + "/ipcs.log")
         peer = start([tool, "serve", folder + "/peer.sock", folder + "/peer"], folder + "/peer.log")
         processes = [ipcs, peer]
-        figures = answer(tool, "measure", "-mib", mib, "-runs", runs, f"ipcs={folder}/ipcs.sock={ipcs.pid}", f"{PEER}={folder}/peer.sock={peer.pid}")
+        figures = answer(tool, "measure", "-mib", mib, "-runs", runs, f"ipcs={folder}/ipcs.sock={ipcs.pid}",
+                         f"{PEER}={folder}/peer.sock={peer.pid}")
     finally:
         for process in processes:
             end(process)
@@ -64,15 +65,20 @@ def main():
     figures["startMilliseconds"] = statistics.median(s["milliseconds"] for s in starts)
     figures["idleMiB"] = statistics.median(s["idleMiB"] for s in starts)
     figures["ratios"] = {work: ours[work] / theirs[work] for work in GOALS}
-    print(f"A content of {mib} MiB through containerd's content proxy, MiB/s, medians of {runs} runs by turns:\n")
+    print(f"A content of {mib} MiB through containerd's content proxy, MiB/s, medians of {runs} alternating runs:\n")
     print(f"| | ipcs | {PEER} | ratio | at least | CPU s per GiB, ipcs | and {PEER} |\n|---|---|---|---|---|---|---|")
     for work, goal in GOALS.items():
-        print(f"| {work} | {ours[work]:.0f} | {theirs[work]:.0f} | {figures['ratios'][work]:.2f} | {f'{goal:.1f}' if goal else '-'} | {figures['cpu']['ipcs'][work]:.2f} | {figures['cpu'][PEER][work]:.2f} |")
-    print(f"\n| ipcs | measured | at most |\n|---|---|---|\n| start to the first answered RPC | {figures['startMilliseconds']:.0f} ms | 150 ms |")
-    print(f"| memory, idle | {figures['idleMiB']:.0f} MiB | 60 MiB |\n| memory, the most of this run | {figures['peakMiB']['ipcs']:.0f} MiB | 250 MiB |")
+        least = f"{goal:.1f}" if goal else "-"
+        print(f"| {work} | {ours[work]:.0f} | {theirs[work]:.0f} | {figures['ratios'][work]:.2f} | {least} | "
+              f"{figures['cpu']['ipcs'][work]:.2f} | {figures['cpu'][PEER][work]:.2f} |")
+    print("\n| ipcs | measured | at most |\n|---|---|---|")
+    print(f"| start to the first answered RPC | {figures['startMilliseconds']:.0f} ms | 150 ms |")
+    print(f"| memory, idle | {figures['idleMiB']:.0f} MiB | 60 MiB |")
+    print(f"| memory, peak of this run | {figures['peakMiB']['ipcs']:.0f} MiB | 250 MiB |")
     series = {"ipcs": [ours[work] for work in GOALS], PEER: [theirs[work] for work in GOALS]}
     with open(folder + ".json", "w") as f:
-        json.dump({"Title": f"{mib} MiB through the content socket", "Unit": "MiB/s", "Rows": list(GOALS), "Series": series, "figures": figures}, f, indent=1)
+        json.dump({"Title": f"{mib} MiB through the content socket", "Unit": "MiB/s", "Rows": list(GOALS), "Series": series,
+                   "figures": figures}, f, indent=1)
 
 
 if __name__ == "__main__":

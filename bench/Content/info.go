@@ -27,7 +27,7 @@ type waits struct {
 	Most   float64 `json:"most"`
 }
 
-// infoWaits asks a plugin for contents that one of its peers has, which it writes there first, and for such that nobody has.
+// infoWaits calls Info of a plugin for contents that it writes to a peer first, and for contents that nobody has.
 func infoWaits(socket string, peers []string) error {
 	var stores []content.Store
 	for _, each := range append([]string{socket}, peers...) {

@@ -1,9 +1,9 @@
-// content-bench is both ends of the content benchmark.
+// content-bench is the client and the reference peer of the content benchmark.
 //
 //	content-bench serve SOCKET FOLDER                                the peer: containerd's local store behind a socket
-//	content-bench measure [-mib N] [-runs N] [-repeat N] NAME=SOCKET[=PID]...    times of each plugin, by turns, as JSON
-//	content-bench start SOCKET COMMAND...                            how long until COMMAND answers its first RPC, as JSON
-//	content-bench info SOCKET PEER_SOCKET...                         what an Info waits for a content of a peer, and of nobody, as JSON
+//	content-bench measure [-mib N] [-runs N] [-repeat N] NAME=SOCKET[=PID]...    times of each plugin, alternating, as JSON
+//	content-bench start SOCKET COMMAND...                            time until COMMAND answers its first RPC, as JSON
+//	content-bench info SOCKET PEER_SOCKET...                         wait of an Info for a content that a peer has, or nobody, as JSON
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-const maxMessage = 16 << 20 // what containerd's proxy client allows, both ways
+const maxMessage = 16 << 20 // the limit of containerd's proxy client in both directions
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -47,7 +47,8 @@ func run(words []string) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(figures)
 	}
-	return fmt.Errorf("usage: content-bench serve SOCKET FOLDER | measure [-mib N] [-runs N] NAME=SOCKET[=PID]... | start SOCKET COMMAND... | info SOCKET PEER_SOCKET...")
+	return fmt.Errorf("usage: content-bench serve SOCKET FOLDER | measure [-mib N] [-runs N] NAME=SOCKET[=PID]... | " +
+		"start SOCKET COMMAND... | info SOCKET PEER_SOCKET...")
 }
 
 func dial(socket string, wait time.Duration) (api.ContentClient, func() error, error) {

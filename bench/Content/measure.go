@@ -18,7 +18,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// plugin is a content plugin under test, by containerd's own client.
+// plugin is a content plugin under test, used through containerd's own client.
 type plugin struct {
 	name, pid string
 	store     content.Store
@@ -34,7 +34,7 @@ type figures struct {
 	PeakMiB map[string]float64            `json:"peakMiB"` // the most memory a plugin's process had
 }
 
-// The work, in the order in which it is done.
+// The kinds of work, in the order in which they are measured.
 var works = []struct {
 	name string
 	do   func(*plugin, context.Context, []byte, ocispec.Descriptor) error
@@ -64,8 +64,8 @@ func measure(words []string, mib, runs, repeat int) (*figures, error) {
 		plugins = append(plugins, &plugin{parts[0], parts[2], proxy.NewContentStore(client), map[string][]float64{}, map[string][]float64{}})
 	}
 	data := make([]byte, mib<<20)
-	for run := 0; run <= runs; run++ { // the first one warms up and doesn't count
-		rand.New(rand.NewSource(int64(run))).Read(data) // new bytes: a store that has them already would have nothing to do
+	for run := 0; run <= runs; run++ { // the first is a warm-up
+		rand.New(rand.NewSource(int64(run))).Read(data) // new bytes, which no store has yet
 		descriptor := ocispec.Descriptor{Size: int64(len(data)), Digest: digest.FromBytes(data)}
 		for i := range plugins {
 			if err := plugins[(i+run)%len(plugins)].run(data, descriptor, run > 0, repeat); err != nil {
@@ -106,11 +106,11 @@ func (p *plugin) run(data []byte, descriptor ocispec.Descriptor, counts bool, re
 }
 
 func write(p *plugin, ctx context.Context, data []byte, d ocispec.Descriptor) error {
-	// Without its WriteTo the reader is copied as a download is: by containerd's buffers of 1 MiB.
+	// Without its WriteTo the reader is copied like a download, through containerd's buffers of 1 MiB.
 	return content.WriteBlob(ctx, p.store, "bench-"+d.Digest.String(), struct{ io.Reader }{bytes.NewReader(data)}, d)
 }
 
-// readBy reads in sequence, one new Read stream per piece: so does unpacking.
+// readBy reads in sequence with one new Read stream per piece, as unpacking does.
 func (p *plugin) readBy(ctx context.Context, buffer, data []byte, d ocispec.Descriptor) error {
 	reader, err := p.store.ReaderAt(ctx, d)
 	if err != nil {
@@ -130,7 +130,7 @@ func (p *plugin) readBy(ctx context.Context, buffer, data []byte, d ocispec.Desc
 	return nil
 }
 
-// readNew has the client take memory for all of it from the system each time, which takes longer than the reading.
+// readNew allocates new memory for the whole content each time, which takes longer than reading.
 func readNew(p *plugin, ctx context.Context, data []byte, d ocispec.Descriptor) error {
 	got, err := content.ReadBlob(ctx, p.store, d)
 	if err == nil && !bytes.Equal(got, data) {
@@ -141,7 +141,7 @@ func readNew(p *plugin, ctx context.Context, data []byte, d ocispec.Descriptor) 
 
 var buffer []byte
 
-// kept is a buffer that has been written to before.
+// kept is a reused buffer.
 func kept(length int) []byte {
 	if len(buffer) != length {
 		buffer = bytes.Repeat([]byte{1}, length)
@@ -158,7 +158,7 @@ func medians(all map[string][]float64) map[string]float64 {
 	return result
 }
 
-// cpu is the time that a process has computed, in seconds; /proc counts it in hundredths.
+// cpu is the processor time of a process in seconds; /proc counts it in hundredths.
 func cpu(pid string) float64 {
 	text, _ := os.ReadFile("/proc/" + pid + "/stat")
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
@@ -170,7 +170,7 @@ func cpu(pid string) float64 {
 	return (user + system) / 100
 }
 
-// peak is the most memory that a process ever had resident, in MiB.
+// peak is the peak resident memory of a process in MiB.
 func peak(pid string) float64 {
 	text, _ := os.ReadFile("/proc/" + pid + "/status")
 	for _, line := range strings.Split(string(text), "\n") {

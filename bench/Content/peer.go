@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// memoryLabels keeps labels for as long as the peer runs: the store wants some place for them.
+// memoryLabels keeps labels in memory: the store requires a place for them.
 type memoryLabels struct {
 	lock   sync.Mutex
 	labels map[digest.Digest]map[string]string
@@ -54,7 +54,7 @@ func copyOf(labels map[string]string) map[string]string {
 	return all
 }
 
-// serve is the peer that the figures are compared with: containerd's own local store, with containerd's own service over it.
+// serve runs the reference that ipcs is compared with: containerd's own local store behind containerd's own service.
 func serve(socket, folder string) error {
 	if err := os.MkdirAll(filepath.Join(folder, "blobs", "sha256"), 0o700); err != nil {
 		return err

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`ctr images pull` with unpacking of a 300 MB image: over ipcs and over containerd's own plugin, by turns, each with an empty store; medians.
+"""`ctr images pull` with unpacking of a 300 MB image: over ipcs and over containerd's own plugin, alternating, with empty stores; medians.
 
     RUNS=3 IMAGE=dev296 pull.py     IMAGE: one of tests/lab/real (made the first time, which takes minutes). Needs root.
 """
@@ -18,12 +18,13 @@ PEER = "containerd's own plugin"
 
 
 def start_peer(host, tool):
-    host.ipcs_service = lab.Service("the peer on " + host.name, host.namespace, [tool, "serve", host.content, host.path("ipcs")], host.path("peer.log"))
+    host.ipcs_service = lab.Service("the peer on " + host.name, host.namespace, [tool, "serve", host.content, host.path("ipcs")],
+                                    host.path("peer.log"))
     host.ipcs_service.ready("socket of the peer", lambda: os.path.exists(host.content), 20)
 
 
 def once(host, start, name):
-    """One pull on a host that has nothing."""
+    """One pull on an empty host."""
     host.fresh_disk()
     start()
     host.start_containerd()
@@ -45,12 +46,13 @@ def main():
         host = fleet.hosts[0]
         fleet.registry.push(layout, image + ":v1")
         name = fleet.registry.reference(image + ":v1")
-        for run in range(runs + 1):  # the first one warms up and doesn't count
+        for run in range(runs + 1):  # the first is a warm-up
             for way, start in (("ipcs", host.start_ipcs), (PEER, lambda: start_peer(host, tool)))[::1 if run % 2 else -1]:
                 seconds = once(host, start, name)
                 if run:
                     times[way].append(seconds)
-    print(f"Pull with unpacking of an image of {size / 1e6:.0f} MB from a registry on the same machine, seconds, medians of {runs} runs by turns (least..most):\n")
+    print(f"Pull with unpacking of an image of {size / 1e6:.0f} MB from a registry on the same machine, seconds, medians of {runs} "
+          "alternating runs (least..most):\n")
     print("| | seconds |\n|---|---:|")
     for way, t in times.items():
         print(f"| {way} | {statistics.median(t):.1f} ({min(t):.1f}..{max(t):.1f}) |")
@@ -58,7 +60,8 @@ def main():
     print(f"| ratio | {ratio:.2f} (at least 1.0) |")
     os.makedirs(os.path.join(lab.REPOSITORY, "artifacts", "bench"), exist_ok=True)
     with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", "content-pull.json"), "w") as f:
-        json.dump({"Title": f"Pull and unpack {size / 1e6:.0f} MB", "Unit": "seconds", "Rows": ["pull"], "Series": {w: [statistics.median(t)] for w, t in times.items()}}, f, indent=1)
+        json.dump({"Title": f"Pull and unpack {size / 1e6:.0f} MB", "Unit": "seconds", "Rows": ["pull"],
+                   "Series": {w: [statistics.median(t)] for w, t in times.items()}}, f, indent=1)
     return 0
 
 

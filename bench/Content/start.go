@@ -13,7 +13,7 @@ import (
 	api "github.com/containerd/containerd/api/services/content/v1"
 )
 
-// startUp starts a command, waits until its socket has answered an RPC, and ends it.
+// startUp starts a command, waits until its socket answers an RPC, and stops it.
 func startUp(socket string, words []string) error {
 	os.Remove(socket)
 	command := exec.Command(words[0], words[1:]...)
@@ -46,14 +46,14 @@ func startUp(socket string, words []string) error {
 		return err
 	}
 	took := time.Since(begin)
-	time.Sleep(2 * time.Second) // what the start itself took is given back by then
+	time.Sleep(2 * time.Second) // memory used only during the start is released by then
 	idle := resident(command.Process.Pid)
 	command.Process.Signal(syscall.SIGTERM)
 	<-ended
 	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"milliseconds": float64(took.Microseconds()) / 1000, "idleMiB": idle})
 }
 
-// resident is the memory that a process has now, in MiB.
+// resident is the resident memory of a process in MiB.
 func resident(pid int) float64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for _, line := range strings.Split(string(text), "\n") {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast `ipcs add` takes a file: the binary that users run, its store on disk, the file in the page cache; medians of runs, each on a new store.
+"""The rate of `ipcs add`: the published binary, its store on disk, the file in the page cache; medians of runs with a new store each.
 
     RUNS=5 MIB=1024 add.py     A table, and a figure.
 """
@@ -39,10 +39,13 @@ def main():
     print(f"`ipcs add` of {MIB} MiB, medians of {RUNS} runs; {os.cpu_count()} cores.\n")
     print("| | MB/s | least..most | at least | CPU s per GiB of the daemon |\n|---|---:|---:|---:|---:|")
     for what, goal in ((NEW, 600), (AGAIN, "")):
-        print(f"| {what} | {statistics.median(rates[what]):.0f} | {min(rates[what]):.0f}..{max(rates[what]):.0f} | {goal} | {statistics.median(cpus[what]):.2f} |")
-    print(f"\n| | most of all runs | at most |\n|---|---:|---:|\n| memory of the daemon, MB | {max(peaks):.0f} | 150 |")
+        rate = rates[what]
+        print(f"| {what} | {statistics.median(rate):.0f} | {min(rate):.0f}..{max(rate):.0f} | {goal} | "
+              f"{statistics.median(cpus[what]):.2f} |")
+    print(f"\n| | peak of all runs | at most |\n|---|---:|---:|\n| memory of the daemon, MB | {max(peaks):.0f} | 150 |")
     with open(FOLDER + ".json", "w") as f:
-        json.dump({"Title": f"ipcs add of {MIB} MiB", "Unit": "MB/s", "Rows": list(rates), "Series": {"ipcs": [statistics.median(r) for r in rates.values()]}}, f, indent=1)
+        json.dump({"Title": f"ipcs add of {MIB} MiB", "Unit": "MB/s", "Rows": list(rates),
+                   "Series": {"ipcs": [statistics.median(r) for r in rates.values()]}}, f, indent=1)
     return 0
 
 

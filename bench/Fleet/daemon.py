@@ -1,4 +1,4 @@
-"""An ipcs daemon on loopback, as a user runs it, with a folder that goes with it; what it costs is read from /proc."""
+"""An ipcs daemon on loopback, as a user runs it, with a folder that is removed with it. Its costs are read from /proc."""
 import json
 import os
 import re
@@ -21,7 +21,8 @@ class Daemon:
         with open(os.path.join(folder, "log"), "wb") as log:
             self.process = subprocess.Popen(
                 [lab.IPCS, "daemon", "--data", os.path.join(folder, "data"), "--listen", "/ip4/127.0.0.1/tcp/0", "--mdns", "off",
-                 "--content-socket", self.content, "--api-socket", self.api, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+                 "--content-socket", self.content, "--api-socket", self.api, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                 stderr=log, text=True)
         line = self.process.stdout.readline()
         ready = re.match(r"ready peer=(\S+) listen=([^\s,]+)", line)
         if not ready:
@@ -48,25 +49,26 @@ class Daemon:
         return json.loads(self.ipcs(*words, "--json"))
 
     def connect(self, other):
-        """Connects, and waits until each has heard what the other speaks."""
+        """Connects, and waits until each knows the other's protocols."""
         self.ipcs("swarm", "connect", other.address)
         for one, peer in ((self, other.peer), (other, self.peer)):
-            lab.wait("identified peers", lambda: any(p["Peer"] == peer and p["Identify"]["Protocols"] for p in one.json("swarm", "peers")["Peers"]))
+            lab.wait("identified peers", lambda: any(p["Peer"] == peer and p["Identify"]["Protocols"]
+                                                     for p in one.json("swarm", "peers")["Peers"]))
 
     def cpu(self):
-        """Seconds that it has computed so far; /proc counts them in hundredths."""
+        """Processor seconds so far; /proc counts them in hundredths."""
         with open(f"/proc/{self.process.pid}/stat") as f:
             fields = f.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak(self):
-        """The most memory that it ever had resident, in MiB."""
+        """Peak resident memory in MiB."""
         with open(f"/proc/{self.process.pid}/status") as f:
             return int(re.search(r"VmHWM:\s+(\d+) kB", f.read()).group(1)) / 1024
 
 
 def timed(work):
-    """The seconds that a call took."""
+    """The seconds that a call takes."""
     begin = time.monotonic()
     work()
     return time.monotonic() - begin

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""How fast contents go from daemon to daemon, and how long an Info waits: the binary that users run, its stores on disk; medians of runs by turns.
+"""The rate of contents from daemon to daemon, and the wait of an Info: the published binary, stores on disk; medians of alternating runs.
 
-    RUNS=3 SIZES="256 1024" exchange.py     SIZES in MiB; Helia to Helia moves the first. The links of three peers need root. Tables, and a figure.
+    RUNS=3 SIZES="256 1024" exchange.py     SIZES in MiB; Helia to Helia transfers the first. The links of three peers need root.
+
+Prints tables and writes a plot's data.
 """
 import json
 import os
@@ -23,11 +25,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Helia:
-    """Two of them that stay (helia.mjs)."""
+    """Two Helia nodes that run for the whole benchmark (helia.mjs)."""
 
     def __init__(self, mib):
         node = os.path.join(lab.REPOSITORY, "tests", "Interop", "peer", "node_modules", ".bin", "node")
-        self.process = subprocess.Popen([node, os.path.join(HERE, "helia.mjs"), str(mib)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([node, os.path.join(HERE, "helia.mjs"), str(mib)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
 
     def rate(self, run):
         self.process.stdin.write(f"{run}\n")
@@ -51,7 +54,7 @@ def noise(mib):
 
 
 def fetch(muxer, mib, path):
-    """Figures of one fetch between two new daemons, and of the bare connection under it."""
+    """Figures of one fetch between two new daemons, and of the bare connection between them."""
     with (daemon.Daemon(os.path.join(FOLDER, "source"), "--muxers", muxer) as source,
           daemon.Daemon(os.path.join(FOLDER, "receiver"), "--muxers", muxer) as receiver):
         cid = source.ipcs("add", "-Q", "--cid-version", "1", path).strip()
@@ -62,14 +65,15 @@ def fetch(muxer, mib, path):
         peak = source.peak(), receiver.peak()
         perf = receiver.json("perf", source.peer, "--upload", "0", "--download", str(mib << 20))
     bare = perf["DownloadBytes"] / perf["DownloadSeconds"] / (1 << 20)
-    return {"rate": mib / seconds, "bare": bare, "share": mib / seconds / bare, "sent": cpu[0], "received": cpu[1], "source": peak[0], "receiver": peak[1]}
+    return {"rate": mib / seconds, "bare": bare, "share": mib / seconds / bare, "sent": cpu[0], "received": cpu[1], "source": peak[0],
+            "receiver": peak[1]}
 
 
 def one_to_one():
     """The table of one source and one receiver on loopback, and the figure's rows and series."""
     paths = {mib: noise(mib) for mib in SIZES}
     helia, theirs, ours = Helia(SIZES[0]), [], {(muxer, mib): [] for mib in SIZES for muxer in MUXERS}
-    for run in range(RUNS + 1):  # the first one warms up and doesn't count
+    for run in range(RUNS + 1):  # the first is a warm-up
         rate = helia.rate(run)
         if run:
             theirs.append(rate)
@@ -77,18 +81,21 @@ def one_to_one():
                 figures.append(fetch(muxer, mib, paths[mib]))
     helia.end()
     js = statistics.median(theirs)
-    print("| loopback | MiB/s | least..most | of `/perf/1.0.0` | at least | times Helia | at least | CPU s per GiB, source | and receiver | most MiB, source | and receiver |")
+    print("| loopback | MiB/s | least..most | of `/perf/1.0.0` | at least | times Helia | at least | "
+          "CPU s per GiB, source | and receiver | peak MiB, source | and receiver |")
     print("|---|" + "---:|" * 10)
     rows, series = [], {"ipcs": [], "/perf/1.0.0": [], "Helia to Helia": []}
     for (muxer, mib), figures in ours.items():
         middle = {key: statistics.median(f[key] for f in figures) for key in figures[0]}
         rates = [f["rate"] for f in figures]
         beside = mib == SIZES[0]
+        helia_ratio, helia_goal = (f"{middle['rate'] / js:.1f}", "4") if beside else ("", "")
         print(f"| {muxer}, {mib} MiB | {middle['rate']:.0f} | {min(rates):.0f}..{max(rates):.0f} | {100 * middle['share']:.0f}% | 60% | "
-              f"{f'''{middle['rate'] / js:.1f}''' if beside else ''} | {'4' if beside else ''} | {middle['sent']:.2f} | {middle['received']:.2f} | "
+              f"{helia_ratio} | {helia_goal} | {middle['sent']:.2f} | {middle['received']:.2f} | "
               f"{middle['source']:.0f} | {middle['receiver']:.0f} |")
         rows.append(f"{muxer}, {mib} MiB")
-        for name, value in (("ipcs", middle["rate"]), ("/perf/1.0.0", middle["bare"]), ("Helia to Helia", js if beside and muxer == "yamux" else None)):
+        for name, value in (("ipcs", middle["rate"]), ("/perf/1.0.0", middle["bare"]),
+                            ("Helia to Helia", js if beside and muxer == "yamux" else None)):
             series[name].append(value)
     print(f"| Helia to Helia, yamux, {SIZES[0]} MiB | {js:.0f} | {min(theirs):.0f}..{max(theirs):.0f} |" + " |" * 8)
     return rows, series
@@ -107,7 +114,7 @@ def three_to_one():
         receiver.limit("10gbit")
         for run in range(RUNS):
             for count in (1, 3) if run % 2 else (3, 1):
-                # The others are away: they would be found through the DHT, and asked too.
+                # The others are stopped: they would be found through the DHT and used too.
                 for source in sources[:count]:
                     source.start_ipcs()
                 receiver.start_ipcs(*sources[:count])
@@ -123,7 +130,7 @@ def three_to_one():
 
 
 def infos():
-    """The table of what containerd waits for an Info."""
+    """The table of how long containerd waits for an Info."""
     tool = lab.run(os.path.join(HERE, "..", "Content", "build.sh"), seconds=300).stdout.strip()
     daemons = [daemon.Daemon(os.path.join(FOLDER, f"peer{k}")) for k in range(PEERS + 1)]
     try:
@@ -145,7 +152,8 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER)
     lab.run(os.path.join(lab.REPOSITORY, "tests", "Interop", "setup.sh"), seconds=1200)
-    print(f"Contents from daemon to daemon, medians of {RUNS} runs by turns; {os.cpu_count()} cores for all daemons together.\n", flush=True)
+    print(f"Contents from daemon to daemon, medians of {RUNS} runs by turns; {os.cpu_count()} cores for all daemons together.\n",
+          flush=True)
     rows, series = one_to_one()
     sys.stdout.flush()
     three_to_one()

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""One has it, all fetch it at once, behind a narrow uplink: how often the uplink carries the content and when the last is done; beside it the same from a
-docker-registry behind the same uplink, by hosts with containerd's own store. Download alone; a Markdown table, and a figure.
+"""One host has a content, and all others fetch it at once through its narrow uplink: how often the uplink carries the content, and when
+the last host has it. Compared with a docker-registry behind the same uplink and hosts with containerd's own store. Download alone; a
+Markdown table and a plot.
 
     RECEIVERS="5 10" MB=100 UPLINK=200 fanout.py     UPLINK in Mbit/s; the receivers have 1 Gbit/s each. Needs root.
-    IMAGE=dev296 UPLINK=100 RECEIVERS=5 fanout.py    one of tests/lab/real instead of MB of noise
+    IMAGE=dev296 UPLINK=100 RECEIVERS=5 fanout.py    an image of tests/lab/real instead of MB of random bytes
 """
 import json
 import os
@@ -19,9 +20,10 @@ MB, UPLINK = int(os.environ.get("MB", "100")), int(os.environ.get("UPLINK", "200
 
 
 def fetch_all(hosts, name, complete=lambda host: True):
-    """Seconds until the last has it: containerd is told of what comes from the fleet at once, and the bytes follow."""
+    """Seconds until the last host has the content: Info promises it to containerd at once, and the bytes follow."""
     begin = time.monotonic()
-    fetches = [subprocess.Popen(["nsenter", "--net=/run/netns/" + h.namespace, "ctr", "-a", h.socket, "content", "fetch", "--plain-http", name],
+    fetches = [subprocess.Popen(["nsenter", "--net=/run/netns/" + h.namespace, "ctr", "-a", h.socket, "content", "fetch", "--plain-http",
+                                 name],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for h in hosts]
     for fetch in fetches:
         error = fetch.communicate(timeout=600)[1]
@@ -73,7 +75,8 @@ def main():
     layout = images.real(lab.IMAGES, image) if image else images.random(lab.IMAGES, f"noise{MB}", MB * 1_000_000)
     size = sum(d["size"] for d in images.layers(layout)[2])
     least = size * 8 / UPLINK / 1e6
-    print(f"{image or 'Noise'}, {size / 1e6:.0f} MB, fetched by all at once, the source behind {UPLINK} Mbit/s (content / uplink is {least:.1f} s), {os.cpu_count()} cores for all hosts together:\n")
+    print(f"{image or 'Noise'}, {size / 1e6:.0f} MB, fetched by all at once, the source behind {UPLINK} Mbit/s (content / uplink is "
+          f"{least:.1f} s), {os.cpu_count()} cores for all hosts together:\n")
     print("| receivers | | last done, s | times content / uplink | the source sent, times the content |\n|---|---|---:|---:|---:|")
     series = {}
     counts = os.environ.get("RECEIVERS", "5 10").split()
@@ -85,7 +88,8 @@ def main():
             series.setdefault(way, []).append(seconds)
     os.makedirs(os.path.join(lab.REPOSITORY, "artifacts", "bench"), exist_ok=True)
     with open(os.path.join(lab.REPOSITORY, "artifacts", "bench", f"fanout{'-' + image if image else ''}.json"), "w") as f:
-        json.dump({"Title": f"{size / 1e6:.0f} MB to all at once, behind {UPLINK} Mbit/s", "Unit": "seconds", "Rows": [n + " receivers" for n in counts], "Series": series}, f, indent=1)
+        json.dump({"Title": f"{size / 1e6:.0f} MB to all at once, behind {UPLINK} Mbit/s", "Unit": "seconds",
+                   "Rows": [n + " receivers" for n in counts], "Series": series}, f, indent=1)
     return 0
 
 

@@ -1,5 +1,5 @@
-// helia.mjs MIB     a file of that many MiB from one Helia to another, each in a process of its own with its blocks in memory, over TCP, Noise and yamux:
-// once for each line that it reads; the MiB/s of each run is a line of its output
+// helia.mjs MIB     transfers a file of that size from one Helia to another, each in its own process with its blocks in memory, over TCP,
+// Noise and yamux: once per line of standard input; prints the MiB/s of each run
 import { createInterface } from 'node:readline'
 import { Peer } from '../../tests/Interop/peer/driver.mjs'
 
@@ -9,7 +9,7 @@ await receiver.cmd({ connect: source.addr })
 for await (const run of createInterface({ input: process.stdin })) {
   const { cid } = await source.cmd({ add: { size, seed: `run ${run}`, profile: 'kubo-v1' } })
   const { length, MiBps } = await receiver.cmd({ cat: cid, timeout: 600 })
-  if (length !== size) throw new Error(`${length} bytes came, not ${size}`)
+  if (length !== size) throw new Error(`${length} bytes arrived, not ${size}`)
   console.log(MiBps)
   await Promise.all([source.cmd({ drop: true }), receiver.cmd({ drop: true })])
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pulls with unpacking by real containerds of the lab (tests/lab), each on a host that has nothing yet; medians as a table."""
+"""Pulls with unpacking by real containerds of the lab (tests/lab), each on an empty host; medians as a table."""
 import os
 import statistics
 import sys
@@ -8,11 +8,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import images  # noqa: E402
 import lab  # noqa: E402
 
-WAYS = ("containerd's own store, from the registry", "ipcs, from the registry", "ipcs, from one host of the fleet", "ipcs, from two hosts of the fleet")
+WAYS = ("containerd's own store, from the registry", "ipcs, from the registry", "ipcs, from one host of the fleet",
+        "ipcs, from two hosts of the fleet")
 
 
 def once(layout, rate, times):
-    """One lab, one pull each way."""
+    """One pull each way, in a new lab."""
     with lab.Lab(hosts=4) as fleet:
         plain, one, two, three = fleet.hosts
         fleet.registry.push(layout, "app:v1")
@@ -35,7 +36,8 @@ def main():
     runs = int(os.environ.get("RUNS", "5"))
     layout = images.small(lab.IMAGES)
     size = sum(d["size"] for d in images.layers(layout)[2])
-    print(f"Pull with unpacking of an image of {size / 1e6:.1f} MB, seconds, median of {runs} runs (least..most); {os.cpu_count()} cores for all hosts together.\n")
+    print(f"Pull with unpacking of an image of {size / 1e6:.1f} MB, seconds, median of {runs} runs (least..most); "
+          f"{os.cpu_count()} cores for all hosts together.\n")
     print("| the registry's link | " + " | ".join(WAYS) + " |\n|---" + "|---:" * len(WAYS) + "|")
     for rate in os.environ.get("RATES", "- 1gbit 100mbit").split():
         times = [[] for _ in WAYS]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The table that the ancestor lost: real images, a new host on 10 Gbit/s with nothing; from a docker-registry behind 1 Gbit/s into containerd's own store,
-and from three hosts of the fleet behind 1 Gbit/s each. Of a converted image each of the three has every third block, and nobody the whole. The unmodified
-image all three have whole: containerd is promised one only where a connected peer has the whole of it. Download alone and pull with unpacking, by turns;
-medians as a Markdown table, and a figure.
+"""Real images on an empty host behind 10 Gbit/s: from a docker-registry behind 1 Gbit/s into containerd's own store, and from three hosts
+of the fleet behind 1 Gbit/s each. Of a converted image each of the three has every third block, and none has all. Of the unmodified image
+all three have every block: Info promises it only where a connected peer has the complete content. Download alone,
+and pull with unpacking, alternating; medians as a Markdown table and a plot.
 
     RUNS=3 IMAGES="mini app24 base29 dev296" table.py     IMAGES: of tests/lab/real (made the first time, which takes minutes). Needs root.
-    HOLD=whole table.py                                   the three have the converted images whole too, to see what the thirds cost.
+    HOLD=whole table.py                                   the three have all blocks of converted images too, to see the cost of thirds
 """
 import json
 import os
@@ -22,7 +22,7 @@ DOWNLOAD_GOAL = {"mini": 100, "app24": 150, "base29": 150, "dev296": 200}
 
 
 def newcomer(host, holders, own_store, work, promised=()):
-    """The seconds that work takes on a host without anything, until the contents are whole that containerd was promised."""
+    """The seconds that work takes on an empty host, until the contents promised to containerd are complete."""
     host.fresh_disk()
     if not own_store:
         host.start_ipcs(*holders)
@@ -33,7 +33,7 @@ def newcomer(host, holders, own_store, work, promised=()):
     begin = time.monotonic()
     work(host)
     end = time.monotonic()
-    if not all(host.has_whole(digest) for digest in promised):  # what is whole at the first look was so at the end of the work
+    if not all(host.has_whole(digest) for digest in promised):  # contents complete at the first look were so when work ended
         whole(host, promised)
         end = time.monotonic()
     host.clear()
@@ -41,13 +41,13 @@ def newcomer(host, holders, own_store, work, promised=()):
 
 
 def whole(host, digests):
-    """Waits until contents that containerd was promised are here."""
+    """Waits until the contents promised to containerd are complete."""
     for digest in digests:
         lab.wait("whole content", lambda: host.has_whole(digest), 120, every=0.01)
 
 
 def measure(image, runs):
-    """Seconds by (way, with unpacking)."""
+    """Measured seconds by (way, with unpacking)."""
     layout = images.real(lab.IMAGES, image)
     digests = [d["digest"] for d in images.layers(layout)[2]]
     times = {}
@@ -69,7 +69,8 @@ def measure(image, runs):
             digest = lab.convert_result(maker.ipcs("convert", name, copy, "--plain-http", *words, seconds=300).stdout)
             made[way] = f"{copy}@{digest}"
             manifest = json.loads(maker.ipcs("cat", digest).stdout)
-            blocks = maker.blocks_of([lab.as_root(d) for d in (digest, manifest["config"]["digest"], *(d["digest"] for d in manifest["layers"]))])
+            blocks = maker.blocks_of([lab.as_root(d) for d in (digest, manifest["config"]["digest"],
+                                                               *(d["digest"] for d in manifest["layers"]))])
             for k, host in enumerate(holders):
                 if os.environ.get("HOLD") == "whole":
                     host.ipcs("pull", made[way], seconds=300)
@@ -86,7 +87,8 @@ def measure(image, runs):
         def pull(host):
             host.pull(name, seconds=300)
 
-        ways = {(REGISTRY, False): (True, download), (REGISTRY, True): (True, pull), (FLEET, False): (False, download, digests), (FLEET, True): (False, pull)}
+        ways = {(REGISTRY, False): (True, download), (REGISTRY, True): (True, pull), (FLEET, False): (False, download, digests),
+                (FLEET, True): (False, pull)}
         for way, reference in made.items():
             ways[way, False] = (False, lambda h, r=reference: h.ipcs("pull", r, seconds=300))
             ways[way, True] = (False, lambda h, r=reference: h.ipcs("pull", r, "--unpack", seconds=300))
@@ -101,7 +103,8 @@ def main():
         return 1
     runs = int(os.environ.get("RUNS", "3"))
     ways = (REGISTRY, FLEET, CONVERTED, TAR)
-    print(f"Seconds, medians of {runs} runs by turns, and the speed against the registry's; {os.cpu_count()} cores for all hosts together.\n")
+    print(f"Seconds, medians of {runs} alternating runs, and the speed relative to the registry's; "
+          f"{os.cpu_count()} cores for all hosts together.\n")
     print("| image | | " + " | ".join(ways) + " | goal |\n|---|---|" + "---:|" * (len(ways) + 1))
     rows, series = [], {way: [] for way in ways}
     for image in os.environ.get("IMAGES", "mini app24 base29 dev296").split():
@@ -110,7 +113,8 @@ def main():
             registry = seconds[REGISTRY, unpacks]
             cells = [f"{seconds[way, unpacks]:.2f} ({100 * registry / seconds[way, unpacks]:.0f}%)" for way in ways]
             goal = f"{DOWNLOAD_GOAL.get(image, 100)}%" if not unpacks else "100%, tar 150%" if image == "dev296" else "100%"
-            print(f"| {image}, {size / 1e6:.1f} MB | {'pull and unpack' if unpacks else 'download'} | {' | '.join(cells)} | {goal} |", flush=True)
+            print(f"| {image}, {size / 1e6:.1f} MB | {'pull and unpack' if unpacks else 'download'} | {' | '.join(cells)} | {goal} |",
+                  flush=True)
             rows.append(f"{image}, {'unpacked' if unpacks else 'download'}")
             for way in ways:
                 series[way].append(seconds[way, unpacks])

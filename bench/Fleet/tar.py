@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Bytes on the wire of images converted with the tar chunker, pulled from one host of the fleet by another (tests/lab), beside their gzip layers; as a table.
+"""Bytes on the wire of images converted with the tar chunker, pulled by one host of the fleet from another (tests/lab), compared with their
+gzip layers, as a table.
 
-A host that has nothing pulls an image, then its next version: what its link has received meanwhile, frames and all. Then how long the largest image takes to be
-converted, and to be compared with a small one. The images are the real ones of tests/lab/real."""
+An empty host pulls an image, then its next version: the bytes that its link receives meanwhile, with all frames. Then the times to convert
+the largest image and to compare it with a small one. The images are the real ones of tests/lab/real."""
 import os
 import sys
 import time
@@ -16,12 +17,12 @@ PAIRS = (("svc1", "v1", "svc2", "v2", 30), ("base29", "v1", "base29next", "next"
 
 
 def convert(host, layout, tag):
-    """The name by which another host pulls the image."""
+    """Converts an image. Returns the name by which another host pulls it."""
     return f"app:{tag}@" + lab.convert_result(host.ipcs("convert", f"oci:{layout}:{tag}", "--chunker", "tar", seconds=300).stdout)
 
 
 def pull(host, name):
-    """Bytes that came while the host pulled."""
+    """Bytes received while the host pulls."""
     before = host.received()
     host.ipcs("pull", name, seconds=300)
     return host.received() - before
@@ -30,11 +31,12 @@ def pull(host, name):
 def row(what, layout, tag, wire, goal):
     gzip = sum(d["size"] for d in images.layers(layout, tag)[2])
     share = 100 * wire / gzip
-    print(f"| {what} | {gzip / 1e6:.2f} | {wire / 1e6:.2f} | {share:.1f}% | at most {goal}% | {'yes' if share <= goal else 'NO'} |", flush=True)
+    print(f"| {what} | {gzip / 1e6:.2f} | {wire / 1e6:.2f} | {share:.1f}% | at most {goal}% | {'yes' if share <= goal else 'NO'} |",
+          flush=True)
 
 
 def timed(*words):
-    """The seconds that a command takes on a host that has nothing."""
+    """The seconds that a command takes on an empty host."""
     with lab.Lab(hosts=1) as fleet:
         fleet.hosts[0].start_ipcs()
         begin = time.monotonic()
@@ -62,7 +64,8 @@ def main():
     print(f"\nAn image of {sum(d['size'] for d in images.layers(layout)[2]) / 1e6:.0f} MB, in seconds; {os.cpu_count()} cores.\n")
     print("| chunker | convert | compare with app24 | goal |\n|---|---:|---:|---:|")
     for chunker, goal in (("size-262144", 5), ("tar", 10)):
-        times = [timed("convert", f"oci:{layout}:v1", "--chunker", chunker), timed("compare", f"oci:{layout}:v1", f"oci:{small}:v1", "--chunker", chunker)]
+        times = [timed("convert", f"oci:{layout}:v1", "--chunker", chunker),
+                 timed("compare", f"oci:{layout}:v1", f"oci:{small}:v1", "--chunker", chunker)]
         print(f"| {chunker} | {times[0]:.1f} | {times[1]:.1f} | under {goal} |", flush=True)
     return 0
 

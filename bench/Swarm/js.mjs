@@ -1,4 +1,4 @@
-// One stream of /perf/1.0.0 between two js-libp2p peers, over mplex and over yamux, by turns; prints the two MiB/s, medians.
+// One stream of /perf/1.0.0 between two js-libp2p peers, over mplex and over yamux, alternating; prints the two medians in MiB/s.
 import { Peer } from '../../tests/Interop/peer/driver.mjs'
 
 const RUNS = 3

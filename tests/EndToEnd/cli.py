@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The command line, driven as a person or a script would: every command that needs no network, its words, its JSON, its exit status; the
-daemon's life from `init` to SIGTERM; the control API as Kubo's clients speak to it. Needs neither root nor a network."""
+"""The command line as a person or a script uses it: every command that needs no network, its text, JSON and exit status; the
+daemon from `init` to SIGTERM; the control API as Kubo's clients use it. Needs neither root nor a network."""
 import contextlib
 import fcntl
 import hashlib
@@ -31,12 +31,12 @@ from tap import Results, Stop, equal, scenario, true  # noqa: E402
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 IPCS = os.environ.get("IPCS_BIN") or os.path.join(REPOSITORY, "artifacts", "ipcs")
 EMPTY_FOLDER = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
-HELLO = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"  # "hello\n", as Kubo adds it
-ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"  # the empty block, which nobody adds here
+HELLO = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"  # the CID that Kubo's add gives "hello\n"
+ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"  # the empty block, which no test adds
 
 
 class Place:
-    """A folder with a daemon's data and sockets in it, and an environment that leads there."""
+    """A folder for a daemon's data and sockets, and an environment that points to it."""
 
     def __init__(self):
         self.root = tempfile.mkdtemp(prefix="ipcs-cli-")
@@ -53,12 +53,13 @@ class Place:
         return self.path(name)
 
     def run(self, *words, code=0, stdin=b"", env=None, seconds=60):
-        """Runs a command; its standard output as bytes. A failure must be one line on standard error."""
+        """Runs a command. Returns its standard output as bytes. A failure must be one line on standard error."""
         done = subprocess.run([IPCS, *words], input=stdin, capture_output=True, timeout=seconds, env=self.env | (env or {}))
         err = done.stderr.decode()
         equal((done.returncode, err if done.returncode == 0 else ""), (code, ""), f"`ipcs {' '.join(words)}`, which said {err!r},")
         if code:
-            true(err.startswith("ipcs: ") and err.count("\n") == 1 and err.endswith("\n"), f"standard error is not one line of ours: {err!r}")
+            true(err.startswith("ipcs: ") and err.count("\n") == 1 and err.endswith("\n"),
+                 f"standard error is not one line of ours: {err!r}")
             equal(done.stdout if code == 2 else b"", b"", "standard output of wrong usage")
             return err
         return done.stdout
@@ -74,13 +75,15 @@ class Place:
 
 
 class Daemon:
-    """A running daemon; `ready` has the pairs of its line."""
+    """A running daemon; `ready` has the values of its ready line."""
 
     def __init__(self, place, *flags, env=None, wait=True):
         self.errors = tempfile.TemporaryFile()
-        words = [IPCS, "daemon", "--data", place.path("data"), "--content-socket", place.path("run/content.sock"), "--listen", "/ip4/127.0.0.1/tcp/0", *flags]
+        words = [IPCS, "daemon", "--data", place.path("data"), "--content-socket", place.path("run/content.sock"), "--listen",
+                 "/ip4/127.0.0.1/tcp/0", *flags]
         self.begin = time.monotonic()
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, env=place.env | (env or {}))
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
+                                        env=place.env | (env or {}))
         self.ready = self.read_ready() if wait else {}
 
     def read_ready(self):
@@ -94,7 +97,7 @@ class Daemon:
         return self.errors.read().decode()
 
     def end(self, signal_number=signal.SIGTERM, seconds=15):
-        """Ends it; the exit status, and how long it took."""
+        """Stops the daemon. Returns its exit status and the seconds it took."""
         begin = time.monotonic()
         self.process.send_signal(signal_number)
         code = self.process.wait(seconds)
@@ -126,8 +129,9 @@ def mode(path):
 
 
 def post(address, path, body=None, headers=None, method="POST"):
-    """One request over TCP, or over the unix socket when the address is a path; status, headers, body."""
-    connection = http.client.HTTPConnection("localhost", timeout=30) if address.startswith("/") else http.client.HTTPConnection(address, timeout=30)
+    """One request over TCP, or over the unix socket when the address is a path. Returns status, headers and body."""
+    connection = http.client.HTTPConnection("localhost", timeout=30) if address.startswith("/") else http.client.HTTPConnection(address,
+        timeout=30)
     if address.startswith("/"):
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(30)
@@ -140,10 +144,11 @@ def post(address, path, body=None, headers=None, method="POST"):
 
 
 def multipart(*parts):
-    """Parts of (escaped filename, content type, bytes), as Kubo's Go client writes them."""
+    """A body with parts of (escaped filename, content type, bytes), as Kubo's Go client writes it."""
     body = b""
     for name, kind, data in parts:
-        body += (f'--frontier\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n').encode() + data + b"\r\n"
+        head = f'--frontier\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        body += head.encode() + data + b"\r\n"
     return body + b"--frontier--\r\n", {"Content-Type": 'multipart/form-data; boundary="frontier"'}
 
 
@@ -154,42 +159,54 @@ def before_a_daemon(results):
             true(it.json("version")["Version"].startswith("0."), "version --json")
         with results.check("help names every command"):
             words = it.text("--help")
-            for command in "daemon init id version config swarm ping add cat get ls refs block dag repo content convert pull containerd".split():
+            commands = "daemon init id version config swarm ping add cat get ls refs block dag repo content convert pull containerd"
+            for command in commands.split():
                 true(f"\n  {command} " in words, f"{command} is not in the help")
-        with results.check("no daemon: one line that names the socket"):
+        with results.check("without a daemon, a command fails with one line that names the socket"):
             for words in (["id"], ["add", "-"], ["cat", HELLO], ["block", "put", "-"], ["content", "ls"], ["swarm", "peers"]):
                 true(it.path("run/api.sock") in it.run(*words, code=1), f"{words} does not name the socket")
             true("/nowhere.sock" in it.run("id", "--api-socket", "/nowhere.sock", code=1), "the flag goes before the environment")
-        with results.check("wrong usage: exit 2 and one line"):
-            for words in ([], ["nonsense"], ["add"], ["add", "a", "b"], ["add", "-", "--nonsense"], ["add", "-", "--cid-version", "2"], ["add", "-", "--cid-version", "x"],
-                          ["add", "-", "--chunker", "size-0"], ["add", "-", "--chunker", "rabin-9-1-5"], ["add", "-", "--chunker", "fixed"], ["add", "-", "--raw-leaves=maybe"],
-                          ["add", "-", "--pin=perhaps"], ["cat"], ["cat", HELLO, "--offset", "-1"], ["cat", HELLO, "--length", "many"], ["get"], ["ls"], ["refs"],
-                          ["block"], ["block", "get"], ["block", "put", "-", "--cid-codec", "dag-cbor"], ["block", "put", "-", "--mhtype", "md5"], ["block", "rm"],
-                          ["dag", "import"], ["containerd", "config", "--version", "1"], ["containerd", "config", "--version", "4"], ["config"], ["ping", "x", "-n", "y"],
-                          ["daemon", "--nonsense"], ["daemon", "--muxers", "quic"], ["daemon", "--listen", "nowhere"], ["daemon", "--peer", "/ip4/1.2.3.4/tcp/0"],
-                          ["daemon", "--api-addr", "everywhere"], ["daemon", "--log-format", "xml"], ["daemon", "--log-level", "loud"], ["daemon", "--config", it.path("gone.toml")],
-                          ["daemon", "--info-budget", "-5"], ["daemon", "--data", "/a", "--data", "/b"], ["daemon", "--max-connections", "0"],
+        with results.check("wrong usage gives exit 2 and one line"):
+            for words in ([], ["nonsense"], ["add"], ["add", "a", "b"], ["add", "-", "--nonsense"], ["add", "-", "--cid-version", "2"],
+                          ["add", "-", "--cid-version", "x"],
+                          ["add", "-", "--chunker", "size-0"], ["add", "-", "--chunker", "rabin-9-1-5"], ["add", "-", "--chunker", "fixed"],
+                          ["add", "-", "--raw-leaves=maybe"],
+                          ["add", "-", "--pin=perhaps"], ["cat"], ["cat", HELLO, "--offset", "-1"], ["cat", HELLO, "--length", "many"],
+                          ["get"], ["ls"], ["refs"],
+                          ["block"], ["block", "get"], ["block", "put", "-", "--cid-codec", "dag-cbor"],
+                          ["block", "put", "-", "--mhtype", "md5"], ["block", "rm"],
+                          ["dag", "import"], ["containerd", "config", "--version", "1"], ["containerd", "config", "--version", "4"],
+                          ["config"], ["ping", "x", "-n", "y"],
+                          ["daemon", "--nonsense"], ["daemon", "--muxers", "quic"], ["daemon", "--listen", "nowhere"],
+                          ["daemon", "--peer", "/ip4/1.2.3.4/tcp/0"],
+                          ["daemon", "--api-addr", "everywhere"], ["daemon", "--log-format", "xml"], ["daemon", "--log-level", "loud"],
+                          ["daemon", "--config", it.path("gone.toml")],
+                          ["daemon", "--info-budget", "-5"], ["daemon", "--data", "/a", "--data", "/b"],
+                          ["daemon", "--max-connections", "0"],
                           ["daemon", "--data", ""], ["daemon", "--api-socket", "/" + "x" * 120]):
                 it.run(*words, code=2)
-        with results.check("a misspelt variable is told with the one that is meant"):
+        with results.check("the error for a misspelt variable suggests the right one"):
             error = it.run("daemon", code=2, env={"IPCS_LISTN": "/ip4/127.0.0.1/tcp/0"})
             true("IPCS_LISTN" in error and "IPCS_LISTEN" in error, error)
             true("IPCS_LOG_LEVEL" in it.run("daemon", code=2, env={"IPCS_LOG_LEVEL": "loud"}), "a bad value names its variable")
-        with results.check("a bad config file is told by its name and key"):
-            for text, word in (("nonsense = 1\n", "nonsense"), ("muxers = 'quic'\n", "muxers"), ("data = \n", "c.toml"), ("listen = [1.5]\n", "listen")):
+        with results.check("the error for a bad config file has its name and key"):
+            for text, word in (("nonsense = 1\n", "nonsense"), ("muxers = 'quic'\n", "muxers"), ("data = \n", "c.toml"),
+                               ("listen = [1.5]\n", "listen")):
                 error = it.run("daemon", "--config", it.write("c.toml", text), code=2)
                 true("c.toml" in error and word in error, error)
         with results.check("containerd config in both versions"):
             for version in ("2", "3"):
                 words = it.text("containerd", "config", "--version", version, "--content-socket", "/x/content.sock")
-                for part in (f"version = {version}", 'disabled_plugins = ["io.containerd.content.v1.content"]', "[proxy_plugins.ipcs]", 'type = "content"', 'address = "/x/content.sock"'):
+                for part in (f"version = {version}", 'disabled_plugins = ["io.containerd.content.v1.content"]', "[proxy_plugins.ipcs]",
+                             'type = "content"', 'address = "/x/content.sock"'):
                     true(part in words, f"{part} is not in {words}")
             true(it.text("containerd", "config").startswith("version = 2"), "version 2 is the default")
-        with results.check("config show: file below environment below flags, and it can be fed back"):
+        with results.check("config show: flags override the environment, which overrides the file; its output is a valid config file"):
             config = it.write("c.toml", 'muxers = "yamux"\ninfo-budget = 7\nlog-level = "debug"\nlisten = ["/ip4/127.0.0.1/tcp/1"]\n')
             env = {"IPCS_CONFIG": config, "IPCS_INFO_BUDGET": "8", "IPCS_LISTEN": "/ip4/127.0.0.1/tcp/2,/ip4/127.0.0.1/tcp/3"}
             shown = it.json("config", "show", "--log-level", "warn", env=env)
-            equal([shown[k] for k in ("muxers", "info-budget", "log-level", "listen")], ["yamux", 8, "warn", ["/ip4/127.0.0.1/tcp/2", "/ip4/127.0.0.1/tcp/3"]], "the options")
+            equal([shown[k] for k in ("muxers", "info-budget", "log-level", "listen")],
+                  ["yamux", 8, "warn", ["/ip4/127.0.0.1/tcp/2", "/ip4/127.0.0.1/tcp/3"]], "the options")
             again = it.write("again.toml", it.run("config", "show", "--log-level", "warn", env=env))
             equal(it.json("config", "show", "--config", again), shown, "what was fed back")
         with results.check("init makes the key and the folders, once"):
@@ -205,12 +222,13 @@ def before_a_daemon(results):
 def daemon_life(results):
     with place() as it, scenario("the daemon's life"):
         flags = ("--data", it.path("data"), "--content-socket", it.path("run/content.sock"))
-        with results.check("one ready line with every door", need=True):
+        with results.check("one ready line with every address", need=True):
             peer = it.json("init", *flags)["ID"]
             with running(it) as daemon:
                 equal(list(daemon.ready), ["peer", "listen", "content", "api"], "the words of the line")
                 equal(daemon.ready["peer"], peer, "the peer id")
-                true(daemon.ready["listen"].startswith("/ip4/127.0.0.1/tcp/") and not daemon.ready["listen"].endswith("/0"), "the real port")
+                true(daemon.ready["listen"].startswith("/ip4/127.0.0.1/tcp/") and not daemon.ready["listen"].endswith("/0"),
+                     "the real port")
                 equal([daemon.ready["content"], daemon.ready["api"]], [it.path("run/content.sock"), it.path("run/api.sock")], "the sockets")
                 equal([mode(it.path(p)) for p in ("run", "run/content.sock", "run/api.sock")], [0o750, 0o660, 0o660], "the modes")
                 node = it.json("id")
@@ -218,14 +236,16 @@ def daemon_life(results):
                 true("/ipfs/bitswap/1.2.0" in node["Protocols"], "id names its protocols")
                 shown = it.json("config", "show")
                 equal([shown["data"], shown["listen"]], [it.path("data"), ["/ip4/127.0.0.1/tcp/0"]], "config show of the running daemon")
-                true(it.text("config", "show").startswith("# of the daemon at "), "config show says whose")
+                true(it.text("config", "show").startswith("# of the daemon at "), "config show names its daemon")
                 equal(daemon.end()[0], 0, "the exit status after SIGTERM")
                 equal([os.path.exists(it.path(p)) for p in ("run/content.sock", "run/api.sock")], [False, False], "the sockets are gone")
                 equal(daemon.process.stdout.read(), b"", "the rest of standard output")
         with results.check("a second daemon on the same sockets or data is refused"):
             with running(it) as daemon:
-                true("in use" in it.run("daemon", "--data", it.path("other"), "--content-socket", it.path("run/content.sock"), "--listen", "/ip4/127.0.0.1/tcp/0", code=1), "sockets")
-                error = it.run("daemon", "--data", it.path("data"), "--content-socket", it.path("r2/c"), "--api-socket", it.path("r2/a"), "--listen", "/ip4/127.0.0.1/tcp/0", code=1)
+                true("in use" in it.run("daemon", "--data", it.path("other"), "--content-socket", it.path("run/content.sock"), "--listen",
+                                        "/ip4/127.0.0.1/tcp/0", code=1), "sockets")
+                error = it.run("daemon", "--data", it.path("data"), "--content-socket", it.path("r2/c"), "--api-socket", it.path("r2/a"),
+                               "--listen", "/ip4/127.0.0.1/tcp/0", code=1)
                 true("in use" in error and it.path("data") in error, error)
                 it.json("id")
         with results.check("the sockets of a killed daemon are taken over"):
@@ -234,31 +254,33 @@ def daemon_life(results):
                 true(os.path.exists(it.path("run/api.sock")), "the dead socket")
             with running(it):
                 it.json("id")
-        with results.check("what is no socket is not taken away"):
+        with results.check("a path that is not a socket is not removed"):
             file = it.write("precious", "mine")
             it.run("daemon", *flags[:2], "--content-socket", file, "--listen", "/ip4/127.0.0.1/tcp/0", code=1)
             equal(open(file).read(), "mine", "the file")
-        with results.check("a damaged key is told and left"):
+        with results.check("a damaged key is reported and left"):
             it.write("bad/key", b"\x08\x01rubbish")
             true(it.path("bad/key") in it.run("daemon", "--data", it.path("bad"), *flags[2:], code=1), "the key's name")
             equal(open(it.path("bad/key"), "rb").read(), b"\x08\x01rubbish", "the key")
-        with results.check("a taken port is told"):
+        with results.check("a port in use is reported"):
             with socket.create_server(("127.0.0.1", 0)) as taken:
                 port = taken.getsockname()[1]
                 true(str(port) in it.run("daemon", *flags, "--listen", f"/ip4/127.0.0.1/tcp/{port}", code=1), "the peers' port")
-                true(str(port) in it.run("daemon", *flags, "--listen", "/ip4/127.0.0.1/tcp/0", "--api-addr", f"127.0.0.1:{port}", code=1), "the API's port")
-        with results.check("SIGTERM gives a request its time and then cuts it: within 10 s"):
+                true(str(port) in it.run("daemon", *flags, "--listen", "/ip4/127.0.0.1/tcp/0", "--api-addr", f"127.0.0.1:{port}", code=1),
+                     "the API's port")
+        with results.check("SIGTERM lets a request finish, but aborts it within 10 s"):
             with running(it) as daemon:
                 slow = socket.socket(socket.AF_UNIX)
                 slow.connect(it.path("run/api.sock"))
-                slow.sendall(b"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
+                slow.sendall(b"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                             b"Transfer-Encoding: chunked\r\n\r\n"
                              b"31\r\n--b\r\nContent-Disposition: form-data; name=f\r\n\r\n\r\n")
                 it.json("id")
                 code, seconds = daemon.end()
                 equal(code, 0, "the exit status")
                 true(1 < seconds < 10, f"it took {seconds:.1f} s")
                 slow.close()
-        with results.check("with nothing under way SIGTERM and SIGINT end it at once"):
+        with results.check("without requests SIGTERM and SIGINT end the daemon at once"):
             for number in (signal.SIGTERM, signal.SIGINT):
                 with running(it) as daemon:
                     it.json("id")
@@ -268,7 +290,8 @@ def daemon_life(results):
             with running(it, env={"IPCS_OF_ANOTHER_PROGRAM": "1"}) as daemon:
                 daemon.end()
                 true("IPCS_OF_ANOTHER_PROGRAM" in daemon.log() and "\x1b" not in daemon.log(), f"the log: {daemon.log()!r}")
-                true(all(line[:2] == "20" and "Z " in line for line in daemon.log().splitlines()), f"every line has its time: {daemon.log()!r}")
+                true(all(line[:2] == "20" and "Z " in line for line in daemon.log().splitlines()),
+                     f"every line has its time: {daemon.log()!r}")
             with running(it, "--log-format", "json") as daemon:
                 daemon.end()
                 true([json.loads(line) for line in daemon.log().splitlines()], "JSON lines")
@@ -291,7 +314,7 @@ def systemd(results):
                     while words[-1] == b"WATCHDOG=1":
                         words.append(notify.recv(100))
                     equal(words[-1], b"STOPPING=1", "the last word")
-        with results.check("a notify socket that is not there is no reason to end"):
+        with results.check("the daemon starts when the notify socket does not exist"):
             with running(it, env={"NOTIFY_SOCKET": it.path("nowhere"), "WATCHDOG_USEC": "100000"}) as daemon:
                 it.json("id")
                 equal(daemon.end()[0], 0, "the exit status")
@@ -310,18 +333,20 @@ def files(results):
     with place() as it, running(it) as daemon, scenario("files and folders"):
         data = os.urandom(3_000_000)
         big = it.write("big", data)
-        with results.check("add says what Kubo says"):
+        with results.check("add prints what Kubo prints"):
             hello = it.write("hello", "hello\n")
             equal(it.text("add", hello), f"added {HELLO} hello", "add")
             equal(it.text("add", "-Q", hello), HELLO, "add -Q")
             equal(it.text("add", "-Q", "-", stdin=b"hello\n"), HELLO, "add -")
             equal(it.lines("add", hello), [{"Name": "hello", "Hash": HELLO, "Size": "14"}], "add --json")
-            equal(it.text("add", "-Q", "--cid-version", "1", hello), "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am", "version 1")
+            equal(it.text("add", "-Q", "--cid-version", "1", hello), "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am",
+                  "version 1")
             equal(it.text("add", "-Q", "--cid-version=1", "--raw-leaves=false", hello)[:7], "bafybei", "--raw-leaves=false")
             equal(it.text("add", "-Q", "--raw-leaves", hello)[:7], "bafkrei", "--raw-leaves")
         with results.check("every chunker and layout gives the bytes back"):
             roots = set()
-            for flags in ([], ["--chunker", "size-1000"], ["--chunker", "rabin-4096-8192-16384"], ["--chunker", "buzhash"], ["--trickle"], ["--trickle", "--chunker", "size-1000"]):
+            for flags in ([], ["--chunker", "size-1000"], ["--chunker", "rabin-4096-8192-16384"], ["--chunker", "buzhash"], ["--trickle"],
+                          ["--trickle", "--chunker", "size-1000"]):
                 cid = it.text("add", "-Q", *flags, big)
                 true(it.run("cat", cid) == data, f"the bytes of {flags}")
                 roots.add(cid)
@@ -335,7 +360,8 @@ def files(results):
             equal(it.run("cat", empty), b"", "the empty file")
         folder = it.path("tree")
         with results.check("a folder: links, hidden files, odd names", need=True):
-            for name, text in (("tree/a", "A"), ("tree/sub/deep/x", "X"), ("tree/.hidden", "H"), ("tree/with +space%20é\"", "S"), ("tree/sub/big", data)):
+            for name, text in (("tree/a", "A"), ("tree/sub/deep/x", "X"), ("tree/.hidden", "H"), ("tree/with +space%20é\"", "S"),
+                               ("tree/sub/big", data)):
                 it.write(name, text)
             os.makedirs(it.path("tree/empty"))
             os.symlink("../a", it.path("tree/sub/link"))
@@ -366,7 +392,8 @@ def files(results):
         with results.check("get gives the folder back"):
             it.run("get", root, "-o", it.path("out"))
             os.remove(it.path("tree/.hidden"))
-            equal(subprocess.run(["diff", "-r", "--no-dereference", folder, it.path("out")], capture_output=True).stdout, b"", "the differences")
+            equal(subprocess.run(["diff", "-r", "--no-dereference", folder, it.path("out")], capture_output=True).stdout, b"",
+                  "the differences")
             it.run("get", f"{root}/a", "-o", it.path("out/a"))
             equal(it.json("get", f"{root}/sub/big", "-o", it.path("one"))["Bytes"], len(data), "get of a file")
             true(open(it.path("one"), "rb").read() == data, "its bytes")
@@ -385,10 +412,11 @@ def files(results):
             os.symlink(it.path("victim"), it.path("trap/sub"))
             it.run("get", root, "-o", it.path("trap"))
             equal(open(it.path("victim/deep/x")).read(), "untouched", "what the link leads to")
-            true(not os.path.islink(it.path("trap/sub")), "the link gave way to the folder")
+            true(not os.path.islink(it.path("trap/sub")), "the link was replaced by the folder")
             os.symlink(it.path("victim/deep/x"), it.path("leaf"))
             it.run("get", f"{root}/a", "-o", it.path("leaf"))
-            equal((open(it.path("victim/deep/x")).read(), open(it.path("leaf")).read()), ("untouched", "A"), "a file in the place of a link")
+            equal((open(it.path("victim/deep/x")).read(), open(it.path("leaf")).read()), ("untouched", "A"),
+                  "a file in the place of a link")
         with results.check("a wrapped file keeps its name"):
             wrapped = it.lines("add", "-w", it.path("hello"))[-1]["Hash"]
             equal(it.run("cat", f"{wrapped}/hello"), b"hello\n", "the file in it")
@@ -410,9 +438,10 @@ def files(results):
             writer = subprocess.Popen(["sh", "-c", f"printf 'hello\\n' > {it.path('pipe')}"])
             equal(it.text("add", "-Q", it.path("pipe")), HELLO, "the pipe's bytes")
             writer.wait(10)
-        with results.check("a reader that goes ends the command quietly"):
+        with results.check("a command ends silently when its reader closes the pipe"):
             cid = it.text("add", "-Q", big)
-            done = subprocess.run(f"{IPCS} cat {cid} | head -c 10 | wc -c; exit ${{PIPESTATUS[0]}}", shell=True, executable="/bin/bash", capture_output=True, env=it.env, timeout=30)
+            done = subprocess.run(f"{IPCS} cat {cid} | head -c 10 | wc -c; exit ${{PIPESTATUS[0]}}", shell=True, executable="/bin/bash",
+                                  capture_output=True, env=it.env, timeout=30)
             equal((done.returncode, done.stdout.strip(), done.stderr), (0, b"10", b""), "the pipe")
         with results.check("two commands share one output"):
             with open(it.path("both"), "wb") as out:
@@ -421,8 +450,10 @@ def files(results):
             equal(open(it.path("both")).read(), f"A{HELLO}\nX", "the file")
         with results.check("progress on a terminal, none when piped"):
             controller, terminal = pty.openpty()
-            slow = subprocess.Popen(["bash", "-c", "for i in $(seq 8); do head -c 100000 /dev/zero; sleep 0.1; done"], stdout=subprocess.PIPE)
-            done = subprocess.run([IPCS, "add", "-Q", "-"], stdin=slow.stdout, stdout=subprocess.PIPE, stderr=terminal, env=it.env, timeout=30)
+            slow = subprocess.Popen(["bash", "-c", "for i in $(seq 8); do head -c 100000 /dev/zero; sleep 0.1; done"],
+                                    stdout=subprocess.PIPE)
+            done = subprocess.run([IPCS, "add", "-Q", "-"], stdin=slow.stdout, stdout=subprocess.PIPE, stderr=terminal, env=it.env,
+                                  timeout=30)
             os.close(terminal)
             shown = os.read(controller, 100_000).decode()
             equal(done.returncode, 0, "the exit status")
@@ -437,7 +468,8 @@ def files(results):
             os.close(terminal)
             true("0 B of 2.9 MiB" in shown, f"the terminal shows {shown!r}")
         with results.check("SIGINT ends a command with exit 1"):
-            waiting = subprocess.Popen([IPCS, "add", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=it.env)
+            waiting = subprocess.Popen([IPCS, "add", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env=it.env)
             # More than a pipe holds: once it is written, the command reads.
             waiting.stdin.write(b"x" * 200_000)
             waiting.stdin.flush()
@@ -447,7 +479,7 @@ def files(results):
 
 
 def passed(results):
-    """Files that the daemon reads itself, from the client's descriptors."""
+    """Files that the daemon reads itself, through the client's descriptors."""
     with place() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("files passed as descriptors"):
         data = os.urandom(3_000_001)
         big = it.write("big", data)
@@ -461,29 +493,33 @@ def passed(results):
 
         def add(descriptor, path="ipcs/add?pin=false", one=None, door=it.path("run/api.sock"), kind="application/octet-stream"):
             body, headers = multipart(("f", kind, b""))
-            status, _, answer = post(door, f"{path}&descriptor={good if one is None else one}", body.replace(b"\r\n\r\n", f"\r\nIpcs-Descriptor: {descriptor}\r\n\r\n".encode(), 1), headers)
+            status, _, answer = post(door, f"{path}&descriptor={good if one is None else one}",
+                                     body.replace(b"\r\n\r\n", f"\r\nIpcs-Descriptor: {descriptor}\r\n\r\n".encode(), 1), headers)
             answer = json.loads(answer)
             return status, answer.get("Hash"), answer.get("Message", "")
 
         good = opened(big)
-        with results.check("a descriptor is the file, wherever its position is", need=True):
+        with results.check("a file is read from its beginning, whatever the descriptor's position", need=True):
             os.lseek(good, 1000, os.SEEK_SET)
             equal(add(good)[:2], (200, cid), "the answer")
             equal(os.lseek(good, 0, os.SEEK_CUR), len(data), "the position, which says how far the daemon has read")
-        with results.check("what is no marked plain file is the caller's mistake"):
+        with results.check("a descriptor that is not a marked plain file is the client's error"):
             os.mkfifo(it.path("pipe"))
             pipe = opened(it.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
             listening = socket.socket(socket.AF_UNIX)
             other = it.write("other", "x")
-            for descriptor, why in ((pipe, "plain file"), (listening.fileno(), "marked"), (opened("/dev/zero"), "plain file"), (opened(it.root), "plain file"), (opened(other, os.O_WRONLY), "marked"),
-                                    (opened(other, os.O_RDWR), "marked"), (opened(other, os.O_PATH, mark=False), "marked"), (opened(other, mark=False), "marked"), (1_000_000, "not open"),
-                                    (2147483647, "not open"), (2147483648, "number"), (-1, "number"), ("9" * 30, "number"), ("", "number"), ("/etc/passwd", "number")):
+            for descriptor, why in ((pipe, "plain file"), (listening.fileno(), "marked"), (opened("/dev/zero"), "plain file"),
+                                    (opened(it.root), "plain file"), (opened(other, os.O_WRONLY), "marked"),
+                                    (opened(other, os.O_RDWR), "marked"), (opened(other, os.O_PATH, mark=False), "marked"),
+                                    (opened(other, mark=False), "marked"), (1_000_000, "not open"),
+                                    (2147483647, "not open"), (2147483648, "number"), (-1, "number"), ("9" * 30, "number"), ("", "number"),
+                                    ("/etc/passwd", "number")):
                 status, _, message = add(descriptor)
                 true(status == 400 and why in message, f"descriptor {descriptor} gives {status}, {message!r}")
             for kind in ("application/x-directory", "application/symlink"):
                 equal(add(good, kind=kind)[0], 400, f"the status of {kind}")
             listening.close()
-        with results.check("where none can be taken, that is told before anything is read"):
+        with results.check("where no descriptor can be duplicated, the answer comes before the body is read"):
             for more in ({"one": 1_000_000}, {"one": pipe}, {"door": daemon.ready["api-addr"]}):
                 equal(add(good, **more)[0], 501, f"the status with {more}")
             equal(add(good, one="-1")[0], 400, "the status with a number that is none")
@@ -492,10 +528,11 @@ def passed(results):
             with relay(it.path("run/api.sock"), it.path("run/relay.sock")) as seen:
                 equal(it.text("add", "-Q", "--api-socket", it.path("run/relay.sock"), big), cid, "the CID")
                 true(seen[0] > len(data), f"{seen[0]} bytes went through")
-        with results.check("to a daemon that doesn't know of them, files are sent"):
+        with results.check("files are sent to a daemon that does not know descriptors"):
             with old_daemon(it.path("run/old.sock")) as seen:
                 equal(it.text("add", "-Q", "--api-socket", it.path("run/old.sock"), big), HELLO, "its answer")
-            equal([path for path, _ in seen], [f"/api/v0/ipcs/add?trickle=false&wrap-with-directory=false&pin=true&descriptor={seen[0][0].rsplit('=', 1)[1]}",
+            equal([path for path, _ in seen],
+                  [f"/api/v0/ipcs/add?trickle=false&wrap-with-directory=false&pin=true&descriptor={seen[0][0].rsplit('=', 1)[1]}",
                                                "/api/v0/add?trickle=false&wrap-with-directory=false&pin=true"], "what it was asked")
             true(seen[0][1] == b"" and data in seen[1][1], "what it was sent")
         with results.check("a folder of more files than are passed"):
@@ -504,14 +541,16 @@ def passed(results):
             with relay(it.path("run/api.sock"), it.path("run/relay.sock")):
                 sent = it.text("add", "-Q", "--api-socket", it.path("run/relay.sock"), it.path("many"))
             equal(it.text("add", "-Q", it.path("many")), sent, "the CID, passed and sent")
-        with results.check("nothing of it stays open"):
-            names = [os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd") if os.path.lexists(f"/proc/{daemon.process.pid}/fd/{fd}")]
-            equal([n for n in names if n.startswith((big, it.path("many"), it.path("other"))) or "pidfd" in n], [], "the daemon's open files")
+        with results.check("no descriptor stays open"):
+            names = [os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd")
+                     if os.path.lexists(f"/proc/{daemon.process.pid}/fd/{fd}")]
+            equal([n for n in names if n.startswith((big, it.path("many"), it.path("other"))) or "pidfd" in n], [],
+                  "the daemon's open files")
 
 
 @contextlib.contextmanager
 def old_daemon(path):
-    """Answers `add` with a CID and everything else that there is no such command; a list of the paths and bodies that it was sent."""
+    """Serves `add` with a CID, and everything else as an unknown command. Yields the list of paths and bodies received."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -523,7 +562,8 @@ def old_daemon(path):
         def do_POST(self):
             known = self.path.startswith("/api/v0/add")
             seen.append((self.path, self.rfile.read(int(self.headers["Content-Length"])) if known else b""))
-            answer = json.dumps({"Name": "f", "Hash": HELLO, "Size": "1"} if known else {"Message": "no such command", "Code": 0, "Type": "error"}).encode()
+            answer = json.dumps({"Name": "f", "Hash": HELLO, "Size": "1"}
+                                if known else {"Message": "no such command", "Code": 0, "Type": "error"}).encode()
             self.send_response(200 if known else 404)
             self.send_header("Content-Length", str(len(answer)))
             self.send_header("Connection", "close")
@@ -544,7 +584,7 @@ def old_daemon(path):
 
 @contextlib.contextmanager
 def relay(target, path):
-    """A proxy between Unix sockets, in this process; a list of one number: the bytes that went to the target."""
+    """A proxy between unix sockets, in this process. Yields a list of one number, the bytes sent to the target."""
     seen = [0]
 
     def pump(source, sink, count):
@@ -588,7 +628,7 @@ def blocks(results):
             equal(it.text("block", "put", "--cid-codec", "dag-pb", "-", stdin=b"")[:7], "bafybei", "dag-pb")
             equal(it.text("block", "put", "--mhtype", "sha2-512", "-", stdin=b"x")[:6], "bafkrg", "sha2-512")
             it.run("block", "put", "-", stdin=b"x" * (3 << 20), code=1)
-        with results.check("a block that is needed stays"):
+        with results.check("a block that is needed is not removed"):
             root = it.text("add", "-Q", "--chunker", "size-1000", "-", stdin=os.urandom(5000))
             leaf = it.text("refs", root).splitlines()[0]
             for needed in (root, leaf):
@@ -619,12 +659,16 @@ def blocks(results):
                 true("success" in other.text("dag", "import", "-", stdin=open(car, "rb").read()), "from standard input")
                 for broken in (b"", b"rubbish", open(car, "rb").read()[:-1], open(car, "rb").read()[:-1] + b"\0"):
                     other.run("dag", "import", "-", stdin=broken, code=1)
-        with results.check("what is ill-formed fails with one line"):
-            bad = ("x", "Qm", HELLO[:-1], HELLO + "x", "bafy", "bafkreixxxx", "/ipfs/", "ipfs://", "sha256:12", "sha256:" + "z" * 64, "md5:" + "0" * 32, "/ipns/x", " ", "b" * 5000)
+        with results.check("malformed arguments fail with one line"):
+            bad = ("x", "Qm", HELLO[:-1], HELLO + "x", "bafy", "bafkreixxxx", "/ipfs/", "ipfs://", "sha256:12", "sha256:" + "z" * 64, "md5:"
+                   + "0" * 32, "/ipns/x", " ", "b" * 5000)
             for text in bad:
-                for path in ("cat", "get", "ls", "refs", "block/get", "block/stat", "block/rm", "dag/stat", "dag/export", "ipcs/content/info", "ipcs/content/resolve"):
-                    equal(post(it.path("run/api.sock"), f"{path}?arg={urllib.parse.quote(text)}")[0], 400, f"the status of {path} {text[:70]}")
-            for words in (["cat"], ["get"], ["ls"], ["refs"], ["block", "get"], ["block", "stat"], ["block", "rm"], ["dag", "stat"], ["dag", "export"], ["content", "info"]):
+                for path in ("cat", "get", "ls", "refs", "block/get", "block/stat", "block/rm", "dag/stat", "dag/export",
+                             "ipcs/content/info", "ipcs/content/resolve"):
+                    equal(post(it.path("run/api.sock"), f"{path}?arg={urllib.parse.quote(text)}")[0], 400,
+                          f"the status of {path} {text[:70]}")
+            for words in (["cat"], ["get"], ["ls"], ["refs"], ["block", "get"], ["block", "stat"], ["block", "rm"], ["dag", "stat"],
+                          ["dag", "export"], ["content", "info"]):
                 it.run(*words, bad[2], code=1)
         with results.check("a digest that is not here"):
             true("is not here" in it.run("cat", "sha256:" + "0" * 64, code=1), "cat")
@@ -633,7 +677,7 @@ def blocks(results):
 
 
 def scrape(address):
-    """The figures of a metrics door, by name with tags."""
+    """The metrics of an endpoint, by name with labels."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
         equal(answer.headers["Content-Type"].split(";")[0], "text/plain", "the type")
         return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
@@ -644,20 +688,24 @@ def metrics(results):
         free.bind(("127.0.0.1", 0))
         address = "127.0.0.1:%d" % free.getsockname()[1]
     with place() as it, running(it, "--metrics-addr", address), scenario("metrics"):
-        with results.check("Prometheus finds every figure"):
+        with results.check("Prometheus finds every metric"):
             it.run("add", "-Q", "-", stdin=b"hello\n")
             figures = scrape(address)
             equal(figures["ipcs_store_blocks"], "1", "the blocks")
-            for name in ("ipcs_store_bytes", "ipcs_store_contents", "ipcs_provide_queue", "ipcs_swarm_peers", "ipcs_fetch_active", "ipcs_bitswap_blocks_received",
+            for name in ("ipcs_store_bytes", "ipcs_store_contents", "ipcs_provide_queue", "ipcs_swarm_peers", "ipcs_fetch_active",
+                         "ipcs_bitswap_blocks_received",
                          "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers",
-                         "ipcs_swarm_connections", "ipcs_swarm_streams", "ipcs_swarm_bytes_received", "ipcs_swarm_bytes_sent", "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused"):
+                         "ipcs_swarm_connections", "ipcs_swarm_streams", "ipcs_swarm_bytes_received", "ipcs_swarm_bytes_sent",
+                         "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused"):
                 true(name in figures, name)
         with results.check("garbage collections are counted"):
-            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "bytes", "last_time", "running")], ["0"] * 6, "the figures of a daemon that has collected nothing")
+            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "bytes", "last_time", "running")], ["0"] * 6,
+                  "the figures of a daemon that has collected nothing")
             it.run("add", "-Q", "--pin=false", "-", stdin=b"rubbish\n")
             it.run("repo", "gc")
             figures = scrape(address)
-            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "running")], ["1", "0", "1", "0"], "the figures after one collection")
+            equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "running")], ["1", "0", "1", "0"],
+                  "the figures after one collection")
             true(int(figures["ipcs_gc_bytes"]) > 0 and float(figures["ipcs_gc_last_time"]) > 0, "its bytes and its time")
 
 
@@ -669,14 +717,18 @@ def api(results):
                 status, headers, data = post(door, "version")
                 equal((status, headers["Content-Type"]), (200, "application/json"), f"the answer of {door}")
                 true(json.loads(data)["Version"], "the version")
-        with results.check("pages of other origins are kept out"):
-            for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Referer": "http://evil.example/"}, {"User-Agent": "Mozilla/5.0"}, {"Origin": "null"}):
+        with results.check("pages of other origins are refused"):
+            for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Referer": "http://evil.example/"},
+                            {"User-Agent": "Mozilla/5.0"}, {"Origin": "null"}):
                 equal(post(address, "version", headers=headers)[0], 403, f"the status with {headers}")
             equal(post(address, "version", headers={"Origin": f"http://{address}"})[0], 200, "its own origin")
         with results.check("errors in Kubo's form"):
-            for path, status in (("nonsense", 404), ("no.thing", 404), ("cat", 400), ("cat?arg=x", 400), (f"cat?arg={HELLO}&offset=-1", 400), ("add?chunker=x", 400), ("add?only-hash=true", 400),
-                                 ("add", 400), ("block/put", 400), ("dag/import", 400), (f"block/stat?arg={ABSENT}&offline=true", 500), (f"ls?arg={ABSENT}&offline=true", 500),
-                                 (f"refs?arg={ABSENT}&offline=true", 500), (f"dag/export?arg={ABSENT}&offline=true", 500), (f"get?arg={ABSENT}&offline=true", 500),
+            for path, status in (("nonsense", 404), ("no.thing", 404), ("cat", 400), ("cat?arg=x", 400),
+                                 (f"cat?arg={HELLO}&offset=-1", 400), ("add?chunker=x", 400), ("add?only-hash=true", 400),
+                                 ("add", 400), ("block/put", 400), ("dag/import", 400), (f"block/stat?arg={ABSENT}&offline=true", 500),
+                                 (f"ls?arg={ABSENT}&offline=true", 500),
+                                 (f"refs?arg={ABSENT}&offline=true", 500), (f"dag/export?arg={ABSENT}&offline=true", 500),
+                                 (f"get?arg={ABSENT}&offline=true", 500),
                                  ("refs?" + "&".join(["arg=x"] * 300), 400), ("cat?arg=x&offline=maybe", 400)):
                 got, _, data = post(address, path)
                 document = json.loads(data.splitlines()[-1])
@@ -686,8 +738,10 @@ def api(results):
             true(post(address, "cat?arg=" + "x" * 20_000)[0] in (400, 414), "a long line")
             true(post(address, "version", headers={"X": "y" * 70_000})[0] in (400, 431), "a long header")
         with results.check("add of a tree, as Kubo's Go client sends it"):
-            body, headers = multipart(("dir", "application/x-directory", b""), ("dir%2Fa+b%2Bc", "application/octet-stream", b"A"), ("dir%2Fsub", "application/x-directory", b""),
-                                      ("dir%2Fsub%2Flink", "application/symlink", b"../a"), ("alone", "application/octet-stream", b"hello\n"))
+            body, headers = multipart(("dir", "application/x-directory", b""), ("dir%2Fa+b%2Bc", "application/octet-stream", b"A"),
+                                      ("dir%2Fsub", "application/x-directory", b""),
+                                      ("dir%2Fsub%2Flink", "application/symlink", b"../a"),
+                                      ("alone", "application/octet-stream", b"hello\n"))
             status, answer, data = post(address, "add?pin=false", body, headers)
             lines = [json.loads(line) for line in data.splitlines()]
             equal((status, answer["Content-Type"], answer["X-Chunked-Output"]), (200, "application/json", "1"), "the head")
@@ -701,29 +755,34 @@ def api(results):
             cid = json.loads(post(address, "add?pin=false", body, headers)[2])["Hash"]
             with tarfile.open(fileobj=io.BytesIO(post(address, f"get?arg={cid}")[2])) as tar:
                 equal([(m.name, m.mode, m.mtime, m.size) for m in tar.getmembers()], [(cid, 0o640, 1600000000, 1)], "what get says of it")
-        with results.check("names that lead nowhere lead nowhere"):
-            body, headers = multipart(("..%2F..%2Fetc%2Fpasswd", "application/octet-stream", b"x"), ("d%2F.%2F%2Fe", "application/octet-stream", b"y"))
-            equal([json.loads(line)["Name"] for line in post(address, "add?pin=false", body, headers)[2].splitlines()], ["etc/passwd", "etc", "d/e", "d"], "the names")
+        with results.check("names cannot leave the added folder"):
+            body, headers = multipart(("..%2F..%2Fetc%2Fpasswd", "application/octet-stream", b"x"),
+                                      ("d%2F.%2F%2Fe", "application/octet-stream", b"y"))
+            equal([json.loads(line)["Name"] for line in post(address, "add?pin=false", body, headers)[2].splitlines()],
+                  ["etc/passwd", "etc", "d/e", "d"], "the names")
             for parts in ((("d%2Fa", "application/octet-stream", b"1"), ("d%2Fa", "application/octet-stream", b"2")),
                           (("a", "application/octet-stream", b"1"), ("l", "application/symlink", b"x" * 5000)),
                           (("d%2F" + "n" * 2000, "application/octet-stream", b"1"),)):
                 equal(post(address, "add", *multipart(*parts))[0], 400, "the status of a tree that can't be")
-        with results.check("streams carry the heads that Kubo's clients look for"):
+        with results.check("streams have the headers that Kubo's clients check"):
             cid = it.text("add", "-Q", "-", stdin=b"hello\n")
-            for path, kind in ((f"cat?arg={cid}", "application/octet-stream"), (f"get?arg={cid}", "application/x-tar"), (f"block/get?arg={cid}", "application/octet-stream"),
+            for path, kind in ((f"cat?arg={cid}", "application/octet-stream"), (f"get?arg={cid}", "application/x-tar"),
+                               (f"block/get?arg={cid}", "application/octet-stream"),
                                (f"dag/export?arg={cid}", "application/vnd.ipld.car")):
                 status, headers, data = post(address, path)
                 equal((status, headers["X-Stream-Output"], headers["Content-Type"]), (200, "1", kind), f"the head of {path}")
             equal(post(address, f"cat?arg={cid}&offset=1&length=3")[2], b"ell", "a part")
             equal(json.loads(post(address, f"ls?arg={cid}&stream=true")[2] or b"null"), None, "ls of a file without links")
-            equal(json.loads(post(address, f"refs?arg={EMPTY_FOLDER}&offline=true")[2].splitlines()[-1])["Type"], "error", "refs of what is not here")
-        with results.check("block put in the words of older clients"):
+            equal(json.loads(post(address, f"refs?arg={EMPTY_FOLDER}&offline=true")[2].splitlines()[-1])["Type"], "error",
+                  "refs of what is not here")
+        with results.check("block put with the parameters of older clients"):
             body, headers = multipart(("b", "application/octet-stream", b"\n\x02\x08\x01"))
             equal(json.loads(post(address, "block/put?format=v0", body, headers)[2]), {"Key": EMPTY_FOLDER, "Size": 4}, "format=v0")
             equal(json.loads(post(address, "block/put", body, headers)[2])["Key"][:7], "bafkrei", "raw is the default")
-        with results.check("an upload that breaks off leaves the daemon well"):
+        with results.check("an interrupted upload does not disturb the daemon"):
             with socket.create_connection(tuple(address.rsplit(":", 1))) as broken:
-                broken.sendall(b"POST /api/v0/add HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b\r\n")
+                broken.sendall(b"POST /api/v0/add HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                               b"Content-Length: 1000\r\n\r\n--b\r\n")
             it.json("id")
             equal(daemon.process.poll(), None, "the daemon")
 
@@ -738,7 +797,7 @@ def main():
             scenarios[name](results)
         except Stop:
             pass
-        except Exception as e:  # a scenario that could not even begin
+        except Exception as e:  # a scenario whose preparation failed
             results.failed += 1
             print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
     sys.exit(1 if results.failed else 0)

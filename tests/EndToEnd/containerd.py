@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real containerds over ipcs on one host: pull, run, export, push, import, remove, and nothing left. Prints ok/not ok lines.
+"""Real containerds on one host with ipcs as their content store: pull, run, export, push, import, remove, nothing left. Prints ok/not ok.
 
 The system's containerd (1.6 on Debian 12), and once each those of newer Debian suites, which lie beside it and are not installed.
     containerd.py [VERSION...]     VERSION: system, 1.7, 2.1 (all of them when none is named). Needs root.
@@ -16,7 +16,7 @@ import tarfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 NEWER = {"1.7": "trixie", "2.1": "sid"}
@@ -25,11 +25,11 @@ check = results.check
 
 
 class Absent(Exception):
-    """A containerd that can't be had here, and why."""
+    """A containerd that cannot be fetched here, with the reason."""
 
 
 def newer(version):
-    """The folder of the programs of a newer containerd, fetched once, with apt but with lists of its own."""
+    """The folder with the programs of a newer containerd, fetched once with apt and separate package lists."""
     folder = os.path.join(lab.REPOSITORY, "artifacts", "lab", "containerd-" + version)
     programs = os.path.join(folder, "usr", "bin")
     if not os.path.exists(os.path.join(programs, "containerd")):
@@ -48,14 +48,15 @@ def newer(version):
 
 
 def _apt(suite):
-    """apt-get on one suite of the mirror that this machine has in its own sources; its own lists stay as they are."""
+    """Returns an apt-get for one suite of this machine's Debian mirror. The machine's own package lists stay unchanged."""
     mirror, keyring = _mirror()
     folder = os.path.join(lab.REPOSITORY, "artifacts", "lab", "apt-" + suite)
     for name in ("lists/partial", "cache/archives/partial"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     with open(os.path.join(folder, "sources.list"), "w") as f:
         f.write(f"deb {keyring} {mirror} {suite} main\n")
-    options = {"Dir::Etc::sourcelist": folder + "/sources.list", "Dir::Etc::sourceparts": "/dev/null", "Dir::State::lists": folder + "/lists",
+    options = {"Dir::Etc::sourcelist": folder + "/sources.list", "Dir::Etc::sourceparts": "/dev/null", "Dir::State::lists": folder
+               + "/lists",
                "Dir::Cache": folder + "/cache", "Acquire::Languages": "none", "Acquire::PDiffs": "false", "APT::Sandbox::User": "root"}
 
     def apt(*words, cwd=None):
@@ -68,12 +69,13 @@ def _apt(suite):
 
 
 def _mirror():
-    """The first Debian mirror in this machine's sources, and how it is signed."""
+    """The first Debian mirror in this machine's sources, and its signed-by option."""
     for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
         with open(path) as f:
             for stanza in f.read().split("\n\n"):
                 fields = dict(re.findall(r"(?m)^(\w[\w-]*):[ \t]*(.+)$", stanza))
-                if "deb" in fields.get("Types", "").split() and "main" in fields.get("Components", "").split() and "debian" in fields.get("URIs", ""):
+                if "deb" in fields.get("Types", "").split() and "main" in fields.get("Components",
+                                                                                     "").split() and "debian" in fields.get("URIs", ""):
                     keyring = f"[signed-by={fields['Signed-By']}]" if fields.get("Signed-By", "").startswith("/") else ""
                     return fields["URIs"].split()[0], keyring
     for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]:
@@ -86,14 +88,14 @@ def _mirror():
 
 
 def archive(layout, path):
-    """An OCI layout as the archive that `ctr images import` takes."""
+    """Writes an OCI layout as an archive for `ctr images import`."""
     with tarfile.open(path, "w") as tar:
         for name in ("oci-layout", "index.json", "blobs"):
             tar.add(os.path.join(layout, name), name)
 
 
 def exported(path):
-    """The digests of the blobs in an archive; each must have its name's hash."""
+    """The digests of the blobs in an archive. Each blob must have the hash in its name."""
     found = set()
     with tarfile.open(path) as tar:
         for entry in tar:
@@ -111,13 +113,13 @@ def pushed(registry, name, tag):
 
 
 def take_away(host):
-    """Removes every image, and what containerd unpacked of it."""
+    """Removes every image and its snapshots."""
     for name in host.ctr("images", "ls", "-q").stdout.split():
         host.ctr("images", "rm", "--sync", name)
 
 
 def nothing_left(host):
-    """Takes every image away; containerd's own collection must leave nothing, and `repo gc` no block."""
+    """Removes every image. containerd's garbage collection must leave no content, and `repo gc` no block."""
     take_away(host)
     lab.wait("end of containerd's collection", lambda: not host.contents())
     equal(host.ctr("content", "ls", "-q").stdout.split(), [], "what containerd lists")
@@ -171,7 +173,7 @@ def one_containerd(fleet, layout, programs):
 
 
 def program(host, text):
-    """A program that containerd runs for layers instead of ipcs."""
+    """Writes a program that containerd runs for layers instead of ipcs."""
     path = host.path("processor")
     with open(path, "w") as f:
         f.write("#!/bin/sh\n" + text)
@@ -180,7 +182,7 @@ def program(host, text):
 
 
 def layers_by_ipcs(host, fleet, layout):
-    """Unpacking through the processor that ipcs is in containerd's configuration, without it, and with one that fails."""
+    """Unpacking with ipcs as stream processor, without it, and with a processor that fails."""
     name = fleet.registry.reference("app:v1")
     asked = host.path("asked")
 
@@ -192,12 +194,12 @@ def layers_by_ipcs(host, fleet, layout):
         with open(asked) as f:
             return set(f.read().split())
 
-    with check("layers that containerd unpacks pass through ipcs", need=True):
+    with check("containerd runs ipcs for each layer that it unpacks", need=True):
         restart(program(host, f'echo "$STREAM_PROCESSOR_MEDIATYPE" >> {asked}\nexec {lab.IPCS} "$@"\n'))
         host.pull(name)
         equal(types(), {d["mediaType"] for d in images.layers(layout)[2]}, "the layers that came as containerd's client names them")
         runs(host, name)
-    with check("the daemon tells by its begin which layer containerd has begun to read, and says so when it can't"):
+    with check("the daemon identifies the layer that containerd reads by its first bytes, or answers that it cannot"):
         large = [d for d in images.layers(layout)[2] if d["size"] > 1 << 16]
         true(large, "no layer is larger than a read")
         for d in large:
@@ -208,7 +210,7 @@ def layers_by_ipcs(host, fleet, layout):
             raise AssertionError(host.ask("ipcs/content/reading", hashlib.sha256(b"other").hexdigest() + "&length=4096"))
         except lab.LabError as e:
             true("0 contents begin so" in str(e), str(e))
-    with check("layers that ipcs unpacks come from the daemon in one stream, gzip or tar", need=True):
+    with check("layers that ipcs unpacks come from the daemon in one stream, as gzip or as tar", need=True):
         for words in ((), ("--chunker", "tar")):
             take_away(host)
             os.remove(asked)
@@ -216,18 +218,20 @@ def layers_by_ipcs(host, fleet, layout):
             host.ipcs("pull", f"app:p2p@{made}", "--unpack")
             equal(types(), {"application/vnd.ipcs.layer.v1.tar"}, "the layers that were asked for")
             runs(host, "app:p2p")
-    with check("a layer that can't be made a tar is an error in one line, and nothing is unpacked or registered", need=True):
+    with check("a layer that cannot be turned into a tar is an error in one line, and nothing is unpacked or registered", need=True):
         take_away(host)
         restart(program(host, "echo the layer is broken >&2\nexit 1\n"))
         done = host.ipcs("pull", f"app:other@{made}", "--unpack", check=False)
         equal((done.returncode, len(done.stderr.splitlines())), (1, 1), f"exit status and lines of {done.stderr}")
-        true("app:other" not in host.ctr("images", "ls", "-q").stdout and len(host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()) == 1, "something is there")
-    with check("of a layer that does not come the user is told so", need=True):
+        true("app:other" not in host.ctr("images", "ls", "-q").stdout and len(host.ctr("snapshots", "--snapshotter", host.snapshotter,
+                                                                                       "ls").stdout.splitlines()) == 1,
+                                                                                       "something is there")
+    with check("the error of a layer that does not arrive says so", need=True):
         restart(program(host, f'exec {lab.IPCS} "$@" < /dev/null\n'))
         for _ in range(5):
             done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, name, check=False)
             true(done.returncode != 0 and "nothing came on standard input" in done.stderr, done.stderr[-500:])
-    with check("without ipcs for layers containerd unpacks them by itself", need=True):
+    with check("without a stream processor containerd unpacks layers by itself", need=True):
         restart("")
         host.ipcs("convert", name, "app:p2p", "--plain-http", "--chunker", "tar")
         host.ipcs("pull", f"app:p2p@{made}", "--unpack")
@@ -248,7 +252,7 @@ def versions():
 
 
 def main():
-    return plays.run(results, "containerd", versions())
+    return suites.run(results, "containerd", versions())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What `ipcs pull` has brought, as a kubelet finds it: by the container runtime interface of a real containerd. Prints ok/not ok lines.
+"""Images pulled by `ipcs pull`, used as a kubelet does: through the CRI plugin of a real containerd. Prints ok/not ok lines.
 
-A converted image and a converted pause image, pulled into the namespace k8s.io with no registry anywhere; a pod is run of them. Needs root.
-The interface is spoken by hand: gRPC through curl, in the few messages of https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto
+A converted image and a converted pause image are pulled into the namespace k8s.io without a registry, and a pod runs. Needs root.
+CRI calls are made by hand, as gRPC through curl, with the few messages needed of
+https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto
 """
 import os
 import re
@@ -13,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 APP, PAUSE = "registry.test/app:v1", "registry.test/pause:v1"
@@ -69,7 +70,7 @@ def fields(data):
 
 
 class Kubelet:
-    """A client of the runtime interface of a host's containerd."""
+    """A CRI client of a host's containerd."""
 
     def __init__(self, host):
         self.host = host
@@ -77,7 +78,8 @@ class Kubelet:
     def call(self, method, request):
         body = message(request)
         head = self.host.path("cri-headers")
-        done = subprocess.run(["curl", "-sS", "--max-time", "60", "--http2-prior-knowledge", "--unix-socket", self.host.socket, "-D", head, "--data-binary", "@-",
+        done = subprocess.run(["curl", "-sS", "--max-time", "60", "--http2-prior-knowledge", "--unix-socket", self.host.socket, "-D", head,
+                               "--data-binary", "@-",
                                "-H", "content-type: application/grpc", "-H", "te: trailers", "http://localhost/runtime.v1." + method],
                               input=b"\0" + struct.pack(">I", len(body)) + body, capture_output=True)
         with open(head) as f:
@@ -87,7 +89,7 @@ class Kubelet:
         return fields(done.stdout[5:])
 
     def images(self):
-        """The names of the images that it lists, with what it has of each."""
+        """The images that containerd lists, by name."""
         listed = [fields(i) for i in self.call("ImageService/ListImages", {}).get(1, [])]
         return {tag.decode(): i for i in listed for tag in i.get(2, [])}
 
@@ -95,7 +97,7 @@ class Kubelet:
 def pod(fleet):
     one, two = fleet.hosts
     kubelet = Kubelet(two)
-    with check("two daemons and their containerds start, one of them with its runtime interface", need=True):
+    with check("two daemons and their containerds start, one of them with the CRI plugin", need=True):
         one.start_ipcs()
         one.start_containerd()
         two.start_ipcs(one)
@@ -107,13 +109,13 @@ def pod(fleet):
         for name, layout in ((APP, images.small(lab.IMAGES)), (PAUSE, images.pause(lab.IMAGES))):
             digest = lab.convert_result(one.ipcs("convert", "oci:" + layout, name).stdout)
             two.ipcs("pull", f"{name}@{digest}", "-n", "k8s.io", "--unpack", "--snapshotter", two.snapshotter, seconds=150)
-    with check("the runtime interface lists them, as `crictl images` does", need=True):
+    with check("CRI lists them, as `crictl images` does", need=True):
         lab.wait("images in the list", lambda: {APP, PAUSE} <= set(kubelet.images()))
         status = fields(kubelet.call("ImageService/ImageStatus", {1: {1: APP}})[1][0])
         equal(status[1], kubelet.images()[APP][1], "the image's id in its status")
         true(status[4][0] > 0, "it has no size")
     sandbox = {1: {1: "pod", 2: "uid", 3: "default"}, 3: two.path("pods"), 8: {2: {1: {1: NODE, 2: 0, 3: NODE}}}}
-    with check("a pod runs of them", need=True):
+    with check("a pod with them runs", need=True):
         os.makedirs(two.path("pods"))
         pod_id = kubelet.call("RuntimeService/RunPodSandbox", {1: sandbox})[1][0]
         made = kubelet.call("RuntimeService/CreateContainer", {1: pod_id, 2: {1: {1: "app"}, 2: {1: APP}, 11: "app.log"}, 3: sandbox})[1][0]
@@ -129,7 +131,7 @@ def pod(fleet):
 
 
 def main():
-    return plays.run(results, "cri", [("a pod", 2, pod)])
+    return suites.run(results, "cri", [("a pod", 2, pod)])
 
 
 if __name__ == "__main__":

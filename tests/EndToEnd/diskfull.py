@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The disk fills up in the middle of a pull: a clear error, nothing lost, and all is well once there is room. Prints ok/not ok lines. Needs root."""
+"""A disk that fills up during a pull: a clear error, nothing lost, and success once there is room. Prints ok/not ok lines. Needs root."""
 import hashlib
 import os
 import re
@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 SMALL, LARGE = "100m", "600m"
@@ -36,22 +36,24 @@ def full(fleet):
         host.start_ipcs()
         host.start_containerd()
         host.pull(app)
-    with check("the pull of one that has no room fails, and says of what", need=True):
+    with check("the pull of an image that does not fit fails, and the error says why", need=True):
         done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large, check=False)
         true(done.returncode != 0, "it succeeded")
-        true(re.search("disk is full|no space|resource ?exhausted", done.stderr + done.stdout, re.I), "it does not say so: " + done.stderr[-500:])
-    with check("the daemon lives, and what was there is still read"):
+        true(re.search("disk is full|no space|resource ?exhausted", done.stderr + done.stdout, re.I), "it does not say so: "
+             + done.stderr[-500:])
+    with check("the daemon keeps running, and earlier contents are readable"):
         true(host.ipcs_service.running(), "the daemon has ended")
         whole(host, [config, *layers])
     with check("a container still runs"):
         true(images.GREETING in host.run_container(app), "the container printed something else")
-    with check("with more room the same pull succeeds, with no restart", need=True):
+    with check("with more room the same pull succeeds without a restart", need=True):
         lab.run("mount", "-o", f"remount,size={LARGE}", data)
-        lab.wait("success of the pull", lambda: host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large, check=False).returncode == 0, 60)
-    with check("all of it is read"):
+        lab.wait("success of the pull", lambda: host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large,
+                                                         check=False).returncode == 0, 60)
+    with check("every content is readable"):
         whole(host, images.layers(noise)[2] + [config, *layers])
         true(images.GREETING in host.run_container(large), "the container printed something else")
-    with check("and after a restart too"):
+    with check("every content is readable after a restart"):
         host.containerd_service.stop()
         host.ipcs_service.stop()
         host.start_ipcs()
@@ -60,7 +62,7 @@ def full(fleet):
 
 
 def main():
-    return plays.run(results, "disk-full", [("disk full", 1, full)])
+    return suites.run(results, "disk-full", [("disk full", 1, full)])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A fleet whose peers fail while they are being fetched from. Prints ok/not ok lines.
+"""A fleet whose peers fail while other hosts fetch from them. Prints ok/not ok lines.
 
-Hosts in namespaces (tests/lab), each a real containerd and an ipcs; an image that the registry has lost the layers of. Needs root.
+Hosts in namespaces (tests/lab), each with a real containerd and ipcs, and an image whose layers the registry lost. Needs root.
 fleet.py [SCENARIO...]   runs those whose names have one of the words; all by default
 """
 import base64
@@ -16,11 +16,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 LIAR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Liar")
-GOOD = 32  # blocks that the liar sends as they are: 8 MiB, so that it is found out in the middle
+GOOD = 32  # unchanged blocks that the liar sends first: 8 MiB, so that it is detected in the middle
 SIZE = 24 << 20
 RATE = "60mbit"
 BUDGET = 0.1
@@ -36,7 +36,7 @@ def start(host, *peers):
 
 
 def had_alone(fleet, host, layout):
-    """Has a host start and pull the image, of which the registry then keeps the manifest alone; the image's name."""
+    """Starts a host and pulls the image, then deletes all its blobs but the manifest from the registry. Returns the image's name."""
     name = fleet.registry.reference("app:v1")
     fleet.registry.push(layout, "app:v1")
     start(host)
@@ -54,8 +54,9 @@ def whole(host, descriptors):
 
 
 def figures(host):
-    """The metrics of a host by name, those that differ in their tags added up."""
-    text = host.enter("python3", "-c", f"import urllib.request; print(urllib.request.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())").stdout
+    """The metrics of a host by name, summed over their labels."""
+    script = f"import urllib.request; print(urllib.request.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())"
+    text = host.enter("python3", "-c", script).stdout
     sums = {}
     for name, value in re.findall(r"^(\w+)(?:{.*})? (\S+)$", text, re.M):
         sums[name] = sums.get(name, 0) + float(value)
@@ -63,12 +64,13 @@ def figures(host):
 
 
 def begin_pull(host, name):
-    command = ["nsenter", "--net=/run/netns/" + host.namespace, "ctr", "-a", host.socket, "images", "pull", "--plain-http", "--snapshotter", host.snapshotter, name]
+    command = ["nsenter", "--net=/run/netns/" + host.namespace, "ctr", "-a", host.socket, "images", "pull", "--plain-http", "--snapshotter",
+               host.snapshotter, name]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def pull_while(host, name, happens, after=SIZE // 4):
-    """Pulls, and once so many bytes have come lets it happen; the seconds that the pull took after that."""
+    """Pulls, and calls a function after so many bytes. Returns the seconds that the pull took after that."""
     before = host.received()
     pull = begin_pull(host, name)
     try:
@@ -103,7 +105,7 @@ def a_source_that_fails(happens, restore):
     def play(fleet, layout):
         one, two, three = fleet.hosts
         manifest, config, layers = images.layers(layout)
-        with check(f"{happens.__name__}: two hosts have the image, and the registry has lost it", need=True):
+        with check(f"{happens.__name__}: two hosts have the image, and the registry lost it", need=True):
             name = had_alone(fleet, one, layout)
             start(two, one)
             two.pull(name)
@@ -114,7 +116,8 @@ def a_source_that_fails(happens, restore):
             two.limit(RATE)
             took = pull_while(three, name, lambda: happens(fleet, one))
             whole(three, layers + [config])
-            print(f"# {happens.__name__}: {took:.1f} s more for {3 * SIZE / 4e6:.0f} MB; alone the other host sends that in {3 * SIZE / 4 * 8 / 60e6:.1f} s")
+            alone = 3 * SIZE / 4 * 8 / 60e6
+            print(f"# {happens.__name__}: {took:.1f} s more for {3 * SIZE / 4e6:.0f} MB; the other host alone sends that in {alone:.1f} s")
             true(took < 20, f"it took {took:.0f} s")
         with check(f"{happens.__name__}: no layer came from the registry"):
             equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
@@ -128,11 +131,11 @@ def half_of_them_hang(fleet, layout):
     name = fleet.registry.reference("new:v1")
     fleet.registry.push(layout, "new:v1")
     blobs = 2 + len(images.layers(layout)[2])
-    with check("hang: three hosts that have nothing", need=True):
+    with check("hang: three hosts without content start", need=True):
         start(one)
         start(two)
         start(three, one, two)
-    with check("hang: a pull of what nobody has, while one of two peers hangs, costs the budget and no more"):
+    with check("hang: with one of two peers hung, a pull of an image that no host has takes only the budget longer"):
         stopped(fleet, one)
         took = three.pull(name)
         os.kill(one.ipcs_service.pid, signal.SIGCONT)
@@ -144,10 +147,10 @@ def half_of_them_hang(fleet, layout):
 
 
 def all_at_once(fleet, layout):
-    """The fan-out: the one who has it sends it about once, however many fetch it."""
+    """Fan-out: the seeder sends the content about once, however many hosts fetch it."""
     seeder, *others = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    with check("fan-out: a host has the image, and the registry has lost it", need=True):
+    with check("fan-out: one host has the image, and the registry lost it", need=True):
         name = had_alone(fleet, seeder, layout)
         for k, host in enumerate(others):
             start(host, seeder, *others[:k])
@@ -162,33 +165,40 @@ def all_at_once(fleet, layout):
             equal(pull.returncode, 0, "the exit status of a pull: " + output[-500:])
         took = time.monotonic() - begin
         times = (seeder.sent() - before) / SIZE
-        print(f"# {len(others)} pulls of {SIZE / 1e6:.0f} MB behind 100 Mbit/s: {took:.1f} s, {took / (SIZE * 8 / 100e6):.2f} times content/uplink; the seeder sent {times:.2f} times the content")
+        print(f"# {len(others)} pulls of {SIZE / 1e6:.0f} MB behind 100 Mbit/s: {took:.1f} s, {took / (SIZE * 8 / 100e6):.2f} times "
+              f"content/uplink; the seeder sent {times:.2f} times the content")
         true(times < 1.8, f"the seeder sent {times:.2f} times the content")
-    with check("fan-out: what they have is intact"):
+    with check("fan-out: their contents are intact"):
         for host in others:
             whole(host, layers + [config])
-    with check("fan-out: the metrics tell of it"):
+    with check("fan-out: the metrics show it"):
         sent = figures(seeder)
-        equal([sent[f"ipcs_bitswap_{name}"] for name in ("blocks_received", "bytes_received", "wants", "peers")], [0, 0, 0, len(others)], "what the seeder has received, wants and knows")
-        true(sent["ipcs_bitswap_blocks_sent"] > 0 and sent["ipcs_bitswap_bytes_sent"] >= SIZE and sent["ipcs_store_bytes"] >= SIZE, "what the seeder has sent and stores")
+        equal([sent[f"ipcs_bitswap_{name}"] for name in ("blocks_received", "bytes_received", "wants", "peers")], [0, 0, 0, len(others)],
+              "what the seeder has received, wants and knows")
+        true(sent["ipcs_bitswap_blocks_sent"] > 0 and sent["ipcs_bitswap_bytes_sent"] >= SIZE and sent["ipcs_store_bytes"] >= SIZE,
+             "what the seeder has sent and stores")
         for host in others:
             got = figures(host)
-            true(got["ipcs_bitswap_bytes_received"] >= SIZE and got["ipcs_bitswap_blocks_received"] > 0 and got["ipcs_bitswap_bytes_duplicate"] < SIZE / 20, "what has come")
-            true(got["ipcs_bitswap_first_block_count"] >= len(layers) and got["ipcs_bitswap_first_block_sum"] > 0, "the time to the first block")
-            true(got["ipcs_info_wait_count"] >= len(layers) and "ipcs_info_wait_sum" in got and "ipcs_provide_queue" in got, "the answers to Info, their waits, the provide queue")
+            true(got["ipcs_bitswap_bytes_received"] >= SIZE and got["ipcs_bitswap_blocks_received"] > 0
+                 and got["ipcs_bitswap_bytes_duplicate"] < SIZE / 20, "what has come")
+            true(got["ipcs_bitswap_first_block_count"] >= len(layers) and got["ipcs_bitswap_first_block_sum"] > 0,
+                 "the time to the first block")
+            true(got["ipcs_info_wait_count"] >= len(layers) and "ipcs_info_wait_sum" in got and "ipcs_provide_queue" in got,
+                 "the answers to Info, their waits, the provide queue")
 
 
 def start_liar(host, layout):
-    """On a host of its own, in place of its daemon: a peer that has the image, and after so many good blocks sends false ones."""
+    """Runs, instead of the daemon of a host of its own, a peer with the image that sends false blocks after some good ones."""
     binary = os.path.join(LIAR, "bin", "Release", "net10.0", "Ipcs.Liar")
     host.multiaddr = f"/ip4/{host.address}/tcp/4001"
-    service = host.ipcs_service = lab.Service("liar", host.namespace, [binary, host.multiaddr, os.path.join(layout, "blobs", "sha256"), str(GOOD)], host.path("ipcs.log"))
+    service = host.ipcs_service = lab.Service("liar", host.namespace, [binary, host.multiaddr, os.path.join(layout, "blobs", "sha256"),
+                                                                       str(GOOD)], host.path("ipcs.log"))
     host.peer = service.ready("line `ready`", lambda: re.search(r"^ready (\S+)$", service.output(), re.M), 60).group(1)
     host.multiaddr += "/p2p/" + host.peer
 
 
 def said(liar, word):
-    """How often the liar has printed the word."""
+    """How often the liar printed a word."""
     return liar.ipcs_service.output().split().count(word)
 
 
@@ -202,7 +212,7 @@ def is_cut_off(host, liar):
 def sends_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    with check("false blocks: a host has the image, another would send false blocks of it, and the registry has lost it", need=True):
+    with check("false blocks: one host has the image, another sends false blocks, and the registry lost it", need=True):
         name = had_alone(fleet, one, layout)
         start_liar(liar, layout)
     with check("false blocks: the pull goes on from the other host and ends intact", need=True):
@@ -214,10 +224,10 @@ def sends_false_blocks(fleet, layout):
         print(f"# the pull took {took:.1f} s; the liar has sent {GOOD} good blocks and {said(liar, 'false')} false ones")
     with check("false blocks: no layer came from the registry"):
         equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
-    with check("false blocks: the liar is cut off, and the other is not"):
+    with check("false blocks: the liar is disconnected, and the other host is not"):
         is_cut_off(three, liar)
         true(one.peer in three.peers(), "the honest one is gone too")
-    with check("false blocks: it is remembered: sent away when it comes again, and asked nothing"):
+    with check("false blocks: the liar stays banned: it is refused when it connects again, and nothing is requested from it"):
         told, gone = said(liar, "false"), said(liar, "gone")
         three.ipcs("swarm", "connect", liar.multiaddr, check=False)
         lab.wait("another end of the connection with the liar", lambda: said(liar, "gone") > gone)
@@ -231,7 +241,7 @@ def sends_false_blocks(fleet, layout):
 def only_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
-    with check("only false blocks: the one host that has the image is away, and the registry has lost it", need=True):
+    with check("only false blocks: the one host with the image is away, and the registry lost it", need=True):
         name = had_alone(fleet, one, layout)
         one.ipcs_service.stop()
         start_liar(liar, layout)
@@ -242,9 +252,10 @@ def only_false_blocks(fleet, layout):
         output = pull.communicate(timeout=110)[0]
         print(f"# it failed after {time.monotonic() - begin:.0f} s: {output.strip().splitlines()[-1]}")
         true(pull.returncode != 0, "the pull succeeded")
-        true(re.search("unavailable", output, re.I) and any(d["digest"] in output for d in layers), "the error is not clear: " + output[-500:])
+        true(re.search("unavailable", output, re.I) and any(d["digest"] in output for d in layers), "the error is not clear: "
+             + output[-500:])
         true(time.monotonic() - begin < 60, "it took longer")
-    with check("only false blocks: the liar is cut off, and containerd goes on"):
+    with check("only false blocks: the liar is disconnected, and containerd keeps running"):
         is_cut_off(three, liar)
         three.ctr("images", "ls", seconds=20)
     with check("only false blocks: the same pull succeeds when an honest host is back", need=True):
@@ -255,12 +266,12 @@ def only_false_blocks(fleet, layout):
 
 
 def as_cid(digest):
-    """The key under which a digest's providers lie in the DHT: CIDv1(raw, digest)."""
+    """The key of a digest's provider records in the DHT: CIDv1(raw, digest)."""
     return "b" + base64.b32encode(bytes([1, 0x55, 0x12, 0x20]) + bytes.fromhex(digest[7:])).decode().lower().rstrip("=")
 
 
 def found_through_the_dht(fleet, layout):
-    """The only peer of the one who looks has nothing, and is a peer of the one who has it."""
+    """The searching host has one peer, which has no content but is connected to the host with the content."""
     one, two, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
     name = fleet.registry.reference("app:v1")
@@ -268,7 +279,7 @@ def found_through_the_dht(fleet, layout):
 
     def strangers():
         def apart():
-            # What it looked for before may have dialled once more.
+            # An earlier lookup may have dialled again.
             if one.peer in three.peers() or three.peer in one.peers():
                 three.ipcs("swarm", "disconnect", one.peer, check=False)
                 return False
@@ -276,9 +287,9 @@ def found_through_the_dht(fleet, layout):
         lab.wait("end of the connection", apart)
         true(two.peer in three.peers(), "the host between has lost the one who looks")
 
-    with check("DHT: the one who has it and the one who looks have one peer in common, and are none to each other", need=True):
+    with check("DHT: provider and searching host have one peer in common and are not connected to each other", need=True):
         start(two)
-        # As a client it is in nobody's routing table, so that nobody has another reason to dial it. Its budget is that of a machine that is busy.
+        # A DHT client is in no routing table, so nobody has another reason to dial it. The budget allows for a busy machine.
         three.start_ipcs(two, options=["--dht", "lan-client", "--info-budget", "3000"])
         three.start_containerd()
         lab.wait("connection", lambda: two.peer in three.peers())
@@ -293,7 +304,7 @@ def found_through_the_dht(fleet, layout):
                                                        for c in (cid, *(as_cid(d["digest"]) for d in layers))), 60)
         equal(two.contents(), {}, "what the host between has")
         strangers()
-    with check("DHT: content resolve finds who has a digest"):
+    with check("DHT: content resolve finds the provider of a digest"):
         true(one.peer in three.ipcs("content", "resolve", manifest).stdout, "it is not found")
     with check("DHT: a file is read"):
         strangers()
@@ -305,7 +316,7 @@ def found_through_the_dht(fleet, layout):
         three.enter("sh", "-c", f'"{lab.IPCS}" cat {config["digest"]} --api-socket "{three.api}" > "{three.path("file")}"')
         with open(three.path("file"), "rb") as f:
             equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), config["digest"], "its hash")
-    with check("DHT: an unmodified image is pulled that the registry has lost", need=True):
+    with check("DHT: an unmodified image that the registry lost is pulled", need=True):
         strangers()
         three.pull(name)
         whole(three, layers + [config])
@@ -340,14 +351,15 @@ PLAYS = (
 
 
 def built():
-    """The plays, once the false peer of some is built."""
+    """Builds the liar that some scenarios need, and returns the scenarios."""
     lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
     for name, hosts, play in PLAYS:
-        yield name, hosts, lambda fleet: play(fleet, images.small(lab.IMAGES) if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE))
+        yield name, hosts, lambda fleet: play(fleet, images.small(lab.IMAGES)
+                                              if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE))
 
 
 def main():
-    return plays.run(results, "fleet", built(), sys.argv[1:])
+    return suites.run(results, "fleet", built(), sys.argv[1:])
 
 
 if __name__ == "__main__":

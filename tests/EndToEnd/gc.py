@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Garbage collection back to back on two hosts, for a minute, beside all that makes, fetches, reads and drops blocks there, with every byte compared.
+"""Garbage collection back to back on two hosts for a minute, while workers make, fetch, read and drop blocks there; every byte is compared.
 Prints ok/not ok lines: nothing needed is lost, and when all is dropped, no block is left.
 
-Two hosts in namespaces (tests/lab), each a real containerd and an ipcs; each fetches from the other. Needs root.
-    gc.py [SECONDS] [SEED]     60 by default; the seed of what is done is printed, so that a run can be done again
+Two hosts in namespaces (tests/lab), each with a real containerd and ipcs, fetch from each other. Needs root.
+    gc.py [SECONDS] [SEED]     60 by default; the seed is printed, so that a run can be repeated
 """
 import hashlib
 import io
@@ -19,12 +19,12 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
-COMMON = random.Random("what all contents begin with").randbytes(2 * 262144)  # blocks that come and go with many and stay with those that are kept
+COMMON = random.Random("what all contents begin with").randbytes(2 * 262144)  # blocks shared by contents that are removed and kept
 LARGEST = 2 << 20
-ENOUGH = 3  # rounds of everything, below which nothing is shown
+ENOUGH = 3  # rounds of each worker, below which the test proves nothing
 MOST_KEPT = 40
 results = Results()
 check = results.check
@@ -35,7 +35,7 @@ def sha256(data):
 
 
 def call(*command, data=b"", seconds=60):
-    """A command's output as bytes; it must succeed."""
+    """Runs a command, which must succeed. Returns its output as bytes."""
     done = subprocess.run(command, input=data, capture_output=True, timeout=seconds)
     if done.returncode:
         raise lab.LabError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
@@ -43,7 +43,7 @@ def call(*command, data=b"", seconds=60):
 
 
 class Side:
-    """A host, what must stay on it, and how often it has been collected."""
+    """A host, the contents that must stay on it, and its garbage collections so far."""
 
     def __init__(self, host):
         self.host, self.other = host, None
@@ -57,12 +57,12 @@ class Side:
         return call("nsenter", "--net=/run/netns/" + self.host.namespace, "ctr", "--connect-timeout", "60s", "-a", self.host.socket, *words)
 
     def collected(self, over):
-        """Waits until a collection has begun and ended from now on."""
+        """Waits for a complete collection that begins after this call."""
         enough = self.collections + 2
         lab.wait("two collections", lambda: self.collections >= enough or over.is_set(), 60)
 
     def fed(self, over, data, *command):
-        """A command that gets half of its input, then waits for a collection, then gets the rest; its output."""
+        """Runs a command, giving it half of its input before a collection and the rest after it. Returns its output."""
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             process.stdin.write(data[:len(data) // 2])
             process.stdin.flush()
@@ -73,7 +73,7 @@ class Side:
         return out
 
     def same(self, name, data, ranges, source="cat"):
-        """The whole, or parts from somewhere within, is what it was."""
+        """Reads a content, or random parts of it, and compares the bytes."""
         if not ranges:
             true(self.ipcs(source, name) == data, f"{name} of {len(data)} bytes has become something else")
         for offset, length in ranges:
@@ -96,9 +96,10 @@ def some_ranges(rng, data):
 
 
 def image(rng):
-    """An image as an archive, and its contents by digest."""
+    """Makes an image as an archive. Returns it, and its contents by digest."""
     layers = [some_bytes(rng) for _ in range(2)]
-    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [sha256(x) for x in layers]}}).encode()
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
+                         "rootfs": {"type": "layers", "diff_ids": [sha256(x) for x in layers]}}).encode()
     describe = lambda data, media: {"mediaType": media, "digest": sha256(data), "size": len(data)}
     manifest = json.dumps({"schemaVersion": 2, "mediaType": images.MANIFEST, "config": describe(config, images.CONFIG),
                            "layers": [describe(x, images.LAYER.removesuffix("+gzip")) for x in layers]}).encode()
@@ -115,7 +116,7 @@ def image(rng):
     return name, contents, archive.getvalue()
 
 
-# ---- what is done on a side, round after round: each takes the side, a source of random numbers, and the event that says that time is over
+# ---- workers, which repeat one operation on a side: each takes the side, a random generator, and the event that ends the test
 
 def collects(side, rng, over):
     side.removed += side.ipcs("repo", "gc", "-q").count(b"\n")
@@ -147,13 +148,13 @@ def puts_blocks(side, rng, over):
 
 
 def reads(side, rng, over):
-    """What is kept here."""
+    """Contents that stay on this host."""
     cid, data = rng.choice(list(side.pinned.items()))
     side.same(cid, data, some_ranges(rng, data) if rng.random() < 0.7 else [])
 
 
 def fetches(side, rng, over):
-    """What is kept on the other side: with a pin, read after a collection, or merely read."""
+    """Contents of the other side: pinned, read after a collection, or only read."""
     cid, data = rng.choice(list(side.other.pinned.items()))
     if rng.random() < 0.5:
         side.ipcs("pin", "add", cid)
@@ -165,7 +166,7 @@ def fetches(side, rng, over):
 
 
 def imports_images(side, rng, over):
-    """As containerd takes them: under a lease, blob by blob; one of them is still being written while blocks are collected."""
+    """As containerd writes them: under a lease, blob by blob; one of them is still being written during a collection."""
     name, contents, archive = image(rng)
     side.fed(over, archive, "ctr", "-a", side.host.socket, "images", "import", "--no-unpack", "-")
     side.image_is_whole(contents)
@@ -184,7 +185,7 @@ def reads_images(side, rng, over):
 
 def pulls(reference, contents):
     def pulls_from_the_fleet(side, rng, over):
-        """What the registry has lost."""
+        """An image that the registry lost."""
         side.ctr("content", "fetch", "--plain-http", reference)
         side.image_is_whole(contents)
         side.ctr("images", "rm", "--sync", reference)
@@ -192,7 +193,7 @@ def pulls(reference, contents):
 
 
 class Worker(threading.Thread):
-    """Does one thing on one side until time is over or something is wrong."""
+    """Repeats one operation on one side until the time is over or it fails."""
 
     def __init__(self, what, side, seed, over):
         super().__init__(name=f"{side.host.name} {what.__name__.replace('_', ' ')}", daemon=True)
@@ -205,7 +206,7 @@ class Worker(threading.Thread):
             while not self.over.is_set():
                 self.what(self.side, self.rng, self.over)
                 self.rounds += 1
-        except Exception as e:  # told by the check of its name
+        except Exception as e:  # reported by the check with its name
             self.error = e
             self.over.set()
 
@@ -225,7 +226,7 @@ def the_minute(fleet, seconds, seed):
     name, noise = fleet.registry.reference("noise:v1"), dict(blobs(layout))
     fleet.registry.push(layout, "noise:v1")
     print(f"# seed {seed}", flush=True)
-    with check("two hosts with an image and files each; the registry has lost the layers of an image that one of them has", need=True):
+    with check("two hosts with an image and files each; the registry lost the layers of an image that one of them has", need=True):
         one.host.start_ipcs()
         two.host.start_ipcs(one.host)
         for side in sides:
@@ -241,7 +242,7 @@ def the_minute(fleet, seconds, seed):
         fleet.registry.lose_layers({images.layers(layout)[0]})
         lab.wait("connection between the daemons", lambda: one.host.peer in two.host.peers() and two.host.peer in one.host.peers())
         for side in sides:
-            side.host.limit("200mbit")  # so that a fetch is longer than a collection
+            side.host.limit("200mbit")  # so that a fetch takes longer than a collection
 
     over = threading.Event()
     kinds = [collects, adds, puts_blocks, reads, fetches, imports_images, reads_images]
@@ -272,7 +273,7 @@ def the_minute(fleet, seconds, seed):
         with check(f"{side.host.name}: the whole store is sound"):
             side.ipcs("repo", "verify")
     for side in sides:
-        with check(f"{side.host.name}: when all is dropped, a collection leaves nothing"):
+        with check(f"{side.host.name}: when everything is released, a collection leaves nothing"):
             for cid in side.pinned:
                 side.ipcs("pin", "rm", cid)
             for made in side.images:
@@ -286,7 +287,7 @@ def the_minute(fleet, seconds, seed):
 def main():
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
-    return plays.run(results, "gc", [("collection at full speed", 2, lambda fleet: the_minute(fleet, seconds, seed))])
+    return suites.run(results, "gc", [("collection at full speed", 2, lambda fleet: the_minute(fleet, seconds, seed))])
 
 
 if __name__ == "__main__":

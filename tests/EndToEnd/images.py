@@ -17,7 +17,7 @@ import zlib
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from lab import as_root  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
@@ -31,7 +31,7 @@ def sha256(data):
 
 
 class Layout:
-    """Writes an OCI layout that borrows the layers of another."""
+    """Writes an OCI layout that uses the layers of another."""
 
     def __init__(self, folder, borrowed):
         self.folder, self.blobs = folder, os.path.join(folder, "blobs", "sha256")
@@ -52,7 +52,7 @@ class Layout:
         return {"mediaType": media, "digest": sha256(data), "size": len(data)}
 
     def image(self, layers, **fields):
-        """A manifest over so many of the borrowed layers, with a config of its own."""
+        """A manifest with the first layers of the other layout and a config of its own."""
         config = json.loads(self._read(self.config["digest"]))
         config["rootfs"]["diff_ids"] = config["rootfs"]["diff_ids"][:layers]
         config.update(fields.pop("config", {}))
@@ -72,7 +72,7 @@ class Layout:
 
 
 def multi_platform(folder, borrowed):
-    """An index with this host's platform, another, and an attestation of the first."""
+    """An index with this host's platform, another platform, and an attestation of the first."""
     layout = Layout(folder, borrowed)
     labels = {"config": {**json.loads(layout._read(layout.config["digest"]))["config"], "Labels": {"org.example.made": "by a test"}}}
     subject = {"mediaType": images.MANIFEST, "digest": "sha256:" + "7" * 64, "size": 7}
@@ -90,7 +90,7 @@ def multi_platform(folder, borrowed):
 
 
 def converted(host, *words, seconds=120):
-    """The documents of a conversion: what it says, and the manifest or index itself."""
+    """The documents of a conversion: its result, and the manifest or index."""
     done = json.loads(host.ipcs("convert", *words, "--json", seconds=seconds).stdout.splitlines()[-1])
     return done, json.loads(block_file(host, done["root"]))
 
@@ -100,7 +100,7 @@ def block_file(host, cid):
 
 
 def is_root(host, descriptor):
-    """A converted digest is the hash of a root block, and the file under it is as long as the descriptor says."""
+    """Checks that a converted digest is the hash of a root block, and that the file below it has the size in the descriptor."""
     cid = as_root(descriptor["digest"])
     path = host.path("block")
     host.enter("sh", "-c", f'"{lab.IPCS}" block get {cid} --api-socket "{host.api}" > "{path}"')
@@ -113,10 +113,11 @@ def is_root(host, descriptor):
 
 
 def roots_of(files):
-    """The digests of the roots that Helia's importer makes of files."""
+    """The digests of the roots that Helia's importer computes for files."""
     interop = os.path.join(lab.REPOSITORY, "tests", "Interop")
     lab.run(os.path.join(interop, "setup.sh"), seconds=300)
-    return lab.run(os.path.join(interop, "peer", "node_modules", ".bin", "node"), os.path.join(interop, "peer", "roots.mjs"), *files).stdout.split()
+    return lab.run(os.path.join(interop, "peer", "node_modules", ".bin", "node"), os.path.join(interop, "peer", "roots.mjs"),
+                   *files).stdout.split()
 
 
 def names(host):
@@ -150,14 +151,15 @@ def from_one_host_to_another(fleet):
     ours = multi_platform(multi, small)
     start_two(one, two)
 
-    with check("an index is converted: this host's platform is, and the index keeps the others", need=True):
+    with check("an index is converted: this host's platform is converted, and the index keeps the others", need=True):
         done, index = converted(one, "oci:" + multi, "multi:v1")
         with open(os.path.join(multi, "blobs", "sha256", done["original"][7:])) as f:
             original = json.load(f)
         equal([m["platform"] for m in index["manifests"]], [m["platform"] for m in original["manifests"]], "the platforms")
         true(index["manifests"][0]["digest"] != ours, "the manifest is the original one")
         equal(index["manifests"][1], original["manifests"][1], "the other platform's entry")
-        equal(index["manifests"][2]["annotations"]["vnd.docker.reference.digest"], index["manifests"][0]["digest"], "what the attestation is of")
+        equal(index["manifests"][2]["annotations"]["vnd.docker.reference.digest"], index["manifests"][0]["digest"],
+              "what the attestation is of")
     with check("every digest of the manifest is the hash of its root block, and the bytes are the original's"):
         equal(is_root(one, index["manifests"][0]), is_root(one, index["manifests"][0]), "the same twice")
         manifest = json.loads(block_file(one, as_root(index["manifests"][0]["digest"])))
@@ -171,7 +173,8 @@ def from_one_host_to_another(fleet):
         for what, digest in (("manifest", index["manifests"][0]["digest"]), ("index", done["converted"])):
             blobs.append(one.path(what))
             one.enter("sh", "-c", f'"{lab.IPCS}" cat {as_root(digest)} --api-socket "{one.api}" > "{blobs[-1]}"')
-        equal(roots_of(blobs), [d["digest"] for d in [manifest["config"]] + manifest["layers"]] + [index["manifests"][0]["digest"], done["converted"]], "the digests")
+        equal(roots_of(blobs), [d["digest"] for d in [manifest["config"]] + manifest["layers"]]
+              + [index["manifests"][0]["digest"], done["converted"]], "the digests")
     with check("the reference to a signature's subject, annotations and labels are kept"):
         equal(manifest["subject"], before["subject"], "the subject")
         equal(manifest["annotations"], before["annotations"], "the annotations")
@@ -180,7 +183,7 @@ def from_one_host_to_another(fleet):
     with check("it is registered, and no lease is left"):
         true("multi:v1" in names(one), "it is not registered")
         equal([x for x in leases(one) if x.startswith("ipcs-")], [], "leases")
-    with check("converting again gives the same digest, and quickly"):
+    with check("converting again gives the same digest in less time"):
         begin = time.monotonic()
         again, _ = converted(one, "oci:" + multi, "multi:v1")
         equal(again["converted"], done["converted"], "the digest")
@@ -196,7 +199,7 @@ def from_one_host_to_another(fleet):
         two.ctr("leases", "create", "--id", "gc")
         two.ctr("leases", "rm", "--sync", "gc")
         true(images.GREETING in two.run_container("multi:v1"), "the container printed something else")
-    with check("the second host has it whole: it converts what it pulled into the same image"):
+    with check("the second host has every block: it converts the pulled image into the same image"):
         again, _ = converted(two, "containerd:multi:v1")
         equal(again["converted"], done["converted"], "the digest")
     with check("a pull by ipfs://CID gives it another name"):
@@ -214,7 +217,7 @@ def from_one_host_to_another(fleet):
         digest = images.layers(small)[0]
         two.ipcs("pull", f"{name}@{digest}", "--unpack", seconds=150)
         true(images.GREETING in two.run_container(name), "the container printed something else")
-    with check("a pull of what nobody has ends in one line"):
+    with check("a pull of an image that no host has ends in one line"):
         begin = time.monotonic()
         one_line(two.ipcs("pull", "nobody:v1@sha256:" + "5" * 64, check=False, seconds=150))
         true(time.monotonic() - begin < 120, "it took longer")
@@ -222,7 +225,7 @@ def from_one_host_to_another(fleet):
 
 
 def _archive(host, layout, kind="oci-archive"):
-    """The layout in a tar."""
+    """Writes a layout into a tar."""
     path = host.path(kind + ".tar")
     if kind == "oci-archive":
         lab.run("tar", "-C", layout, "-cf", path, "oci-layout", "index.json", "blobs")
@@ -252,7 +255,7 @@ def from_every_source(fleet):
         equal({d["mediaType"] for d in manifest["layers"]}, {images.LAYER.removesuffix("+gzip")}, "the media types of the layers")
         true(images.GREETING in one.run_container("tar:v1"), "the container printed something else")
         equal(converted(one, "oci:" + small, "--chunker", "tar")[0]["converted"], tar["converted"], "the digest the second time")
-    with check("the last line says what became of it"):
+    with check("the last line gives the result"):
         lines = one.ipcs("convert", "oci:" + small).stdout.splitlines()
         equal(lines[-1], f"converted oci:{small} {made['converted']}", "the last line")
         true(any(made["original"] in line for line in lines), "the original's digest is not there")
@@ -267,7 +270,8 @@ def from_every_source(fleet):
         equal(sorted(done["images"]), sorted(["oci:" + small, "oci:" + other]), "the images")
         shared = [b for b in done["buckets"] if len(b["images"]) == 2]
         layers = sum(d["size"] for d in images.layers(small)[2][:2])
-        true(len(shared) == 1 and layers <= shared[0]["bytes"] <= layers * 1.01, f"two layers of {layers} bytes are shared, it says {shared}")
+        true(len(shared) == 1 and layers <= shared[0]["bytes"] <= layers * 1.01,
+             f"two layers of {layers} bytes are shared, it says {shared}")
         equal([c["chunker"] for c in done["comparisons"]], ["size-262144", "size-65536"], "the chunkers")
         with open(picture, "rb") as f:
             png = f.read()
@@ -291,7 +295,7 @@ def from_every_source(fleet):
         os.unlink(victim)
         with open(victim, "wb") as f:
             f.write(data)
-        # What the store has is not read from the source, so this takes a daemon that has none of it.
+        # Contents in the store are not read from the source, so this needs a daemon without them.
         one.ipcs_service.stop()
         os.rename(one.path("ipcs"), one.path("ipcs-first"))
         one.start_ipcs()
@@ -304,7 +308,7 @@ def from_every_source(fleet):
         os.rename(one.path("ipcs-first"), one.path("ipcs"))
         one.start_ipcs()
         true("broken:v1" not in names(one), "it is registered")
-    with check("wrong usage is exit 2 or a line that says what is meant"):
+    with check("wrong usage is exit 2 or a line that says what is wrong"):
         equal(one.ipcs("compare", "oci:" + small, check=False).returncode, 2, "the exit status of compare with one image")
         one_line(one.ipcs("convert", "oci:" + small, "--chunker", "nonsense", check=False), "chunker")
         one_line(one.ipcs("convert", "oci:/nowhere", check=False), "nowhere")
@@ -322,17 +326,19 @@ def from_every_source(fleet):
     with check("a wrong password is a clear error"):
         with open(os.path.join(folder, "config.json"), "w") as f:
             json.dump({"auths": {f"{fleet.registry.address}:5000": {"auth": base64.b64encode(b"me:wrong").decode()}}}, f)
-        one_line(one.enter("env", "DOCKER_CONFIG=" + folder, lab.IPCS, "convert", name, "--plain-http", "--api-socket", one.api, check=False), "refuses")
+        one_line(one.enter("env", "DOCKER_CONFIG=" + folder, lab.IPCS, "convert", name, "--plain-http", "--api-socket", one.api,
+                           check=False), "refuses")
 
 
 def protect(registry):
-    """Starts the registry again with a password: me, secret."""
+    """Restarts the registry with a login: me, secret."""
     registry.stop()
     with open(registry.path("htpasswd"), "w") as f:  # bcrypt of "secret"
         f.write("me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n")
     with open(registry.path("config.yml"), "a") as f:
         f.write(f'auth: {{htpasswd: {{realm: lab, path: "{registry.path("htpasswd")}"}}}}\n')
-    service = registry.service = lab.Service("docker-registry", registry.namespace, ["docker-registry", "serve", registry.path("config.yml")],
+    service = registry.service = lab.Service("docker-registry", registry.namespace,
+                                             ["docker-registry", "serve", registry.path("config.yml")],
                                              registry.path("registry.log"), {"OTEL_TRACES_EXPORTER": "none"})
     service.ready("listening registry", registry._listens, 20)
 
@@ -375,14 +381,15 @@ def interrupted(fleet):
         lab.wait("connection between the daemons", lambda: one.peer in two.peers() and two.peer in one.peers(), 60)
     fleet.registry.stop()
     layers = [d["digest"] for d in json.loads(one.ipcs("cat", made["converted"]).stdout)["layers"]]
-    with check("a layer of a converted image is unpacked while it comes", need=True):
+    with check("a layer of a converted image is unpacked while it arrives", need=True):
         two.limit("20mbit")
         process = popen(two, "pull", "noise-p2p:v1@" + made["converted"], "--unpack")
 
-        # Its snapshot is being filled, on top of the layer below, which is done.
-        lab.wait("snapshot of the large layer", lambda: re.search(r"^extract-\S+ sha256:\S+ +sha256:\S+ +Active", two.ctr("snapshots", "ls").stdout, re.M))
+        # The layer's snapshot exists on top of the layer below, which is complete.
+        lab.wait("snapshot of the large layer", lambda: re.search(r"^extract-\S+ sha256:\S+ +sha256:\S+ +Active",
+                                                                  two.ctr("snapshots", "ls").stdout, re.M))
         true(not two.has_whole(layers[-1]), "the layer was whole before")
-    with check("an interrupted pull registers nothing, and what it promised containerd is gone with its lease", need=True):
+    with check("an interrupted pull registers nothing, and the contents promised to containerd go with its lease", need=True):
         middle(process, two)
         process.send_signal(signal.SIGTERM)
         equal(process.wait(20), 1, "the exit status")
@@ -406,10 +413,10 @@ def interrupted(fleet):
 
 
 def from_thirds(fleet):
-    """Three hosts hold every third block each, and nobody the whole."""
+    """Three hosts have every third block each, and no host has all."""
     maker, new, *holders = fleet.hosts
     noise = images.random(lab.IMAGES, "noise", 24 << 20)
-    with check("thirds: every third block of a converted image comes to each of three hosts", need=True):
+    with check("thirds: each of three hosts fetches every third block of a converted image", need=True):
         maker.start_ipcs()
         maker.start_containerd()
         made, manifest = converted(maker, "oci:" + noise, "thirds:v1")
@@ -420,7 +427,8 @@ def from_thirds(fleet):
             lab.wait("connection", lambda: maker.peer in host.peers())
             host.take_blocks(blocks[k::3])
             equal(json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"], len(blocks[k::3]), "the number of blocks")
-        raw = maker.ipcs("block", "put", "--cid-codec", "raw", new_file(maker, "raw", b'{"a": "document in one block"}' * 100)).stdout.strip()
+        raw = maker.ipcs("block", "put", "--cid-codec", "raw", new_file(maker, "raw",
+                                                                        b'{"a": "document in one block"}' * 100)).stdout.strip()
         holders[2].take_blocks([raw])
         maker.clear()
 
@@ -437,7 +445,7 @@ def from_thirds(fleet):
     layer = images.layers(noise)[2][1]["digest"]
     big = manifest["layers"][1]["digest"]
     reference = "thirds:v1@" + made["converted"]
-    with check("thirds: without one of the hosts the pull ends in one line that names what lacks, and registers nothing", need=True):
+    with check("thirds: without one of the hosts the pull ends in one line that names a missing block, and registers nothing", need=True):
         holders[2].ipcs_service.stop()
         begin(*holders[:2])
         start = time.monotonic()
@@ -460,7 +468,7 @@ def from_thirds(fleet):
         shares = [(h.sent() - b) / len(blocks) * 3 / (256 << 10) for h, b in zip(holders, before)]
         true(all(0.8 < s < 1.2 for s in shares), f"the hosts sent {shares} times their thirds")
     new.clear()
-    with check("thirds: cat of a root and of a digest, get, refs and dag export bring the blocks from where they are"):
+    with check("thirds: cat of a root and of a digest, get, refs and dag export fetch the blocks from their hosts"):
         begin(*holders)
         equal(read(as_root(big)), layer, "the hash of what cat of the root gives")
         new.clear()
@@ -477,7 +485,7 @@ def from_thirds(fleet):
         new.enter("sh", "-c", f'"{lab.IPCS}" dag export {as_root(big)} --api-socket "{new.api}" > "{new.path("car")}"')
         true(os.path.getsize(new.path("car")) > 24 << 20, "the CAR is short")
     new.clear()
-    with check("thirds: pin add makes it whole"):
+    with check("thirds: pin add fetches every block"):
         begin(*holders)
         new.ipcs("pin", "add", as_root(big))
         new.ipcs("cat", "--length", "1", big)
@@ -494,7 +502,7 @@ def new_file(host, name, data):
 
 
 def main():
-    return plays.run(results, "images", [
+    return suites.run(results, "images", [
         ("from one host to another", 2, from_one_host_to_another),
         ("from every source", 1, from_every_source),
         ("interrupted", 2, interrupted),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The journey as a test: an image comes once from a registry, and then from the fleet alone. Prints ok/not ok lines.
+"""The journey of the demo as a test: an image comes once from a registry, then only from the fleet. Prints ok/not ok lines.
 
 Real containerd and runc on hosts in namespaces (tests/lab), a real docker-registry, and the one binary. Needs root.
 """
@@ -12,10 +12,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
-# A peer that is nowhere: the identity of the libp2p specification's example key.
+# A peer that does not exist: the identity of the example key in the libp2p specification.
 NOBODY = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 results = Results()
 check = results.check
@@ -46,7 +46,7 @@ def answers(host, descriptor):
 
 
 def fails(what, call, seconds):
-    """call() must fail, and within so many seconds; its error message."""
+    """call() must fail within so many seconds. Returns its error message."""
     begin = time.monotonic()
     try:
         call()
@@ -59,7 +59,7 @@ def fails(what, call, seconds):
 
 
 def one_line(done, *words):
-    """A client command that failed as promised: status 1 and one line on standard error that has one of the words."""
+    """Checks that a client command failed with status 1 and one line on standard error that has one of the words."""
     equal(done.returncode, 1, "the exit status")
     lines = done.stderr.strip().splitlines()
     equal(len(lines), 1, f"the number of lines on standard error ({done.stderr!r})")
@@ -122,7 +122,7 @@ def the_journey(fleet, layout):
         reference = next(r for r in two.ctr("images", "ls", "-q").stdout.split() if r.startswith("app-p2p:v1"))
         true(images.GREETING in two.run_container(reference), "the container printed something else")
 
-    with check("without its daemon, host 2's containerd answers with clear errors and goes on"):
+    with check("without its daemon, host 2's containerd gives clear errors and keeps running"):
         took = two.ipcs_service.stop()
         true(took < 15, f"SIGTERM took {took:.0f} s")
         two.ctr("version", seconds=20)
@@ -130,16 +130,16 @@ def the_journey(fleet, layout):
         true("unavailable" in message.lower() or "content.sock" in message, f"the message does not say why: {message}")
     with check("without its daemon, a client command says so in one line"):
         one_line(two.ipcs("id", check=False), "api.sock", "daemon")
-    with check("host 2 goes on when its daemon is back"):
+    with check("host 2 works again when its daemon is back"):
         two.start_ipcs(one)
         answers(two, config)
 
-    with check("a pull of what nobody has fails within 120 s, in one line"):
+    with check("a pull of an image that no host has fails within 120 s, in one line"):
         begin = time.monotonic()
         done = two.ipcs("pull", "nobody:v1@sha256:" + "5" * 64, check=False, seconds=150)
         one_line(done)
         true(time.monotonic() - begin < 125, "it took longer")
-    with check("a connect to nobody fails within 40 s, in one line"):
+    with check("a connect to a peer that does not exist fails within 40 s, in one line"):
         begin = time.monotonic()
         one_line(two.ipcs("swarm", "connect", f"/ip4/{lab.NET}.77/tcp/4001/p2p/{NOBODY}", check=False, seconds=60))
         true(time.monotonic() - begin < 42, "it took longer")
@@ -151,7 +151,7 @@ def the_lost_source(fleet, layout):
     name = fleet.registry.reference("noise:v1")
     fleet.registry.push(layout, "noise:v1")
 
-    with check("a source of one image alone", need=True):
+    with check("one host is the only source of an image", need=True):
         start(one)
         start(two, one)
         one.pull(name)
@@ -160,11 +160,14 @@ def the_lost_source(fleet, layout):
     with check("kill -9 of the only source in the middle of a fetch is an error on host 2, not a hang", need=True):
         one.limit("20mbit")
         before = two.received()
-        pull = lab.subprocess.Popen(["nsenter", "--net=/run/netns/" + two.namespace, "ctr", "-a", two.socket, "images", "pull", "--plain-http",
-                                     "--snapshotter", two.snapshotter, name], stdout=lab.subprocess.PIPE, stderr=lab.subprocess.STDOUT, text=True)
+        pull = lab.subprocess.Popen(["nsenter", "--net=/run/netns/" + two.namespace, "ctr", "-a", two.socket, "images", "pull",
+                                     "--plain-http",
+                                     "--snapshotter", two.snapshotter, name], stdout=lab.subprocess.PIPE, stderr=lab.subprocess.STDOUT,
+                                     text=True)
         try:
             lab.wait("2 MB of the fetch", lambda: two.received() - before > 2 << 20 or pull.poll() is not None)
-            true(pull.poll() is None, "the pull ended before the source was killed: " + (pull.stdout.read() if pull.poll() is not None else ""))
+            true(pull.poll() is None, "the pull ended before the source was killed: "
+                 + (pull.stdout.read() if pull.poll() is not None else ""))
             one.ipcs_service.stop(signal.SIGKILL)
             killed = time.monotonic()
             output = pull.communicate(timeout=150)[0]
@@ -186,7 +189,7 @@ def the_lost_source(fleet, layout):
 
 
 def main():
-    return plays.run(results, "journey", [
+    return suites.run(results, "journey", [
         ("journey", 2, lambda fleet: the_journey(fleet, images.small(lab.IMAGES))),
         ("the lost source", 2, lambda fleet: the_lost_source(fleet, images.random(lab.IMAGES, "noise", 24 << 20))),
     ], sys.argv[1:])

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""kill -9 of the daemon in the middle of a pull, twenty times at random moments. Prints ok/not ok lines.
+"""kill -9 of the daemon during a pull, twenty times at random moments. Prints ok/not ok lines.
 
-What was committed is intact each time, read through containerd; the pull then succeeds; at the end nothing is left but what is owned.
-    kill.py [SEED]     the seed of the moments; it is printed, so that a run can be done again. Needs root.
+Each time, committed contents are intact when read through containerd, and the pull then succeeds. At the end only owned blocks are left.
+kill.py [SEED]     the seed of the moments; it is printed, so that a run can be repeated. Needs root.
 """
 import hashlib
 import json
@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
 import lab  # noqa: E402
-import plays  # noqa: E402
+import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
 
 ROUNDS = 20
@@ -28,24 +28,25 @@ check = results.check
 
 def pull(host, name):
     return subprocess.Popen(["nsenter", "--net=/run/netns/" + host.namespace, "ctr", "-a", host.socket, "images", "pull", "--plain-http",
-                             "--snapshotter", host.snapshotter, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                             "--snapshotter", host.snapshotter, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
 
 
 def restart(host):
-    """Starts containerd anew over the same state: one that runs on may wait long before it dials again."""
+    """Restarts containerd with the same state: a running one may wait long before it dials again."""
     host.containerd_service.stop()
     host.start_containerd()
 
 
 def intact(host, known):
-    """Every content that containerd knows is read through it and has its hash; those in `known` must be among them."""
+    """Reads every content through containerd and checks its hash. Those in `known` must be there."""
     contents = host.ctr("content", "ls", "-q").stdout.split()
     true(set(known) <= set(contents), f"of {known}, only {contents} are left")
     for digest in contents:
         try:
             data = host.read(digest)
         except lab.LabError:
-            # containerd's own collection takes what an interrupted pull has left.
+            # containerd's garbage collection removes what an interrupted pull left.
             if digest in known or digest in host.ctr("content", "ls", "-q").stdout.split():
                 raise
             continue
@@ -53,7 +54,7 @@ def intact(host, known):
 
 
 def forget(host, name):
-    """Takes the image away, with what only it had."""
+    """Removes the image with the contents that no other image uses."""
     host.ctr("images", "rm", "--sync", name)
 
 
@@ -67,7 +68,7 @@ def the_kills(fleet, seed):
     manifest, config, layers = images.layers(kept)
     known = [manifest, config["digest"], *(d["digest"] for d in layers)]
 
-    with check("an image is there, and a whole pull of another one takes its time", need=True):
+    with check("one image is pulled, and an uninterrupted pull of another is timed", need=True):
         host.start_ipcs()
         host.start_containerd()
         host.pull(names[kept])
@@ -80,19 +81,20 @@ def the_kills(fleet, seed):
         moment = moments.uniform(0, took)
         with check(f"kill {k} after {moment:.2f} s", need=True):
             going = pull(host, names[noise])
-            time.sleep(moment)  # the moment itself, not a wait for something
+            time.sleep(moment)  # the random moment, not a wait for a condition
             host.ipcs_service.stop(signal.SIGKILL)
-            host.start_ipcs()  # at once, as whoever keeps a service running does
+            host.start_ipcs()  # at once, as systemd does
             output = going.communicate(timeout=150)[0]
             interrupted += going.returncode != 0
-            true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed|wrong diff id|can't be unpacked", output, re.I), "the pull failed of something else: " + output[-500:])
+            true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed|wrong diff id|can't be unpacked", output, re.I),
+                 "the pull failed of something else: " + output[-500:])
             restart(host)
             intact(host, known)
             resumed += len(host.ctr("content", "active").stdout.splitlines()) > 1
             host.pull(names[noise])
             equal(host.ctr("content", "active").stdout.splitlines()[1:], [], "what is still under way")
             forget(host, names[noise])
-    with check("some pulls were in the middle"):
+    with check("some pulls were interrupted"):
         print(f"# {interrupted} of {ROUNDS} pulls were interrupted, {resumed} left a part to resume from")
         true(interrupted >= ROUNDS // 4, f"only {interrupted} were")
     with check("the whole store is sound"):
@@ -112,7 +114,7 @@ def the_kills(fleet, seed):
 
 def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
-    return plays.run(results, "kill", [("kill", 1, lambda fleet: the_kills(fleet, seed))])
+    return suites.run(results, "kill", [("kill", 1, lambda fleet: the_kills(fleet, seed))])
 
 
 if __name__ == "__main__":

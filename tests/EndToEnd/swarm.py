@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hosts whose links break and come back, links that lose and delay, and hosts that find each other by DNS names. Prints `ok NAME` / `not ok NAME: why`. Needs root."""
+"""Links that break and come back, links with loss and delay, and hosts found by DNS names. Prints ok/not ok lines. Needs root."""
 import os
 import re
 import shutil
@@ -8,19 +8,19 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
-import plays  # noqa: E402
+import suites  # noqa: E402
 from lab import IPCS, LabError, nfdelay, wait  # noqa: E402
 from tap import Results, equal, scenario, true  # noqa: E402
 
 MIB = 1 << 20
-NOTICE = 45  # a ping every 15 s and a quarter more, 10 s for its answer, and some for a machine that is busy
-RESOLVE = 45  # names are resolved every 15 s, a fifth more at most, and a dial takes 10 s to fail
-RETURN = 45  # the longest pause between two dials is 15 s and half as much again, and a dial takes 10 s to fail
+NOTICE = 45  # seconds to notice a cut: a ping every 15 s plus up to a quarter, 10 s for its answer, and time for a busy machine
+RESOLVE = 45  # names are resolved every 15 s plus up to a fifth, and a dial takes 10 s to fail
+RETURN = 45  # the longest pause between two dials is 15 s plus up to a half, and a dial takes 10 s to fail
 results = Results()
 
 
 def descriptors(host):
-    """(all, sockets) that the daemon has open."""
+    """Numbers of open descriptors of the daemon: (all, sockets)."""
     folder = f"/proc/{host.ipcs_service.pid}/fd"
     kinds = []
     for fd in os.listdir(folder):
@@ -62,8 +62,9 @@ def cut_and_heal(results, lab, muxer):
             wait("idle daemons", lambda: all(descriptors(h)[1] > 0 for h in lab.hosts), 5)
         before = {h.name: descriptors(h) for h in lab.hosts}
         for turn in (1, 2):
-            with results.check(f"{muxer}: what was under way to the host that is cut off fails within its time, cut {turn}", need=True):
-                client = subprocess.Popen(["nsenter", "--net=/run/netns/" + one.namespace, IPCS, "perf", three.peer, "--upload", str(1 << 40),
+            with results.check(f"{muxer}: transfers with the host behind the cut fail in time, cut {turn}", need=True):
+                client = subprocess.Popen(["nsenter", "--net=/run/netns/" + one.namespace, IPCS, "perf", three.peer, "--upload",
+                                           str(1 << 40),
                                            "--api-socket", one.api], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                 start = three.received()
                 wait("bytes under way", lambda: three.received() > start + MIB, 20)
@@ -78,22 +79,23 @@ def cut_and_heal(results, lab, muxer):
                 wait("one without three", lambda: not connected(one, (three,)) and not connected(two, (three,)), NOTICE)
                 wait("three alone", lambda: alone(three), NOTICE)
                 true(connected(one, (two,)) and connected(two, (one,)), "the two that were not cut off have lost each other")
-            with results.check(f"{muxer}: the others go on, cut {turn}"):
+            with results.check(f"{muxer}: the other hosts stay connected, cut {turn}"):
                 perf(one, two, 4 * MIB)
             with results.check(f"{muxer}: the connections are made again, cut {turn}", need=True):
                 three.heal()
-                wait("full mesh", lambda: connected(one, (two, three)) and connected(two, (one, three)) and connected(three, (one, two)), RETURN)
+                wait("full mesh", lambda: connected(one, (two, three)) and connected(two, (one, three)) and connected(three, (one, two)),
+                     RETURN)
                 perf(three, one, 8 * MIB)
                 perf(two, three, 4 * MIB)
-        with results.check(f"{muxer}: no socket is left over"):
+        with results.check(f"{muxer}: no socket leaked"):
             wait(f"as many descriptors as before {before}",
                  lambda: all(descriptors(h)[0] <= before[h.name][0] + 2 and descriptors(h)[1] <= before[h.name][1] for h in lab.hosts), 60)
-        with results.check(f"{muxer}: neither threads nor memory run away"):
+        with results.check(f"{muxer}: threads and memory stay bounded"):
             for host in lab.hosts:
                 threads, memory = threads_and_memory(host)
                 true(threads < 80, f"{host.name} has {threads} threads")
                 true(memory < 400, f"{host.name} takes {memory} MiB")
-        with results.check(f"{muxer}: the daemons end in order"):
+        with results.check(f"{muxer}: the daemons stop cleanly"):
             for host in lab.hosts:
                 host.ipcs_service.stop()
                 equal(host.ipcs_service.process.returncode, 0, f"the exit status of {host.name}")
@@ -128,7 +130,7 @@ def dnsmasq():
 
 
 def by_name(results, lab):
-    """Hosts that know each other by DNS names alone, as those behind a headless service: every connection comes from a record."""
+    """Hosts that know only DNS names, as behind a headless service: every connection is to an address from a record."""
     one, two, three = lab.hosts
     four = lab.add_host()
     alone_but_for_names = ["--dht", "off"]
@@ -144,19 +146,21 @@ def by_name(results, lab):
             wait("three with one", lambda: connected(three, (one,)), 30)
             four.start_ipcs(options=alone_but_for_names, names=names)
             true(not connected(two, (three,)) and alone(four), "hosts have met that no record has told of each other")
-        with results.check("names are resolved for `swarm connect` too, and one that does not exist is told"):
+        with results.check("`swarm connect` resolves names too, and names one that does not exist in its error"):
             two.ipcs("swarm", "connect", f"/dns4/fleet.test/tcp/4001/p2p/{one.peer}")
             error = two.ipcs("swarm", "connect", "/dns4/nobody.test/tcp/4001", check=False)
-            true(error.returncode == 1 and "nobody.test" in error.stderr and error.stderr.count("\n") == 1, f"the error is {error.stderr!r}")
+            true(error.returncode == 1 and "nobody.test" in error.stderr and error.stderr.count("\n") == 1,
+                 f"the error is {error.stderr!r}")
         with results.check("a host that a changed A record adds is found when it is resolved again"):
             names.serve({"fleet.test": [one.address, three.address]}, {"_dnsaddr.hosts.test": ["dnsaddr=" + one.multiaddr]})
             wait("two with three", lambda: connected(two, (one, three)), RESOLVE)
         with results.check("a host that a changed TXT record adds is found when it is resolved again"):
             names.serve({"fleet.test": [one.address]}, {"_dnsaddr.hosts.test": ["dnsaddr=" + one.multiaddr, "dnsaddr=" + four.multiaddr]})
             wait("three with four", lambda: connected(three, (one, four)), RESOLVE)
-        with results.check("a host that a record names no more stays connected, and so does everybody while the name server is gone"):
+        with results.check("hosts stay connected when their record is removed, and while the name server is down"):
             names.stop()
-            wait("a resolution that fails", lambda: "fleet.test" in two.ipcs_service.tail() and "hosts.test" in three.ipcs_service.tail(), 2 * RESOLVE)
+            wait("a resolution that fails", lambda: "fleet.test" in two.ipcs_service.tail() and "hosts.test" in three.ipcs_service.tail(),
+                 2 * RESOLVE)
             true(connected(two, (one, three)) and connected(three, (one, two, four)), "a connection was lost with the name server")
         for host in lab.hosts:
             if host.ipcs_service:
@@ -184,7 +188,7 @@ def links(fleet):
 
 
 def main():
-    return plays.run(results, "swarm", [("links", 3, links)])
+    return suites.run(results, "swarm", [("links", 3, links)])
 
 
 if __name__ == "__main__":

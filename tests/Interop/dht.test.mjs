@@ -1,4 +1,4 @@
-// The LAN DHT of ipcs and js-libp2p against each other, and mDNS in a network namespace of its own. Prints `ok NAME` / `not ok NAME: why`.
+// The LAN DHT between ipcs and js-libp2p, and mDNS in network namespaces. Prints `ok NAME` / `not ok NAME: reason`.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,9 +32,9 @@ async function twoNodes () {
     await daemon.text('routing', 'provide', cid)
     const { providers } = await peer.cmd({ find_providers: cid, max: 1 })
     if (providers[0]?.id !== daemon.id) throw new Error(`js found ${JSON.stringify(providers)}`)
-    if (!providers[0].addrs.some(a => daemon.addr.startsWith(a))) throw new Error(`js was told ${providers[0].addrs}`)
+    if (!providers[0].addrs.some(a => daemon.addr.startsWith(a))) throw new Error(`js got ${providers[0].addrs}`)
   })
-  await check('what is pinned is announced by itself', async () => {
+  await check('pinned content is announced automatically', async () => {
     const cid = await add(daemon, 'announced by itself')
     await until('provider', async () => (await peer.cmd({ find_providers: cid, max: 1 })).providers[0]?.id === daemon.id)
   })
@@ -72,7 +72,7 @@ async function threeNodes (name, kind) {
 }
 
 async function restart () {
-  await check('a daemon that is started again finds the peers it knew', async () => {
+  await check('a restarted daemon finds its former peers', async () => {
     const peer = await foreign(['--dht', 'lan', '--key', 'dht-restart'])
     let daemon = await Daemon.start('restart')
     await daemon.text('swarm', 'connect', peer.addr)
@@ -98,7 +98,7 @@ async function name () {
   })
 }
 
-/** Two namespaces on one wire: multicast needs an interface that is not loopback, and must not reach the machine's own network. */
+/** Two connected namespaces: multicast needs an interface other than loopback, and must not reach the machine's own network. */
 async function mdns () {
   if (process.getuid() !== 0) return console.log('skip mDNS: network namespaces need root')
   const a = `ipcsmdns${process.pid}a`; const b = `ipcsmdns${process.pid}b`
@@ -110,13 +110,13 @@ async function mdns () {
       await run('ip', ['-n', ns, 'addr', 'add', `10.78.0.${n}/24`, 'dev', 'eth0'])
       await run('ip', ['-n', ns, 'link', 'set', 'eth0', 'up'])
       await run('ip', ['-n', ns, 'link', 'set', 'lo', 'up'])
-      // js sends to the group by the routing table, ipcs on each interface.
+      // js sends to the group through the routing table, ipcs on each interface.
       await run('ip', ['-n', ns, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0'])
     }
     const on = { listen: '/ip4/0.0.0.0/tcp/0', mdns: 'on' }
     const first = await Daemon.start('mdns-a', { ...on, prefix: enter(a) })
     const second = await Daemon.start('mdns-b', { ...on, prefix: enter(b) })
-    await check('mDNS: two daemons on one wire find each other', () => until('connection', () => first.knows(second.id)))
+    await check('mDNS: two daemons on one link find each other', () => until('connection', () => first.knows(second.id)))
     await second.stop()
     const peer = await foreign([], { cmd: [...enter(b), process.execPath, PEER, '--mdns', '--host', '10.78.0.2', '--key', 'mdns'] })
     await check('mDNS: js and ipcs find each other', async () => {

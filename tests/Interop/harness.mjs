@@ -1,4 +1,4 @@
-// harness.mjs   what the suites share: results as `ok NAME` / `not ok NAME: why`, waits, and daemons and foreign peers that are gone when the suite ends
+// harness.mjs   shared by the suites: results as `ok NAME` / `not ok NAME: reason`, waits, and processes that end with the suite
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,12 +7,12 @@ import { createInterface } from 'node:readline'
 import { Peer } from './peer/driver.mjs'
 
 export const IPCS = process.env.IPCS_BIN
-/** A folder of the suite's own. */
+/** The temporary folder of the suite. */
 export const work = mkdtempSync(join(tmpdir(), 'ipcs-interop-'))
 const running = new Set()
 let failed = 0
 
-/** Ends a process with the suite at the latest. */
+/** Registers a process that ends with the suite at the latest. */
 export function watch (proc) {
   running.add(proc)
   proc.on('exit', () => running.delete(proc))
@@ -34,18 +34,18 @@ async function within (ms, what, promise) {
   try { return await Promise.race([promise, late]) } finally { clearTimeout(timer) }
 }
 
-/** Waits for a condition; one that throws does not hold yet. */
+/** Waits for a condition. A condition that throws is false. */
 export async function until (what, condition, ms = 60_000) {
   const end = performance.now() + ms
   let last = ''
   while (true) {
     try { if (await condition()) return } catch (e) { last = `: ${e.message}` }
-    if (performance.now() > end) throw new Error(`after ${ms} ms there is still no ${what}${last}`)
+    if (performance.now() > end) throw new Error(`timed out after ${ms} ms waiting for: ${what}${last}`)
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
 
-/** One result; a text that the body returns stands beside it. True when it went well. */
+/** Reports one result, with the text that the body returns. True when the body succeeded. */
 export async function check (name, body, ms = 180_000) {
   const begin = performance.now()
   try {
@@ -58,7 +58,7 @@ export async function check (name, body, ms = 180_000) {
   }
 }
 
-/** What a program writes, as bytes. */
+/** Runs a program. Returns its standard output as bytes. */
 export function run (program, args, ms = 110_000) {
   return new Promise((resolve, reject) => {
     execFile(program, args, { encoding: 'buffer', maxBuffer: 64 << 20, timeout: ms }, (error, stdout, stderr) => {
@@ -68,7 +68,7 @@ export function run (program, args, ms = 110_000) {
   })
 }
 
-/** A daemon on a free port of the loopback interface or where it is told to listen, and its client commands. */
+/** A daemon, by default on a free loopback port, and its client commands. */
 export class Daemon {
   static async start (name, { listen = '/ip4/127.0.0.1/tcp/0', mdns = 'off', options = [], prefix = [], data = name } = {}) {
     const d = new Daemon()
@@ -120,7 +120,7 @@ function cleanUp () {
   rmSync(work, { recursive: true, force: true })
 }
 
-/** The whole of a suite: the parts, {name: function}, or those that the command line names; then the process ends. */
+/** Runs the parts of a suite, {name: function}, or those named on the command line, and ends the process. */
 export async function suite (parts) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { cleanUp(); process.exit(130) })
   try {

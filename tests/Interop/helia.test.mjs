@@ -1,4 +1,4 @@
-// ipcs and Helia (js-libp2p) against each other: Bitswap both ways, ping. Prints `ok NAME` / `not ok NAME: why`.
+// Bitswap in both directions and ping between ipcs and Helia (js-libp2p). Prints `ok NAME` / `not ok NAME: reason`.
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,10 @@ import { check, Daemon, equal, foreign, suite, until, work } from './harness.mjs
 import { genBytes } from './peer/gen.mjs'
 
 const FILES = [['0 B', 0], ['1 B', 1], ['300 KB', 300_000], ['5 MB', 5_000_000]]
-const LEAVES = [['raw leaves', 'kubo-v1', ['--cid-version', '1', '--raw-leaves']], ['dag-pb leaves', 'kubo-v0', ['--cid-version', '0', '--raw-leaves=false']]]
+const LEAVES = [
+  ['raw leaves', 'kubo-v1', ['--cid-version', '1', '--raw-leaves']],
+  ['dag-pb leaves', 'kubo-v0', ['--cid-version', '0', '--raw-leaves=false']]
+]
 const CHUNKER = ['--chunker', 'size-262144']
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
@@ -27,7 +30,7 @@ async function exchange (muxer) {
   const met = await check(name('Helia dials ipcs and identifies it'), async () => {
     const c = await peer.cmd({ connect: daemon.addr })
     equal(c.muxer, '/' + (muxer === 'mplex' ? 'mplex/6.7.0' : 'yamux/1.0.0'), 'the muxer')
-    await until('Bitswap in what identify told', () => knows(peer, daemon.id))
+    await until('Bitswap among the protocols that identify reported', () => knows(peer, daemon.id))
   })
   if (!met) return
   await check(name('Helia pings ipcs'), async () => equal((await peer.cmd({ ping: daemon.id, count: 5 })).count, 5, 'the number of pings'))
@@ -47,7 +50,7 @@ async function exchange (muxer) {
     }
   }
 
-  await check(name('Helia fetches from ipcs what lies there packed'), async () => {
+  await check(name('Helia fetches blocks that ipcs stores compressed'), async () => {
     const data = Buffer.alloc(3_000_000, 'the same words again and ' + muxer + ' again. ')
     const cid = await add(daemon, data, ['--cid-version', '0', '--raw-leaves=false'], ['--chunker', 'tar'])
     const got = await peer.cmd({ cat: cid, timeout: 30 })
@@ -78,10 +81,10 @@ async function exchange (muxer) {
     const got = await daemon.run('cat', cid, '--offset', '262000', '--length', '1000')
     equal(sha256(got), sha256(genBytes(seed, 2_000_000).subarray(262_000, 263_000)), 'the hash')
   })
-  await check(name('both end in order'), async () => { await peer.stop(); await daemon.stop() })
+  await check(name('both stop cleanly'), async () => { await peer.stop(); await daemon.stop() })
 }
 
-// js-libp2p as it comes: more than 5 new streams or connections a second cost the connection.
+// js-libp2p with its default limits: it closes the connection at more than 5 new streams or connections a second.
 async function withJsLimits () {
   const daemon = await Daemon.start('limits', { options: ['--muxers', 'mplex'] })
   const peer = await foreign(['--muxer', 'mplex', '--mplex-defaults', '--cm-defaults', '--key', 'helia-limits'])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh     every *.test.mjs: ipcs against a foreign peer (Helia on js-libp2p); installs the pinned packages, Node.js among them, where they are missing
+# run.sh     runs every *.test.mjs: ipcs with a foreign peer (Helia on js-libp2p). Installs missing pinned packages, Node.js among them.
 set -euo pipefail
 cd "$(dirname "$0")"
 export IPCS_BIN=${IPCS_BIN:-$(cd ../.. && pwd)/artifacts/ipcs}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh     installs the foreign peer's pinned packages, Node.js among them, where they are missing; one at a time
+# setup.sh     installs the foreign peer's pinned packages, Node.js among them, when they are missing; one process at a time
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p ../../artifacts

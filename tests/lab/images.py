@@ -1,11 +1,11 @@
-"""Small real images, made from Debian packages, as OCI layouts: no registry is asked for anything.
+"""Small real images, made from Debian packages, as OCI layouts. No registry is needed.
 
-small(FOLDER)   `app:v1`, three layers, about 22 MB: a static userland with a CA bundle and time zones; libc and a big Go
-                program (rclone); a start script that uses both and prints a line. Kept in FOLDER and made once.
-pause(FOLDER)   what keeps a pod's namespaces open: the userland, sleeping.
-random(FOLDER, NAME, SIZE)   the same userland under a layer of SIZE bytes that no compressor makes smaller.
+small(FOLDER)   `app:v1`, three layers, about 22 MB: a static userland with a CA bundle and time zones; libc and a large Go
+                program (rclone); a start script that uses both and prints a line. Made once and kept in FOLDER.
+pause(FOLDER)   a pause image, which keeps a pod's namespaces open: the userland, sleeping.
+random(FOLDER, NAME, SIZE)   the same userland below a layer of SIZE incompressible bytes.
 real(FOLDER, NAME)   one of the real images of real/make-images.sh (mini app24 base29 base29next svc1 svc2 dev296); needs root and
-                mmdebstrap, and takes minutes the first time. Its tag is v1, but `next` of base29next and v2 of svc2.
+                mmdebstrap, and takes minutes the first time. Its tag is v1; base29next has `next`, svc2 has v2.
 """
 import fcntl
 import glob
@@ -20,7 +20,7 @@ import subprocess
 import tarfile
 import tempfile
 
-EPOCH = 1767225600  # 2026-01-01: no file is younger, so that a layer's bytes depend on its files alone
+EPOCH = 1767225600  # 2026-01-01: the latest mtime in a layer, so that its bytes depend only on its files
 GREETING = "the journey ends here"
 KEEP_EMPTY = ("dev", "proc", "sys", "run", "tmp", "root", "var")
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,7 +29,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 def _layer(tree):
-    """The gzipped tar of a folder, deterministically, and the digest of the tar inside."""
+    """The gzipped tar of a folder, reproducible, and the digest of the uncompressed tar."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for folder, folders, files in os.walk(tree):
@@ -52,7 +52,7 @@ def _layer(tree):
 
 
 def _write(layout, layers, config):
-    """An OCI layout with one image of these (blob, diff id) layers, tagged v1."""
+    """Writes an OCI layout with one image of these (blob, diff id) layers, tagged v1."""
     blobs = os.path.join(layout, "blobs", "sha256")
     os.makedirs(blobs)
 
@@ -71,12 +71,12 @@ def _write(layout, layers, config):
     entry["platform"] = {"architecture": "amd64", "os": "linux"}
     with open(os.path.join(layout, "oci-layout"), "w") as f:
         f.write('{"imageLayoutVersion":"1.0.0"}')
-    with open(os.path.join(layout, "index.json"), "w") as f:  # last: its presence says that the layout is whole
+    with open(os.path.join(layout, "index.json"), "w") as f:  # last: its presence means that the layout is complete
         json.dump({"schemaVersion": 2, "manifests": [entry]}, f)
 
 
 def _unpack(packages, into, cache):
-    """The files of these packages alone, without what they depend on."""
+    """Unpacks the files of these packages, without their dependencies."""
     for package in packages:
         if not glob.glob(os.path.join(cache, package + "_*.deb")):
             command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package]
@@ -87,7 +87,7 @@ def _unpack(packages, into, cache):
 
 
 def _one(tree, *names):
-    """The path of a file that lies in /NAME or, where /usr is merged, in /usr/NAME."""
+    """The path of a file at /NAME or, where /usr is merged, at /usr/NAME."""
     for name in names:
         for path in (os.path.join(tree, name), os.path.join(tree, "usr", name)):
             if os.path.exists(path):
@@ -144,7 +144,7 @@ def _userland_layer(work, folder):
 
 
 def _once(folder, name, make):
-    """Makes FOLDER/NAME by make(work, path) unless it is there; only one process at a time does."""
+    """Makes FOLDER/NAME with make(work, path) unless it exists; one process at a time."""
     os.makedirs(folder, exist_ok=True)
     layout = os.path.join(folder, name)
     with open(os.path.join(folder, ".lock"), "w") as lock:
@@ -171,7 +171,7 @@ def small(folder):
 
 
 def pause(folder):
-    """`pause:v1`: the userland, with a command that does not end."""
+    """`pause:v1`: the userland with a command that never ends."""
     def make(work, layout):
         _write(layout, [_userland_layer(work, folder)], {"Cmd": ["/bin/sleep", "infinity"], "Env": ["PATH=/bin"]})
     return _once(folder, "pause", make)
@@ -202,7 +202,7 @@ def real(folder, name):
 
 
 def layers(layout, tag=None):
-    """The manifest's digest, and the descriptors of the config and the layers, of the image with this tag (the first when none is given)."""
+    """The manifest digest, config descriptor and layer descriptors of the image with this tag, by default of the first image."""
     with open(os.path.join(layout, "index.json")) as f:
         manifests = json.load(f)["manifests"]
     digest = next(m["digest"] for m in manifests if tag in (None, m["annotations"]["org.opencontainers.image.ref.name"]))

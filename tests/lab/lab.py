@@ -1,5 +1,5 @@
-"""A fleet on one machine: hosts as network namespaces on one switch, each with a containerd and an ipcs daemon of its own,
-and a docker-registry on a host of its own. Needs root, Linux, iproute2, util-linux, containerd, runc, docker-registry, skopeo.
+"""A fleet on one machine: hosts are network namespaces on one switch, each with its own containerd and ipcs daemon, and a
+docker-registry has a host of its own. Needs root, Linux, iproute2, util-linux, containerd, runc, docker-registry, skopeo.
 
     with Lab(hosts=2) as lab:
         lab.registry.push(layout, "app:v1")
@@ -7,9 +7,9 @@ and a docker-registry on a host of its own. Needs root, Linux, iproute2, util-li
         one.start_ipcs(); one.start_containerd()
         one.ctr("images", "pull", "--plain-http", lab.registry.reference("app:v1"))
 
-The switch is a namespace too, so nothing shows in the machine's own network, no address can collide with another lab's and
-no packet leaves. Everything is named by this process's id; a lab whose process is gone is swept away by the next one.
-Every wait is on a condition and has a time-out; what is started ends with this process at the latest.
+The switch is a namespace too, so nothing appears in the machine's own network, no address collides with another lab's, and no
+packet leaves the machine. Every name contains the id of this process; the next lab removes what a killed one left behind.
+Every wait is for a condition and has a time-out. All processes end with this one at the latest.
 """
 import ctypes
 import glob
@@ -34,32 +34,32 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class LabError(Exception):
-    """A command failed or a wait ran out; the text is what a person should read."""
+    """A command failed or a wait timed out; the message is for a person."""
 
 
-def lacks():
-    """What keeps a lab from running here, as one line; empty when nothing does."""
+def missing_requirement():
+    """Why a lab cannot run here, as one line; empty when it can."""
     if os.geteuid() != 0:
         return "network namespaces, containerd and runc need root"
-    gone = [p for p in PROGRAMS if not shutil.which(p, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")]
-    if gone:
-        return "not installed: " + " ".join(gone) + " (scripts/setup.sh demo)"
+    absent = [p for p in PROGRAMS if not shutil.which(p, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")]
+    if absent:
+        return "not installed: " + " ".join(absent) + " (scripts/setup.sh demo)"
     if not os.access(IPCS, os.X_OK):
         return f"no binary at {IPCS} (make build)"
     return ""
 
 
 def unable(program):
-    """Makes a program end in order when it is interrupted, and tells on standard error what keeps it from running here: true when anything does."""
+    """Prepares a program for interrupts. True when it cannot run here, after printing the reason on standard error."""
     interruptible()
-    lacking = lacks()
-    if lacking:
-        print(f"{program}: cannot run here: {lacking}", file=sys.stderr)
-    return bool(lacking)
+    reason = missing_requirement()
+    if reason:
+        print(f"{program}: cannot run here: {reason}", file=sys.stderr)
+    return bool(reason)
 
 
 def run(*command, seconds=60, check=True):
-    """Runs a command to its end; its exit status, standard output and standard error."""
+    """Runs a command to its end. Returns its exit status, standard output and standard error."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                errors="replace", preexec_fn=_end_with_parent)
     try:
@@ -74,24 +74,25 @@ def run(*command, seconds=60, check=True):
         raise
     done = subprocess.CompletedProcess(command, process.returncode, out, err)
     if check and done.returncode:
-        raise LabError(f"{' '.join(command[2 if command[0] == 'nsenter' else 0:])}: exit status {done.returncode}\n{err.strip() or out.strip()}")
+        shown = " ".join(command[2 if command[0] == "nsenter" else 0:])
+        raise LabError(f"{shown}: exit status {done.returncode}\n{err.strip() or out.strip()}")
     return done
 
 
 def wait(what, condition, seconds=30.0, every=0.05):
-    """Waits until condition() is true, and returns what it returned; looks so often, in seconds."""
+    """Calls condition() at this interval in seconds until it returns something true, and returns that."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise LabError(f"after {seconds:g} s there is still no: {what}")
+            raise LabError(f"timed out after {seconds:g} s waiting for: {what}")
         time.sleep(every)
 
 
 def link_bytes(service):
-    """Bytes that came in and went out so far over the link of the node that a service runs on."""
+    """Bytes received and sent so far over the link of the node that a service runs on."""
     with open(f"/proc/{service.pid}/net/dev") as f:
         fields = re.search(r"eth0:(.*)", f.read()).group(1).split()
     return int(fields[0]), int(fields[8])
@@ -99,7 +100,7 @@ def link_bytes(service):
 
 def _end_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even a killed test leaves no daemon behind
-    os.setpgid(0, 0)  # an interrupt from the terminal goes to this script alone, which ends the others in order
+    os.setpgid(0, 0)  # an interrupt from the terminal reaches only this script, which then stops the others
 
 
 class Service:
@@ -110,8 +111,8 @@ class Service:
         # Not `ip netns exec`: that mounts another /sys, and runc then finds no cgroups.
         with open(log, "ab") as output, open(log + ".out", "ab") as lines:
             self.begin = output.tell(), lines.tell()
-            self.process = subprocess.Popen(["nsenter", "--net=/run/netns/" + namespace, *command], stdin=subprocess.DEVNULL,
-                                            stdout=lines, stderr=output, preexec_fn=_end_with_parent, env={**os.environ, **(env or {})})
+            self.process = subprocess.Popen(["nsenter", "--net=/run/netns/" + namespace, *command], stdin=subprocess.DEVNULL, stdout=lines,
+                                            stderr=output, preexec_fn=_end_with_parent, env={**os.environ, **(env or {})})
 
     @property
     def pid(self):
@@ -121,7 +122,7 @@ class Service:
         return self.process.poll() is None
 
     def output(self):
-        """What this run of it wrote to its standard output."""
+        """What the service wrote to its standard output in this run."""
         with open(self.log + ".out", errors="replace") as f:
             f.seek(self.begin[1])
             return f.read()
@@ -131,7 +132,7 @@ class Service:
             return "".join(f.readlines()[-15:])
 
     def ready(self, what, condition, seconds):
-        """Waits for condition(); a process that ends meanwhile is an error at once."""
+        """Waits for condition(); fails at once when the process ends meanwhile."""
         def check():
             if not self.running():
                 raise LabError(f"{self.name} ended with status {self.process.returncode}:\n{self.tail()}{self.output()}")
@@ -142,7 +143,7 @@ class Service:
             raise LabError(f"{e}\n{self.tail()}") from None
 
     def stop(self, how=signal.SIGTERM, seconds=20):
-        """Ends it; the seconds that took."""
+        """Stops the service. Returns the seconds that took."""
         begin = time.monotonic()
         if self.running():
             self.process.send_signal(how)
@@ -151,7 +152,7 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise LabError(f"{self.name} did not end within {seconds} s of {signal.Signals(how).name}") from None
+                raise LabError(f"{self.name} did not end within {seconds} s after {signal.Signals(how).name}") from None
         return time.monotonic() - begin
 
 
@@ -181,23 +182,22 @@ class Node:
         return run("nsenter", "--net=/run/netns/" + self.namespace, *command, **options)
 
     def limit(self, rate):
-        """Gives the host's link a rate (tc's words: 20mbit), both ways, as a switch port would; None takes it away."""
+        """Limits the rate of the host's link in both directions, as a switch port would; in tc's units: 20mbit. None removes the limit."""
         for namespace, device in ((self.namespace, "eth0"), (self.lab.switch, f"v{self.number}")):
             run("tc", "-n", namespace, "qdisc", "del", "dev", device, "root", check=False)
             if rate:
                 run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf", "rate", rate, "burst", "256kb", "latency", "30ms")
 
-
     def cut(self):
-        """Takes the cable out: the host's own interface still seems up, nothing comes or goes."""
+        """Unplugs the cable at the switch: the host's own interface stays up, but nothing is received or sent."""
         run("ip", "-n", self.lab.switch, "link", "set", f"v{self.number}", "down")
 
     def heal(self):
         run("ip", "-n", self.lab.switch, "link", "set", f"v{self.number}", "up")
 
     def impair(self, delay_ms=0, loss_percent=0):
-        """Holds what the host receives for that long and drops that share of it at random; with neither, all is well again.
-        Not by netem, which many kernels lack: packets wait in a netfilter queue (nfdelay.c)."""
+        """Delays what the host receives and drops that share of it at random; with neither, ends both.
+        Without netem, which many kernels lack: packets wait in a netfilter queue (nfdelay.c)."""
         if self.delaying:
             self.delaying.stop()
             self.delaying = None
@@ -213,7 +213,7 @@ class Node:
 
 
 def nfdelay():
-    """The program that delays packets, compiled where it is missing."""
+    """The path of the program that delays packets, compiled when it is missing."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nfdelay.c")
     binary = os.path.join(REPOSITORY, "artifacts", "lab", "nfdelay")
     if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
@@ -224,7 +224,7 @@ def nfdelay():
 
 
 class Host(Node):
-    """A host of the fleet: an ipcs daemon, and a containerd that has it as its content store."""
+    """A host of the fleet: an ipcs daemon, and a containerd that uses it as its content store."""
 
     def __init__(self, lab, number):
         super().__init__(lab, number, f"host{number}")
@@ -233,22 +233,22 @@ class Host(Node):
         self.multiaddr = self.peer = None
         self.snapshotter = lab.snapshotter
         self.disk = None
-        self.programs = ""  # the folder of another containerd than the system's
+        self.programs = ""  # the folder of a containerd other than the system's
 
     # ---- ipcs
 
     def start_ipcs(self, *peers, options=(), seconds=30, names=None):
-        """Starts the daemon and waits for its ready line; peers are other hosts to stay connected to, options more words for it, names
-        the name server that it asks."""
+        """Starts the daemon and waits for its ready line. Arguments: hosts for --peer, further options, and the name server it uses."""
         command = [IPCS, "daemon", "--data", self.path("ipcs"), "--listen", f"/ip4/{self.address}/tcp/4001",
                    "--content-socket", self.content, "--api-socket", self.api, "--mdns", "off", "--containerd", self.socket]
         for other in peers:
             command += ["--peer", other.multiaddr]
         command += options
-        if names:  # in a mount namespace of its own, where the system's resolver finds this one
+        if names:  # in a mount namespace with another resolv.conf
             command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', names.configuration, *command]
         service = self.ipcs_service = Service(f"ipcs on {self.name}", self.namespace, command, self.path("ipcs.log"))
-        ready = service.ready("line `ready peer=`", lambda: re.search(r"^ready peer=(\S+) listen=(\S+) .*$", service.output(), re.M), seconds)
+        line = re.compile(r"^ready peer=(\S+) listen=(\S+) .*$", re.M)
+        ready = service.ready("line `ready peer=`", lambda: line.search(service.output()), seconds)
         self.peer = ready.group(1)
         listen = ready.group(2).split(",")[0]
         self.multiaddr = listen if "/p2p/" in listen else f"{listen}/p2p/{self.peer}"
@@ -260,7 +260,7 @@ class Host(Node):
         return self.ipcs("swarm", "peers").stdout
 
     def ask(self, command, arg):
-        """What a command answers, as text; asked of the control socket, which costs the machine less than a process."""
+        """The answer to a command as text. Sent over the control socket, which costs the machine less than a process."""
         with socket.socket(socket.AF_UNIX) as api:
             api.connect(self.api)
             api.sendall(f"POST /api/v0/{command}?arg={arg} HTTP/1.0\r\nHost: ipcs\r\nContent-Length: 0\r\n\r\n".encode())
@@ -271,56 +271,62 @@ class Host(Node):
         return body.decode(errors="replace")
 
     def has_whole(self, digest):
-        """Whether a content is here to its last byte."""
+        """True when the host has every block of a content."""
         return json.loads(self.ask("ipcs/content/info", digest))["complete"]
 
     def blocks_of(self, roots):
-        """The CIDs of all blocks of DAGs, each once, in order."""
+        """The CIDs of all blocks of these DAGs, each once, in order."""
         below = [line.split() for root in roots for line in [root, *self.ipcs("refs", "-r", "--unique", root).stdout.splitlines()]]
         return list(dict.fromkeys(cid for line in below for cid in line))
 
     def take_blocks(self, cids):
-        """Brings single blocks here over Bitswap, packed where they are; nothing owns or pins them, so that a garbage collection would take them."""
+        """Fetches single blocks over Bitswap, compressed ones as such. Nothing owns or pins them, so a garbage collection removes them."""
         for cid in cids:
             self.ask("block/stat", cid)
 
     def received(self):
-        """Bytes that came in over the host's link so far."""
+        """Bytes received over the host's link so far."""
         return link_bytes(self.ipcs_service)[0]
 
     def sent(self):
-        """Bytes that went out over the host's link so far."""
+        """Bytes sent over the host's link so far."""
         return link_bytes(self.ipcs_service)[1]
 
     # ---- containerd
 
     def start_containerd(self, own_store=False, pause=None, processor=None, seconds=30):
         """
-        Starts containerd with ipcs as its only content store, or with its own store to compare with; with the name of a pause image also with the
-        kubelet's interface (containerd 1.6 and 1.7); with another program for layers than ipcs, or "" for none.
+        Starts containerd with ipcs as its only content store, or with its own store for comparison. With the name of a pause image the CRI
+        plugin is enabled too (containerd 1.6 and 1.7). processor replaces ipcs as the stream processor for layers; "" for none.
         """
         containerd = os.path.join(self.programs, "containerd")
         version = 3 if re.search(r" v?2\.", run(containerd, "--version").stdout) else 2
         if own_store:
             text = f"version = {version}\ndisabled_plugins = []\n"
         else:
-            text = run(IPCS, "containerd", "config", "--version", str(version), "--content-socket", self.content, "--api-socket", self.api).stdout
+            sockets = ("--content-socket", self.content, "--api-socket", self.api)
+            text = run(IPCS, "containerd", "config", "--version", str(version), *sockets).stdout
             if processor is not None:
                 section = re.search(r"(?m)^\[stream_processors\.ipcs\]\n(?:  .*\n)+", text).group()
                 text = text.replace(section, re.sub(r"(?m)^(  path = ).*$", rf'\1"{processor}"', section) if processor else "")
-        # The kubelet's interface wants a network set-up, which is seldom a part of this.
+        # The CRI plugin needs a network configuration, which most labs do not have.
         cri = '"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"'
         if pause:
             cri = ""
             text += (f'\n[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "{pause}"\n  restrict_oom_score_adj = true\n'
                      f'[plugins."io.containerd.grpc.v1.cri".containerd]\n  snapshotter = "{self.snapshotter}"\n')
-        text = re.sub(r"(?m)^(disabled_plugins\s*=\s*\[)(.*)", lambda m: m.group(1) + cri + (", " if cri and m.group(2).strip() != "]" else "") + m.group(2), text)
+        def disable(match):
+            others = match.group(2).strip() != "]"
+            return match.group(1) + cri + (", " if cri and others else "") + match.group(2)
+
+        text = re.sub(r"(?m)^(disabled_plugins\s*=\s*\[)(.*)", disable, text)
         text = re.sub(r"(?m)^(version\s*=.*)$", rf'\1\nroot = "{self.path("root")}"\nstate = "{self.path("state")}"', text)
         text += f'\n[grpc]\n  address = "{self.socket}"\n[debug]\n  level = "warn"\n'
         with open(self.path("containerd.toml"), "w") as f:
             f.write(text)
-        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, [containerd, "-c", self.path("containerd.toml")],
-                                                    self.path("containerd.log"), {"OTEL_TRACES_EXPORTER": "none", "PATH": self._path()})
+        command = [containerd, "-c", self.path("containerd.toml")]
+        service = self.containerd_service = Service(f"containerd on {self.name}", self.namespace, command, self.path("containerd.log"),
+                                                    {"OTEL_TRACES_EXPORTER": "none", "PATH": self._path()})
         service.ready("containerd that answers", lambda: self.ctr("version", check=False, seconds=10).returncode == 0, seconds)
 
     def ctr(self, *words, seconds=120, check=True):
@@ -331,35 +337,35 @@ class Host(Node):
         return f"{self.programs}:{path}" if self.programs else path
 
     def read(self, digest):
-        """The bytes of a content as containerd gives them."""
+        """The bytes of a content, read through containerd."""
         path = self.path("content")
         self.enter("sh", "-c", f'"{os.path.join(self.programs, "ctr")}" -a "{self.socket}" content get {digest} > "{path}"')
         with open(path, "rb") as f:
             return f.read()
 
     def answers(self, digest):
-        """Waits until containerd, which dials a lost plugin again at growing intervals, can read a content."""
+        """Waits until containerd can read a content: it dials a lost plugin again at growing intervals."""
         wait("answer to a read", lambda: self.ctr("content", "get", digest, check=False).returncode == 0)
 
     def contents(self):
-        """What ipcs says that containerd owns: documents by digest."""
+        """The contents that containerd owns according to ipcs: documents by digest."""
         return {d["digest"]: d for d in documents(self.ipcs("content", "ls", "--json").stdout)}
 
     def pull(self, reference, seconds=120, check=True):
-        """`ctr images pull` of a reference of the lab's registry, unpacked; the seconds it took."""
+        """Pulls and unpacks a reference of the lab's registry with `ctr images pull`. Returns the seconds it took."""
         begin = time.monotonic()
         self.ctr("images", "pull", "--plain-http", "--snapshotter", self.snapshotter, reference, seconds=seconds, check=check)
         return time.monotonic() - begin
 
     def run_container(self, reference, seconds=60):
-        """Runs the image's own command in a container to its end; what it printed."""
+        """Runs the image's own command in a container to its end. Returns what it printed."""
         name = f"run-{time.monotonic_ns()}"
         return self.ctr("run", "--rm", "--snapshotter", self.snapshotter, reference, name, seconds=seconds).stdout
 
     # ---- end
 
     def clear(self):
-        """Ends the daemon and containerd, whichever run, and takes away all that they have: the host is as new, with another identity."""
+        """Stops the daemon and containerd and removes their data: the host is as new, with another identity."""
         if self.containerd_service and self.containerd_service.running():
             for snapshot in reversed(self.ctr("snapshots", "--snapshotter", self.snapshotter, "ls").stdout.splitlines()[1:]):
                 self.ctr("snapshots", "--snapshotter", self.snapshotter, "rm", snapshot.split()[0], check=False)
@@ -373,8 +379,8 @@ class Host(Node):
 
     def fresh_disk(self):
         """
-        Gives the host, until it is cleared, a file system that was made just now (ext4, as most hosts have): where an image was deleted in the last minute,
-        ext4 takes several times as long to unpack the next one.
+        Gives the host a new ext4 file system until it is cleared: after an image was deleted, ext4 takes several times as long to unpack
+        the next one for about a minute.
         """
         self.disk = self.folder + ".ext4"
         run("truncate", "--size", "16G", self.disk)
@@ -437,7 +443,7 @@ class Registry(Node):
             self.service.process.wait()
 
     def push(self, layout, name):
-        """Copies the first image of an OCI layout (or what else skopeo knows, such as docker-archive:FILE) into the registry."""
+        """Copies the first image of an OCI layout, or of another skopeo source such as docker-archive:FILE, into the registry."""
         source = layout
         if ":" not in layout:
             with open(os.path.join(layout, "index.json")) as f:
@@ -448,16 +454,16 @@ class Registry(Node):
                    "docker://" + self.reference(name), seconds=300)
 
     def lose_layers(self, keep):
-        """Deletes every blob's bytes from the store, those of the digests in keep left out; how many it deleted."""
-        gone = 0
+        """Deletes the bytes of every blob whose digest is not in keep. Returns how many it deleted."""
+        deleted = 0
         for data in glob.glob(self.path("data/docker/registry/v2/blobs/sha256/*/*/data")):
             if "sha256:" + os.path.basename(os.path.dirname(data)) not in keep:
                 shutil.rmtree(os.path.dirname(data))
-                gone += 1
-        return gone
+                deleted += 1
+        return deleted
 
     def served(self, host):
-        """(path, status, bytes) of every blob that the host asked for; HEAD is not asking for bytes."""
+        """(path, status, bytes) of every GET of a blob by the host."""
         with open(self.service.log, errors="replace") as err, open(self.service.log + ".out", errors="replace") as out:
             text = out.read() + err.read()
         line = re.compile(r'^(\S+) - \S+ \[[^]]*\] "GET (/v2/\S*/blobs/\S+) HTTP/\S+" (\d+) (\d+)', re.M)
@@ -465,7 +471,7 @@ class Registry(Node):
 
 
 class NameServer(Node):
-    """A dnsmasq that knows what it is told and nothing else."""
+    """A dnsmasq that serves only the given records."""
 
     def __init__(self, lab, number):
         super().__init__(lab, number, "names")
@@ -475,15 +481,16 @@ class NameServer(Node):
             f.write(f"nameserver {self.address}\noptions timeout:1 attempts:2\n")
 
     def serve(self, addresses, texts):
-        """Answers with these from now on: A records (name: addresses) and TXT records (name: texts). The answers may not be kept."""
+        """Serves these A records (name: addresses) and TXT records (name: texts) from now on, with a time to live of 0."""
         self.stop()
         with open(self.path("hosts"), "w") as f:
             f.writelines(f"{address} {name}\n" for name, all in addresses.items() for address in all)
         records = [f"--txt-record={name},{text}" for name, all in texts.items() for text in all]
         dnsmasq = shutil.which("dnsmasq", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         service = self.service = Service("dnsmasq", self.namespace, [
-            dnsmasq, "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv", "--no-hosts", "--local-ttl=0", "--local=/test/",
-            "--addn-hosts=" + self.path("hosts"), "--listen-address=" + self.address, "--bind-interfaces", *records], self.path("dnsmasq.log"))
+            dnsmasq, "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--no-resolv", "--no-hosts",
+            "--local-ttl=0", "--local=/test/", "--addn-hosts=" + self.path("hosts"), "--listen-address=" + self.address,
+            "--bind-interfaces", *records], self.path("dnsmasq.log"))
         service.ready("listening name server", self._listens, 10)
 
     def _listens(self):
@@ -497,7 +504,7 @@ class NameServer(Node):
 
 
 class Lab:
-    """The switch, the registry and the hosts; a context manager that takes everything away again."""
+    """The switch, the registry and the hosts; a context manager that removes everything again."""
 
     def __init__(self, hosts=2, keep_logs=None):
         self.name = f"{PREFIX}-{os.getpid()}-{time.monotonic_ns() % 1000000:x}"
@@ -509,7 +516,7 @@ class Lab:
     def __enter__(self):
         sweep()
         self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-")
-        # Overlay does not lie on overlay, as in a container's own file system.
+        # overlayfs does not work on top of overlayfs, which is a container's own file system.
         overlaid = run("stat", "-f", "-c", "%T", self.folder).stdout.strip() == "overlayfs"
         self.snapshotter = "native" if overlaid else "overlayfs"
         try:
@@ -525,12 +532,12 @@ class Lab:
         return self
 
     def add_host(self):
-        """One more host, with nothing running."""
+        """Adds a host with nothing running."""
         self.hosts.append(Host(self, len(self.hosts) + 1))
         return self.hosts[-1]
 
     def add_name_server(self):
-        """A name server, with nothing to say yet."""
+        """Adds a name server without records."""
         self.names = NameServer(self, 101)
         return self.names
 
@@ -553,9 +560,9 @@ class Lab:
 
 
 def _remove(name, folder):
-    """Takes away a lab's leftover processes, mounts, folder and namespaces."""
+    """Removes a lab's leftover processes, mounts, folder and namespaces."""
     if folder:
-        for pid in filter(str.isdigit, os.listdir("/proc")):  # shims outlive their containerd
+        for pid in filter(str.isdigit, os.listdir("/proc")):  # containerd's shims outlive it
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
                     if (folder + "/").encode() in f.read() and int(pid) != os.getpid():
@@ -573,9 +580,10 @@ def _remove(name, folder):
 
 
 def sweep():
-    """Takes away what labs left whose process was killed."""
+    """Removes what labs left behind whose process was killed."""
     left = (os.listdir("/run/netns") if os.path.isdir("/run/netns") else []) + os.listdir(tempfile.gettempdir())
-    dead = {m.group(1) for m in (re.match(PREFIX + r"-(\d+)-", name) for name in left) if m and not os.path.isdir("/proc/" + m.group(1))}
+    matches = (re.match(PREFIX + r"-(\d+)-", name) for name in left)
+    dead = {m.group(1) for m in matches if m and not os.path.isdir("/proc/" + m.group(1))}
     for pid in dead:
         name = f"{PREFIX}-{pid}"
         for folder in glob.glob(os.path.join(tempfile.gettempdir(), name + "-*")) or [None]:
@@ -583,7 +591,7 @@ def sweep():
 
 
 def interruptible():
-    """Makes Ctrl-C and SIGTERM end this process through its `with` blocks, also where it was started in the background."""
+    """Makes Ctrl-C and SIGTERM end this process through its `with` blocks, also when it was started in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -597,8 +605,9 @@ def convert_result(output):
 
 
 def as_root(digest):
-    """A converted digest as a CID of version 0, which is its multihash in base58."""
-    alphabet, number, text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", int("1220" + digest[7:], 16), ""
+    """A converted digest as a CID of version 0: its multihash in base58."""
+    alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number, text = int("1220" + digest[7:], 16), ""
     while number:
         number, digit = divmod(number, 58)
         text = alphabet[digit] + text
@@ -606,7 +615,7 @@ def as_root(digest):
 
 
 def documents(output):
-    """The JSON documents of an output, one per line or one in all."""
+    """The JSON documents of an output: one per line, or one array or document in total."""
     try:
         whole = json.loads(output)
         return whole if isinstance(whole, list) else [whole]

@@ -1,4 +1,4 @@
-"""Results as lines that tests/run.sh counts: `ok NAME`, `not ok NAME: why`."""
+"""Test results as lines that tests/run.sh counts: `ok NAME`, `not ok NAME: reason`."""
 import contextlib
 import time
 
@@ -9,11 +9,11 @@ class Results:
 
     @contextlib.contextmanager
     def check(self, name, need=False):
-        """One result. With need=True an exception goes on after it has been counted: what follows could not hold either."""
+        """Reports one result. With need=True a failure also ends the scenario, because the following checks depend on this one."""
         begin = time.monotonic()
         try:
             yield
-        except Exception as e:  # whatever went wrong is this test's failure, and the next one still runs
+        except Exception as e:  # any exception fails this check, and the next one still runs
             self.failed += 1
             print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
             if need:
@@ -28,12 +28,12 @@ class Stop(Exception):
 
 @contextlib.contextmanager
 def scenario(name):
-    """A group of checks that is left at the first one that the others need."""
+    """A group of checks that ends at the first failed check with need=True."""
     print(f"# {name}", flush=True)
     try:
         yield
     except Stop:
-        print(f"# {name}: the rest of it was left out", flush=True)
+        print(f"# {name}: the remaining checks are skipped", flush=True)
 
 
 def equal(actual, expected, what):

@@ -1,4 +1,4 @@
-// importer options from a small JSON recipe
+// Importer options from a small JSON recipe.
 import { fixedSize, rabin } from 'ipfs-unixfs-importer/chunker'
 import { balanced, trickle } from 'ipfs-unixfs-importer/layout'
 
@@ -19,11 +19,14 @@ export function parseChunker (s) {
     const avg = Number(m[1])
     return rabin({ avgChunkSize: avg, minChunkSize: Math.floor(avg / 3), maxChunkSize: avg + Math.floor(avg / 2) })
   }
-  if ((m = /^rabin-(\d+)-(\d+)-(\d+)$/.exec(s)) != null) return rabin({ minChunkSize: Number(m[1]), avgChunkSize: Number(m[2]), maxChunkSize: Number(m[3]) })
+  if ((m = /^rabin-(\d+)-(\d+)-(\d+)$/.exec(s)) != null) {
+    return rabin({ minChunkSize: Number(m[1]), avgChunkSize: Number(m[2]), maxChunkSize: Number(m[3]) })
+  }
   throw new Error('unknown chunker ' + s)
 }
 
-// recipe: {profile?, cidVersion?, rawLeaves?, chunker?, layout?, maxChildren?, leafType?, reduceSingleLeafToSelf?, shardSplitThresholdBytes?, shardFanoutBits?}
+// recipe: {profile?, cidVersion?, rawLeaves?, chunker?, layout?, maxChildren?, leafType?, reduceSingleLeafToSelf?,
+//          shardSplitThresholdBytes?, shardFanoutBits?}
 export function resolveRecipe (r = {}) {
   const p = { ...PROFILES[r.profile ?? 'kubo-v1'], ...r }
   if (r.profile != null && PROFILES[r.profile] == null) throw new Error('unknown profile ' + r.profile)
@@ -33,14 +36,17 @@ export function resolveRecipe (r = {}) {
 
 export function importerOptions (r) {
   const p = resolveRecipe(r)
+  const children = { maxChildrenPerNode: p.maxChildren }
   const o = {
     cidVersion: p.cidVersion,
     rawLeaves: p.rawLeaves,
     chunker: parseChunker(p.chunker),
-    layout: p.layout === 'trickle' ? trickle({ maxChildrenPerNode: p.maxChildren, layerRepeat: 4 }) : balanced({ maxChildrenPerNode: p.maxChildren }),
+    layout: p.layout === 'trickle' ? trickle({ ...children, layerRepeat: 4 }) : balanced(children),
     fieldOrder: 'links-first'
   }
-  for (const k of ['leafType', 'reduceSingleLeafToSelf', 'shardSplitThresholdBytes', 'shardFanoutBits', 'shardSplitStrategy', 'wrapWithDirectory']) {
+  const optional = ['leafType', 'reduceSingleLeafToSelf', 'shardSplitThresholdBytes', 'shardFanoutBits', 'shardSplitStrategy',
+    'wrapWithDirectory']
+  for (const k of optional) {
     if (p[k] !== undefined) o[k] = p[k]
   }
   return o

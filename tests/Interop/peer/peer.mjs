@@ -40,7 +40,8 @@ const { values: A } = parseArgs({
     store: { type: 'string', default: 'memory' }, // memory | fs:DIR
     dht: { type: 'string', default: 'off' }, // off | lan | amino | both
     'dht-mode': { type: 'string', default: 'server' }, // server | client
-    'dht-mapper': { type: 'string', default: 'passthrough' }, // passthrough | default (what kubo/helia use: lan keeps private, amino keeps public)
+    // passthrough | default (as in kubo and helia: lan keeps private addresses, amino public ones)
+    'dht-mapper': { type: 'string', default: 'passthrough' },
     'mplex-defaults': { type: 'boolean', default: false }, // keep js mplex's limit of 5 new inbound streams per second
     'cm-defaults': { type: 'boolean', default: false }, // keep js limits: 5 new inbound connections per second and host, 10 pending
     'mplex-max-msg': { type: 'string' }, // bytes
@@ -62,7 +63,9 @@ process.on('unhandledRejection', (e) => process.stderr.write('unhandledRejection
 process.on('uncaughtException', (e) => process.stderr.write('uncaughtException ' + (e?.stack ?? e) + '\n'))
 
 // ---------------------------------------------------------------- node
-const seed = A['key-hex'] != null ? Buffer.from(A['key-hex'], 'hex') : A.key != null ? keySeed(A.key) : crypto.getRandomValues(new Uint8Array(32))
+const seed = A['key-hex'] != null ? Buffer.from(A['key-hex'], 'hex')
+  : A.key != null ? keySeed(A.key)
+    : crypto.getRandomValues(new Uint8Array(32))
 const privateKey = await generateKeyPairFromSeed('Ed25519', seed)
 
 const muxers = A.muxer.split(',').map(m => {
@@ -86,10 +89,14 @@ const dhtOpts = (mapper, extra) => ({
   ...extra
 })
 if (A.dht === 'lan' || A.dht === 'both') {
-  services.dhtLan = kadDHT(dhtOpts(removePublicAddressesMapper, { protocol: '/ipfs/lan/kad/1.0.0', logPrefix: 'libp2p:dht-lan', datastorePrefix: '/dht-lan', metricsPrefix: 'libp2p_dht_lan' }))
+  services.dhtLan = kadDHT(dhtOpts(removePublicAddressesMapper, {
+    protocol: '/ipfs/lan/kad/1.0.0', logPrefix: 'libp2p:dht-lan', datastorePrefix: '/dht-lan', metricsPrefix: 'libp2p_dht_lan'
+  }))
 }
 if (A.dht === 'amino' || A.dht === 'both') {
-  services.dhtAmino = kadDHT(dhtOpts(removePrivateAddressesMapper, { protocol: '/ipfs/kad/1.0.0', logPrefix: 'libp2p:dht-amino', datastorePrefix: '/dht-amino', metricsPrefix: 'libp2p_dht_amino' }))
+  services.dhtAmino = kadDHT(dhtOpts(removePrivateAddressesMapper, {
+    protocol: '/ipfs/kad/1.0.0', logPrefix: 'libp2p:dht-amino', datastorePrefix: '/dht-amino', metricsPrefix: 'libp2p_dht_amino'
+  }))
 }
 
 const blockstore = A.store === 'memory' ? new MemoryBlockstore() : new FsBlockstore(A.store.replace(/^fs:/, ''))
@@ -146,7 +153,8 @@ function reader (stream) { // callback reader without per-chunk promises
   if (stream.remoteWriteStatus === 'closed') fin()
   return { set onData (f) { onData = f }, done: done.promise }
 }
-// /perf/1.0.0 of the libp2p specs: client sends u64 BE = bytes wanted back, then uploads, closes write; server answers with that many bytes
+// /perf/1.0.0 of the libp2p specs: the client sends the u64 (big-endian) of bytes wanted back, uploads, and closes its side for writing;
+// the server answers with that many bytes
 libp2p.handle('/perf/1.0.0', async (stream) => {
   const head = new Uint8Array(8)
   let got = 0
@@ -165,7 +173,7 @@ libp2p.handle('/perf/1.0.0', async (stream) => {
 // /echo/1.0.0: sends back what arrives, closes write at EOF
 libp2p.handle('/echo/1.0.0', async (stream) => {
   try {
-    if (stream.remoteWriteStatus === 'closed') { // all came before the handler did: iterating would wait for an end that has been
+    if (stream.remoteWriteStatus === 'closed') { // everything arrived before the handler ran: iterating would wait for an end that is past
       const r = reader(stream)
       r.onData = (b) => stream.send(b)
       await r.done
@@ -179,7 +187,19 @@ libp2p.handle('/echo/1.0.0', async (stream) => {
 // ---------------------------------------------------------------- commands
 const target = (s) => s.startsWith('/') ? multiaddr(s) : peerIdFromString(s)
 const signalOf = (c, dflt) => AbortSignal.timeout((c.timeout ?? dflt) * 1000)
-const connInfo = (c) => ({ peer: c.remotePeer.toString(), addr: c.remoteAddr.toString(), direction: c.direction, muxer: c.multiplexer, encryption: c.encryption, status: c.status, streams: c.streams.map(s => `${s.direction}:${s.protocol}:${s.status}`) })
+const self = () => ({
+  peerId: libp2p.peerId.toString(), addrs: libp2p.getMultiaddrs().map(String), protocols: libp2p.getProtocols()
+})
+const streamInfo = (s) => `${s.direction}:${s.protocol}:${s.status}`
+const connInfo = (c) => ({
+  peer: c.remotePeer.toString(),
+  addr: c.remoteAddr.toString(),
+  direction: c.direction,
+  muxer: c.multiplexer,
+  encryption: c.encryption,
+  status: c.status,
+  streams: c.streams.map(streamInfo)
+})
 
 async function content (a) { // {hex}|{base64}|{text}|{size,seed}
   if (a.hex != null) return [Buffer.from(a.hex, 'hex')]
@@ -205,7 +225,9 @@ const H = {
     const src = a.tree != null
       ? (async function * () {
           for (const f of a.tree) {
-            yield { path: f.path, ...(f.link != null ? { link: f.link } : f.dir === true ? {} : { content: await content(f) }), mode: f.mode, ...(f.mtime != null ? { mtime: { secs: BigInt(f.mtime.secs), nsecs: f.mtime.nsecs } } : {}) }
+            const body = f.link != null ? { link: f.link } : f.dir === true ? {} : { content: await content(f) }
+            const mtime = f.mtime != null ? { mtime: { secs: BigInt(f.mtime.secs), nsecs: f.mtime.nsecs } } : {}
+            yield { path: f.path, ...body, mode: f.mode, ...mtime }
           }
         })()
       : [{ content: pre, mode: a.mode }]
@@ -228,9 +250,15 @@ const H = {
     let n = 0; let first
     let bs = node.blockstore
     const signal = signalOf(c, 300)
-    if (c.session === true) bs = node.blockstore.createSession(CID.parse(c0), { signal, providers: (c.providers ?? []).map(p => p.startsWith('/') ? multiaddr(p) : peerIdFromString(p).toCID()) })
+    if (c.session === true) {
+      const providers = (c.providers ?? []).map(p => p.startsWith('/') ? multiaddr(p) : peerIdFromString(p).toCID())
+      bs = node.blockstore.createSession(CID.parse(c0), { signal, providers })
+    }
     const f = bs === node.blockstore ? fs : unixfs({ blockstore: bs })
-    for await (const b of f.cat(CID.parse(c0), { ...(path.length > 0 ? { path: path.join('/') } : {}), offset: c.offset, length: c.length, offline: c.offline === true, signal, ...(c.concurrency != null ? { blockReadConcurrency: c.concurrency } : {}) })) {
+    const options = { offset: c.offset, length: c.length, offline: c.offline === true, signal }
+    if (path.length > 0) options.path = path.join('/')
+    if (c.concurrency != null) options.blockReadConcurrency = c.concurrency
+    for await (const b of f.cat(CID.parse(c0), options)) {
       first ??= sec(t0); h.update(b); n += b.byteLength
     }
     const s = sec(t0)
@@ -238,13 +266,17 @@ const H = {
   },
   async ls (a, c) {
     const r = []
-    for await (const e of fs.ls(CID.parse(a), { signal: signalOf(c, 60), extended: true })) r.push({ name: e.name, cid: e.cid.toString(), type: e.type ?? e.unixfs?.type, size: e.size, mode: e.mode ?? e.unixfs?.mode, mtime: e.mtime ?? e.unixfs?.mtime })
+    for await (const e of fs.ls(CID.parse(a), { signal: signalOf(c, 60), extended: true })) {
+      const [type, mode, mtime] = [e.type ?? e.unixfs?.type, e.mode ?? e.unixfs?.mode, e.mtime ?? e.unixfs?.mtime]
+      r.push({ name: e.name, cid: e.cid.toString(), type, size: e.size, mode, mtime })
+    }
     return { entries: r }
   },
   async block_get (a, c) {
     const t0 = performance.now()
     const b = await toBuffer(node.blockstore.get(CID.parse(a), { signal: signalOf(c, 30), offline: c.offline === true }))
-    return { length: b.byteLength, sha256: createHash('sha256').update(b).digest('hex'), ...(c.data === true ? { hex: hex(b) } : {}), seconds: sec(t0) }
+    const sha256 = createHash('sha256').update(b).digest('hex')
+    return { length: b.byteLength, sha256, ...(c.data === true ? { hex: hex(b) } : {}), seconds: sec(t0) }
   },
   async has (a) { return { has: await node.blockstore.has(CID.parse(a)) } },
   async drop () { // forget all blocks
@@ -262,8 +294,17 @@ const H = {
     const r = await bitswap().wantList.wantSessionBlock(CID.parse(a), peerIdFromString(c.peer), { signal: signalOf(c, 10) })
     return { has: r.has, length: r.block?.byteLength ?? null }
   },
-  async wantlist () { return { wants: bitswap().getWantlist().map(w => ({ cid: w.cid.toString(), priority: w.priority, type: w.wantType })) } },
-  async peer_wantlist (a) { return { wants: (bitswap().getPeerWantlist(peerIdFromString(a)) ?? []).map(w => ({ cid: w.cid.toString(), priority: w.priority, type: w.wantType, status: w.status, sendDontHave: w.sendDontHave })) } },
+  async wantlist () {
+    return { wants: bitswap().getWantlist().map(w => ({ cid: w.cid.toString(), priority: w.priority, type: w.wantType })) }
+  },
+  async peer_wantlist (a) {
+    const wants = bitswap().getPeerWantlist(peerIdFromString(a)) ?? []
+    return {
+      wants: wants.map(w => ({
+        cid: w.cid.toString(), priority: w.priority, type: w.wantType, status: w.status, sendDontHave: w.sendDontHave
+      }))
+    }
+  },
   async connect (a, c) {
     const t0 = performance.now()
     const conn = await libp2p.dial(target(a), { signal: signalOf(c, 15) })
@@ -286,7 +327,11 @@ const H = {
       }
       await s.close()
     } else {
-      for (let i = 0; i < n; i++) { const t0 = performance.now(); await libp2p.services.ping.ping(t, { signal }); times.push(performance.now() - t0) }
+      for (let i = 0; i < n; i++) {
+        const t0 = performance.now()
+        await libp2p.services.ping.ping(t, { signal })
+        times.push(performance.now() - t0)
+      }
     }
     times.sort((x, y) => x - y)
     const r3 = (x) => Math.round(x * 1000) / 1000
@@ -323,7 +368,8 @@ const H = {
     if (got !== down) throw new Error(`received ${got} of ${down}`)
     return { sent: up, received: got, seconds: t, MiBps: Math.round((up + got) / 1048576 / t * 100) / 100 }
   },
-  async abort (a, c) { // {"abort":target}: asks for much over /perf/1.0.0 and resets the stream when something has come; streams left on the connection
+  // {"abort":target}: requests many bytes over /perf/1.0.0 and resets the stream when some have arrived; returns the streams that are left
+  async abort (a, c) {
     const s = await libp2p.dialProtocol(target(a), '/perf/1.0.0', { signal: signalOf(c, 30), maxOutboundStreams: 1000 })
     const head = new Uint8Array(8); new DataView(head.buffer).setBigUint64(0, 1n << 34n)
     const came = Promise.withResolvers()
@@ -334,44 +380,86 @@ const H = {
     s.abort(new Error('enough'))
     return {}
   },
-  async streams (a) { return { streams: libp2p.getConnections(target(a)).flatMap(x => x.streams.map(s => `${s.direction}:${s.protocol}:${s.status}`)) } },
-  async provide (a, c) { const t0 = performance.now(); await libp2p.contentRouting.provide(CID.parse(a), { signal: signalOf(c, 30) }); return { seconds: sec(t0) } },
+  async streams (a) { return { streams: libp2p.getConnections(target(a)).flatMap(x => x.streams.map(streamInfo)) } },
+  async provide (a, c) {
+    const t0 = performance.now()
+    await libp2p.contentRouting.provide(CID.parse(a), { signal: signalOf(c, 30) })
+    return { seconds: sec(t0) }
+  },
   async find_providers (a, c) {
     const r = []
-    try { for await (const p of libp2p.contentRouting.findProviders(CID.parse(a), { signal: signalOf(c, 10) })) { r.push({ id: p.id.toString(), addrs: p.multiaddrs.map(String) }); if (r.length >= (c.max ?? 20)) break } } catch (e) { if (r.length === 0) throw e }
+    try {
+      for await (const p of libp2p.contentRouting.findProviders(CID.parse(a), { signal: signalOf(c, 10) })) {
+        r.push({ id: p.id.toString(), addrs: p.multiaddrs.map(String) })
+        if (r.length >= (c.max ?? 20)) break
+      }
+    } catch (e) { if (r.length === 0) throw e }
     return { providers: r }
   },
-  async find_peer (a, c) { const p = await libp2p.peerRouting.findPeer(peerIdFromString(a), { signal: signalOf(c, 10) }); return { peer: p.id.toString(), addrs: p.multiaddrs.map(String) } },
-  async closest_peers (a, c) { const r = []; for await (const p of libp2p.peerRouting.getClosestPeers(Buffer.from(a, 'hex'), { signal: signalOf(c, 10) })) r.push(p.id.toString()); return { peers: r } },
-  async dht_put (a, c) { await libp2p.contentRouting.put(Buffer.from(a, 'hex'), Buffer.from(c.value, 'hex'), { signal: signalOf(c, 10) }); return {} },
+  async find_peer (a, c) {
+    const p = await libp2p.peerRouting.findPeer(peerIdFromString(a), { signal: signalOf(c, 10) })
+    return { peer: p.id.toString(), addrs: p.multiaddrs.map(String) }
+  },
+  async closest_peers (a, c) {
+    const r = []
+    for await (const p of libp2p.peerRouting.getClosestPeers(Buffer.from(a, 'hex'), { signal: signalOf(c, 10) })) r.push(p.id.toString())
+    return { peers: r }
+  },
+  async dht_put (a, c) {
+    await libp2p.contentRouting.put(Buffer.from(a, 'hex'), Buffer.from(c.value, 'hex'), { signal: signalOf(c, 10) })
+    return {}
+  },
   async dht_get (a, c) { return { value: hex(await libp2p.contentRouting.get(Buffer.from(a, 'hex'), { signal: signalOf(c, 10) })) } },
   async dht_table () {
     const r = {}
-    for (const k of ['dhtLan', 'dhtAmino']) if (libp2p.services[k] != null) r[k] = { mode: libp2p.services[k].getMode(), size: libp2p.services[k].routingTable.size }
+    for (const k of ['dhtLan', 'dhtAmino']) {
+      const dht = libp2p.services[k]
+      if (dht != null) r[k] = { mode: dht.getMode(), size: dht.routingTable.size }
+    }
     return r
   },
   async peers () { return { peers: libp2p.getConnections().map(connInfo) } },
-  async peer_store () { return { peers: (await libp2p.peerStore.all()).map(p => ({ id: p.id.toString(), addrs: p.addresses.map(x => x.multiaddr.toString()), protocols: p.protocols })) } },
+  async peer_store () {
+    const peers = await libp2p.peerStore.all()
+    return { peers: peers.map(p => ({ id: p.id.toString(), addrs: p.addresses.map(x => x.multiaddr.toString()), protocols: p.protocols })) }
+  },
   async protocols (a) {
     const p = await libp2p.peerStore.get(peerIdFromString(a))
     const s = (k) => { const v = p.metadata.get(k); return v == null ? null : Buffer.from(v).toString() }
-    return { protocols: p.protocols, agent: s('AgentVersion'), protocolVersion: s('ProtocolVersion'), addrs: p.addresses.map(x => ({ addr: x.multiaddr.toString(), certified: x.isCertified })), signedRecord: p.peerRecordEnvelope != null }
+    return {
+      protocols: p.protocols,
+      agent: s('AgentVersion'),
+      protocolVersion: s('ProtocolVersion'),
+      addrs: p.addresses.map(x => ({ addr: x.multiaddr.toString(), certified: x.isCertified })),
+      signedRecord: p.peerRecordEnvelope != null
+    }
   },
-  async self () { return { peerId: libp2p.peerId.toString(), addrs: libp2p.getMultiaddrs().map(String), protocols: libp2p.getProtocols() } },
-  async mem () { const m = process.memoryUsage(); const u = process.resourceUsage(); return { rssMiB: m.rss >> 20, maxRssMiB: u.maxRSS >> 10, cpuUserS: u.userCPUTime / 1e6, cpuSysS: u.systemCPUTime / 1e6 } }
+  async self () { return self() },
+  async mem () {
+    const m = process.memoryUsage()
+    const u = process.resourceUsage()
+    return { rssMiB: m.rss >> 20, maxRssMiB: u.maxRSS >> 10, cpuUserS: u.userCPUTime / 1e6, cpuSysS: u.systemCPUTime / 1e6 }
+  }
 }
 
-libp2p.addEventListener('connection:open', (e) => out({ event: 'connection:open', peer: e.detail.remotePeer.toString(), direction: e.detail.direction, muxer: e.detail.multiplexer }))
+libp2p.addEventListener('connection:open', (e) => {
+  const { remotePeer, direction, multiplexer } = e.detail
+  out({ event: 'connection:open', peer: remotePeer.toString(), direction, muxer: multiplexer })
+})
 libp2p.addEventListener('connection:close', (e) => out({ event: 'connection:close', peer: e.detail.remotePeer.toString() }))
 libp2p.addEventListener('peer:identify', (e) => out({ event: 'identify', peer: e.detail.peerId.toString(), agent: e.detail.agentVersion }))
-if (A.mdns) libp2p.addEventListener('peer:discovery', (e) => out({ event: 'discovery', peer: e.detail.id.toString(), addrs: e.detail.multiaddrs.map(String) }))
+if (A.mdns) {
+  libp2p.addEventListener('peer:discovery', (e) => {
+    out({ event: 'discovery', peer: e.detail.id.toString(), addrs: e.detail.multiaddrs.map(String) })
+  })
+}
 
 async function stop () {
   try { await Promise.race([node.stop(), new Promise(resolve => setTimeout(resolve, 3000).unref())]) } catch {}
   process.exit(0)
 }
 
-out({ event: 'ready', peerId: libp2p.peerId.toString(), addrs: libp2p.getMultiaddrs().map(String), protocols: libp2p.getProtocols(), muxer: A.muxer, pid: process.pid, node: process.version })
+out({ event: 'ready', ...self(), muxer: A.muxer, pid: process.pid, node: process.version })
 
 const rl = createInterface({ input: process.stdin })
 rl.on('line', (line) => {
@@ -381,6 +469,8 @@ rl.on('line', (line) => {
   const k = Object.keys(c).find(k => k === 'stop' || H[k] != null)
   if (k === 'stop') { out({ id: c.id, cmd: 'stop', ok: true }); void stop(); return }
   if (k == null) { out({ id: c.id, ok: false, error: 'unknown command' }); return }
-  H[k](c[k], c).then(r => out({ ...r, id: c.id, cmd: k, ok: true }), e => out({ id: c.id, cmd: k, ok: false, name: e?.name, error: String(e?.message ?? e) }))
+  H[k](c[k], c).then(
+    r => out({ ...r, id: c.id, cmd: k, ok: true }),
+    e => out({ id: c.id, cmd: k, ok: false, name: e?.name, error: String(e?.message ?? e) }))
 })
 rl.on('close', () => { void stop() })

@@ -1,4 +1,4 @@
-// roots.mjs FILE...     the root's digest of each file as Helia's importer makes it, in the DAG that `ipfs add` made in 2019: a line `sha256:HEX` for each
+// roots.mjs FILE...     prints `sha256:HEX`, the root digest by Helia's importer, of each file, with the DAG profile of `ipfs add` in 2019
 import { createReadStream } from 'node:fs'
 import { BlackHoleBlockstore } from 'blockstore-core'
 import { importer } from 'ipfs-unixfs-importer'
@@ -6,6 +6,7 @@ import { importerOptions } from './common.mjs'
 
 for (const file of process.argv.slice(2)) {
   let root
-  for await (const entry of importer([{ content: createReadStream(file) }], new BlackHoleBlockstore(), importerOptions({ profile: 'kubo-v0' }))) root = entry.cid
+  const source = [{ content: createReadStream(file) }]
+  for await (const entry of importer(source, new BlackHoleBlockstore(), importerOptions({ profile: 'kubo-v0' }))) root = entry.cid
   console.log('sha256:' + Buffer.from(root.multihash.digest).toString('hex'))
 }
