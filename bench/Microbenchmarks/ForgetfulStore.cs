@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Microbenchmarks;
 
-/// <summary>A store that costs nothing: what is left is the importer's own work.</summary>
+/// <summary>A store that discards everything, to measure the importer alone.</summary>
 internal sealed class ForgetfulStore : IBlockstore, IDisposable
 {
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)

@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace Ipcs.Microbenchmarks;
 
-/// <summary>A file to read: random bytes, a mebibyte of them over and over with the first bytes of each changed, so that no two blocks are equal.</summary>
+/// <summary>
+/// The input file: the same random mebibyte repeated, with a few bytes of every 16 KiB changed so that no two blocks are equal.
+/// </summary>
 internal static class Input
 {
     public static async Task WriteAsync(string path, long length)

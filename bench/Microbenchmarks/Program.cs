@@ -1,9 +1,9 @@
 using System.Globalization;
 using Ipcs.Microbenchmarks;
 
-// [MIB]                                              the DAG builder and reader, alone and over RocksDB, and the block store: one row each, best of three
-// wants                                              the want book alone: microseconds for each block
-// share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...   what of the second image's layers is to be fetched where the first's are
+// [MIB]      the DAG builder and reader, alone and over RocksDB, and the block store: one row each, best of three runs
+// wants      the want scheduler alone: microseconds per block
+// share CHUNKER,... FIRST.tar.gz... -- SECOND.tar.gz...     the blocks of the second image's layers that are missing where the first's are
 if (args.Length > 0 && args[0] == "share")
 {
     string[] layers = args[2..];

@@ -5,7 +5,7 @@ using Ipcs.Dag.Read;
 
 namespace Ipcs.Microbenchmarks;
 
-/// <summary>A file out of RocksDB: in sequence by 32 KiB, as containerd unpacks, by 1 MiB, and whole.</summary>
+/// <summary>Reads a file from RocksDB in sequence, by 32 KiB as containerd does when it unpacks, and by 1 MiB.</summary>
 internal static class ReadBenchmark
 {
     public static async Task RunAsync(string file, string folder)
@@ -16,7 +16,8 @@ internal static class ReadBenchmark
             DagRoot root = await ImportBenchmark.AddAsync(file, store.Blocks, profile, digest: false);
             foreach (int piece in new[] { 32 << 10, 1 << 20 })
             {
-                await Row.PrintAsync($"read by {piece >> 10} KiB, RocksDB, {profile.Name}", root.Size, () => new MemoryStream(), _ => ReadAsync(store, root, piece));
+                string name = $"read by {piece >> 10} KiB, RocksDB, {profile.Name}";
+                await Row.PrintAsync(name, root.Size, () => new MemoryStream(), _ => ReadAsync(store, root, piece));
             }
         }
     }

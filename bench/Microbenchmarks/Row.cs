@@ -3,16 +3,20 @@ using System.Globalization;
 
 namespace Ipcs.Microbenchmarks;
 
-/// <summary>Times something and prints a row of the table.</summary>
+/// <summary>Measures an operation and prints a row of the table.</summary>
+/// <remarks>
+/// An operation here is a whole file or store, once per run, and its figures are bytes per second, processor time of all threads and
+/// resident memory: what a harness for calls of nanoseconds does not measure.
+/// </remarks>
 internal static class Row
 {
     private const int Runs = 3;
 
-    /// <summary>Runs it some times and prints the quickest.</summary>
+    /// <summary>Runs the operation some times and prints the fastest run.</summary>
     /// <param name="name">The row's first cell.</param>
     /// <param name="bytes">Bytes handled in one run.</param>
-    /// <param name="prepare">Makes what a run needs, untimed; disposed after it, untimed.</param>
-    /// <param name="run">What is timed.</param>
+    /// <param name="prepare">Makes the state of a run; neither that nor its disposal is measured.</param>
+    /// <param name="run">The operation.</param>
     public static async Task PrintAsync<T>(string name, long bytes, Func<T> prepare, Func<T, Task> run)
         where T : IDisposable
     {
@@ -39,9 +43,9 @@ internal static class Row
             $"| {name} | {bytes / best.Seconds / 1e6:f0} | {best.Cpu:f2} | {best.Allocated / 1e6:f1} | {PeakRss() / 1e6:f0} |"));
     }
 
-    /// <summary>The process's peak so far, in bytes: the rows stand in the order of their appetite.</summary>
+    /// <summary>The peak memory of the process so far, in bytes: rows are in the order of their memory use.</summary>
     private static long PeakRss() => File.ReadLines("/proc/self/status")
         .Where(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
-        .Select(line => 1024 * long.Parse(line["VmHWM:".Length..^2], NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture))
+        .Select(line => 1024 * long.Parse(line["VmHWM:".Length..^2], NumberStyles.Integer, CultureInfo.InvariantCulture))
         .Single();
 }

@@ -6,23 +6,26 @@ using ZstdSharp;
 namespace Ipcs.Microbenchmarks;
 
 /// <summary>
-/// What of an image's layers is to be fetched where another's are, when the uncompressed tars are cut: each block once, zstd -3 where that makes it
-/// smaller. A node's inner blocks (some 50 bytes for each block) are not counted.
+/// The blocks of an image's layers that are missing where another image's layers are, when their uncompressed tars are cut into chunks:
+/// each block once, compressed with zstd -3 where that makes it smaller. Inner nodes (some 50 bytes per block) are not counted.
 /// </summary>
 internal static class Sharing
 {
     /// <summary>Prints a row for each chunker.</summary>
-    /// <param name="first">The layers that are there: tar.gz files.</param>
+    /// <param name="first">The layers that are present: tar.gz files.</param>
     /// <param name="second">The layers to fetch.</param>
-    /// <param name="chunkers">Their words.</param>
+    /// <param name="chunkers">Chunker specifications.</param>
     public static void Print(string[] first, string[] second, string[] chunkers)
     {
         long compressed = second.Sum(layer => new FileInfo(layer).Length);
-        Console.WriteLine($"| {compressed / 1e6:f1} MB of gzip layers | blocks | missing | missing MB | zstd MB | of gzip | first pull of gzip |");
+        Console.WriteLine(
+            $"| {compressed / 1e6:f1} MB of gzip layers | blocks | missing | missing MB | zstd MB | of gzip | first pull of gzip |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (string words in chunkers)
         {
-            ChunkerSpec spec = ChunkerSpec.TryParse(words, out ChunkerSpec? parsed, out string? problem) ? parsed : throw new FormatException(problem);
+            ChunkerSpec spec = ChunkerSpec.TryParse(words, out ChunkerSpec? parsed, out string? problem)
+                ? parsed
+                : throw new FormatException(problem);
             var there = new HashSet<string>();
             foreach (string layer in first)
             {
@@ -54,7 +57,8 @@ internal static class Sharing
             }
 
             Console.WriteLine(
-                $"| {words} | {sum.Blocks} | {sum.Missing} | {sum.Raw / 1e6:f2} | {sum.Packed / 1e6:f2} | {100.0 * sum.Packed / compressed:f1}% | {100.0 * sum.All / compressed:f1}% |");
+                $"| {words} | {sum.Blocks} | {sum.Missing} | {sum.Raw / 1e6:f2} | {sum.Packed / 1e6:f2} "
+                + $"| {100.0 * sum.Packed / compressed:f1}% | {100.0 * sum.All / compressed:f1}% |");
         }
     }
 

@@ -9,8 +9,9 @@ using Ipcs.Multiformats;
 namespace Ipcs.Microbenchmarks;
 
 /// <summary>
-/// The want book alone, in virtual time: what it costs for a block to choose who is asked for it, from its want to its arrival. Blocks are small, so that
-/// many are wanted at a time, and the peers' windows are full. A peer sends a message of blocks at a time, some peers longer ones than others.
+/// The want book alone, in virtual time: what it costs for a block to choose who is asked for it, from its want to its arrival. Blocks
+/// are small, so that many are wanted at a time, and the peers' windows are full. A peer sends a message of blocks at a time, some peers
+/// longer ones than others.
 /// </summary>
 internal sealed class WantBookBenchmark
 {

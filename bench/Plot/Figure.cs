@@ -1,8 +1,9 @@
 namespace Ipcs.Bench.Plot;
 
-/// <summary>What one benchmark measured, as it lies in artifacts/bench/NAME.json.</summary>
-/// <param name="Title">Over the picture.</param>
-/// <param name="Unit">What the bars count, such as <c>MB/s</c> or <c>seconds</c>.</param>
-/// <param name="Rows">The groups of bars, in order.</param>
-/// <param name="Series">For each thing that was measured, one figure per row; null where there is none.</param>
-internal sealed record Figure(string Title, string Unit, IReadOnlyList<string> Rows, IReadOnlyDictionary<string, IReadOnlyList<double?>> Series);
+/// <summary>The results of one benchmark, read from artifacts/bench/NAME.json.</summary>
+/// <param name="Title">Title of the plot.</param>
+/// <param name="Unit">Unit of the bars, such as <c>MB/s</c> or <c>seconds</c>.</param>
+/// <param name="Rows">Names of the groups of bars, in order.</param>
+/// <param name="Series">For each series, one value per group; null where it has none.</param>
+internal sealed record Figure(
+    string Title, string Unit, IReadOnlyList<string> Rows, IReadOnlyDictionary<string, IReadOnlyList<double?>> Series);

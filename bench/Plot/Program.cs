@@ -2,7 +2,7 @@ using System.Text.Json;
 using Ipcs.Bench.Plot;
 using ScottPlot;
 
-// plot FIGURE.json...     draws each as FIGURE.png beside it: groups of bars, one bar per series, with its figure on top
+// plot FIGURE.json...     draws each as FIGURE.png beside it: groups of bars, one bar per series, with its value on top
 foreach (string file in args)
 {
     Figure figure = JsonSerializer.Deserialize<Figure>(await File.ReadAllTextAsync(file), JsonSerializerOptions.Web)

@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 
 namespace Ipcs.Bench.Swarm;
 
-/// <summary>What any muxed stream over Noise must do at least: frame, encrypt, send, receive, decrypt, with .NET's own cipher.</summary>
+/// <summary>The minimal work of any muxed stream over Noise: frame, encrypt, send, receive and decrypt, with .NET's own cipher.</summary>
 internal static class Ceiling
 {
     private const int Plain = 65_519;
@@ -13,7 +13,7 @@ internal static class Ceiling
     private const int Frame = 2 + Plain + Tag;
     private const int FramesPerCall = 2;
 
-    /// <summary>Moves about that many bytes over one loopback connection.</summary>
+    /// <summary>Transfers that many bytes, rounded up to whole frames, over one loopback connection.</summary>
     public static void Run(long bytes)
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -3,31 +3,35 @@ using Ipcs.Libp2p.Swarm;
 
 namespace Ipcs.Bench.Swarm;
 
-/// <summary>Many hosts of this process that connect to one.</summary>
+/// <summary>Many hosts in this process that connect to one.</summary>
 internal static class Crowd
 {
     private const int AtOnce = 16;
 
-    /// <summary>Connections a second, from the dial until the peer's identify answer is in.</summary>
+    /// <summary>Connections per second, from the dial to the peer's identify answer.</summary>
     public static async Task<double> ConnectionsAsync(string muxer, int count)
     {
         await using Host hub = await Pair.HostAsync(muxer, listen: true);
         List<Host> hosts = await HostsAsync(muxer, count);
         long start = Stopwatch.GetTimestamp();
         await Parallel.ForEachAsync(
-            hosts, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (host, cancel) => await host.ConnectAsync(hub.ListenAddresses[0], cancel));
+            hosts,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce },
+            async (host, cancel) => await host.ConnectAsync(hub.ListenAddresses[0], cancel));
         double rate = count / Stopwatch.GetElapsedTime(start).TotalSeconds;
         await EndAsync(hosts);
         return rate;
     }
 
-    /// <summary>Bytes of managed memory that one end of an idle connection holds. Both ends lie in this process; the hosts around them were there before.</summary>
+    /// <summary>
+    /// Managed memory of one end of an idle connection, in bytes. Both ends are in this process; their hosts exist before.
+    /// </summary>
     public static async Task<double> IdleBytesAsync(string muxer, int count)
     {
         await using Host hub = await Pair.HostAsync(muxer, listen: true);
         List<Host> hosts = await HostsAsync(muxer, count);
 
-        // The first half fills the pools of buffers, which are nobody's own.
+        // The first half fills the buffer pools, which belong to no connection.
         await ConnectAllAsync(hub, hosts[..(count / 2)]);
         long before = GC.GetTotalMemory(forceFullCollection: true);
         await ConnectAllAsync(hub, hosts[(count / 2)..]);

@@ -6,12 +6,12 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bench.Swarm;
 
-/// <summary>Two hosts of this process, one connected to the other over loopback.</summary>
+/// <summary>Two hosts in this process, connected over loopback.</summary>
 internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
 {
     private const string Echo = "/bench/echo/1.0.0";
 
-    /// <summary>Starts and connects them.</summary>
+    /// <summary>Starts and connects two hosts.</summary>
     public static async Task<Pair> StartAsync(string muxer)
     {
         Host listener = await HostAsync(muxer, listen: true), dialler = await HostAsync(muxer, listen: false);
@@ -19,7 +19,7 @@ internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
         return new Pair(dialler, listener);
     }
 
-    /// <summary>A host with that muxer alone, which sends back what a stream brings.</summary>
+    /// <summary>A host with only that muxer, and with an echo protocol.</summary>
     public static async Task<Host> HostAsync(string muxer, bool listen)
     {
         var host = new Host(new HostOptions
@@ -40,26 +40,29 @@ internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
         return host;
     }
 
-    /// <summary>Sends that many bytes by /perf/1.0.0.</summary>
+    /// <summary>Sends that many bytes over /perf/1.0.0.</summary>
     public Task PerfAsync(long bytes) => dialler.PerfAsync(listener.LocalPeer, bytes, 0, CancellationToken.None);
 
-    /// <summary>Opens streams, some at a time, sends a byte over each, waits for it to come back, and closes them.</summary>
-    public Task OpenAsync(int count, int atOnce) => Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (_, cancel) =>
-    {
-        await using PeerStream stream = await dialler.OpenStreamAsync(listener.LocalPeer, [Echo], cancel);
-        byte[] one = new byte[1];
-        await stream.WriteAsync(one, cancel);
-        await stream.CloseWriteAsync(cancel);
-        while (await stream.ReadAsync(one, cancel) > 0)
-        {
-            // Until the other end has closed it.
-        }
-    });
+    /// <summary>Opens streams, some in parallel; sends a byte over each, waits for its echo, and closes the stream.</summary>
+    public Task OpenAsync(int count, int atOnce) =>
+        Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, (_, cancel) => OpenOneAsync(cancel));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await dialler.DisposeAsync();
         await listener.DisposeAsync();
+    }
+
+    private async ValueTask OpenOneAsync(CancellationToken cancellationToken)
+    {
+        await using PeerStream stream = await dialler.OpenStreamAsync(listener.LocalPeer, [Echo], cancellationToken);
+        byte[] one = new byte[1];
+        await stream.WriteAsync(one, cancellationToken);
+        await stream.CloseWriteAsync(cancellationToken);
+        while (await stream.ReadAsync(one, cancellationToken) > 0)
+        {
+            // Until the other end has closed it.
+        }
     }
 }

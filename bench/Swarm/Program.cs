@@ -5,9 +5,10 @@ using System.Text.Json;
 namespace Ipcs.Bench.Swarm;
 
 /// <summary>
-/// One connection's speed against its ceiling, both ends in this process: <c>Ipcs.Bench.Swarm [MIB] [RUNS] [JS_MPLEX_MIBPS JS_YAMUX_MIBPS FIGURE]</c>.
-/// The cases take turns within each run, so that what else the machine does meets all of them; each figure is the median. Prints Markdown tables,
-/// and writes the speeds to FIGURE for bench/Plot. WORK=speed|streams|connections|idle does that alone, for a profiler to look at.
+/// The rate of one connection compared with that of its cipher, both ends in this process: <c>Ipcs.Bench.Swarm [MIB] [RUNS]
+/// [JS_MPLEX_MIBPS JS_YAMUX_MIBPS FIGURE]</c>. The cases alternate within each run, so that other load on the machine affects all of
+/// them; each figure is the median. Prints Markdown tables, and writes the rates to FIGURE for bench/Plot.
+/// WORK=speed|streams|connections|idle measures only that, for a profiler.
 /// </summary>
 internal static class Program
 {
@@ -39,7 +40,8 @@ internal static class Program
         if (Wanted("streams"))
         {
             await using Pair mplex = await Pair.StartAsync("mplex"), yamux = await Pair.StartAsync("yamux");
-            await RowAsync("new streams a second, one connection", "at least 20000", runs, m => StreamsAsync(m == "mplex" ? mplex : yamux));
+            await RowAsync(
+                "new streams a second, one connection", "at least 20000", runs, m => StreamsAsync(m == "mplex" ? mplex : yamux));
         }
 
         if (Wanted("connections"))
@@ -49,7 +51,8 @@ internal static class Program
 
         if (Wanted("idle"))
         {
-            await RowAsync("KB of an idle connection, one end", "under 40", 1, async m => await Crowd.IdleBytesAsync(m, Connections) / 1000);
+            await RowAsync(
+                "KB of an idle connection, one end", "under 40", 1, async m => await Crowd.IdleBytesAsync(m, Connections) / 1000);
         }
 
         return 0;
@@ -73,14 +76,15 @@ internal static class Program
             ];
             if (run > 0)
             {
-                // The first run warms up.
+                // The first run is a warm-up.
                 all["ceiling"].Add(speeds[0]);
                 all["mplex"].Add(speeds[1]);
                 all["yamux"].Add(speeds[2]);
             }
         }
 
-        return all.ToDictionary(a => a.Key, a => new Speed(Median(a.Value.Select(s => s.MiBps)), Median(a.Value.Select(s => s.CpuPerGiB))));
+        return all.ToDictionary(
+            a => a.Key, a => new Speed(Median(a.Value.Select(s => s.MiBps)), Median(a.Value.Select(s => s.CpuPerGiB))));
     }
 
     private static async Task<Speed> MeasureAsync(long bytes, Func<Task> body)
@@ -88,21 +92,24 @@ internal static class Program
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         await body();
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         double mib = bytes / 1048576.0;
-        return new Speed(mib / Stopwatch.GetElapsedTime(start).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalSeconds / mib * 1024);
+        return new Speed(mib / seconds, (Environment.CpuUsage.TotalTime - cpu).TotalSeconds / mib * 1024);
     }
 
     private static void Print(int mib, int runs, Dictionary<string, Speed> speeds, double[] js)
     {
-        Line($"One stream of {mib} MiB on one loopback connection, medians of {runs} runs by turns:\n");
-        Line($"| | MiB/s | of the ceiling | at least | of js-libp2p | at least | CPU s per GiB, both ends |\n|---|---|---|---|---|---|---|");
+        Line($"One stream of {mib} MiB on one loopback connection, medians of {runs} alternating runs:\n");
+        Line($"| | MiB/s | of the cipher | at least | of js-libp2p | at least | CPU s per GiB, both ends |");
+        Line($"|---|---|---|---|---|---|---|");
         Speed top = speeds["ceiling"];
-        Line($"| the bare ceiling | {top.MiBps:F0} | | | | | {top.CpuPerGiB:F2} |");
+        Line($"| the bare cipher | {top.MiBps:F0} | | | | | {top.CpuPerGiB:F2} |");
         for (int i = 0; i < Muxers.Length; i++)
         {
             Speed speed = speeds[Muxers[i]];
             string times = js.Length == 2 ? string.Create(CultureInfo.InvariantCulture, $"{speed.MiBps / js[i]:F1} x") : "";
-            Line($"| ipcs, {Muxers[i]} | {speed.MiBps:F0} | {speed.MiBps / top.MiBps * 100:F0} % | 60 % | {times} | 4 x | {speed.CpuPerGiB:F2} |");
+            double share = speed.MiBps / top.MiBps * 100;
+            Line($"| ipcs, {Muxers[i]} | {speed.MiBps:F0} | {share:F0} % | 60 % | {times} | 4 x | {speed.CpuPerGiB:F2} |");
         }
 
         for (int i = 0; i < js.Length; i++)
@@ -145,7 +152,7 @@ internal static class Program
         }
     }
 
-    /// <summary>Measures both muxers by turns, after one run that warms up, and prints the medians.</summary>
+    /// <summary>Measures both muxers alternately, after a warm-up run, and prints the medians.</summary>
     private static async Task RowAsync(string what, string goal, int runs, Func<string, Task<double>> measure)
     {
         List<double> mplex = [], yamux = [];

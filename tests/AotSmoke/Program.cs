@@ -2,12 +2,13 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Interop;
 using Ipcs.Multiformats;
 using Ipcs.Node;
 using NSec.Cryptography;
 
-// Everything native, in one binary compiled ahead of time: RocksDB, libsodium, OpenSSL. With a number N it also measures the
-// store with N MiB of blocks of 256 KiB. Prints a line `ok` per thing that works; `not ok` and exit status 1 at the first that does not.
+// Tests the native libraries in one binary compiled ahead of time: RocksDB, libzstd, libsodium, OpenSSL. Prints a line `ok` per check; at
+// the first failure `not ok` and exit status 1. With a number N it also measures the store with N MiB of blocks of 256 KiB.
 NativeLibraries.Initialize();
 SignatureAlgorithm algorithm = SignatureAlgorithm.Ed25519;
 using (Key key = Key.Create(algorithm))
@@ -17,8 +18,15 @@ using (Key key = Key.Create(algorithm))
     Require(!algorithm.Verify(key.PublicKey, "ipcz"u8, signature), "a signature of something else does not");
 }
 
-Require(
-    Convert.ToHexStringLower(SHA256.HashData("abc"u8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "OpenSSL hashes");
+string sum = Convert.ToHexStringLower(SHA256.HashData("abc"u8));
+Require(sum == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "OpenSSL hashes");
+
+// A frame with one uncompressed block: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.
+byte[] frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, 0x29, 0x00, 0x00, .. "hello"u8];
+using (var zstd = new StreamReader(new ZstdStream(new MemoryStream(frame))))
+{
+    Require(zstd.ReadToEnd() == "hello", "libzstd decompresses");
+}
 
 DirectoryInfo folder = Directory.CreateTempSubdirectory("ipcs-smoke-");
 try
@@ -29,7 +37,14 @@ try
     {
         store.Blocks.Put(hash, block);
         store.Commit(
-            new ContentRecord { Digest = new Digest(hash), Kind = ContentKind.Blob, Root = Cid.V1(Multicodec.Raw, hash), Size = block.Length, Owned = true },
+            new ContentRecord
+            {
+                Digest = new Digest(hash),
+                Kind = ContentKind.Blob,
+                Root = Cid.V1(Multicodec.Raw, hash),
+                Size = block.Length,
+                Owned = true,
+            },
             ingestRef: null);
         store.Compact();
     }
@@ -40,7 +55,9 @@ try
         Require(got is not null && got.Memory.Span.SequenceEqual(block), "a block comes back from RocksDB");
         Require(store.Contents.Get(new Digest(hash))!.Owned, "a content record comes back");
         if (args.Length > 0)
+        {
             Measure(store, int.Parse(args[0]) * 4);
+        }
     }
 }
 finally
@@ -85,15 +102,20 @@ static void Measure(RocksStore store, int count)
 
     watch.Restart();
     foreach (Multihash hash in hashes)
-        Require2(store.Blocks.Has(hash));
+    {
+        RequireBlock(store.Blocks.Has(hash));
+    }
+
     Console.WriteLine($"has {watch.Elapsed.TotalMicroseconds / count:f2} us");
-    Console.WriteLine($"memory {Environment.WorkingSet >> 20} MiB at most {Process.GetCurrentProcess().PeakWorkingSet64 >> 20} MiB");
+    Console.WriteLine($"memory {Environment.WorkingSet >> 20} MiB, peak {Process.GetCurrentProcess().PeakWorkingSet64 >> 20} MiB");
     Console.WriteLine(store.GetStatistics());
 
-    static void Require2(bool condition)
+    static void RequireBlock(bool condition)
     {
         if (!condition)
+        {
             throw new InvalidDataException("a block is missing");
+        }
     }
 
     static long Rate(int count, Stopwatch watch) => (long)(count * 262_144L / 1e6 / watch.Elapsed.TotalSeconds);

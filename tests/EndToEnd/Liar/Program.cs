@@ -12,9 +12,9 @@ using Ipcs.Multiformats;
 namespace Ipcs.EndToEnd.Liar;
 
 /// <summary>
-/// A peer that sends false blocks: it has the contents that lie in a folder, says so, sends so many blocks of them as they are, and from then on each with a
-/// bit that is wrong. <c>Liar LISTEN FOLDER GOOD</c>. Prints <c>ready PEER</c>, and then a line <c>false</c> for each false block sent and a line <c>gone</c>
-/// whenever a peer is.
+/// A peer that sends false blocks: <c>Liar LISTEN FOLDER GOOD</c>. It announces the files of a folder as contents, sends GOOD correct
+/// blocks, and then blocks with one wrong bit each. Prints <c>ready PEER</c>, a line <c>false</c> per false block and a line <c>gone</c>
+/// per peer that disconnects.
 /// </summary>
 internal static class Program
 {
@@ -49,7 +49,8 @@ internal static class Program
     private static async Task<ContentRecord> ImportAsync(string file, IBlockstore blocks)
     {
         byte[] bytes = await File.ReadAllBytesAsync(file);
-        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), blocks, ImportProfile.KuboV1, alsoHash: null, CancellationToken.None);
+        DagRoot root = await DagImport.FromStreamAsync(
+            new MemoryStream(bytes), blocks, ImportProfile.KuboV1, alsoHash: null, CancellationToken.None);
         return new ContentRecord
         {
             Digest = Digest.Sha256(bytes),

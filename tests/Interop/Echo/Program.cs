@@ -8,8 +8,9 @@ using Ipcs.Multiformats;
 namespace Ipcs.Interop.Echo;
 
 /// <summary>
-/// A host of ours that speaks /echo/1.0.0, driven by lines as the foreign peer beside it: <c>echo MULTIADDR BYTES</c> dials unless connected, sends
-/// that many bytes and answers <c>equal</c> when as many come back with the same sha256, else <c>failed WHY</c>. <c>Echo MUXER</c>; ends with its input.
+/// An ipcs host with /echo/1.0.0: <c>Echo MUXER</c>. Reads commands from standard input and ends with it. <c>echo MULTIADDR BYTES</c>
+/// dials unless connected, sends that many random bytes, and prints <c>equal</c> when the same bytes come back, else <c>failed
+/// REASON</c>.
 /// </summary>
 internal static class Program
 {
@@ -64,10 +65,10 @@ internal static class Program
 
         byte[] sent = await sending;
         bool equal = length == bytes && hash.GetHashAndReset().SequenceEqual(sent);
-        return equal ? "equal" : $"failed {length} of {bytes} bytes came back, or others";
+        return equal ? "equal" : $"failed {length} of {bytes} bytes came back, or their hash differs";
     }
 
-    /// <summary>Sends bytes that no two pieces have alike, and returns their hash.</summary>
+    /// <summary>Sends random bytes. Returns their SHA-256.</summary>
     private static async Task<byte[]> SendAsync(PeerStream stream, long bytes)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
