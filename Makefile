@@ -12,7 +12,7 @@ SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bi
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs (TRACE=1: artifacts/ipcs-trace, which dotnet-trace can attach to)
+build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs (TRACE=1: artifacts/ipcs-trace, with symbols and for dotnet-trace)
 
 artifacts/ipcs-trace: FLAVOUR := -p:EventSourceSupport=true
 artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
@@ -21,6 +21,7 @@ artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
 	@touch $@.begun
 	dotnet publish src/Node -c Release -r linux-x64 -o artifacts/publish $(FLAVOUR)
 	install -D -m 755 artifacts/publish/ipcs $@
+	$(if $(FLAVOUR),install -m 644 src/Node/bin/Release/net10.0/linux-x64/native/ipcs.dbg artifacts/ipcs.dbg)
 	@touch -r $@.begun $@ # a source that changed during the build is newer
 
 test: ## all tests, with a line of totals at the end (SUITES="Dag journey" sets up, builds and runs only those)

@@ -65,7 +65,7 @@ def run(host, reference, mine):
     return "started: " + " ".join(line.split())
 
 
-def play(fleet, layout, name, mine):
+def show_fleet(fleet, layout, name, mine):
     one, two, three = fleet.hosts
     times = []
     layout = copied(layout, fleet.folder)
@@ -159,7 +159,7 @@ def main():
     try:
         layout, name = source()
         with lab.Lab(hosts=3, keep_logs=os.path.join(lab.REPOSITORY, "artifacts", "logs", "demo")) as fleet:
-            play(fleet, layout, name, bool(os.environ.get("IMAGE")))
+            show_fleet(fleet, layout, name, bool(os.environ.get("IMAGE")))
     except lab.LabError as e:
         print(f"\ndemo: {e}\n(logs: artifacts/logs/demo)", file=sys.stderr)
         return 1

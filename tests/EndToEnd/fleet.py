@@ -29,8 +29,9 @@ results = Results()
 check = results.check
 
 
-def start(host, *peers):
-    host.start_ipcs(*peers, options=("--metrics-addr", METRICS))
+def start(host, *peers, budget=3):
+    """Starts a host. The budget of an Info, in seconds, is that of a busy machine unless a scenario measures it."""
+    host.start_ipcs(*peers, options=("--metrics-addr", METRICS, "--info-budget", str(round(budget * 1000))))
     host.start_containerd()
     lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
 
@@ -132,9 +133,9 @@ def half_of_them_hang(fleet, layout):
     fleet.registry.push(layout, "new:v1")
     blobs = 2 + len(images.layers(layout)[2])
     with check("hang: three hosts without content start", need=True):
-        start(one)
-        start(two)
-        start(three, one, two)
+        start(one, budget=BUDGET)
+        start(two, budget=BUDGET)
+        start(three, one, two, budget=BUDGET)
     with check("hang: with one of two peers hung, a pull of an image that no host has takes only the budget longer"):
         stopped(fleet, one)
         took = three.pull(name)
@@ -337,7 +338,7 @@ def go_on(fleet, one):
     os.kill(one.ipcs_service.pid, signal.SIGCONT)
 
 
-PLAYS = (
+SCENARIOS = (
     ("a source is killed", 3, a_source_that_fails(killed, nothing)),
     ("a source is cut off", 3, a_source_that_fails(cut_off, nothing)),
     ("a source is slowed to 1 Mbit/s", 3, a_source_that_fails(slowed, nothing)),
@@ -353,9 +354,10 @@ PLAYS = (
 def built():
     """Builds the liar that some scenarios need, and returns the scenarios."""
     lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
-    for name, hosts, play in PLAYS:
-        yield name, hosts, lambda fleet: play(fleet, images.small(lab.IMAGES)
-                                              if play is half_of_them_hang else images.random(lab.IMAGES, "noise", SIZE))
+    for name, hosts, function in SCENARIOS:
+        is_small = function is half_of_them_hang
+        yield name, hosts, lambda fleet: function(
+            fleet, images.small(lab.IMAGES) if is_small else images.random(lab.IMAGES, "noise", SIZE))
 
 
 def main():
