@@ -9,10 +9,10 @@ namespace Ipcs.Multiformats;
 /// </summary>
 public readonly struct Cid : IEquatable<Cid>
 {
-    /// <summary>The longest binary form taken, in bytes.</summary>
+    /// <summary>The longest binary form accepted, in bytes.</summary>
     public const int MaxLength = 1 + 5 + Multihash.MaxLength;
 
-    /// <summary>The longest text taken, in characters: base16 of the longest binary form.</summary>
+    /// <summary>The longest text accepted, in characters: base16 of the longest binary form.</summary>
     public const int MaxTextLength = 1 + (2 * MaxLength);
 
     private readonly Multihash _hash;
@@ -35,22 +35,22 @@ public readonly struct Cid : IEquatable<Cid>
     /// <summary>The hash of the block.</summary>
     public Multihash Hash => _hash;
 
-    /// <summary>True for the default value, which is no CID.</summary>
+    /// <summary>True for the default value, which is not a CID.</summary>
     public bool IsDefault => _version == 0 && _codec == 0;
 
     /// <summary>The length of the binary form in bytes.</summary>
     public int Length => _version == 0 ? _hash.Length : 1 + Varint.Length(_codec) + _hash.Length;
 
-    /// <summary>A version 0 CID.</summary>
+    /// <summary>Creates a version 0 CID.</summary>
     /// <exception cref="ArgumentException">The hash is not SHA2-256.</exception>
     public static Cid V0(in Multihash hash) => hash.Code == Multihash.Sha2_256
         ? new Cid(0, Multicodec.DagPb, hash)
-        : throw new ArgumentException("a version 0 CID takes a sha2-256 hash", nameof(hash));
+        : throw new ArgumentException("a version 0 CID requires a sha2-256 hash", nameof(hash));
 
-    /// <summary>A version 1 CID.</summary>
+    /// <summary>Creates a version 1 CID.</summary>
     public static Cid V1(uint codec, in Multihash hash) => new(1, codec, hash);
 
-    /// <summary>The same content under version 1.</summary>
+    /// <summary>The version 1 CID of the same codec and hash.</summary>
     public Cid ToV1() => new(1, _codec, _hash);
 
     /// <summary>Reads one CID (either version) from the start of <paramref name="source"/>.</summary>
@@ -139,7 +139,7 @@ public readonly struct Cid : IEquatable<Cid>
             return false;
         }
 
-        // "CIDv0 in multibase" is what the specification tells decoders to refuse.
+        // The specification tells decoders to refuse a version 0 CID in multibase.
         if (value.Version == 1)
         {
             return true;
@@ -150,7 +150,7 @@ public readonly struct Cid : IEquatable<Cid>
     }
 
     /// <summary>Parses the text form.</summary>
-    /// <exception cref="FormatException">It is no CID.</exception>
+    /// <exception cref="FormatException">The text is not a CID.</exception>
     public static Cid Parse(string text) =>
         TryParse(text, out Cid value) ? value : throw new FormatException($"'{text}' is not a CID");
 
@@ -175,10 +175,10 @@ public readonly struct Cid : IEquatable<Cid>
         return bytes;
     }
 
-    /// <summary>The usual text: base58btc for version 0, base32 (base36 for peer keys stays with the caller) for version 1.</summary>
+    /// <summary>The default text form: base58btc for version 0, base32 for version 1.</summary>
     public override string ToString() => IsDefault ? "" : ToString(_version == 0 ? MultibaseEncoding.Base58Btc : MultibaseEncoding.Base32);
 
-    /// <summary>The text in a base of one's choice. Version 0 has but one form.</summary>
+    /// <summary>The text form in a given base; version 0 is always in base58btc.</summary>
     public string ToString(MultibaseEncoding encoding) =>
         _version == 0 ? Multibase.EncodeBase58(ToArray()) : Multibase.Encode(encoding, ToArray());
 

@@ -4,32 +4,32 @@ using System.Diagnostics.CodeAnalysis;
 namespace Ipcs.Multiformats;
 
 /// <summary>
-/// A content digest as OCI writes it, <c>algorithm:hex</c>, held as the multihash that it is.
+/// An OCI content digest, <c>algorithm:hex</c>, stored as a multihash.
 /// Spec: https://github.com/opencontainers/image-spec/blob/main/descriptor.md, section Digests.
 /// </summary>
 public readonly struct Digest : IEquatable<Digest>
 {
     private static readonly SearchValues<char> HexAlphabet = SearchValues.Create("0123456789abcdef");
 
-    /// <summary>Takes a hash of one of the registered algorithms.</summary>
+    /// <summary>Creates a digest from a hash of one of the registered algorithms.</summary>
     /// <exception cref="ArgumentException">The hash is not SHA2-256, SHA2-384 or SHA2-512.</exception>
     public Digest(in Multihash hash)
     {
         if (AlgorithmName(hash.Code) is null)
         {
-            throw new ArgumentException($"hash code 0x{hash.Code:x} is no OCI digest algorithm", nameof(hash));
+            throw new ArgumentException($"hash code 0x{hash.Code:x} is not an OCI digest algorithm", nameof(hash));
         }
 
         Hash = hash;
     }
 
-    /// <summary>The digest as a multihash: for sha256, also the hash of a CID(raw) of the bytes.</summary>
+    /// <summary>The digest as a multihash. For sha256 it is also the hash of the raw CID of the same bytes.</summary>
     public Multihash Hash { get; }
 
     /// <summary><c>sha256</c>, <c>sha384</c> or <c>sha512</c>.</summary>
     public string Algorithm => AlgorithmName(Hash.Code) ?? "";
 
-    /// <summary>True for the default value, which is no digest.</summary>
+    /// <summary>True for the default value, which is not a digest.</summary>
     public bool IsDefault => Hash.IsDefault;
 
     /// <summary>The sha256 digest of <paramref name="data"/>.</summary>
@@ -63,7 +63,7 @@ public readonly struct Digest : IEquatable<Digest>
     }
 
     /// <summary>Parses the text form.</summary>
-    /// <exception cref="FormatException">It is no digest.</exception>
+    /// <exception cref="FormatException">The text is not a digest.</exception>
     public static Digest Parse(string text) =>
         TryParse(text, out Digest value) ? value : throw new FormatException($"'{text}' is not a digest");
 

@@ -5,48 +5,25 @@ using SimpleBase;
 
 namespace Ipcs.Multiformats;
 
-/// <summary>The bases that ipcs writes. Their values are the multibase prefixes.</summary>
-public enum MultibaseEncoding
-{
-    /// <summary>Lower-case hexadecimal.</summary>
-    Base16 = 'f',
-
-    /// <summary>Lower-case RFC 4648 base32 without padding.</summary>
-    Base32 = 'b',
-
-    /// <summary>Upper-case RFC 4648 base32 without padding.</summary>
-    Base32Upper = 'B',
-
-    /// <summary>Lower-case base36.</summary>
-    Base36 = 'k',
-
-    /// <summary>Bitcoin's base58.</summary>
-    Base58Btc = 'z',
-
-    /// <summary>RFC 4648 base64 without padding.</summary>
-    Base64 = 'm',
-
-    /// <summary>RFC 4648 base64url without padding.</summary>
-    Base64Url = 'u',
-}
-
 /// <summary>Self-describing base encodings. Spec: https://github.com/multiformats/multibase.</summary>
 public static class Multibase
 {
     /// <summary>
-    /// The longest base58 and base36 texts decoded, in characters: they take time in the square of it, and the longest CID has under 300.
+    /// The longest base58 and base36 texts decoded, in characters. Decoding takes quadratic time; the longest CID has fewer than 300
+    /// characters.
     /// </summary>
     public const int MaxRadixLength = 1024;
 
     private const string Base64UrlDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     private static readonly SearchValues<char> Base64UrlAlphabet = SearchValues.Create(Base64UrlDigits);
-    private static readonly SearchValues<char> Base58Alphabet = SearchValues.Create("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+    private static readonly SearchValues<char> Base58Alphabet =
+        SearchValues.Create("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
     private static readonly SearchValues<char> Base36Alphabet = SearchValues.Create("0123456789abcdefghijklmnopqrstuvwxyz");
     private static readonly SearchValues<char> Base32Alphabet = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
     private static readonly SearchValues<char> HexAlphabet = SearchValues.Create("0123456789abcdefABCDEF");
 
-    /// <summary>Encodes with the prefix of the base.</summary>
+    /// <summary>Encodes bytes as text with the prefix of the base.</summary>
     public static string Encode(MultibaseEncoding encoding, ReadOnlySpan<byte> bytes) => encoding switch
     {
         MultibaseEncoding.Base16 => "f" + Convert.ToHexStringLower(bytes),
@@ -59,7 +36,7 @@ public static class Multibase
         _ => throw new ArgumentOutOfRangeException(nameof(encoding), encoding, "unknown multibase encoding"),
     };
 
-    /// <summary>Decodes text with a prefix. False for unknown bases, wrong characters, and bits left over that are not zero.</summary>
+    /// <summary>Decodes text with a prefix. False for an unknown base, an invalid character, or trailing bits that are not zero.</summary>
     public static bool TryDecode([NotNullWhen(true)] string? text, [NotNullWhen(true)] out byte[]? bytes)
     {
         bytes = null;
@@ -84,7 +61,7 @@ public static class Multibase
         };
     }
 
-    /// <summary>Base58btc without a prefix, as version 0 CIDs and PeerIds are written.</summary>
+    /// <summary>Encodes bytes as base58btc without a prefix, the text form of version 0 CIDs and peer ids.</summary>
     public static string EncodeBase58(ReadOnlySpan<byte> bytes) => Base58.Bitcoin.Encode(bytes);
 
     /// <summary>Decodes base58btc without a prefix.</summary>
@@ -113,7 +90,7 @@ public static class Multibase
 
         byte[] decoded = Base32.Rfc4648.Decode(canonical);
 
-        // Bits after the last byte must be zero, else one value would have many spellings.
+        // Bits behind the last byte must be zero, so that a value has only one text.
         if (Base32.Rfc4648.Encode(decoded, padding: false) != canonical)
         {
             return false;
@@ -143,7 +120,7 @@ public static class Multibase
             return false;
         }
 
-        // Bits after the last byte must be zero, as with base32.
+        // Bits behind the last byte must be zero, as with base32.
         int tail = body.Length % 4;
         if (tail != 0 && (Base64UrlDigits.IndexOf(body[^1], StringComparison.Ordinal) & (tail == 2 ? 0xf : 0x3)) != 0)
         {

@@ -9,11 +9,11 @@ namespace Ipcs.Multiformats;
 
 /// <summary>
 /// A self-describing hash: code, length, digest. Spec: https://github.com/multiformats/multihash.
-/// Digests of up to 32 bytes (all of ours but SHA-512 and SHA-384) lie in the value itself; longer ones in an array.
+/// Digests of up to 32 bytes are stored in the value itself, longer ones in an array.
 /// </summary>
 public readonly struct Multihash : IEquatable<Multihash>
 {
-    /// <summary>The identity "hash": the digest is the data.</summary>
+    /// <summary>The identity function: the digest is the data.</summary>
     public const uint Identity = 0x00;
 
     /// <summary>SHA2-256.</summary>
@@ -26,7 +26,7 @@ public readonly struct Multihash : IEquatable<Multihash>
     public const uint Sha2_384 = 0x20;
 
     /// <summary>
-    /// The longest digest taken, in bytes. Kubo caps identity hashes at 128; anything longer is data posing as a hash.
+    /// The longest digest accepted, in bytes: Kubo's limit for identity hashes.
     /// </summary>
     public const int MaxDigestLength = 128;
 
@@ -38,8 +38,8 @@ public readonly struct Multihash : IEquatable<Multihash>
     private readonly uint _code;
     private readonly byte _digestLength;
 
-    /// <summary>Makes a multihash of a digest already computed.</summary>
-    /// <exception cref="ArgumentException">The digest's length is not that of the code, or over the bound.</exception>
+    /// <summary>Creates a multihash of a digest.</summary>
+    /// <exception cref="ArgumentException">The length of the digest is wrong for the code, or over the limit.</exception>
     public Multihash(uint code, ReadOnlySpan<byte> digest)
     {
         if (!IsLegal(code, digest.Length))
@@ -65,14 +65,16 @@ public readonly struct Multihash : IEquatable<Multihash>
     /// <summary>The digest's length in bytes.</summary>
     public int DigestLength => _digestLength;
 
-    /// <summary>The digest. The span points into this value: keep the value in a local while it is used.</summary>
+    /// <summary>
+    /// The digest. The span may point into this value, so the value must stay in a local variable while the span is in use.
+    /// </summary>
     [UnscopedRef]
     public ReadOnlySpan<byte> Digest => _long ?? ((ReadOnlySpan<byte>)_inline)[.._digestLength];
 
     /// <summary>The length of the whole encoding in bytes.</summary>
     public int Length => Varint.Length(_code) + Varint.Length(_digestLength) + _digestLength;
 
-    /// <summary>True for the default value, which is no multihash (it encodes as an empty identity hash).</summary>
+    /// <summary>True for the default value, which is not a multihash and is encoded as an empty identity hash.</summary>
     public bool IsDefault => _code == 0 && _digestLength == 0;
 
     /// <summary>The SHA2-256 multihash of <paramref name="data"/>.</summary>
@@ -84,7 +86,7 @@ public readonly struct Multihash : IEquatable<Multihash>
     }
 
     /// <summary>Hashes <paramref name="data"/> with the function named by <paramref name="code"/>.</summary>
-    /// <returns>False when the function is not one that ipcs computes.</returns>
+    /// <returns>False when the hash function is not supported.</returns>
     public static bool TryCompute(uint code, ReadOnlySpan<byte> data, out Multihash hash)
     {
         Span<byte> digest = stackalloc byte[64];
@@ -110,7 +112,7 @@ public readonly struct Multihash : IEquatable<Multihash>
         }
     }
 
-    /// <summary>True when <paramref name="data"/> hashes to this value; false also for functions that ipcs does not compute.</summary>
+    /// <summary>True when <paramref name="data"/> hashes to this value; false also when the hash function is not supported.</summary>
     public bool Verifies(ReadOnlySpan<byte> data) => TryCompute(_code, data, out Multihash computed) && computed.Equals(this);
 
     /// <summary>Reads one multihash from the start of <paramref name="source"/>.</summary>
@@ -187,7 +189,7 @@ public readonly struct Multihash : IEquatable<Multihash>
     {
         ReadOnlySpan<byte> d = Digest;
 
-        // The last bytes: identity hashes of keys all begin alike.
+        // The last bytes, because the identity hashes of keys all begin with the same bytes.
         return d.Length >= 8
             ? BinaryPrimitives.ReadInt32LittleEndian(d[^8..]) ^ BinaryPrimitives.ReadInt32LittleEndian(d[^4..])
             : HashCode.Combine(_code, d.Length, d.Length > 0 ? d[0] : 0, d.Length > 1 ? d[^1] : 0);

@@ -3,28 +3,28 @@ using System.Diagnostics.CodeAnalysis;
 namespace Ipcs.Multiformats;
 
 /// <summary>
-/// The identity of a libp2p peer: the multihash of its public key's protobuf; the identity hash when that is at most 42 bytes.
+/// The id of a libp2p peer: the multihash of its public key's protobuf, the identity hash for a protobuf of at most 42 bytes.
 /// Spec: https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md.
 /// </summary>
 public readonly struct PeerId : IEquatable<PeerId>
 {
-    /// <summary>Keys whose protobuf is at most this long, in bytes, are inlined.</summary>
+    /// <summary>The longest protobuf in bytes that the id contains as an identity hash.</summary>
     public const int MaxInlineKeyLength = 42;
 
     private PeerId(in Multihash hash) => Hash = hash;
 
-    /// <summary>The multihash that is the id.</summary>
+    /// <summary>The id as a multihash.</summary>
     public Multihash Hash { get; }
 
-    /// <summary>True for the default value, which is no peer.</summary>
+    /// <summary>True for the default value, which is not a peer id.</summary>
     public bool IsDefault => Hash.IsDefault;
 
-    /// <summary>The id of a public key, given as its protobuf encoding (peer-ids spec, section Keys).</summary>
+    /// <summary>Creates the id of a public key, given as its protobuf (peer-ids spec, section Keys).</summary>
     public static PeerId FromPublicKey(ReadOnlySpan<byte> publicKeyProtobuf) => publicKeyProtobuf.Length <= MaxInlineKeyLength
         ? new PeerId(new Multihash(Multihash.Identity, publicKeyProtobuf))
         : new PeerId(Multihash.Sha256(publicKeyProtobuf));
 
-    /// <summary>The inlined public key's protobuf, when the id has one.</summary>
+    /// <summary>Gets the protobuf of the public key, when the id contains it.</summary>
     public bool TryGetPublicKey([NotNullWhen(true)] out byte[]? publicKeyProtobuf)
     {
         Multihash hash = Hash;
@@ -69,7 +69,7 @@ public readonly struct PeerId : IEquatable<PeerId>
     }
 
     /// <summary>Parses the text form.</summary>
-    /// <exception cref="FormatException">It is no peer id.</exception>
+    /// <exception cref="FormatException">The text is not a peer id.</exception>
     public static PeerId Parse(string text) =>
         TryParse(text, out PeerId value) ? value : throw new FormatException($"'{text}' is not a peer id");
 

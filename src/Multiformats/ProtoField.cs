@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Ipcs.Multiformats;
 
 /// <summary>
-/// One field of a protobuf message, where it lies. Groups, which have long been given up, are refused.
+/// One field of a protobuf message; its bytes point into the message. The deprecated groups are refused.
 /// Spec: https://protobuf.dev/programming-guides/encoding/.
 /// <code>field = varint(number &lt;&lt; 3 | wire)  then  varint (wire 0), 8 bytes (1), varint(length) and bytes (2), 4 bytes (5)</code>
 /// </summary>
@@ -15,13 +15,13 @@ public readonly ref struct ProtoField
     /// <summary>Wire type 1: eight bytes.</summary>
     public const int Fixed64 = 1;
 
-    /// <summary>Wire type 2: bytes with their length in front.</summary>
+    /// <summary>Wire type 2: bytes preceded by their length.</summary>
     public const int Counted = 2;
 
     /// <summary>Wire type 5: four bytes.</summary>
     public const int Fixed32 = 5;
 
-    /// <summary>A varint of 64 bits has no more bytes.</summary>
+    /// <summary>The length in bytes of the longest varint of 64 bits.</summary>
     private const int MaxVarint = 10;
 
     private ProtoField(int number, byte wire, ulong value, ReadOnlySpan<byte> bytes, bool minimal)
@@ -33,22 +33,25 @@ public readonly ref struct ProtoField
         IsMinimal = minimal;
     }
 
-    /// <summary>The field's number: 1 to 2^29 - 1, as the specification has it.</summary>
+    /// <summary>The number of the field, from 1 to 2^29 - 1.</summary>
     public int Number { get; }
 
     /// <summary>One of the wire types above.</summary>
     public byte Wire { get; }
 
-    /// <summary>The number, for wire type 0; else 0.</summary>
+    /// <summary>The value for wire type 0; else 0.</summary>
     public ulong Value { get; }
 
-    /// <summary>The bytes, for the other wire types.</summary>
+    /// <summary>The bytes for the other wire types.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
 
-    /// <summary>True when every varint of it (tag, length, number) was in its shortest form.</summary>
+    /// <summary>True when all varints of the field (tag, length, value) were in their shortest form.</summary>
     public bool IsMinimal { get; }
 
-    /// <summary>Reads the field at the start of <paramref name="source"/> and moves past it; false when there is none, and the source is then good for nothing.</summary>
+    /// <summary>
+    /// Reads the field at the start of <paramref name="source"/> and moves past it; false when it is malformed, and the source is then
+    /// undefined.
+    /// </summary>
     public static bool TryRead(scoped ref ReadOnlySpan<byte> source, out ProtoField field)
     {
         if (TryReadVarint(ref source, out ulong tag, out bool minimal) && tag <= uint.MaxValue && tag > 7)
@@ -88,17 +91,17 @@ public readonly ref struct ProtoField
     }
 
     /// <summary>
-    /// As <see cref="TryRead"/>, and refuses the varints that multiformats do (<see cref="Multiformats.Varint"/>): those not in their shortest form, and
-    /// numbers of more than 63 bits.
+    /// As <see cref="TryRead"/>, but refuses varints that <see cref="Multiformats.Varint"/> refuses: those not in their shortest form, and
+    /// values of more than 63 bits.
     /// </summary>
     public static bool TryReadStrict(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
         TryRead(ref source, out field) && field.IsMinimal && field.Value <= long.MaxValue;
 
-    /// <summary>Reads a varint of up to 64 bits, as packed fields have them, and moves past it.</summary>
+    /// <summary>Reads a varint of up to 64 bits, such as those in packed fields, and moves past it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryReadVarint(scoped ref ReadOnlySpan<byte> source, out ulong value, out bool minimal)
     {
-        // Most are of one byte: tags, flags and short lengths.
+        // Most varints have one byte: tags, flags and short lengths.
         if (source.Length > 0 && source[0] < 0x80)
         {
             value = source[0];
@@ -123,7 +126,7 @@ public readonly ref struct ProtoField
                 source = source[(i + 1)..];
                 minimal = b != 0;
 
-                // In the tenth byte only the 64th bit is left.
+                // The tenth byte holds only the 64th bit.
                 return i < MaxVarint - 1 || b <= 1;
             }
         }

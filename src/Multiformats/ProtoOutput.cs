@@ -6,10 +6,10 @@ namespace Ipcs.Multiformats;
 /// <summary>Writes the fields of a protobuf message. Spec: https://protobuf.dev/programming-guides/encoding/.</summary>
 public static class ProtoOutput
 {
-    /// <summary>A varint of 64 bits has no more bytes.</summary>
+    /// <summary>The length in bytes of the longest varint of 64 bits.</summary>
     private const int MaxVarint = 10;
 
-    /// <summary>Writes a field that is a number.</summary>
+    /// <summary>Writes a varint field.</summary>
     public static void WriteNumber(this ArrayBufferWriter<byte> output, int number, ulong value)
     {
         output.WriteVarint(((uint)number << 3) | ProtoField.Varint);
@@ -23,17 +23,17 @@ public static class ProtoOutput
         output.Write(bytes);
     }
 
-    /// <summary>Writes tag and length of a field of bytes; the bytes are to follow.</summary>
+    /// <summary>Writes the tag and length of a field of bytes; the caller writes the bytes.</summary>
     public static void WriteHead(this ArrayBufferWriter<byte> output, int number, int length)
     {
         output.WriteVarint(((uint)number << 3) | ProtoField.Counted);
         output.WriteVarint((ulong)length);
     }
 
-    /// <summary>How many bytes a field of that many bytes takes.</summary>
+    /// <summary>The encoded length of a field of <paramref name="length"/> bytes.</summary>
     public static int BytesLength(int number, int length) => VarintLength((uint)number << 3) + VarintLength((ulong)length) + length;
 
-    /// <summary>How many bytes a varint of up to 64 bits takes.</summary>
+    /// <summary>The encoded length of a varint of up to 64 bits.</summary>
     public static int VarintLength(ulong value) => (BitOperations.Log2(value | 1) / 7) + 1;
 
     private static void WriteVarint(this ArrayBufferWriter<byte> output, ulong value)

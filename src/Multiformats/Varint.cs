@@ -9,12 +9,12 @@ namespace Ipcs.Multiformats;
 /// </summary>
 public static class Varint
 {
-    /// <summary>The longest legal encoding, in bytes; a longer one is an attack or an error.</summary>
+    /// <summary>The longest legal encoding in bytes.</summary>
     public const int MaxLength = 9;
 
     /// <summary>Reads one varint from the start of <paramref name="source"/>.</summary>
     /// <returns>
-    /// <see cref="OperationStatus.NeedMoreData"/> when the bytes end inside it,
+    /// <see cref="OperationStatus.NeedMoreData"/> when the bytes end inside the varint,
     /// <see cref="OperationStatus.InvalidData"/> when it is longer than nine bytes or not minimal.
     /// </returns>
     public static OperationStatus TryRead(ReadOnlySpan<byte> source, out ulong value, out int consumed)
@@ -62,7 +62,7 @@ public static class Varint
         return length;
     }
 
-    /// <summary>How many bytes <paramref name="value"/> takes.</summary>
+    /// <summary>The encoded length of <paramref name="value"/> in bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value has more than 63 bits.</exception>
     public static int Length(ulong value)
     {

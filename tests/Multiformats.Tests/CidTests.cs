@@ -10,7 +10,7 @@ public sealed class CidTests
     private static readonly JsonElement Golden = Vectors.Load("cid-vectors.json");
 
     [Fact]
-    public void GoldenCidsRoundTrip()
+    public void Golden_CIDs_round_trip()
     {
         int count = 0;
         foreach (JsonElement vector in Golden.GetProperty("cids").EnumerateArray())
@@ -71,7 +71,7 @@ public sealed class CidTests
     }
 
     [Fact]
-    public void IdentityVectors()
+    public void Identity_hashes_match_the_vectors()
     {
         foreach (JsonElement vector in Golden.GetProperty("identity").EnumerateArray())
         {
@@ -86,7 +86,7 @@ public sealed class CidTests
     }
 
     [Fact]
-    public void InvalidTextIsRefused()
+    public void Invalid_text_is_refused()
     {
         foreach (JsonElement vector in Golden.GetProperty("invalidText").EnumerateArray())
         {
@@ -104,10 +104,10 @@ public sealed class CidTests
     [InlineData("mAVUAAB")]
     [InlineData("uAVUA=")]
     [InlineData("uAVUA+")]
-    public void SecondSpellingsAreRefused(string text) => Assert.False(Cid.TryParse(text, out _));
+    public void Non_canonical_forms_are_refused(string text) => Assert.False(Cid.TryParse(text, out _));
 
     [Fact]
-    public void InvalidBytesAreRefused()
+    public void Invalid_bytes_are_refused()
     {
         foreach (JsonElement vector in Golden.GetProperty("invalidBytes").EnumerateArray())
         {
@@ -120,7 +120,7 @@ public sealed class CidTests
     }
 
     [Fact]
-    public void EveryPrefixNeedsMoreData()
+    public void Every_prefix_needs_more_data()
     {
         foreach (JsonElement vector in Golden.GetProperty("cids").EnumerateArray())
         {
@@ -138,7 +138,7 @@ public sealed class CidTests
     }
 
     [Fact]
-    public void VarintVectors()
+    public void Varints_match_the_vectors()
     {
         byte[] buffer = new byte[Varint.MaxLength];
         foreach (JsonElement vector in Golden.GetProperty("varints").EnumerateArray())
@@ -162,15 +162,16 @@ public sealed class CidTests
     }
 
     [Fact]
-    public void VarintsRoundTrip() => Gen.ULong[0, long.MaxValue].Sample(value =>
+    public void Varints_round_trip() => Gen.ULong[0, long.MaxValue].Sample(value =>
     {
         byte[] buffer = new byte[Varint.MaxLength];
         int n = Varint.Write(buffer, value);
-        return Varint.TryRead(buffer.AsSpan(0, n), out ulong read, out int consumed) == OperationStatus.Done && read == value && consumed == n;
+        return Varint.TryRead(buffer.AsSpan(0, n), out ulong read, out int consumed) == OperationStatus.Done
+            && read == value && consumed == n;
     });
 
     [Fact]
-    public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 60].Sample(bytes =>
+    public void Random_bytes_never_throw() => Gen.Byte.Array[0, 60].Sample(bytes =>
     {
         if (Cid.TryParse(bytes, out Cid cid))
         {
@@ -183,7 +184,7 @@ public sealed class CidTests
     });
 
     [Fact]
-    public void RandomTextNeverThrows() => Gen.String.Sample(text =>
+    public void Random_text_never_throws() => Gen.String.Sample(text =>
     {
         foreach (char prefix in "fFbBkKzmuQ1/")
         {
@@ -195,7 +196,7 @@ public sealed class CidTests
     });
 
     [Fact]
-    public void EveryBaseRoundTrips() => Gen.Select(Gen.Enum<MultibaseEncoding>(), Gen.Byte.Array[1, 50]).Sample((encoding, bytes) =>
+    public void Every_base_round_trips() => Gen.Select(Gen.Enum<MultibaseEncoding>(), Gen.Byte.Array[1, 50]).Sample((encoding, bytes) =>
     {
         string text = Multibase.Encode(encoding, bytes);
         return Multibase.TryDecode(text, out byte[]? decoded) && decoded.AsSpan().SequenceEqual(bytes);

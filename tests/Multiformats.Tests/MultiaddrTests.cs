@@ -10,7 +10,7 @@ public sealed class MultiaddrTests
     private static readonly JsonElement Golden = Vectors.Load("multiaddr-vectors.json");
 
     [Fact]
-    public void PairsRoundTrip()
+    public void Pairs_round_trip()
     {
         foreach (JsonElement vector in Golden.GetProperty("pairs").EnumerateArray())
         {
@@ -33,7 +33,7 @@ public sealed class MultiaddrTests
     }
 
     [Fact]
-    public void AliasesBecomeCanonical()
+    public void Aliases_become_canonical()
     {
         foreach (JsonElement vector in Golden.GetProperty("alias").EnumerateArray())
         {
@@ -44,7 +44,7 @@ public sealed class MultiaddrTests
     }
 
     [Fact]
-    public void InvalidFormsAreRefused()
+    public void Invalid_forms_are_refused()
     {
         foreach (JsonElement vector in Golden.GetProperty("invalidText").EnumerateArray())
         {
@@ -61,7 +61,7 @@ public sealed class MultiaddrTests
     }
 
     [Fact]
-    public void TcpHostsAndPeers()
+    public void TCP_hosts_and_peers_are_extracted()
     {
         Assert.True(Multiaddr.Parse($"/dns4/example.com/tcp/80/p2p/{Peer}").TryGetTcp(out string? host, out int port));
         Assert.Equal("example.com", host);
@@ -80,12 +80,17 @@ public sealed class MultiaddrTests
     }
 
     [Fact]
-    public void DigestText()
+    public void Digests_are_parsed_and_written()
     {
         const string Empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         Assert.Equal(Empty, Digest.Sha256([]).ToString());
         Assert.Equal(Digest.Sha256([]), Digest.Parse(Empty));
-        foreach (string bad in new[] { "", "sha256", "sha256:", ":00", "md5:00", Empty.ToUpperInvariant(), Empty[..^1], Empty + "0", Empty.Replace("e3", "E3", StringComparison.Ordinal) })
+        string[] malformed =
+        [
+            "", "sha256", "sha256:", ":00", "md5:00", Empty.ToUpperInvariant(), Empty[..^1], Empty + "0",
+            Empty.Replace("e3", "E3", StringComparison.Ordinal),
+        ];
+        foreach (string bad in malformed)
         {
             Assert.False(Digest.TryParse(bad, out _), bad);
         }

@@ -7,8 +7,8 @@ using Ipcs.TestKit;
 namespace Ipcs.Multiformats.Tests;
 
 /// <summary>
-/// Golden values, changed: whatever comes in, a parser answers and does not throw, and what it takes it writes again in the same bytes. So no value
-/// has two spellings. The seeds are all vectors, the invalid ones too.
+/// Mutated golden values: a parser never throws, and what it accepts is encoded to the same bytes again, so that no value has two
+/// encodings. The seeds are all vectors, including the invalid ones.
 /// </summary>
 public sealed class MutationTests
 {
@@ -19,7 +19,7 @@ public sealed class MutationTests
     private static readonly JsonElement Peers = Vectors.Load("peerid-vectors.json");
 
     [Fact]
-    public void NoKindOfVectorIsLeftOut()
+    public void No_kind_of_vector_is_left_out()
     {
         Assert.Equal(["header", "cids", "invalidText", "invalidBytes", "varints", "invalidVarints", "identity"], Kinds(Cids));
         Assert.Equal(["header", "pairs", "alias", "invalidText", "invalidBytes"], Kinds(Addresses));
@@ -30,7 +30,8 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void Varints() => Each([.. Bytes(Cids, "varints", "hex"), .. Bytes(Cids, "invalidVarints", "hex")], bytes =>
+    public void Mutated_varints_have_one_encoding(
+        ) => Each([.. Bytes(Cids, "varints", "hex"), .. Bytes(Cids, "invalidVarints", "hex")], bytes =>
     {
         if (Varint.TryRead(bytes, out ulong value, out int consumed) == OperationStatus.Done)
         {
@@ -40,7 +41,8 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void Multihashes() => Each([.. Bytes(Cids, "cids", "multihashHex"), .. Bytes(Cids, "identity", "multihashHex")], bytes =>
+    public void Mutated_multihashes_have_one_encoding(
+        ) => Each([.. Bytes(Cids, "cids", "multihashHex"), .. Bytes(Cids, "identity", "multihashHex")], bytes =>
     {
         if (Multihash.TryRead(bytes, out Multihash hash, out int consumed) == OperationStatus.Done)
         {
@@ -50,7 +52,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void CidsInBytes() => Each(
+    public void Mutated_binary_CIDs_have_one_encoding() => Each(
         [.. Bytes(Cids, "cids", "bytesHex"), .. Bytes(Cids, "identity", "cidBytesHex"), .. Bytes(Cids, "invalidBytes", "bytesHex")],
         bytes =>
         {
@@ -64,8 +66,11 @@ public sealed class MutationTests
         });
 
     [Fact]
-    public void CidsInText() => EachText(
-        [.. Texts(Cids, "cids", "base16", "base32", "base32upper", "base36", "base58btc", "base64", "base64url", "v0"), .. Texts(Cids, "invalidText", "text")],
+    public void Mutated_CID_texts_are_refused_or_round_trip() => EachText(
+        [
+            .. Texts(Cids, "cids", "base16", "base32", "base32upper", "base36", "base58btc", "base64", "base64url", "v0"),
+            .. Texts(Cids, "invalidText", "text"),
+        ],
         text =>
         {
             if (Cid.TryParse(text, out Cid cid))
@@ -79,7 +84,7 @@ public sealed class MutationTests
         });
 
     [Fact]
-    public void Multibases() => EachText(
+    public void Mutated_multibase_texts_have_one_encoding() => EachText(
         [.. Texts(Cids, "cids", "base16", "base32", "base32upper", "base36", "base58btc", "base64", "base64url")],
         text =>
         {
@@ -90,9 +95,9 @@ public sealed class MutationTests
         });
 
     [Fact]
-    public void LongTextsAreRefusedAtOnce()
+    public void Long_texts_are_refused_at_once()
     {
-        // Base58 and base36 take time in the square of the length.
+        // Decoding base58 and base36 takes quadratic time.
         Assert.False(Multibase.TryDecode("z" + new string('z', 1_000_000), out _));
         Assert.False(Multibase.TryDecode("k" + new string('z', 1_000_000), out _));
         Assert.False(Multibase.TryDecodeBase58(new string('z', 1_000_000), out _));
@@ -100,7 +105,8 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void AddressesInBytes() => Each([.. Bytes(Addresses, "pairs", "hex"), .. Bytes(Addresses, "invalidBytes", "hex")], bytes =>
+    public void Mutated_binary_addresses_have_one_encoding(
+        ) => Each([.. Bytes(Addresses, "pairs", "hex"), .. Bytes(Addresses, "invalidBytes", "hex")], bytes =>
     {
         if (Multiaddr.TryParse(bytes, out Multiaddr? address))
         {
@@ -112,16 +118,19 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void AddressesInText() => EachText([.. Texts(Addresses, "pairs", "text"), .. Texts(Addresses, "alias", "text"), .. Texts(Addresses, "invalidText", "text")], text =>
-    {
-        if (Multiaddr.TryParse(text, out Multiaddr? address))
+    public void Mutated_address_texts_are_refused_or_round_trip() => EachText(
+        [.. Texts(Addresses, "pairs", "text"), .. Texts(Addresses, "alias", "text"), .. Texts(Addresses, "invalidText", "text")],
+        text =>
         {
-            Assert.Equal(address, Multiaddr.Parse(address.ToString()));
-        }
-    });
+            if (Multiaddr.TryParse(text, out Multiaddr? address))
+            {
+                Assert.Equal(address, Multiaddr.Parse(address.ToString()));
+            }
+        });
 
     [Fact]
-    public void PeersInBytes() => Each([.. Bytes(Peers, "keys", "peerIdMultihashHex"), .. Bytes(Peers, "parse", "multihashHex")], bytes =>
+    public void Mutated_binary_peer_ids_have_one_encoding(
+        ) => Each([.. Bytes(Peers, "keys", "peerIdMultihashHex"), .. Bytes(Peers, "parse", "multihashHex")], bytes =>
     {
         if (PeerId.TryParse(bytes, out PeerId peer))
         {
@@ -132,8 +141,12 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void PeersInText() => EachText(
-        [.. Texts(Peers, "keys", "peerId", "peerIdCidV1Base32", "peerIdCidV1Base36"), .. Texts(Peers, "parse", "text"), .. Texts(Peers, "invalid", "text")],
+    public void Mutated_peer_id_texts_are_refused_or_round_trip() => EachText(
+        [
+            .. Texts(Peers, "keys", "peerId", "peerIdCidV1Base32", "peerIdCidV1Base36"),
+            .. Texts(Peers, "parse", "text"),
+            .. Texts(Peers, "invalid", "text"),
+        ],
         text =>
         {
             if (PeerId.TryParse(text, out PeerId peer))
@@ -143,7 +156,8 @@ public sealed class MutationTests
         });
 
     [Fact]
-    public void Digests() => EachText([Digest.Sha256([]).ToString(), "sha512:" + new string('0', 128), "sha384:" + new string('a', 96)], text =>
+    public void Mutated_digests_have_one_text(
+        ) => EachText([Digest.Sha256([]).ToString(), "sha512:" + new string('0', 128), "sha384:" + new string('a', 96)], text =>
     {
         if (Digest.TryParse(text, out Digest digest))
         {
@@ -177,10 +191,18 @@ public sealed class MutationTests
         [.. vectors.GetProperty(kind).EnumerateArray().Select(vector => vector.Hex(property)).OfType<byte[]>()];
 
     private static string[] Texts(JsonElement vectors, string kind, params string[] properties) =>
-        [.. vectors.GetProperty(kind).EnumerateArray().SelectMany(vector => properties.Select(property => vector.Text(property))).OfType<string>()];
+    [
+        .. vectors.GetProperty(kind).EnumerateArray()
+            .SelectMany(vector => properties.Select(property => vector.Text(property)))
+            .OfType<string>(),
+    ];
 
     private static string[] Kinds(JsonElement vectors) => [.. vectors.EnumerateObject().Select(kind => kind.Name)];
 
     private static int[] Counts(JsonElement vectors) =>
-        [.. vectors.EnumerateObject().Where(kind => kind.Value.ValueKind == JsonValueKind.Array).Select(kind => kind.Value.GetArrayLength())];
+    [
+        .. vectors.EnumerateObject()
+            .Where(kind => kind.Value.ValueKind == JsonValueKind.Array)
+            .Select(kind => kind.Value.GetArrayLength()),
+    ];
 }

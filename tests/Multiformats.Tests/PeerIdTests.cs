@@ -9,7 +9,7 @@ public sealed class PeerIdTests
     private static readonly JsonElement Golden = Vectors.Load("peerid-vectors.json");
 
     [Fact]
-    public void KeysGiveTheirIds()
+    public void Keys_have_the_ids_of_the_vectors()
     {
         foreach (JsonElement vector in Golden.GetProperty("keys").EnumerateArray())
         {
@@ -32,7 +32,7 @@ public sealed class PeerIdTests
     }
 
     [Fact]
-    public void TextsParse()
+    public void Peer_id_texts_are_parsed()
     {
         foreach (JsonElement vector in Golden.GetProperty("parse").EnumerateArray())
         {
@@ -46,7 +46,7 @@ public sealed class PeerIdTests
     }
 
     [Fact]
-    public void InvalidTextsAreRefused()
+    public void Invalid_texts_are_refused()
     {
         foreach (JsonElement vector in Golden.GetProperty("invalid").EnumerateArray())
         {
@@ -55,7 +55,7 @@ public sealed class PeerIdTests
     }
 
     [Fact]
-    public void LongKeysAreHashed()
+    public void Long_keys_are_hashed()
     {
         PeerId id = PeerId.FromPublicKey(new byte[43]);
         Assert.Equal(Multihash.Sha2_256, id.Hash.Code);

@@ -5,7 +5,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Multiformats.Tests;
 
-/// <summary>The reader of protobuf fields against its writer and against Google's own.</summary>
+/// <summary>Compares the reader of protobuf fields with its writer and with Google.Protobuf.</summary>
 public sealed class ProtoFieldTests
 {
     private const int Rounds = 100_000;
@@ -16,7 +16,7 @@ public sealed class ProtoFieldTests
         Gen.OneOf(Gen.Const((byte[]?)null), Gen.Byte.Array[0, 300].Select(bytes => (byte[]?)bytes)));
 
     [Fact]
-    public void WhatIsWrittenIsRead() => Fields.Array[0, 8].Sample(fields =>
+    public void Written_fields_are_read() => Fields.Array[0, 8].Sample(fields =>
     {
         var output = new ArrayBufferWriter<byte>();
         foreach ((int number, ulong value, byte[]? bytes) in fields)
@@ -47,18 +47,19 @@ public sealed class ProtoFieldTests
         Assert.True(left.IsEmpty);
     });
 
-    /// <summary>What we take Google's reader takes too, and finds the same in it.</summary>
+    /// <summary>Google.Protobuf accepts every field that we accept, with the same content.</summary>
     [Fact]
-    public void GooglesReaderFindsTheSame()
+    public void Google_Protobuf_reads_the_same_fields()
     {
         byte[][] seeds =
         [
-            [0x08, 0x96, 0x01], [0x12, 0x07, .. "testing"u8], [0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x15, 1, 2, 3, 4], [0x1a, 0x03, 0x08, 0x96, 0x01, 0x20, 0x00],
+            [0x08, 0x96, 0x01], [0x12, 0x07, .. "testing"u8], [0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x15, 1, 2, 3, 4],
+            [0x1a, 0x03, 0x08, 0x96, 0x01, 0x20, 0x00],
             [0xf8, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], [0x88, 0x00, 0x80, 0x00],
         ];
         int taken = 0;
         Gen.Int.Sample(number => Interlocked.Add(ref taken, Compare(Mutation.Of(seeds, number))), iter: Rounds);
-        Assert.True(taken > Rounds / 10, $"only {taken} fields were taken");
+        Assert.True(taken > Rounds / 10, $"only {taken} fields were accepted");
     }
 
     [Theory]
@@ -80,7 +81,7 @@ public sealed class ProtoFieldTests
     [InlineData("090102030405060708", ProtoField.Fixed64)]
     [InlineData("f8ffffff0f00", ProtoField.Varint)]
     [InlineData("f8ffffff1f00")]
-    public void OnlyWholeFieldsAreTaken(string hex, int wire = -1)
+    public void Only_well_formed_fields_are_read(string hex, int wire = -1)
     {
         ReadOnlySpan<byte> source = Convert.FromHexString(hex);
         Assert.Equal(wire >= 0, ProtoField.TryRead(ref source, out ProtoField field));
@@ -98,7 +99,7 @@ public sealed class ProtoFieldTests
     [InlineData("128000", false, false)]
     [InlineData("08ffffffffffffffff7f", true, true)]
     [InlineData("0880808080808080808001", true, false)]
-    public void LongWindedNumbersAreTold(string hex, bool minimal, bool strict)
+    public void Varints_that_are_not_minimal_are_reported(string hex, bool minimal, bool strict)
     {
         ReadOnlySpan<byte> source = Convert.FromHexString(hex);
         ReadOnlySpan<byte> again = source;
@@ -107,7 +108,7 @@ public sealed class ProtoFieldTests
         Assert.Equal(strict, ProtoField.TryReadStrict(ref again, out _));
     }
 
-    /// <summary>Reads a message with both; how many fields it had.</summary>
+    /// <summary>Reads a message with both readers; returns the number of fields.</summary>
     private static int Compare(byte[] message)
     {
         ReadOnlySpan<byte> left = message;
