@@ -24,6 +24,8 @@ internal sealed class Pair(Host dialler, Host listener) : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             Muxers = [muxer],
             ListenAddresses = listen ? [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")] : [],

@@ -1,43 +1,58 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Ipcs.Libp2p;
 
 /// <summary>
-/// Buffers of one length, in memory that is had once and never given back; the last that was returned goes out first, whichever thread it was, so that few pages are ever
-/// touched. Not on the managed heap: large arrays, allocated one by one, would each be a reason for the garbage collector to go through everything. Thread-safe.
+/// A fixed number of buffers of one length, in native memory that is allocated once and never freed. The buffer returned last is rented
+/// first, by any thread, so that few pages are touched. The memory is outside the managed heap because allocating large arrays makes the
+/// garbage collector run full collections. Thread-safe.
 /// </summary>
-/// <param name="length">Bytes of each.</param>
-/// <param name="count">How many there are; beyond these, and for longer ones, the shared pool is asked.</param>
-public sealed class BufferSlab(int length, int count)
+/// <param name="purpose">What the buffers are for: the name under which <see cref="BufferCounts"/> counts them.</param>
+/// <param name="length">The length of each buffer in bytes.</param>
+/// <param name="count">The number of buffers. When all are rented, and for longer buffers, the shared array pool is used.</param>
+public sealed class BufferSlab(string purpose, int length, int count)
 {
     private readonly NativeBytes _bytes = new(length * count);
     private readonly Stack<int> _free = new(Enumerable.Range(0, count).Reverse());
 
-    /// <summary>Room for at least so many bytes, to be returned.</summary>
-    public PooledBuffer Rent(int least)
+    /// <summary>Rents a buffer of at least <paramref name="minimum"/> bytes, which must be returned once.</summary>
+    public PooledBuffer Rent(int minimum)
     {
-        if (least <= length)
+        if (minimum <= length)
         {
             lock (_free)
             {
                 if (_free.TryPop(out int place))
                 {
+                    BufferCounts.Rented(purpose);
                     return new PooledBuffer(_bytes.Memory.Slice(place * length, length), place);
                 }
             }
         }
 
-        return PooledBuffer.Shared(least);
+        return RentShared(minimum);
     }
 
-    /// <summary>Takes back, once, what <see cref="Rent"/> or <see cref="PooledBuffer.Shared"/> gave.</summary>
+    /// <summary>
+    /// Rents a buffer of at least <paramref name="minimum"/> bytes from the shared array pool, which must be returned once.
+    /// </summary>
+    public PooledBuffer RentShared(int minimum)
+    {
+        BufferCounts.Rented(purpose);
+        return new PooledBuffer(ArrayPool<byte>.Shared.Rent(minimum), null);
+    }
+
+    /// <summary>Returns a buffer that <see cref="Rent"/> or <see cref="RentShared"/> gave.</summary>
     public void Return(PooledBuffer buffer)
     {
+        BufferCounts.Returned(purpose);
         if (buffer.Place is { } place)
         {
             lock (_free)
             {
+                Debug.Assert(!_free.Contains(place), "a buffer is returned once");
                 _free.Push(place);
             }
         }
@@ -59,18 +74,9 @@ public sealed class BufferSlab(int length, int count)
         {
         }
 
-        // As long as the process: buffers may be out.
+        // The memory stays allocated as long as the process: buffers may still be rented.
         protected override void Dispose(bool disposing)
         {
         }
     }
-}
-
-/// <summary>Bytes of a <see cref="BufferSlab"/>, or of the shared pool.</summary>
-/// <param name="Memory">All of them.</param>
-/// <param name="Place">Which of the slab's they are; null when they are the shared pool's.</param>
-public readonly record struct PooledBuffer(Memory<byte> Memory, int? Place)
-{
-    /// <summary>At least so many bytes of the shared pool.</summary>
-    public static PooledBuffer Shared(int least) => new(ArrayPool<byte>.Shared.Rent(least), null);
 }

@@ -24,6 +24,8 @@ internal sealed class Node : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
             Muxers = muxers.Split(','),

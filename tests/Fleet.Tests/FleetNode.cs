@@ -27,6 +27,8 @@ internal sealed class FleetNode : IAsyncDisposable
     {
         var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
             Muxers = ["mplex", "yamux"],

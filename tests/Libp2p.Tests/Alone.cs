@@ -1,6 +1,8 @@
 namespace Ipcs.Libp2p.Tests;
 
-/// <summary>Tests that count memory and descriptors, or need the whole machine: no other runs beside them.</summary>
+/// <summary>
+/// Tests that measure memory, descriptors or buffers of the process, or use the whole machine: no other test runs in parallel.
+/// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class Alone
 {

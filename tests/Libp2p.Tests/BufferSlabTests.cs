@@ -2,21 +2,25 @@ namespace Ipcs.Libp2p.Tests;
 
 public sealed class BufferSlabTests
 {
+    private const string Purpose = "buffer slab test";
+
     [Fact]
-    public void The_last_returned_goes_out_first()
+    public void The_buffer_returned_last_is_rented_first()
     {
-        var slab = new BufferSlab(100, 3);
+        var slab = new BufferSlab(Purpose, 100, 3);
         PooledBuffer a = slab.Rent(1), b = slab.Rent(100);
         slab.Return(b);
         slab.Return(a);
         Assert.Equal(a, slab.Rent(50));
         Assert.Equal(b, slab.Rent(50));
+        slab.Return(a);
+        slab.Return(b);
     }
 
     [Fact]
     public void Buffers_do_not_overlap()
     {
-        var slab = new BufferSlab(100, 3);
+        var slab = new BufferSlab(Purpose, 100, 3);
         PooledBuffer[] all = [slab.Rent(100), slab.Rent(100), slab.Rent(100)];
         for (int i = 0; i < all.Length; i++)
         {
@@ -25,12 +29,13 @@ public sealed class BufferSlabTests
         }
 
         Assert.All(all, (buffer, i) => Assert.Equal(-1, buffer.Memory.Span.IndexOfAnyExcept((byte)i)));
+        Array.ForEach(all, slab.Return);
     }
 
     [Fact]
-    public void More_or_longer_ones_are_the_shared_pools()
+    public void Longer_buffers_and_more_of_them_come_from_the_shared_pool()
     {
-        var slab = new BufferSlab(100, 1);
+        var slab = new BufferSlab(Purpose, 100, 1);
         PooledBuffer longer = slab.Rent(101), own = slab.Rent(100), more = slab.Rent(100);
         Assert.True(longer.Memory.Length >= 101);
         Assert.True(more.Memory.Length >= 100);
@@ -40,12 +45,13 @@ public sealed class BufferSlabTests
         slab.Return(more);
         slab.Return(own);
         Assert.Equal(own, slab.Rent(100));
+        slab.Return(own);
     }
 
     [Fact]
-    public void No_two_have_the_same_at_the_same_time()
+    public void A_buffer_is_never_rented_twice_at_the_same_time()
     {
-        var slab = new BufferSlab(64, 8);
+        var slab = new BufferSlab(Purpose, 64, 8);
         Parallel.For(0, 20_000, i =>
         {
             PooledBuffer buffer = slab.Rent(64);

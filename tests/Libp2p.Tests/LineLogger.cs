@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ipcs.Libp2p.Tests;
 
-/// <summary>Keeps the lines that speak of something, for the message of a test that fails.</summary>
+/// <summary>Collects the log lines that match, for the message of a failed test.</summary>
 internal sealed class LineLogger(Predicate<string> keep) : ILogger
 {
     private readonly ConcurrentQueue<string> _lines = new();
@@ -13,7 +13,8 @@ internal sealed class LineLogger(Predicate<string> keep) : ILogger
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         string line = formatter(state, exception);
         if (keep(line))

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Libp2p.Tests;
 
-/// <summary>Hosts on loopback that echo, and ways to use them.</summary>
+/// <summary>Starts hosts on loopback that echo, and uses them.</summary>
 internal static class TestHost
 {
     public const string Echo = "/echo/1.0.0";
@@ -18,8 +18,8 @@ internal static class TestHost
 
     public static HostOptions Options(
         string muxer = "yamux", string listen = "/ip4/127.0.0.1/tcp/0", HostLimits? limits = null, PeerFilter? filter = null,
-        IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null, TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null,
-        IDnsResolver? dns = null) => new()
+        IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null,
+        TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null, IDnsResolver? dns = null) => new()
         {
             KeyPair = key ?? KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse(listen)],
@@ -30,7 +30,9 @@ internal static class TestHost
             PingInterval = pingInterval ?? TimeSpan.FromSeconds(15),
             PingTime = pingTime ?? TimeSpan.FromSeconds(10),
             UpgradeTime = upgradeTime ?? TimeSpan.FromSeconds(10),
-            Dns = dns ?? new SystemDnsResolver(),
+            Dns = dns,
+            Time = TimeProvider.System,
+            Seed = 1,
             Logger = logger ?? NullLogger.Instance,
             StreamTime = streamTime ?? TimeSpan.FromSeconds(10),
         };
@@ -78,7 +80,7 @@ internal static class TestHost
         long end = Environment.TickCount64 + (seconds * 1000);
         while (!condition())
         {
-            Assert.True(Environment.TickCount64 < end, "the condition did not come to hold");
+            Assert.True(Environment.TickCount64 < end, "the condition was not met in time");
             await Task.Delay(10, Cancel);
         }
     }

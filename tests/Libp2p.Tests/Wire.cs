@@ -6,7 +6,7 @@ using Ipcs.Libp2p.Transport;
 
 namespace Ipcs.Libp2p.Tests;
 
-/// <summary>Two ends of one loopback connection, bare or under Noise with fixed keys.</summary>
+/// <summary>The two ends of a loopback connection, plain or encrypted by Noise with fixed keys.</summary>
 internal static class Wire
 {
     public static async Task<(SocketChannel Dialler, SocketChannel Listener)> ConnectAsync(CancellationToken cancellationToken)
@@ -29,5 +29,17 @@ internal static class Wire
         return (
             NoiseChannel.FromKeys(a, KeyPair.FromSeed(back).PeerId, there, back),
             NoiseChannel.FromKeys(b, KeyPair.FromSeed(there).PeerId, back, there));
+    }
+
+    /// <summary>Closes a channel that no muxer reads, and returns its receive buffer.</summary>
+    public static IDisposable Own(NoiseChannel channel) => new Owner(channel);
+
+    private sealed class Owner(NoiseChannel channel) : IDisposable
+    {
+        public void Dispose()
+        {
+            channel.Dispose();
+            channel.EndReading();
+        }
     }
 }

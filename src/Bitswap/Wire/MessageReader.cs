@@ -21,7 +21,7 @@ internal sealed class MessageReader(PeerStream stream)
     private const int MaxVarint = 10;
 
     /// <summary>Pieces' bytes, for all streams: 18 MiB, of which those are touched that are in use together.</summary>
-    private static readonly BufferSlab Buffers = new(PieceLength, 32);
+    private static readonly BufferSlab Buffers = new("bitswap message", PieceLength, 32);
 
     private readonly LengthPrefixedReader _messages = new(stream, BitswapMessage.MaxLength);
 

@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Discovery;
 
-/// <summary>A peer that was discovered: nobody has proved yet that it is there.</summary>
-/// <param name="Peer">Who it is said to be.</param>
-/// <param name="Addresses">Where it is said to listen, without <c>/p2p</c>; at least one.</param>
+/// <summary>A peer that was discovered. Neither its id nor its addresses are proved.</summary>
+/// <param name="Peer">The peer's id.</param>
+/// <param name="Addresses">The addresses that it listens on, without <c>/p2p</c>; at least one.</param>
 public sealed record FoundPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses);

@@ -4,18 +4,19 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Discovery;
 
-/// <summary>What others can dial, from what we listen on: 0.0.0.0 and :: become the addresses of the interfaces that are up.</summary>
+/// <summary>Turns listening addresses into addresses that others can dial: 0.0.0.0 and :: become the addresses of the interfaces.</summary>
 public static class InterfaceAddresses
 {
-    /// <summary>The most addresses told to others: each costs who tries them a dial.</summary>
+    /// <summary>The maximum number of addresses announced: each may cost a peer a dial.</summary>
     public const int MaxAddresses = 16;
 
     /// <summary>
-    /// The addresses to tell others. Loopback is left out when there is anything else, and so are IPv6 link-local addresses (they mean nothing without a zone).
+    /// The addresses to announce. Loopback is left out when there are others. IPv6 link-local addresses are left out because they need a
+    /// zone.
     /// </summary>
     public static IReadOnlyList<Multiaddr> Expand(IReadOnlyList<Multiaddr> listening) => Expand(listening, Local());
 
-    /// <summary>The same, for given addresses of interfaces.</summary>
+    /// <summary>The same for given interface addresses.</summary>
     public static IReadOnlyList<Multiaddr> Expand(IReadOnlyList<Multiaddr> listening, IReadOnlyList<IPAddress> interfaces)
     {
         var all = new List<Multiaddr>();
@@ -32,14 +33,19 @@ public static class InterfaceAddresses
                 continue;
             }
 
-            all.AddRange(interfaces.Where(i => i.AddressFamily == ip.AddressFamily && !i.IsIPv6LinkLocal).Select(i => Multiaddr.FromEndPoint(new IPEndPoint(i, port))));
+            all.AddRange(interfaces
+                .Where(i => i.AddressFamily == ip.AddressFamily && !i.IsIPv6LinkLocal)
+                .Select(i => Multiaddr.FromEndPoint(new IPEndPoint(i, port))));
         }
 
-        List<Multiaddr> reachable = [.. all.Distinct().Where(a => a.ScopeOf() is not (NetworkScope.Loopback or NetworkScope.None)).Take(MaxAddresses)];
-        return reachable.Count > 0 ? reachable : [.. all.Distinct().Where(a => a.ScopeOf() == NetworkScope.Loopback).Take(MaxAddresses)];
+        List<Multiaddr> reachable =
+            [.. all.Distinct().Where(a => a.ScopeOf() is not (NetworkScope.Loopback or NetworkScope.None)).Take(MaxAddresses)];
+        return reachable.Count > 0
+            ? reachable
+            : [.. all.Distinct().Where(a => a.ScopeOf() == NetworkScope.Loopback).Take(MaxAddresses)];
     }
 
-    /// <summary>The unicast addresses of all interfaces that are up, loopback among them.</summary>
+    /// <summary>The unicast addresses of all interfaces that are up, including loopback.</summary>
     public static IReadOnlyList<IPAddress> Local()
     {
         try
@@ -54,7 +60,7 @@ public static class InterfaceAddresses
         }
         catch (NetworkInformationException)
         {
-            // An interface went while they were being listed; the next call sees the rest.
+            // An interface was removed during the listing; the next call lists the others.
             return [];
         }
     }

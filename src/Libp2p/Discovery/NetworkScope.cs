@@ -4,29 +4,29 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Discovery;
 
-/// <summary>From how far away an address can be reached.</summary>
+/// <summary>From where an address can be reached.</summary>
 public enum NetworkScope
 {
-    /// <summary>Names nothing that can be dialled: 0.0.0.0, multicast, or no TCP address.</summary>
+    /// <summary>From nowhere: 0.0.0.0, a multicast address, or not a TCP address.</summary>
     None,
 
-    /// <summary>This machine alone.</summary>
+    /// <summary>From this machine only.</summary>
     Loopback,
 
-    /// <summary>One network: link-local, private (RFC 1918), shared (RFC 6598) and unique local (RFC 4193) addresses.</summary>
+    /// <summary>From the local network: link-local, private (RFC 1918), shared (RFC 6598) and unique local (RFC 4193) addresses.</summary>
     Private,
 
-    /// <summary>Everywhere, as far as the address tells.</summary>
+    /// <summary>From everywhere, judging by the address.</summary>
     Public,
 
-    /// <summary>Not known before a name is resolved.</summary>
+    /// <summary>Unknown until the name is resolved.</summary>
     Name,
 }
 
-/// <summary>Tells the scope of addresses.</summary>
+/// <summary>Determines the scope of addresses.</summary>
 public static class NetworkScopes
 {
-    /// <summary>The scope of a TCP address; a public one for anything else that begins with an IP address.</summary>
+    /// <summary>The scope of a TCP address; <see cref="NetworkScope.None"/> for any other address.</summary>
     public static NetworkScope ScopeOf(this Multiaddr address) =>
         !address.TryGetTcp(out string? host, out int port) || port == 0 ? NetworkScope.None
         : IPAddress.TryParse(host, out IPAddress? ip) ? ScopeOf(ip)

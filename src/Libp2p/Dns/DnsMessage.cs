@@ -11,37 +11,37 @@ namespace Ipcs.Libp2p.Dns;
 /// </summary>
 public sealed class DnsMessage
 {
-    /// <summary>The longest message, in bytes: what a datagram can hold, and what the length before a message of a stream can say.</summary>
+    /// <summary>The longest message in bytes: the most that a datagram and the length prefix on a stream allow.</summary>
     public const int MaxLength = 65_535;
 
-    /// <summary>The most questions and records taken: one that claims more is an attack on whoever allocates for them.</summary>
+    /// <summary>The maximum number of questions and records, so that a message can't claim more memory than it is worth.</summary>
     public const int MaxRecords = 256;
 
     private const int HeadLength = 12;
     private const ushort ResponseFlag = 0x8000;
 
-    /// <summary>Pairs an answer with its question; 0 in mDNS.</summary>
+    /// <summary>The id by which an answer matches its question; 0 in mDNS.</summary>
     public ushort Id { get; init; }
 
-    /// <summary>All flags.</summary>
+    /// <summary>The flags.</summary>
     public ushort Flags { get; init; }
 
     /// <summary>True for an answer, false for a question.</summary>
     public bool IsResponse => (Flags & ResponseFlag) != 0;
 
-    /// <summary>0 when all went well.</summary>
+    /// <summary>The response code; 0 for success.</summary>
     public int ErrorCode => Flags & 0xf;
 
-    /// <summary>What is asked.</summary>
+    /// <summary>The questions.</summary>
     public IReadOnlyList<DnsQuestion> Questions { get; init; } = [];
 
     /// <summary>The answers.</summary>
     public IReadOnlyList<DnsRecord> Answers { get; init; } = [];
 
-    /// <summary>What may be of use besides. Authority records are not kept.</summary>
+    /// <summary>The additional records. Authority records are dropped.</summary>
     public IReadOnlyList<DnsRecord> Additionals { get; init; } = [];
 
-    /// <summary>Decodes a message; false when it is none or over a bound. Never throws.</summary>
+    /// <summary>Decodes a message; false when it is malformed or over a limit. Never throws.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DnsMessage? message)
     {
         message = null;
@@ -96,7 +96,7 @@ public sealed class DnsMessage
     }
 
     /// <summary>Encodes the message without compression.</summary>
-    /// <exception cref="FormatException">A name in it is none.</exception>
+    /// <exception cref="FormatException">A name is not a DNS name.</exception>
     public byte[] Encode()
     {
         var output = new List<byte>(512);
@@ -146,7 +146,7 @@ public sealed class DnsMessage
 
             if (type == DnsType.Ptr)
             {
-                // Its data is a name that may point into the message: it is kept without pointers.
+                // The data is a name that may point into the message: it is stored uncompressed.
                 if (!DnsName.TryRead(source, offset, out string target, out _))
                 {
                     return false;
@@ -170,7 +170,7 @@ public sealed class DnsMessage
         Span<byte> bytes = stackalloc byte[DnsName.MaxLength + 5];
         if (!DnsName.TryWrite(bytes, name, out int n))
         {
-            throw new FormatException($"'{name}' is no DNS name");
+            throw new FormatException($"'{name}' is not a DNS name");
         }
 
         BinaryPrimitives.WriteUInt16BigEndian(bytes[n..], type);

@@ -3,25 +3,25 @@ using System.Text;
 namespace Ipcs.Libp2p.Dns;
 
 /// <summary>
-/// Names in DNS messages: labels, each behind its length, and pointers to labels further in front.
+/// Names in DNS messages: labels, each preceded by its length, and pointers to labels earlier in the message.
 /// Spec: https://www.rfc-editor.org/rfc/rfc1035, sections 3.1 and 4.1.4.
 /// </summary>
 internal static class DnsName
 {
-    /// <summary>The longest name, in bytes on the wire.</summary>
+    /// <summary>The longest name in bytes on the wire.</summary>
     public const int MaxLength = 255;
 
-    /// <summary>The longest label, in bytes.</summary>
+    /// <summary>The longest label in bytes.</summary>
     public const int MaxLabelLength = 63;
 
     /// <summary>
-    /// Reads a name at <paramref name="offset"/>. Pointers must point further to the front than anything read so far, so that none can loop.
-    /// A dot or backslash inside a label is written with a backslash before it.
+    /// Reads a name at <paramref name="offset"/>. A pointer must point before everything read so far, so that pointers can't loop.
+    /// A dot or backslash inside a label is escaped by a backslash.
     /// </summary>
-    /// <param name="message">The whole message, into which pointers point.</param>
-    /// <param name="offset">Where the name begins.</param>
+    /// <param name="message">The whole message.</param>
+    /// <param name="offset">The offset of the name.</param>
     /// <param name="name">The name in lower case, without a dot at its end.</param>
-    /// <param name="next">Where what follows the name begins.</param>
+    /// <param name="next">The offset behind the name.</param>
     public static bool TryRead(ReadOnlySpan<byte> message, int offset, out string name, out int next)
     {
         name = "";
@@ -69,7 +69,7 @@ internal static class DnsName
         return false;
     }
 
-    /// <summary>Writes a name without compression; false when it is none.</summary>
+    /// <summary>Writes a name without compression; false when it is not a DNS name.</summary>
     public static bool TryWrite(Span<byte> destination, string name, out int written)
     {
         written = 0;

@@ -5,18 +5,19 @@ using System.Security.Cryptography;
 
 namespace Ipcs.Libp2p.Dns;
 
-/// <summary>One question for TXT records. Spec: https://www.rfc-editor.org/rfc/rfc1035, section 4.</summary>
+/// <summary>A query for TXT records. Spec: https://www.rfc-editor.org/rfc/rfc1035, section 4.</summary>
 internal static class DnsTextQuery
 {
     private const int HeadLength = 12;
     private const ushort RecursionDesired = 0x0100;
     private const int NoSuchName = 3;
 
-    /// <summary>Asks a server, by UDP, and by TCP when the answer is too long for that.</summary>
-    /// <exception cref="IOException">The name can't be asked for or the server refuses.</exception>
+    /// <summary>Queries a server over UDP, and over TCP when the answer is truncated.</summary>
+    /// <exception cref="IOException">The name is not a DNS name, or the server refuses the query.</exception>
     public static async Task<IReadOnlyList<string>> AskAsync(IPEndPoint server, string name, CancellationToken cancellationToken)
     {
-        byte[] question = Encode((ushort)RandomNumberGenerator.GetInt32(ushort.MaxValue + 1), name) ?? throw new IOException($"'{name}' is no DNS name");
+        byte[] question = Encode((ushort)RandomNumberGenerator.GetInt32(ushort.MaxValue + 1), name)
+            ?? throw new IOException($"'{name}' is not a DNS name");
         byte[] answer = await AskDatagramAsync(server, question, cancellationToken);
         bool truncated = answer.Length >= HeadLength && (answer[2] & 2) != 0;
         if (truncated)
@@ -24,10 +25,12 @@ internal static class DnsTextQuery
             answer = await AskStreamAsync(server, question, cancellationToken);
         }
 
-        return TryDecode(answer, question, out IReadOnlyList<string> texts) ? texts : throw new IOException($"{server} refuses to answer for {name}");
+        return TryDecode(answer, question, out IReadOnlyList<string> texts)
+            ? texts
+            : throw new IOException($"{server} refuses the query for {name}");
     }
 
-    /// <summary>The query's bytes; null when the name is none.</summary>
+    /// <summary>Encodes the query; null when the name is not a DNS name.</summary>
     public static byte[]? Encode(ushort id, string name)
     {
         string plain = name.TrimEnd('.');
@@ -36,7 +39,10 @@ internal static class DnsTextQuery
             : null;
     }
 
-    /// <summary>Reads the texts out of an answer; false when it is not one to the question, or a refusal. A name that does not exist has none.</summary>
+    /// <summary>
+    /// Reads the texts from an answer; false when it does not answer the question, or is a refusal. A name that does not exist has no
+    /// texts.
+    /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> answer, ReadOnlySpan<byte> question, out IReadOnlyList<string> texts)
     {
         texts = [];
@@ -51,14 +57,14 @@ internal static class DnsTextQuery
             return answered.ErrorCode == NoSuchName;
         }
 
-        // Those behind an alias have the alias's name: all that came are the answer.
+        // The records of an alias have the name of its target, so all TXT records are the answer.
         texts = [.. answered.Answers.Where(r => r.Type == DnsType.Txt).Select(r => string.Concat(r.Strings()))];
         return true;
     }
 
     private static async Task<byte[]> AskDatagramAsync(IPEndPoint server, byte[] question, CancellationToken cancellationToken)
     {
-        // Connected: only the server's own datagrams are taken.
+        // A connected socket receives datagrams of the server only.
         using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         await socket.ConnectAsync(server, cancellationToken);
         await socket.SendAsync(question, SocketFlags.None, cancellationToken);

@@ -15,9 +15,9 @@ public static class DnsType
     /// <summary>An IPv6 address.</summary>
     public const ushort Aaaa = 28;
 
-    /// <summary>In a question: all of them.</summary>
+    /// <summary>In a question: records of every type.</summary>
     public const ushort Any = 255;
 
-    /// <summary>The class of the Internet, the only one there is.</summary>
+    /// <summary>The class of the Internet, the only one in use.</summary>
     public const ushort Internet = 1;
 }

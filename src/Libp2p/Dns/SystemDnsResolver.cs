@@ -3,27 +3,35 @@ using System.Net.Sockets;
 
 namespace Ipcs.Libp2p.Dns;
 
-/// <summary>Hosts by the system's resolver; TXT records, which it does not offer, by a query of our own to the servers it uses.</summary>
+/// <summary>
+/// Resolves hosts by the system's resolver, and TXT records, which that does not offer, by DNS queries to the servers it uses.
+/// </summary>
 public sealed class SystemDnsResolver : IDnsResolver
 {
     private const string Configuration = "/etc/resolv.conf";
     private const int DnsPort = 53;
 
-    /// <summary>As many servers as the system's resolver uses.</summary>
+    /// <summary>The maximum number of servers, as in the system's resolver.</summary>
     private const int MaxServers = 3;
 
     private static readonly TimeSpan QueryTime = TimeSpan.FromSeconds(3);
 
+    private readonly TimeProvider _time;
     private readonly Func<IEnumerable<IPEndPoint>> _servers;
 
-    /// <summary>With the servers that the system uses, as they are at each query.</summary>
-    public SystemDnsResolver()
-        : this(Servers)
+    /// <summary>Creates a resolver that reads the system's servers at each query.</summary>
+    /// <param name="time">The clock of time limits.</param>
+    public SystemDnsResolver(TimeProvider time)
+        : this(time, Servers)
     {
     }
 
-    /// <summary>With other servers for TXT records.</summary>
-    internal SystemDnsResolver(Func<IEnumerable<IPEndPoint>> servers) => _servers = servers;
+    /// <summary>Creates a resolver with other servers for TXT records.</summary>
+    internal SystemDnsResolver(TimeProvider time, Func<IEnumerable<IPEndPoint>> servers)
+    {
+        _time = time;
+        _servers = servers;
+    }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, AddressFamily family, CancellationToken cancellationToken)
@@ -34,7 +42,7 @@ public sealed class SystemDnsResolver : IDnsResolver
         }
         catch (SocketException e)
         {
-            throw new IOException($"{host} has no address: {e.Message}", e);
+            throw new IOException($"{host} can't be resolved: {e.Message}", e);
         }
     }
 
@@ -44,19 +52,19 @@ public sealed class SystemDnsResolver : IDnsResolver
         string reason = $"{Configuration} names no server";
         foreach (IPEndPoint server in _servers())
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(QueryTime);
+            using var limit = new Deadline(_time, QueryTime, cancellationToken);
             try
             {
                 return await DnsTextQuery.AskAsync(server, name, limit.Token);
             }
-            catch (Exception e) when (e is SocketException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            catch (Exception e) when (e is SocketException or IOException
+                || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 reason = e is OperationCanceledException ? $"{server} does not answer" : e.Message;
             }
         }
 
-        throw new IOException($"no TXT records of {name}: {reason}");
+        throw new IOException($"the TXT records of {name} can't be queried: {reason}");
     }
 
     private static IEnumerable<IPEndPoint> Servers()

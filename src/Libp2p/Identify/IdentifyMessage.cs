@@ -6,48 +6,48 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Identify;
 
 /// <summary>
-/// What a peer says of itself. Spec: https://github.com/libp2p/specs/blob/master/identify/README.md.
+/// A peer's identify message. Spec: https://github.com/libp2p/specs/blob/master/identify/README.md.
 /// <code>
 /// Identify { 1: publicKey, 2: repeated listenAddrs, 3: repeated protocols, 4: observedAddr, 5: protocolVersion, 6: agentVersion, 8: signedPeerRecord }
 /// </code>
-/// On the stream: varint(length) and the message.
+/// On the stream the message is preceded by its length as a varint.
 /// </summary>
 public sealed class IdentifyMessage
 {
-    /// <summary>The longest message taken, in bytes; js sends no more than 8 KiB, go 4 KiB of parts at a time.</summary>
+    /// <summary>The longest message accepted, in bytes; js-libp2p sends at most 8 KiB, go-libp2p parts of 4 KiB.</summary>
     public const int MaxLength = 64 * 1024;
 
-    /// <summary>The most addresses and protocols kept of a peer.</summary>
+    /// <summary>The maximum number of addresses, and of protocols, of a peer.</summary>
     public const int MaxEntries = 256;
 
-    /// <summary>The most messages that one answer may be split into.</summary>
+    /// <summary>The maximum number of parts of a message.</summary>
     public const int MaxMessages = 8;
 
-    /// <summary>The most bytes kept of a version's text.</summary>
+    /// <summary>The maximum length of a version in bytes; the rest is dropped.</summary>
     private const int MaxText = 256;
 
-    /// <summary>The public key's protobuf; empty when absent.</summary>
+    /// <summary>The protobuf of the public key; empty when absent.</summary>
     public byte[] PublicKey { get; init; } = [];
 
-    /// <summary>Where the peer listens.</summary>
+    /// <summary>The addresses that the peer listens on.</summary>
     public IReadOnlyList<Multiaddr> ListenAddresses { get; init; } = [];
 
-    /// <summary>What it speaks.</summary>
+    /// <summary>The protocols that the peer supports.</summary>
     public IReadOnlyList<string> Protocols { get; init; } = [];
 
-    /// <summary>Where it sees us; null when it does not say.</summary>
+    /// <summary>The address under which the peer sees the other side; null when absent.</summary>
     public Multiaddr? ObservedAddress { get; init; }
 
-    /// <summary>The family of protocols.</summary>
+    /// <summary>The version of the protocol family.</summary>
     public string ProtocolVersion { get; init; } = "";
 
-    /// <summary>The program.</summary>
+    /// <summary>The name and version of the peer's program.</summary>
     public string AgentVersion { get; init; } = "";
 
     /// <summary>The envelope of a <see cref="SignedPeerRecord"/>; empty when absent.</summary>
     public byte[] PeerRecordEnvelope { get; init; } = [];
 
-    /// <summary>Decodes a message. Unknown fields and addresses that we can't read are passed over; what is no protobuf is refused.</summary>
+    /// <summary>Decodes a message, ignoring unknown fields and addresses; false when it is not a protobuf.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out IdentifyMessage? message)
     {
         message = null;
@@ -140,7 +140,7 @@ public sealed class IdentifyMessage
         return output.WrittenSpan.ToArray();
     }
 
-    /// <summary>Lays a further part of the same answer over this one: a long answer may come in several messages.</summary>
+    /// <summary>Merges the next part of the same message into this one.</summary>
     public IdentifyMessage With(IdentifyMessage next) => new()
     {
         PublicKey = next.PublicKey.Length > 0 ? next.PublicKey : PublicKey,

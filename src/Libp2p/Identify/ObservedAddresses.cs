@@ -4,33 +4,33 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Identify;
 
 /// <summary>
-/// What peers say they see us as. An address counts once enough of them, each at an address of its own, have said the same; one or two
-/// could lie or be wrong. Thread-safe.
+/// The addresses under which peers see this host. An address is confirmed when enough peers, each with an address of its own, have reported
+/// it; one or two peers could be wrong or lie. Thread-safe.
 /// </summary>
 internal sealed class ObservedAddresses
 {
-    /// <summary>How many observers it takes; as many as other implementations ask for.</summary>
+    /// <summary>The number of peers that must report an address; go-libp2p asks for as many.</summary>
     private const int Observers = 4;
 
-    /// <summary>Addresses kept: peers may make up as many as they like.</summary>
+    /// <summary>The maximum number of addresses, because peers can invent any number.</summary>
     private const int MaxAddresses = 16;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<IPAddress, HashSet<IPAddress>> _seen = [];
+    private readonly Dictionary<IPAddress, HashSet<IPAddress>> _observers = [];
 
-    /// <summary>The addresses that count.</summary>
+    /// <summary>The confirmed addresses.</summary>
     public IReadOnlyList<IPAddress> Confirmed
     {
         get
         {
             lock (_lock)
             {
-                return [.. _seen.Where(s => s.Value.Count >= Observers).Select(s => s.Key)];
+                return [.. _observers.Where(o => o.Value.Count >= Observers).Select(o => o.Key)];
             }
         }
     }
 
-    /// <summary>Notes what a peer says. True when an address has come to count by it.</summary>
+    /// <summary>Notes a report. True when it confirms the address.</summary>
     public bool Add(Multiaddr observed, IPAddress observer)
     {
         if (!observed.TryGetTcp(out string? host, out _) || !IPAddress.TryParse(host, out IPAddress? ip))
@@ -40,20 +40,20 @@ internal sealed class ObservedAddresses
 
         lock (_lock)
         {
-            if (!_seen.TryGetValue(ip, out HashSet<IPAddress>? observers))
+            if (!_observers.TryGetValue(ip, out HashSet<IPAddress>? observers))
             {
-                if (_seen.Count == MaxAddresses)
+                if (_observers.Count == MaxAddresses)
                 {
-                    IPAddress? least = _seen.Where(s => s.Value.Count < Observers).MinBy(s => s.Value.Count).Key;
+                    IPAddress? least = _observers.Where(o => o.Value.Count < Observers).MinBy(o => o.Value.Count).Key;
                     if (least is null)
                     {
                         return false;
                     }
 
-                    _seen.Remove(least);
+                    _observers.Remove(least);
                 }
 
-                _seen[ip] = observers = [];
+                _observers[ip] = observers = [];
             }
 
             return observers.Count < Observers && observers.Add(observer) && observers.Count == Observers;

@@ -6,25 +6,26 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Identify;
 
 /// <summary>
-/// Where a peer can be reached, signed by it. Specs: https://github.com/libp2p/specs/blob/master/RFC/0002-signed-envelopes.md, 0003-routing-records.md.
+/// The addresses of a peer, signed by the peer.
+/// Specs: https://github.com/libp2p/specs/blob/master/RFC/0002-signed-envelopes.md, 0003-routing-records.md.
 /// <code>
 /// Envelope   { 1: public_key, 2: payload_type = 03 01, 3: payload, 5: signature }
 /// PeerRecord { 1: peer_id, 2: seq, 3: repeated AddressInfo { 1: multiaddr } }
-/// signed     = length-prefixed "libp2p-peer-record", payload_type and payload, one after the other
+/// signed     = "libp2p-peer-record", payload_type and payload, each preceded by its length as a varint
 /// </code>
 /// </summary>
-/// <param name="Peer">Who it is.</param>
-/// <param name="Sequence">Later records have higher numbers.</param>
-/// <param name="Addresses">Where it listens.</param>
+/// <param name="Peer">The peer's id.</param>
+/// <param name="Sequence">The sequence number: newer records have greater ones.</param>
+/// <param name="Addresses">The addresses that the peer listens on.</param>
 public sealed record SignedPeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multiaddr> Addresses)
 {
-    /// <summary>The longest envelope taken, in bytes.</summary>
+    /// <summary>The longest envelope accepted, in bytes.</summary>
     public const int MaxLength = 16 * 1024;
 
     private static readonly byte[] Domain = "libp2p-peer-record"u8.ToArray();
     private static readonly byte[] PayloadType = [0x03, 0x01];
 
-    /// <summary>Decodes an envelope and checks its signature; false when it is not what its peer said.</summary>
+    /// <summary>Decodes an envelope; false when it is malformed or not signed by the peer that it is about.</summary>
     public static bool TryOpen(ReadOnlySpan<byte> envelope, [NotNullWhen(true)] out SignedPeerRecord? record)
     {
         record = null;
@@ -67,7 +68,7 @@ public sealed record SignedPeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList
             && record.Peer == signer.PeerId;
     }
 
-    /// <summary>Encodes and signs.</summary>
+    /// <summary>Encodes and signs the record; returns the envelope.</summary>
     public byte[] Seal(KeyPair key)
     {
         byte[] payload = Encode();

@@ -25,20 +25,20 @@ public sealed class KeyPair
         PeerId = PeerId.FromPublicKey(PublicKeyProtobuf);
     }
 
-    /// <summary>The public key as the protobuf that PeerIds are made of.</summary>
+    /// <summary>The protobuf of the public key, of which the peer id is made.</summary>
     public byte[] PublicKeyProtobuf { get; }
 
-    /// <summary>The id that the key gives.</summary>
+    /// <summary>The peer id of the key.</summary>
     public PeerId PeerId { get; }
 
-    /// <summary>A new key from the system's randomness.</summary>
+    /// <summary>Generates a key.</summary>
     public static KeyPair Generate() => new(System.Security.Cryptography.RandomNumberGenerator.GetBytes(KeyLength));
 
-    /// <summary>The key of a 32-byte seed.</summary>
+    /// <summary>Creates the key of a 32-byte seed.</summary>
     public static KeyPair FromSeed(ReadOnlySpan<byte> seed) =>
         seed.Length == KeyLength ? new KeyPair(seed.ToArray()) : throw new ArgumentException("an Ed25519 seed has 32 bytes", nameof(seed));
 
-    /// <summary>Parses the private key's protobuf.</summary>
+    /// <summary>Parses the protobuf of a private key.</summary>
     public static bool TryParsePrivate(ReadOnlySpan<byte> protobuf, [NotNullWhen(true)] out KeyPair? key)
     {
         key = null;
@@ -57,15 +57,17 @@ public sealed class KeyPair
         return true;
     }
 
-    /// <summary>Loads the key of a file (its private protobuf), or makes the file with a new key and mode 0600.</summary>
-    /// <exception cref="IOException">The file is damaged or can't be used.</exception>
+    /// <summary>
+    /// Loads the key from a file that holds the protobuf of the private key, or creates the file with a new key and mode 0600.
+    /// </summary>
+    /// <exception cref="IOException">The file is damaged, or can't be read or written.</exception>
     public static KeyPair LoadOrCreate(string path)
     {
         if (File.Exists(path))
         {
             return TryParsePrivate(File.ReadAllBytes(path), out KeyPair? loaded)
                 ? loaded
-                : throw new IOException($"{path} is no Ed25519 private key of libp2p");
+                : throw new IOException($"{path} is not a libp2p Ed25519 private key");
         }
 
         KeyPair key = Generate();
@@ -85,13 +87,13 @@ public sealed class KeyPair
         return key;
     }
 
-    /// <summary>The private key's protobuf.</summary>
+    /// <summary>The protobuf of the private key.</summary>
     public byte[] PrivateKeyProtobuf() => [.. PrivateHead, .. _seed, .. PublicKeyProtobuf.AsSpan(PublicHead.Length)];
 
-    /// <summary>Signs.</summary>
+    /// <summary>Signs a message.</summary>
     public byte[] Sign(ReadOnlySpan<byte> message) => SignatureAlgorithm.Ed25519.Sign(_key, message);
 
-    /// <summary>Checks a signature by a public key given as its protobuf, of any kind that libp2p knows.</summary>
+    /// <summary>Checks a signature with a public key of any type that libp2p has, given as its protobuf.</summary>
     public static bool Verify(ReadOnlySpan<byte> publicKeyProtobuf, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
         PeerKey.TryParse(publicKeyProtobuf, out PeerKey? key) && key.Verify(message, signature);
 }

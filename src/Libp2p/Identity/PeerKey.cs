@@ -8,13 +8,13 @@ using HashName = System.Security.Cryptography.HashAlgorithmName;
 namespace Ipcs.Libp2p.Identity;
 
 /// <summary>
-/// Another peer's public key, of any of the four kinds. Spec: https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md, section Keys.
+/// A peer's public key, of any of the four types. Spec: https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md, section Keys.
 /// <code>PublicKey { 1: KeyType (0 RSA, 1 Ed25519, 2 Secp256k1, 3 ECDSA), 2: Data }</code>
-/// Kept as bytes: a key is used once or twice, when its peer connects. Immutable.
+/// Stored as bytes, because a key is used only once or twice, when its peer connects. Immutable.
 /// </summary>
 public sealed class PeerKey
 {
-    /// <summary>The longest protobuf taken, in bytes: an RSA key of 8192 bits has 1 062.</summary>
+    /// <summary>The longest protobuf accepted, in bytes: an RSA key of 8192 bits has 1062.</summary>
     private const int MaxLength = 2048;
 
     /// <summary>Shorter RSA keys can be forged.</summary>
@@ -41,10 +41,12 @@ public sealed class PeerKey
         Ecdsa = 3,
     }
 
-    /// <summary>The id that the key gives.</summary>
+    /// <summary>The peer id of the key.</summary>
     public PeerId PeerId { get; }
 
-    /// <summary>Parses the protobuf: both fields once, in order, and nothing else, since the id is made of these very bytes.</summary>
+    /// <summary>
+    /// Parses the protobuf: both fields once, in order, and nothing else, because the peer id is the hash of these bytes.
+    /// </summary>
     public static bool TryParse(ReadOnlySpan<byte> protobuf, [NotNullWhen(true)] out PeerKey? key)
     {
         key = null;
@@ -59,7 +61,7 @@ public sealed class PeerKey
         return true;
     }
 
-    /// <summary>Checks a signature; false also for a key that is none.</summary>
+    /// <summary>Checks a signature; false also for an invalid key.</summary>
     public bool Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
     {
         try
@@ -75,7 +77,7 @@ public sealed class PeerKey
         }
         catch (Exception e) when (e is CryptographicException or PlatformNotSupportedException or ArgumentException)
         {
-            // The ways in which .NET says that the bytes are no key, none that it knows, or no signature.
+            // .NET throws these for invalid or unknown keys and for malformed signatures.
             return false;
         }
     }
@@ -104,9 +106,10 @@ public sealed class PeerKey
         using var ecdsa = ECDsa.Create();
         ecdsa.ImportSubjectPublicKeyInfo(_data, out int read);
 
-        // Only named curves: with parameters of its own choice a peer can make any signature hold.
+        // Only named curves: with curve parameters of its choice a peer can forge signatures.
         return read == _data.Length
-            && ecdsa.ExportParameters(includePrivateParameters: false).Curve is { IsNamed: true, Oid.Value: "1.2.840.10045.3.1.7" or "1.3.132.0.34" or "1.3.132.0.35" }
+            && ecdsa.ExportParameters(includePrivateParameters: false).Curve is
+                { IsNamed: true, Oid.Value: "1.2.840.10045.3.1.7" or "1.3.132.0.34" or "1.3.132.0.35" }
             && ecdsa.VerifyData(message, signature, HashName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
     }
 }

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace Ipcs.Libp2p.Identity;
 
 /// <summary>
-/// Points of secp256k1 in their short form, which .NET does not read. Spec: https://www.secg.org/sec1-v2.pdf, section 2.3.4.
+/// Compressed points of secp256k1, which .NET does not decode. Spec: https://www.secg.org/sec1-v2.pdf, section 2.3.4.
 /// <code>02 (y even) or 03 (y odd), then x in 32 bytes      y^2 = x^3 + 7 (mod p)</code>
 /// </summary>
 internal static class Secp256k1Point
@@ -13,7 +13,9 @@ internal static class Secp256k1Point
     private static readonly ECCurve Curve = ECCurve.CreateFromValue("1.3.132.0.10");
     private static readonly BigInteger P = (BigInteger.One << 256) - (BigInteger.One << 32) - 977;
 
-    /// <summary>The key of a short point; false when no point has that x. Whether it is on the curve in all else, OpenSSL checks.</summary>
+    /// <summary>
+    /// Decodes a compressed point to key parameters; false when no point has that x. OpenSSL checks the point again at import.
+    /// </summary>
     public static bool TryParse(ReadOnlySpan<byte> bytes, out ECParameters parameters)
     {
         parameters = default;
@@ -28,7 +30,7 @@ internal static class Secp256k1Point
             return false;
         }
 
-        // p = 3 (mod 4), so a square's root is its (p + 1) / 4-th power.
+        // p = 3 (mod 4), so the square root is the power of (p + 1) / 4.
         BigInteger square = ((x * x * x) + 7) % P;
         BigInteger y = BigInteger.ModPow(square, (P + 1) / 4, P);
         if (y * y % P != square)

@@ -1,21 +1,25 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Ipcs.Libp2p.Security.Noise;
 
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
-/// The sending half of a muxed connection. Frames are copied once, into a buffer laid out as Noise frames; whoever finds nobody sending
-/// seals and sends what is there, and goes on while more comes, so that many writers' frames leave in one system call.
-/// A frame lies in the buffer whole: when there is no room the writer waits, and the peer's slowness reaches the application.
-/// Control frames never wait: they have some room of their own, and a peer that makes us owe it more than that is cut off.
+/// The sending half of a muxed connection. Frames are copied once, into a buffer laid out as Noise frames. A writer that finds no send in
+/// progress encrypts and sends the buffer, and goes on while other writers add frames, so that the frames of many writers leave in one
+/// system call. A frame is buffered whole: when the buffer is full its writer waits, and the peer's slowness reaches the application.
+/// Control frames never wait: they have an overflow buffer, and a peer that makes us queue more than fits there loses the connection.
 /// Owns its buffers, which are rented only while there is something to send. Thread-safe.
 /// </summary>
 internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure, CancellationToken closed)
 {
-    /// <summary>Control frames that wait behind a full buffer, in bytes: five thousand of yamux. More comes only from a peer that asks and does not read.</summary>
+    /// <summary>
+    /// Bytes of control frames that may wait behind a full buffer: five thousand yamux frames. Only a peer that sends requests without
+    /// reading the answers causes more.
+    /// </summary>
     private const int MaxControl = 64 * 1024;
 
-    /// <summary>A data frame is not begun for less room than this, in bytes, unless it is shorter itself.</summary>
+    /// <summary>The least room in bytes for which a data frame is begun, unless the frame is shorter.</summary>
     private const int MinData = 4096;
 
     private readonly Lock _lock = new();
@@ -27,9 +31,10 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     private int _controlLength;
     private bool _sending;
     private bool _failed;
+    private Task _sends = Task.CompletedTask;
     private TaskCompletionSource? _room;
 
-    /// <summary>True when all has been handed to the transport.</summary>
+    /// <summary>True when everything written was handed to the transport.</summary>
     public bool IsIdle
     {
         get
@@ -41,10 +46,22 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         }
     }
 
-    /// <summary>Writes a frame that nobody waits for.</summary>
+    /// <summary>Completes when the sends in progress have ended. After <see cref="Close"/> no new ones begin.</summary>
+    public Task Completion
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _sends;
+            }
+        }
+    }
+
+    /// <summary>Writes a control frame without waiting.</summary>
     public void WriteControl(scoped ReadOnlySpan<byte> frame)
     {
-        bool overrun = false, send = false;
+        bool overflow = false, send = false;
         lock (_lock)
         {
             if (_failed)
@@ -58,47 +75,48 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             }
             else if (_controlLength + frame.Length <= MaxControl)
             {
-                _control ??= PooledBuffer.Shared(MaxControl);
+                _control ??= NoiseChannel.Buffers.RentShared(MaxControl);
                 frame.CopyTo(_control.Value.Memory.Span[_controlLength..]);
                 _controlLength += frame.Length;
             }
             else
             {
-                overrun = true;
+                overflow = true;
             }
 
-            send = !overrun && BeginSending();
+            send = !overflow && TryBeginSending();
         }
 
-        if (overrun)
+        if (overflow)
         {
-            onFailure("the peer asks for answers and does not read them");
+            onFailure("the peer does not read the answers to its requests");
         }
         else if (send)
         {
-            _ = SendAsync();
+            Send();
         }
     }
 
     /// <summary>
-    /// Writes a frame's head and as much of its data as there is room for, waiting for some room; <paramref name="head"/> is called with how
-    /// much that is. Returns how much went in.
+    /// Writes a frame head and as much of its data as there is room for, waiting until there is some room; <paramref name="head"/> is
+    /// called with the length of that data. Returns the length.
     /// </summary>
-    /// <exception cref="IOException">The connection is gone.</exception>
-    public async ValueTask<int> WriteAsync<T>(FrameHead<T> head, T state, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The connection has ended.</exception>
+    public async ValueTask<int> WriteAsync<T>(
+        FrameHead<T> head, T state, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
     {
         while (true)
         {
-            if (TryWrite(head, state, data.Span, flush, out int taken, out Task? wait))
+            if (TryWrite(head, state, data.Span, flush, out int written, out Task? wait))
             {
-                return taken;
+                return written;
             }
 
             await wait.WaitAsync(cancellationToken);
         }
     }
 
-    /// <summary>Ends all waiting and gives the buffers back as soon as nobody uses them.</summary>
+    /// <summary>Fails all waiting writers, and returns the buffers as soon as no send uses them.</summary>
     public void Close()
     {
         TaskCompletionSource? room;
@@ -107,11 +125,9 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             _failed = true;
             room = _room;
             _room = null;
-            if (!_sending)
-            {
-                Release(ref _buffer);
-            }
 
+            // A send in progress has taken its own buffer and returns it; the one that is being filled is not in use.
+            Release(ref _buffer);
             Release(ref _spare);
             Release(ref _control);
         }
@@ -123,12 +139,13 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     {
         if (buffer is { } rented)
         {
-            NoiseChannel.Buffers.Return(rented);
             buffer = null;
+            NoiseChannel.Buffers.Return(rented);
         }
     }
 
-    private bool TryWrite<T>(FrameHead<T> head, T state, ReadOnlySpan<byte> data, bool flush, out int taken, [NotNullWhen(false)] out Task? wait)
+    private bool TryWrite<T>(
+        FrameHead<T> head, T state, ReadOnlySpan<byte> data, bool flush, out int written, [NotNullWhen(false)] out Task? wait)
     {
         Span<byte> bytes = stackalloc byte[FrameHead.MaxLength];
         bool send;
@@ -136,39 +153,42 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         {
             if (_failed)
             {
-                throw new IOException("the connection is gone");
+                throw new IOException("the connection has ended");
             }
 
             int room = Room() - FrameHead.MaxLength;
             if (_controlLength > 0 || room < Math.Min(data.Length, MinData))
             {
-                // What fills the buffer may be frames that were to wait for this one.
-                taken = 0;
+                // The buffer may be full of frames written without a flush that were to be sent with this one.
+                written = 0;
                 _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 wait = _room.Task;
-                send = BeginSending();
+                send = TryBeginSending();
             }
             else
             {
-                taken = Math.Min(room, data.Length);
-                Put(bytes[..head(state, taken, bytes)]);
-                Put(data[..taken]);
+                written = Math.Min(room, data.Length);
+                Put(bytes[..head(state, written, bytes)]);
+                Put(data[..written]);
                 wait = null;
-                send = flush && BeginSending();
+                send = flush && TryBeginSending();
             }
         }
 
         if (send)
         {
-            _ = SendAsync();
+            Send();
         }
 
         return wait is null;
     }
 
-    /// <summary>Plain bytes that still fit, the heads and tags of their Noise frames counted.</summary>
+    /// <summary>
+    /// Rents the buffer if need be. Returns how many plain bytes still fit, besides the heads and tags of their Noise frames.
+    /// </summary>
     private int Room()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "the buffer is shared");
         if (_buffer is null)
         {
             _buffer = _spare ?? NoiseChannel.Buffers.Rent(NoiseChannel.BufferLength);
@@ -177,7 +197,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             _frame = 0;
         }
 
-        // The frame begun may have to be ended and one more opened.
+        // The current Noise frame may have to be ended and one more begun.
         const int Overhead = (2 * NoiseChannel.TagLength) + NoiseChannel.HeadLength;
         return NoiseChannel.BufferLength - _end - Overhead;
     }
@@ -187,6 +207,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         while (data.Length > 0)
         {
             int plain = _end - _frame - NoiseChannel.HeadLength;
+            Debug.Assert(plain is >= 0 and <= NoiseChannel.MaxPlain, "a Noise frame is within its limit");
             if (plain == NoiseChannel.MaxPlain)
             {
                 EndFrame();
@@ -198,9 +219,11 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             _end += n;
             data = data[n..];
         }
+
+        Debug.Assert(_end + NoiseChannel.TagLength <= NoiseChannel.BufferLength, "the last frame's tag fits");
     }
 
-    /// <summary>Notes the length of the frame that is complete, for <see cref="SealAll"/>, and opens the next.</summary>
+    /// <summary>Ends the current Noise frame: notes its length, for <see cref="SealAll"/>, and begins the next.</summary>
     private void EndFrame()
     {
         BitConverter.TryWriteBytes(_buffer!.Value.Memory.Span[_frame..], (ushort)(_end - _frame - NoiseChannel.HeadLength));
@@ -208,7 +231,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         _end = _frame + NoiseChannel.HeadLength;
     }
 
-    private bool BeginSending()
+    private bool TryBeginSending()
     {
         if (_sending || _failed)
         {
@@ -219,16 +242,32 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         return true;
     }
 
-    /// <summary>Sends until nothing is left. One at a time: who set <see cref="_sending"/> calls it.</summary>
+    /// <summary>
+    /// Starts to send and keeps the task for <see cref="Completion"/>. Called by the writer for which <see cref="TryBeginSending"/> was
+    /// true.
+    /// </summary>
+    private void Send()
+    {
+        Task sending = SendAsync();
+        if (!sending.IsCompleted)
+        {
+            lock (_lock)
+            {
+                // An earlier send that has set _sending back may not have completed yet.
+                _sends = _sends.IsCompleted ? sending : Task.WhenAll(_sends, sending);
+            }
+        }
+    }
+
     private async Task SendAsync()
     {
         try
         {
-            for (bool first = true; TryTake(out PooledBuffer buffer, out int length); first = false)
+            for (bool first = true; TryTakeBuffer(out PooledBuffer buffer, out int length); first = false)
             {
                 if (!first)
                 {
-                    // Whoever began has sent its own: the rest is not its work.
+                    // The writer has sent its own frames; those of others are sent on another thread.
                     await Task.Yield();
                 }
 
@@ -239,13 +278,13 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
                 }
                 finally
                 {
-                    KeepSpare(buffer);
+                    Recycle(buffer);
                 }
             }
         }
         catch (Exception e)
         {
-            // Half a frame may be out: nothing more can be sent on this connection.
+            // A part of a frame may have been sent: the connection can't be used any more.
             lock (_lock)
             {
                 _sending = false;
@@ -253,15 +292,19 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
                 Release(ref _buffer);
             }
 
-            onFailure(e is OperationCanceledException ? "closed here" : e.Message);
+            onFailure(e is OperationCanceledException ? "closed by this host" : e.Message);
         }
     }
 
-    private bool TryTake(out PooledBuffer buffer, out int length)
+    /// <summary>
+    /// Takes the filled buffer and moves waiting control frames into a new one; false, and sending has ended, when it is empty.
+    /// </summary>
+    private bool TryTakeBuffer(out PooledBuffer buffer, out int length)
     {
         TaskCompletionSource? room;
         lock (_lock)
         {
+            Debug.Assert(_sending, "only the sender takes the buffer");
             length = 0;
             buffer = default;
             if (_buffer is null || _end == NoiseChannel.HeadLength || _failed)
@@ -292,7 +335,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
         return true;
     }
 
-    private void KeepSpare(PooledBuffer buffer)
+    private void Recycle(PooledBuffer buffer)
     {
         lock (_lock)
         {
@@ -316,14 +359,4 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
             frames = frames[whole..];
         }
     }
-}
-
-/// <summary>Writes the head of a data frame of the given length; returns the head's length.</summary>
-internal delegate int FrameHead<in T>(T state, int length, Span<byte> output);
-
-/// <summary>What all heads share.</summary>
-internal static class FrameHead
-{
-    /// <summary>The longest head of any muxer, in bytes: mplex with two varints.</summary>
-    public const int MaxLength = 20;
 }

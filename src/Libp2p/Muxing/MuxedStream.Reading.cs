@@ -1,12 +1,13 @@
+using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using Ipcs.Libp2p.Negotiation;
 
 namespace Ipcs.Libp2p.Muxing;
 
-/// <summary>How the connection's reader brings bytes to a stream, and the application takes them.</summary>
+/// <summary>Reading: the connection's reading loop delivers bytes, the application reads them.</summary>
 internal sealed partial class MuxedStream
 {
-    /// <summary>Bytes that a peer may send on a stream which the application has given up, before the stream is reset.</summary>
+    /// <summary>Bytes that the peer may still send on a stream that the application is done with, before the stream is reset.</summary>
     private const int MaxDiscarded = 1 << 20;
 
     private ManualResetValueTaskSourceCore<int> _read = new() { RunContinuationsAsynchronously = true };
@@ -36,29 +37,33 @@ internal sealed partial class MuxedStream
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, all: false, cancellationToken) : ReadNowAsync(buffer, all: false, cancellationToken);
+        AwaitsNegotiation
+            ? ReadAfterNegotiationAsync(buffer, all: false, cancellationToken)
+            : ReadNowAsync(buffer, all: false, cancellationToken);
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadFullyAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        AwaitsAnswer ? ReadAfterAnswerAsync(buffer, all: true, cancellationToken) : ReadNowAsync(buffer, all: true, cancellationToken);
+        AwaitsNegotiation
+            ? ReadAfterNegotiationAsync(buffer, all: true, cancellationToken)
+            : ReadNowAsync(buffer, all: true, cancellationToken);
 
-    /// <summary>Takes received bytes. Called by the connection's reader alone. False when the stream is over and they are dropped.</summary>
+    /// <summary>Delivers received bytes. Called by the connection's reading loop only.</summary>
     public ReceiveResult Receive(ReadOnlySpan<byte> data)
     {
         int direct = 0, filled = 0;
-        bool taken, wake = false;
+        bool accepted, wake = false;
         lock (_lock)
         {
             if (_remoteClosed || _resetReason is not null)
             {
-                return ReceiveResult.Dropped;
+                return ReceiveResult.Discarded;
             }
 
             if (_discarding)
             {
-                // Nobody will read it: a peer that goes on sending is told so before long.
+                // Nobody reads the stream any more: a peer that goes on sending gets a reset before long.
                 _discarded += data.Length;
-                return _discarded <= MaxDiscarded ? ReceiveResult.Dropped : ReceiveResult.NoRoom;
+                return _discarded <= MaxDiscarded ? ReceiveResult.Discarded : ReceiveResult.LimitExceeded;
             }
 
             if (_isWaiting)
@@ -72,7 +77,7 @@ internal sealed partial class MuxedStream
                 _isWaiting = !wake;
             }
 
-            taken = data.Length == 0 || _received.TryAdd(data);
+            accepted = data.Length == 0 || _received.TryAdd(data);
         }
 
         if (direct > 0)
@@ -85,11 +90,13 @@ internal sealed partial class MuxedStream
             _read.SetResult(filled);
         }
 
-        return taken ? ReceiveResult.Taken : ReceiveResult.NoRoom;
+        return accepted ? ReceiveResult.Accepted : ReceiveResult.LimitExceeded;
     }
 
-    /// <summary>Waits until no more than <paramref name="mark"/> bytes wait to be read; false when that takes longer than the time.</summary>
-    public async Task<bool> WaitForReaderAsync(int mark, TimeSpan time, CancellationToken cancellationToken)
+    /// <summary>
+    /// Waits until at most <paramref name="mark"/> bytes are buffered; false when that takes longer than <paramref name="limit"/>.
+    /// </summary>
+    public async Task<bool> WaitForReaderAsync(int mark, TimeSpan limit, CancellationToken cancellationToken)
     {
         Task drained;
         lock (_lock)
@@ -106,7 +113,7 @@ internal sealed partial class MuxedStream
 
         try
         {
-            await drained.WaitAsync(time, cancellationToken);
+            await drained.WaitAsync(limit, _muxer.Time, cancellationToken);
             return true;
         }
         catch (TimeoutException)
@@ -115,7 +122,7 @@ internal sealed partial class MuxedStream
         }
     }
 
-    /// <summary>The peer has closed its side.</summary>
+    /// <summary>Notes that the peer has closed its side.</summary>
     public void ReceiveClose()
     {
         bool wake;
@@ -138,7 +145,7 @@ internal sealed partial class MuxedStream
             _read.SetResult(filled);
         }
 
-        _muxer.RemoveIfOver(this);
+        _muxer.RemoveIfClosed(this);
     }
 
     int IValueTaskSource<int>.GetResult(short token)
@@ -149,20 +156,21 @@ internal sealed partial class MuxedStream
 
     ValueTaskSourceStatus IValueTaskSource<int>.GetStatus(short token) => _read.GetStatus(token);
 
-    void IValueTaskSource<int>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<int>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _read.OnCompleted(continuation, state, token, flags);
 
-    private async ValueTask<int> ReadAfterAnswerAsync(Memory<byte> buffer, bool all, CancellationToken cancellationToken)
+    private async ValueTask<int> ReadAfterNegotiationAsync(Memory<byte> buffer, bool all, CancellationToken cancellationToken)
     {
-        AwaitsAnswer = false;
+        AwaitsNegotiation = false;
         try
         {
-            await MultistreamSelect.ReadAnswerAsync(this, AgreedProtocol, cancellationToken);
+            await MultistreamSelect.ReadAnswerAsync(this, NegotiatedProtocol, cancellationToken);
         }
         catch (IOException e) when (e is not StreamResetException)
         {
             Reset();
-            throw new StreamResetException($"{RemotePeer} does not agree on {AgreedProtocol}: {e.Message}", e);
+            throw new StreamResetException($"{RemotePeer} did not accept {NegotiatedProtocol}: {e.Message}", e);
         }
 
         return await ReadNowAsync(buffer, all, cancellationToken);
@@ -202,9 +210,12 @@ internal sealed partial class MuxedStream
         return result;
     }
 
-    /// <summary>Registers the caller as waiting for what follows the bytes that it has. Under the lock.</summary>
+    /// <summary>
+    /// Registers the caller as waiting for the bytes behind the <paramref name="filled"/> ones that it has. Called under the lock.
+    /// </summary>
     private ValueTask<int> Wait(Memory<byte> buffer, int filled, bool all, CancellationToken cancellationToken)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread && _received.Length == 0, "a read waits only when the queue is empty");
         if (_isWaiting)
         {
             throw new InvalidOperationException("a stream has one reader at a time");

@@ -1,6 +1,6 @@
 namespace Ipcs.Libp2p.Muxing;
 
-/// <summary>How the application's bytes leave a stream.</summary>
+/// <summary>Writing.</summary>
 internal sealed partial class MuxedStream
 {
     /// <inheritdoc/>
@@ -42,7 +42,7 @@ internal sealed partial class MuxedStream
         }
 
         await _muxer.SendCloseAsync(this, cancellationToken);
-        _muxer.RemoveIfOver(this);
+        _muxer.RemoveIfClosed(this);
     }
 
     private async ValueTask<int> SendDataAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken)
@@ -54,13 +54,13 @@ internal sealed partial class MuxedStream
         catch (IOException e)
         {
             ThrowIfReset();
-            throw new StreamResetException($"the connection to {RemotePeer} is gone", e);
+            throw new StreamResetException($"the connection to {RemotePeer} has ended", e);
         }
     }
 
     private void ThrowIfReset()
     {
-        if ((_resetReason ?? _lost) is { } reason)
+        if ((_resetReason ?? _lostReason) is { } reason)
         {
             throw new StreamResetException(reason);
         }

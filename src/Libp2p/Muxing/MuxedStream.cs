@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
@@ -5,9 +6,9 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
-/// One stream of a muxed connection. The connection's reader brings bytes, one caller takes them: straight into its buffer when it waits,
-/// else through a queue. What differs between muxers (frames, flow control) is the muxer's. Owns the queue.
-/// This part is how a stream begins, is counted and ends; the others are about reading and about writing.
+/// One stream of a muxed connection. The connection's reading loop delivers bytes and one caller reads them: directly into its buffer when
+/// it is waiting, else through a queue. The muxer does what differs between muxers: frames and flow control. Owns the queue.
+/// This part opens, counts and closes the stream; the other parts read and write.
 /// </summary>
 internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTaskSource<int>
 {
@@ -15,12 +16,14 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
     private readonly ReceiveQueue _received;
     private readonly Lock _lock = new();
     private CancellationTokenSource? _reset;
+    private Task _resetCallbacks = Task.CompletedTask;
     private bool _localClosed;
     private bool _remoteClosed;
     private bool _discarding;
     private string? _resetReason;
-    private string? _lost;
-    private int _holds;
+    private string? _lostReason;
+    private long _lingerStart;
+    private int _references;
     private int _acknowledged;
 
     public MuxedStream(Muxer muxer, ulong id, bool openedByUs, ResourceLimit memory)
@@ -29,26 +32,29 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
         _received = new ReceiveQueue(memory);
         Id = id;
         OpenedByUs = openedByUs;
-        _holds = openedByUs ? 1 : 2;
+        _references = openedByUs ? 1 : 2;
         SendWindow = new SendWindow(muxer.InitialWindow);
     }
 
     /// <summary>The id on the wire.</summary>
     public ulong Id { get; }
 
-    /// <summary>Which side opened it: mplex counts the two sides' ids apart.</summary>
+    /// <summary>True when this host opened the stream. In mplex the ids of the two sides are separate.</summary>
     public bool OpenedByUs { get; }
 
-    /// <summary>How much the peer lets us send; without bound in a muxer that has no windows.</summary>
+    /// <summary>How many bytes the peer lets us send; unlimited in a muxer without flow control.</summary>
     public SendWindow SendWindow { get; }
 
-    /// <summary>What yamux keeps of the window that the peer has of us.</summary>
+    /// <summary>How many bytes we let the peer send; used by yamux only.</summary>
     public ReceiveWindow ReceiveWindow { get; } = new();
 
-    /// <summary>When a stream that the application is done with is reset, in <see cref="Environment.TickCount64"/>; 0 for one that it still uses.</summary>
-    public long LingersUntil { get; private set; }
+    /// <summary>
+    /// When the application was done with the stream, as a timestamp of the muxer's clock; 0 while it still uses the stream. The stream is
+    /// reset <see cref="Muxer.LingerTime"/> later.
+    /// </summary>
+    public long LingerStart => Volatile.Read(ref _lingerStart);
 
-    /// <summary>Ends when the stream is reset.</summary>
+    /// <summary>Cancelled when the stream is reset.</summary>
     public CancellationToken ResetToken
     {
         get
@@ -69,39 +75,55 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
         }
     }
 
-    /// <inheritdoc/>
-    public override PeerId RemotePeer => _muxer.RemotePeer;
-
-    /// <inheritdoc/>
-    public override string Protocol => AgreedProtocol;
-
-    /// <summary>What the negotiation has come to; empty before.</summary>
-    public string AgreedProtocol { get; private set; } = "";
-
-    /// <summary>Where this stream is counted, when the peer has opened it.</summary>
-    public ResourceLimit Streams => _muxer.Streams;
-
-    /// <summary>The negotiation's answer, when it has not been read yet: it comes before the first byte that the application reads.</summary>
-    public bool AwaitsAnswer { get; set; }
-
-    /// <summary>True once both sides are closed or the stream is reset.</summary>
-    public bool IsOver
+    /// <summary>Completes when the callbacks of a cancelled <see cref="ResetToken"/> have run.</summary>
+    public Task ResetCallbacks
     {
         get
         {
             lock (_lock)
             {
-                return IsOverNow;
+                return _resetCallbacks;
             }
         }
     }
 
-    private bool IsOverNow => _resetReason is not null || (_localClosed && _remoteClosed);
+    /// <inheritdoc/>
+    public override PeerId RemotePeer => _muxer.RemotePeer;
 
-    /// <summary>The negotiation is done: what has come and what comes takes of the protocol's memory too. False when that is used up.</summary>
-    public bool TryAgree(string protocol, ResourceLimit memory)
+    /// <inheritdoc/>
+    public override string Protocol => NegotiatedProtocol;
+
+    /// <summary>The negotiated protocol; empty before the negotiation has ended.</summary>
+    public string NegotiatedProtocol { get; private set; } = "";
+
+    /// <summary>The limit that the stream counts against when the peer opened it.</summary>
+    public ResourceLimit Streams => _muxer.Streams;
+
+    /// <summary>
+    /// True while the peer's answer to our proposal has not been read: it precedes the first byte that the application reads.
+    /// </summary>
+    public bool AwaitsNegotiation { get; set; }
+
+    /// <summary>True when both sides are closed or the stream is reset.</summary>
+    public bool IsClosed
     {
-        AgreedProtocol = protocol;
+        get
+        {
+            lock (_lock)
+            {
+                return IsClosedUnderLock;
+            }
+        }
+    }
+
+    private bool IsClosedUnderLock => _resetReason is not null || (_localClosed && _remoteClosed);
+
+    /// <summary>
+    /// Sets the negotiated protocol and counts the stream's receive memory against the protocol's limit. False when the limit is reached.
+    /// </summary>
+    public bool TrySetProtocol(string protocol, ResourceLimit memory)
+    {
+        NegotiatedProtocol = protocol;
         lock (_lock)
         {
             return _received.TryCharge(memory);
@@ -117,7 +139,7 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
             _received.Clear();
         }
 
-        if (Abort("the stream was reset here"))
+        if (Abort("the stream was reset by this host"))
         {
             _muxer.SendReset(this);
         }
@@ -134,12 +156,12 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
 
         try
         {
-            using var limit = new CancellationTokenSource(Muxer.CloseTime);
+            using var limit = new CancellationTokenSource(Muxer.CloseTime, _muxer.Time);
             await CloseWriteAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {
-            // The peer lets us send nothing more, not even that.
+            // The connection is stalled: the close frame could not be written.
             Abort("the stream could not be closed in time");
             _muxer.SendReset(this);
         }
@@ -148,28 +170,30 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
             Abort(e.Message);
         }
 
-        if (!IsOver)
+        if (!IsClosed)
         {
-            LingersUntil = Environment.TickCount64 + (long)Muxer.LingerTime.TotalMilliseconds;
-            _muxer.Linger(this);
+            Volatile.Write(ref _lingerStart, _muxer.Time.GetTimestamp());
+            _muxer.Linger();
         }
     }
 
-    /// <summary>The connection is gone. What the peer had sent in full before can still be read to its end.</summary>
+    /// <summary>
+    /// Ends the stream because its connection has ended. Bytes of a peer that had closed its side can still be read to the end.
+    /// </summary>
     public void ConnectionLost(string reason)
     {
-        bool whole;
+        bool readable;
         lock (_lock)
         {
-            whole = _remoteClosed && !_discarding && _resetReason is null && _received.Length > 0;
-            _localClosed |= whole;
-            _lost = reason;
+            readable = _remoteClosed && !_discarding && _resetReason is null && _received.Length > 0;
+            _localClosed |= readable;
+            _lostReason = reason;
         }
 
-        if (whole)
+        if (readable)
         {
             SendWindow.Close();
-            _muxer.RemoveIfOver(this);
+            _muxer.RemoveIfClosed(this);
         }
         else
         {
@@ -177,15 +201,14 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
         }
     }
 
-    /// <summary>Ends both ways here, with no word to the peer. False when it was over before.</summary>
+    /// <summary>Ends both directions without sending a frame. False when the stream was closed before.</summary>
     public bool Abort(string reason)
     {
         bool wake;
         TaskCompletionSource? drained;
-        CancellationTokenSource? reset;
         lock (_lock)
         {
-            if (IsOverNow)
+            if (IsClosedUnderLock)
             {
                 return false;
             }
@@ -197,7 +220,9 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
             _received.Clear();
             drained = _drained;
             _drained = null;
-            reset = _reset;
+
+            // Callbacks run on another thread: the connection's reading loop must not run them.
+            _resetCallbacks = _reset?.CancelAsync() ?? Task.CompletedTask;
         }
 
         drained?.TrySetResult();
@@ -207,18 +232,24 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
             _read.SetException(new StreamResetException(reason));
         }
 
-        // On another thread: what hangs on the token must not run in the connection's reader.
-        _ = reset?.CancelAsync();
-        _muxer.RemoveIfOver(this);
+        _muxer.RemoveIfClosed(this);
         return true;
     }
 
-    /// <summary>Notes that the peer has the stream, or that it is over. True the first time.</summary>
+    /// <summary>Notes that the peer has acknowledged the stream, or that it is closed. True the first time.</summary>
     public bool TryAcknowledge() => Interlocked.Exchange(ref _acknowledged, 1) == 0;
 
-    /// <summary>What handles an inbound stream has ended.</summary>
+    /// <summary>Notes that the handler of an inbound stream has ended.</summary>
     public void HandlerEnded() => _muxer.Release(this);
 
-    /// <summary>One of the two who keep an inbound stream counted is done: the muxer, or what handles it. True for the last.</summary>
-    public bool Release() => Interlocked.Decrement(ref _holds) == 0;
+    /// <summary>
+    /// Releases one of the references that keep the stream counted: the muxer's, and for an inbound stream its handler's. True for the
+    /// last.
+    /// </summary>
+    public bool ReleaseReference()
+    {
+        int left = Interlocked.Decrement(ref _references);
+        Debug.Assert(left >= 0, "each reference is released once");
+        return left == 0;
+    }
 }

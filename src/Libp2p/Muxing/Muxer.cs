@@ -1,37 +1,49 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Libp2p.Security.Noise;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Muxing;
 
-/// <summary>The peer breaks the muxer's protocol: the connection ends.</summary>
-public sealed class MuxerException(string message) : IOException(message);
-
 /// <summary>
-/// Many streams over one secured connection. One loop reads frames and hands their bytes to the streams; all writing goes through one
-/// <see cref="FrameWriter"/>. A stream's failure resets the stream, a breach of the protocol ends the connection. Owns the channel and the streams.
+/// Many streams over one secured connection. One loop reads frames and delivers their bytes to the streams; all writing goes through one
+/// <see cref="FrameWriter"/>. The failure of a stream resets the stream, a protocol violation ends the connection. Owns the channel and the
+/// streams.
 /// </summary>
 internal abstract class Muxer : IAsyncDisposable
 {
-    /// <summary>How long a close may wait for what is written before it: as long as a slow peer takes for that, and a dead one to be found out.</summary>
+    /// <summary>
+    /// How long the close of a stream may wait for earlier writes: as long as a slow peer takes to read them, and as the ping takes to
+    /// detect a dead peer.
+    /// </summary>
     public static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a peer has to close its side of a stream that the application is done with, before the stream is reset.</summary>
+    /// <summary>How long the peer has to close its side of a stream that the application is done with. Then the stream is reset.</summary>
     public static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long what is written may take to leave when the connection is closed in order.</summary>
+    /// <summary>How long an orderly close of the connection may wait for earlier writes to be sent.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How often an orderly close checks whether it may go on.</summary>
+    private static readonly TimeSpan PollTime = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>How often streams that linger are checked.</summary>
+    private static readonly TimeSpan LingerInterval = TimeSpan.FromSeconds(1);
+
+    private const int NotStarted = 0;
+    private const int Running = 1;
+    private const int NeverStarted = 2;
 
     private readonly ConcurrentDictionary<(ulong Id, bool OpenedByUs), MuxedStream> _streams = new();
     private readonly MuxerSettings _settings;
     private readonly ResourceLimit _memory;
     private readonly CancellationTokenSource _closing = new();
-    private readonly Timer _lingering;
-    private int _lingers;
+    private readonly ITimer _lingerTimer;
+    private int _lingerArmed;
     private int _inbound;
     private int _outbound;
     private int _closed;
-    private volatile bool _running;
+    private int _state;
     private string _reason = "";
 
     protected Muxer(NoiseChannel channel, bool initiator, MuxerSettings settings)
@@ -41,47 +53,56 @@ internal abstract class Muxer : IAsyncDisposable
         _settings = settings;
         _memory = new ResourceLimit(settings.MaxBuffered, settings.Memory);
         Writer = new FrameWriter(channel, Close, _closing.Token);
-        _lingering = new Timer(static state => ((Muxer)state!).EndLingering(), this, Timeout.Infinite, Timeout.Infinite);
+        _lingerTimer = settings.Time.CreateTimer(
+            static state => ((Muxer)state!).ResetLingering(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>The muxer's protocol name.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The window that a stream starts with, in bytes, to send.</summary>
+    /// <summary>The send window in bytes that a stream starts with.</summary>
     public abstract long InitialWindow { get; }
 
-    /// <summary>The most bytes in one data frame that we send.</summary>
+    /// <summary>The maximum number of bytes in a data frame that we send.</summary>
     public abstract int MaxData { get; }
 
-    /// <summary>Who is at the other end.</summary>
+    /// <summary>The peer at the other end.</summary>
     public PeerId RemotePeer => Channel.RemotePeer;
 
-    /// <summary>Open streams, both ways.</summary>
+    /// <summary>The number of open streams, inbound and outbound.</summary>
     public int StreamCount => _streams.Count;
 
-    /// <summary>Bytes that wait in the streams' receive buffers.</summary>
+    /// <summary>Bytes in the streams' receive buffers.</summary>
     public long BufferedBytes => _memory.Used;
 
-    /// <summary>Inbound streams that are handled.</summary>
+    /// <summary>The limit on inbound streams, for their handlers.</summary>
     public ResourceLimit Streams => _settings.Streams;
 
-    /// <summary>Ends when the connection does.</summary>
+    /// <summary>Cancelled when the connection ends.</summary>
     public CancellationToken Closed => _closing.Token;
+
+    /// <summary>The clock of time limits.</summary>
+    public TimeProvider Time => _settings.Time;
 
     /// <summary>The secured connection.</summary>
     protected NoiseChannel Channel { get; }
 
-    /// <summary>Where frames are written.</summary>
+    /// <summary>Writes frames.</summary>
     protected FrameWriter Writer { get; }
 
-    /// <summary>True on the side that dialled.</summary>
+    /// <summary>True when this host dialled.</summary>
     protected bool IsInitiator { get; }
 
-    /// <summary>Reads frames until the connection ends; never throws, and leaves nothing open.</summary>
+    /// <summary>Reads frames until the connection ends, then closes everything. Never throws. Returns why the connection ended.</summary>
     public async Task<string> RunAsync()
     {
+        if (Interlocked.CompareExchange(ref _state, Running, NotStarted) != NotStarted)
+        {
+            await Writer.Completion;
+            return _reason;
+        }
+
         string reason = "the peer closed the connection";
-        _running = true;
         try
         {
             while (true)
@@ -98,28 +119,31 @@ internal abstract class Muxer : IAsyncDisposable
         catch (MuxerException e)
         {
             reason = e.Message;
-            OnBreach();
+            OnViolation();
         }
         catch (Exception e)
         {
-            // Whatever it was, the connection is over; the streams say why.
+            // Any failure ends the connection; the streams report the reason.
             reason = e.Message;
         }
 
-        // Who closed it first knows why. What came in while it was being closed is over too: nothing is accepted after this.
+        // The first call of Close set the reason. Streams that were accepted while it ran are ended now; none are accepted after this.
         Close(reason);
         EndStreams();
         Channel.EndReading();
+        await Writer.Completion;
         return _reason;
     }
 
-    /// <summary>Opens a stream. Without <paramref name="flush"/> the peer hears of it with the first write, which must follow at once.</summary>
+    /// <summary>
+    /// Opens a stream. Without <paramref name="flush"/> the opening frame is sent with the first write, which must follow at once.
+    /// </summary>
     public async ValueTask<MuxedStream> OpenAsync(bool flush, CancellationToken cancellationToken)
     {
         if (Interlocked.Increment(ref _outbound) > _settings.MaxOutboundStreams)
         {
             Interlocked.Decrement(ref _outbound);
-            throw new ConnectException($"{_settings.MaxOutboundStreams} streams are open to {RemotePeer} already");
+            throw new ConnectException($"{_settings.MaxOutboundStreams} streams to {RemotePeer} are open already");
         }
 
         MuxedStream stream;
@@ -148,17 +172,20 @@ internal abstract class Muxer : IAsyncDisposable
         catch (Exception e)
         {
             stream.Abort(e.Message);
-            throw e is IOException and not ConnectException ? new ConnectException($"no stream to {RemotePeer}: {e.Message}", e) : e;
+            throw e is IOException and not ConnectException
+                ? new ConnectException($"can't open a stream to {RemotePeer}: {e.Message}", e)
+                : e;
         }
     }
 
-    /// <summary>Sends a data frame with as many of the bytes as fit, and returns how many those are.</summary>
-    public abstract ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken);
+    /// <summary>Sends a data frame with as many of the bytes as fit, and returns how many fitted.</summary>
+    public abstract ValueTask<int> SendDataAsync(
+        MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken);
 
-    /// <summary>Says that we send no more.</summary>
+    /// <summary>Sends that this side is closed.</summary>
     public abstract ValueTask SendCloseAsync(MuxedStream stream, CancellationToken cancellationToken);
 
-    /// <summary>Says that the stream is over; whoever resets doesn't wait.</summary>
+    /// <summary>Sends that the stream is reset, without waiting.</summary>
     public abstract void SendReset(MuxedStream stream);
 
     /// <summary>Called when the application has read bytes of a stream.</summary>
@@ -167,21 +194,21 @@ internal abstract class Muxer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Called when the application is done with a stream whose peer is not: the peer has a while to close its side in order,
-    /// since a reset at once could cost it bytes that it has received and not read. One timer serves all such streams.
+    /// Called when the application is done with a stream but the peer has not closed its side. The peer gets <see cref="LingerTime"/> to do
+    /// so, because an immediate reset could discard bytes that it has received and not read. One timer serves all such streams.
     /// </summary>
-    public void Linger(MuxedStream stream)
+    public void Linger()
     {
-        if (Interlocked.Exchange(ref _lingers, 1) == 0)
+        if (Interlocked.Exchange(ref _lingerArmed, 1) == 0)
         {
             Arm();
         }
     }
 
-    /// <summary>Forgets a stream that is over.</summary>
-    public void RemoveIfOver(MuxedStream stream)
+    /// <summary>Removes a stream when it is closed.</summary>
+    public void RemoveIfClosed(MuxedStream stream)
     {
-        if (stream.IsOver && _streams.TryRemove((stream.Id, stream.OpenedByUs), out _))
+        if (stream.IsClosed && _streams.TryRemove((stream.Id, stream.OpenedByUs), out _))
         {
             OnRemoved(stream);
             Release(stream);
@@ -189,18 +216,19 @@ internal abstract class Muxer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Counts an inbound stream no longer once it is forgotten and what handled it has ended, in either order: a peer that opens and resets
-    /// in a loop can't start more handlers than it may have streams.
+    /// Releases a reference to a stream. An inbound stream is counted until it is removed and its handler has ended, in either order, so
+    /// that a peer which opens and resets streams in a loop can't start more handlers than it may have streams.
     /// </summary>
     public void Release(MuxedStream stream)
     {
-        if (stream.Release())
+        if (stream.ReleaseReference())
         {
-            Interlocked.Decrement(ref stream.OpenedByUs ? ref _outbound : ref _inbound);
+            int left = Interlocked.Decrement(ref stream.OpenedByUs ? ref _outbound : ref _inbound);
+            Debug.Assert(left >= 0, "every stream was counted");
         }
     }
 
-    /// <summary>Ends the connection and every stream of it.</summary>
+    /// <summary>Ends the connection and all its streams at once.</summary>
     public void Close(string reason)
     {
         if (Interlocked.Exchange(ref _closed, 1) != 0)
@@ -210,67 +238,76 @@ internal abstract class Muxer : IAsyncDisposable
 
         _reason = reason;
         _closing.Cancel();
-        _lingering.Dispose();
+        _lingerTimer.Dispose();
         Writer.Close();
         Channel.Dispose();
         EndStreams();
+        if (Interlocked.CompareExchange(ref _state, NeverStarted, NotStarted) == NotStarted)
+        {
+            // The negotiation has left a receive buffer, which no reading loop will return.
+            Channel.EndReading();
+        }
     }
 
-    /// <summary>Closes the connection in order: what has been written leaves first, within a short time.</summary>
+    /// <summary>Closes the connection in order: earlier writes are sent first, within <see cref="DrainTime"/>.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Volatile.Read(ref _closed) == 0)
         {
             OnGoingAway();
-            long end = Environment.TickCount64 + (long)DrainTime.TotalMilliseconds;
-            while (!Writer.IsIdle && !_closing.IsCancellationRequested && Environment.TickCount64 < end)
+            long start = Time.GetTimestamp();
+            while (!Writer.IsIdle && !_closing.IsCancellationRequested && Time.GetElapsedTime(start) < DrainTime)
             {
-                await Task.Delay(1);
+                await Task.Delay(PollTime, Time);
             }
 
             Channel.CloseWrite();
 
-            // The peer closes in turn when it has read all; a socket that is closed with bytes unread would take them back from it.
-            while (_running && !_closing.IsCancellationRequested && Environment.TickCount64 < end)
+            // The peer closes its side when it has read everything. Closing a socket with unread bytes sends a TCP reset, which would make
+            // the peer's kernel discard what the peer has not read.
+            while (Volatile.Read(ref _state) == Running && !_closing.IsCancellationRequested && Time.GetElapsedTime(start) < DrainTime)
             {
-                await Task.Delay(1);
+                await Task.Delay(PollTime, Time);
             }
         }
 
-        Close("it was closed here");
+        Close("closed by this host");
+        await Writer.Completion;
     }
 
-    /// <summary>Takes received bytes: any part of any number of frames. The memory is good until it returns.</summary>
+    /// <summary>
+    /// Consumes received bytes, which may hold any part of any number of frames. The memory is valid until the task completes.
+    /// </summary>
     protected abstract ValueTask ConsumeAsync(ReadOnlyMemory<byte> chunk);
 
-    /// <summary>The next id of our own.</summary>
+    /// <summary>The id of the next stream opened by this host.</summary>
     protected abstract ulong NextId();
 
-    /// <summary>Announces a stream.</summary>
+    /// <summary>Sends that a stream is opened.</summary>
     protected abstract ValueTask SendOpenAsync(MuxedStream stream, bool flush, CancellationToken cancellationToken);
 
-    /// <summary>Waits until one more stream may be opened.</summary>
+    /// <summary>Waits until another stream may be opened.</summary>
     protected virtual ValueTask BeforeOpenAsync(CancellationToken cancellationToken) => default;
 
-    /// <summary>Called once for every stream that is forgotten.</summary>
+    /// <summary>Called once for every stream that is removed.</summary>
     protected virtual void OnRemoved(MuxedStream stream)
     {
     }
 
-    /// <summary>Called before the connection is closed in order.</summary>
+    /// <summary>Called before an orderly close of the connection.</summary>
     protected virtual void OnGoingAway()
     {
     }
 
-    /// <summary>Called when the peer has broken the protocol, before the connection is closed.</summary>
-    protected virtual void OnBreach()
+    /// <summary>Called when the peer has violated the protocol, before the connection is closed.</summary>
+    protected virtual void OnViolation()
     {
     }
 
-    /// <summary>An open stream; null when there is none by that id.</summary>
+    /// <summary>Finds an open stream; null when there is none with that id.</summary>
     protected MuxedStream? Find(ulong id, bool openedByUs) => _streams.GetValueOrDefault((id, openedByUs));
 
-    /// <summary>Takes a stream that the peer opens; null when it has too many, and then the stream is to be reset.</summary>
+    /// <summary>Accepts a stream that the peer opens; null when it has too many, and the stream must be reset.</summary>
     protected MuxedStream? Accept(ulong id)
     {
         if (_closing.IsCancellationRequested)
@@ -298,22 +335,22 @@ internal abstract class Muxer : IAsyncDisposable
     {
         foreach (MuxedStream stream in _streams.Values)
         {
-            stream.ConnectionLost($"the connection to {RemotePeer} is gone: {_reason}");
+            stream.ConnectionLost($"the connection to {RemotePeer} has ended: {_reason}");
         }
     }
 
-    private void EndLingering()
+    private void ResetLingering()
     {
-        Volatile.Write(ref _lingers, 0);
+        Volatile.Write(ref _lingerArmed, 0);
         bool more = false;
         foreach (MuxedStream stream in _streams.Values)
         {
-            if (stream.LingersUntil == 0)
+            if (stream.LingerStart == 0)
             {
                 continue;
             }
 
-            if (stream.LingersUntil <= Environment.TickCount64)
+            if (Time.GetElapsedTime(stream.LingerStart) >= LingerTime)
             {
                 stream.Reset();
             }
@@ -323,7 +360,7 @@ internal abstract class Muxer : IAsyncDisposable
             }
         }
 
-        if (more && Interlocked.Exchange(ref _lingers, 1) == 0)
+        if (more && Interlocked.Exchange(ref _lingerArmed, 1) == 0)
         {
             Arm();
         }
@@ -331,13 +368,7 @@ internal abstract class Muxer : IAsyncDisposable
 
     private void Arm()
     {
-        try
-        {
-            _lingering.Change(1000, Timeout.Infinite);
-        }
-        catch (ObjectDisposedException)
-        {
-            // The connection is closed, and with it every stream.
-        }
+        // Does nothing after the timer was disposed: the connection is closed, and with it every stream.
+        _lingerTimer.Change(LingerInterval, Timeout.InfiniteTimeSpan);
     }
 }

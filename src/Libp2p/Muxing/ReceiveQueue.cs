@@ -1,16 +1,21 @@
+using System.Diagnostics;
+
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
-/// Bytes received on a stream and not read yet, in pooled segments whose size follows what arrives: a stream of pings costs little, a bulk
-/// stream few rents. Owns the segments. Touched only under the stream's lock.
+/// Bytes that were received on a stream and not read yet, in pooled segments. The segments grow with the amount that arrives: a stream of
+/// pings costs little memory, a bulk stream rents rarely. Owns the segments. Used only under the stream's lock.
 /// </summary>
 internal sealed class ReceiveQueue(ResourceLimit memory)
 {
     private const int MinSegment = 512;
     private const int MaxSegment = 64 * 1024;
 
-    /// <summary>Segments of the full size: 8 MiB, for all connections. One thread brings what another takes out, for which the shared pool is not made.</summary>
-    private static readonly BufferSlab Full = new(MaxSegment, 128);
+    /// <summary>
+    /// Segments of full size, 8 MiB for all connections. They are rented on one thread and returned on another, for which the shared array
+    /// pool is not made.
+    /// </summary>
+    private static readonly BufferSlab FullSegments = new("receive queue", MaxSegment, 128);
 
     private Segment? _head;
     private Segment? _tail;
@@ -19,7 +24,10 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
     /// <summary>Bytes that can be read.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Takes of the protocol's budget too, once the protocol is known, also for what is here; false when it has no room for that.</summary>
+    /// <summary>
+    /// Counts the queue's memory against the protocol's limit too, now that the protocol is known; false when the limit has no room for
+    /// what is queued already.
+    /// </summary>
     public bool TryCharge(ResourceLimit protocol)
     {
         _protocol = protocol;
@@ -36,7 +44,7 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
         return true;
     }
 
-    /// <summary>Adds a copy of the bytes; false when a budget has no room for them.</summary>
+    /// <summary>Adds a copy of the bytes; false when a limit has no room for all of them.</summary>
     public bool TryAdd(ReadOnlySpan<byte> data)
     {
         while (data.Length > 0)
@@ -44,10 +52,10 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
             if (_tail is null || _tail.End == _tail.Bytes.Length)
             {
                 int size = Math.Clamp(Math.Max(data.Length, 2 * (_tail?.Bytes.Length ?? 0)), MinSegment, MaxSegment);
-                PooledBuffer buffer = size > MaxSegment / 2 ? Full.Rent(MaxSegment) : PooledBuffer.Shared(size);
-                if (!TryTake(buffer.Memory.Length))
+                PooledBuffer buffer = size > MaxSegment / 2 ? FullSegments.Rent(MaxSegment) : FullSegments.RentShared(size);
+                if (!TryReserve(buffer.Memory.Length))
                 {
-                    Full.Return(buffer);
+                    FullSegments.Return(buffer);
                     return false;
                 }
 
@@ -71,10 +79,11 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
             data = data[n..];
         }
 
+        AssertConsistent();
         return true;
     }
 
-    /// <summary>Moves bytes out.</summary>
+    /// <summary>Moves bytes into the buffer and returns how many.</summary>
     public int Read(Span<byte> buffer)
     {
         int done = 0;
@@ -91,10 +100,11 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
         }
 
         Length -= done;
+        AssertConsistent();
         return done;
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>Drops all bytes.</summary>
     public void Clear()
     {
         while (_head is { } head)
@@ -105,7 +115,7 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
         Length = 0;
     }
 
-    private bool TryTake(int bytes)
+    private bool TryReserve(int bytes)
     {
         if (!memory.TryReserve(bytes))
         {
@@ -131,7 +141,20 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
 
         memory.Release(segment.Bytes.Length);
         segment.Protocol?.Release(segment.Bytes.Length);
-        Full.Return(segment.Buffer);
+        FullSegments.Return(segment.Buffer);
+    }
+
+    [Conditional("DEBUG")]
+    private void AssertConsistent()
+    {
+        int length = 0;
+        for (Segment? segment = _head; segment is not null; segment = segment.Next)
+        {
+            Debug.Assert(segment.Start >= 0 && segment.Start < segment.End && segment.End <= segment.Bytes.Length, "no segment is empty");
+            length += segment.End - segment.Start;
+        }
+
+        Debug.Assert(length == Length, "the length is the sum of the segments");
     }
 
     private sealed class Segment(PooledBuffer buffer)
@@ -140,6 +163,7 @@ internal sealed class ReceiveQueue(ResourceLimit memory)
 
         public Memory<byte> Bytes => buffer.Memory;
 
+        /// <summary>The protocol's limit, when the segment was counted against it.</summary>
         public ResourceLimit? Protocol { get; set; }
 
         public int Start { get; set; }

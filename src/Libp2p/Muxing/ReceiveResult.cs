@@ -1,14 +1,14 @@
 namespace Ipcs.Libp2p.Muxing;
 
-/// <summary>What became of received bytes.</summary>
+/// <summary>What happened to received bytes.</summary>
 internal enum ReceiveResult
 {
-    /// <summary>They are the reader's, or wait for it.</summary>
-    Taken,
+    /// <summary>The reader got them, or they are buffered for it.</summary>
+    Accepted,
 
-    /// <summary>The stream is over: nobody wants them.</summary>
-    Dropped,
+    /// <summary>They were discarded: the stream is closed, or the application is done with it.</summary>
+    Discarded,
 
-    /// <summary>The memory for them is used up: the stream is to be reset.</summary>
-    NoRoom,
+    /// <summary>A memory limit is reached: the stream must be reset.</summary>
+    LimitExceeded,
 }

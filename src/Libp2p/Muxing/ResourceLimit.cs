@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Ipcs.Libp2p.Muxing;
 
 /// <summary>
-/// A counter with a limit, for bytes in receive buffers or for streams. Reserving also reserves from every parent, so that one connection's use
-/// counts against its peer, its network and the host. Thread-safe.
+/// A counter with a limit, for bytes in receive buffers or for streams. Reserving also reserves from every parent, so that one connection's
+/// use counts against its peer, its network and the host. Thread-safe.
 /// </summary>
 internal sealed class ResourceLimit(long limit, params ResourceLimit[] parents)
 {
@@ -13,7 +13,9 @@ internal sealed class ResourceLimit(long limit, params ResourceLimit[] parents)
     /// <summary>The amount reserved now.</summary>
     public long Used => Interlocked.Read(ref _used);
 
-    /// <summary>Reserves an amount here and in all parents; false, with nothing reserved, when one of the limits would be exceeded.</summary>
+    /// <summary>
+    /// Reserves an amount here and in all parents; false, with nothing reserved, when one of the limits would be exceeded.
+    /// </summary>
     public bool TryReserve(int amount)
     {
         Debug.Assert(amount >= 0, "a reservation is never negative");

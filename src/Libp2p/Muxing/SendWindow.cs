@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace Ipcs.Libp2p.Muxing;
 
-/// <summary>How many bytes may still be sent on a stream. One taker at a time; the connection's reader grants.</summary>
+/// <summary>How many bytes may still be sent on a stream. One writer takes at a time; the connection's reading loop grants.</summary>
 internal sealed class SendWindow(long initial)
 {
     private readonly Lock _lock = new();
@@ -8,7 +10,7 @@ internal sealed class SendWindow(long initial)
     private bool _closed;
     private TaskCompletionSource? _waiting;
 
-    /// <summary>Takes up to <paramref name="wanted"/> bytes, waiting until there is one at least; 0 once the window is closed.</summary>
+    /// <summary>Takes up to <paramref name="wanted"/> bytes, waiting until there is at least one; 0 when the window is closed.</summary>
     public async ValueTask<int> TakeAsync(int wanted, CancellationToken cancellationToken)
     {
         while (true)
@@ -21,6 +23,7 @@ internal sealed class SendWindow(long initial)
                     return 0;
                 }
 
+                Debug.Assert(_available >= 0, "no more is taken than there is");
                 if (_available > 0)
                 {
                     int n = (int)Math.Min(wanted, _available);
@@ -36,9 +39,10 @@ internal sealed class SendWindow(long initial)
         }
     }
 
-    /// <summary>Adds to the window. False when the sum is more than a peer can mean.</summary>
+    /// <summary>Adds bytes to the window. False when the sum is more than the protocol can grant.</summary>
     public bool Grant(long bytes)
     {
+        Debug.Assert(bytes >= 0, "a grant is unsigned on the wire");
         lock (_lock)
         {
             _available += bytes;

@@ -6,9 +6,6 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Negotiation;
 
-/// <summary>The two sides share no protocol, or one does not speak multistream-select.</summary>
-public sealed class NegotiationException(string message) : IOException(message);
-
 /// <summary>
 /// multistream-select 1.0. Spec: https://github.com/multiformats/multistream-select.
 /// <code>token = varint(length) text "\n"</code>
@@ -18,21 +15,24 @@ internal static class MultistreamSelect
     private const string Header = "/multistream/1.0.0";
     private const string NotAvailable = "na";
 
-    /// <summary>The longest token taken, in bytes: no protocol name comes near it, and a longer one would only cost memory.</summary>
+    /// <summary>The longest token accepted, in bytes: no protocol name comes near it.</summary>
     public const int MaxToken = 1024;
 
     private static readonly ConcurrentDictionary<string, byte[]> Proposals = new(StringComparer.Ordinal);
 
-    /// <summary>How many proposals a peer may make before it is hung up on.</summary>
+    /// <summary>The maximum number of proposals of a peer.</summary>
     private const int MaxProposals = 64;
 
-    /// <summary>Proposes protocols in order and returns the one agreed on. The first proposal goes out with the header, in one write.</summary>
-    public static async ValueTask<string> SelectAsync(IByteChannel channel, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
+    /// <summary>
+    /// Proposes protocols in order and returns the accepted one. The first proposal goes out with the header in one write.
+    /// </summary>
+    public static async ValueTask<string> SelectAsync(
+        IByteChannel channel, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
         await channel.WriteAsync(Encode(Header, protocols[0]), cancellationToken);
         if (await ReadAsync(channel, cancellationToken) != Header)
         {
-            throw new NegotiationException("the peer does not speak multistream-select 1.0");
+            throw new NegotiationException("the peer does not support multistream-select 1.0");
         }
 
         for (int i = 0; ;)
@@ -50,7 +50,7 @@ internal static class MultistreamSelect
 
             if (++i == protocols.Count)
             {
-                throw new NegotiationException($"the peer speaks none of {string.Join(", ", protocols)}");
+                throw new NegotiationException($"the peer supports none of {string.Join(", ", protocols)}");
             }
 
             await channel.WriteAsync(Encode(protocols[i]), cancellationToken);
@@ -58,8 +58,8 @@ internal static class MultistreamSelect
     }
 
     /// <summary>
-    /// Proposes a protocol that the peer is known to speak, and does not wait for the answer: <see cref="ReadAnswerAsync"/> reads it before the
-    /// first byte that follows.
+    /// The header and proposal of a protocol that the peer is known to support, to be sent without waiting for the answer:
+    /// <see cref="ReadAnswerAsync"/> reads the answer before the first byte that follows.
     /// </summary>
     public static ReadOnlyMemory<byte> Propose(string protocol) => Proposals.GetOrAdd(protocol, static p => Encode(Header, p));
 
@@ -68,7 +68,7 @@ internal static class MultistreamSelect
     {
         if (await ReadAsync(channel, cancellationToken) != Header)
         {
-            throw new NegotiationException("the peer does not speak multistream-select 1.0");
+            throw new NegotiationException("the peer does not support multistream-select 1.0");
         }
 
         string answer = await ReadAsync(channel, cancellationToken);
@@ -78,15 +78,16 @@ internal static class MultistreamSelect
         }
     }
 
-    /// <summary>Answers proposals until one is among <paramref name="supported"/>, and returns it.</summary>
-    public static async ValueTask<string> AnswerAsync(IByteChannel channel, Predicate<string> supported, CancellationToken cancellationToken)
+    /// <summary>Answers proposals until one is supported, and returns that.</summary>
+    public static async ValueTask<string> AnswerAsync(
+        IByteChannel channel, Predicate<string> supported, CancellationToken cancellationToken)
     {
         if (await ReadAsync(channel, cancellationToken) != Header)
         {
-            throw new NegotiationException("the peer does not speak multistream-select 1.0");
+            throw new NegotiationException("the peer does not support multistream-select 1.0");
         }
 
-        // A peer may wait for our header before it proposes; one that has proposed already gets both answers in one write.
+        // A peer may wait for our header before it proposes. One that has proposed already gets header and answer in one write.
         bool greeted = !channel.HasBuffered;
         if (greeted)
         {
@@ -106,10 +107,10 @@ internal static class MultistreamSelect
             }
         }
 
-        throw new NegotiationException($"no agreement after {MaxProposals} proposals");
+        throw new NegotiationException($"no protocol was accepted after {MaxProposals} proposals");
     }
 
-    /// <summary>Tokens as they go on the wire.</summary>
+    /// <summary>Encodes tokens.</summary>
     public static byte[] Encode(params ReadOnlySpan<string> tokens)
     {
         var output = new ArrayBufferWriter<byte>(64);
@@ -130,7 +131,7 @@ internal static class MultistreamSelect
         int length = 0;
         for (int n = 1; ; n++)
         {
-            // Byte by byte: what follows the token belongs to somebody else.
+            // One byte at a time: what follows the token must stay in the channel.
             await channel.ReadExactlyAsync(buffer.AsMemory(n - 1, 1), cancellationToken);
             OperationStatus status = Varint.TryRead(buffer.AsSpan(0, n), out ulong value, out _);
             if (status == OperationStatus.Done && value is > 0 and <= MaxToken)

@@ -3,7 +3,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Ping;
 
-/// <summary>Ping: 32 random bytes, sent back. Spec: https://github.com/libp2p/specs/blob/master/ping/ping.md.</summary>
+/// <summary>Ping: the peer echoes 32 random bytes. Spec: https://github.com/libp2p/specs/blob/master/ping/ping.md.</summary>
 public static class PingProtocol
 {
     /// <summary>The protocol name.</summary>
@@ -11,32 +11,34 @@ public static class PingProtocol
 
     private const int Length = 32;
 
-    /// <summary>Measures one round trip, the opening of the stream left out.</summary>
-    /// <exception cref="IOException">The peer does not answer, or with other bytes.</exception>
+    /// <summary>Opens a stream to a connected peer and measures one round trip on it, without the time to open the stream.</summary>
+    /// <exception cref="IOException">The peer does not answer, or echoes other bytes.</exception>
     public static async Task<TimeSpan> PingAsync(this IHost host, PeerId peer, CancellationToken cancellationToken)
     {
         await using PeerStream stream = await host.OpenStreamAsync(peer, [Name], cancellationToken);
-        return await OnceAsync(stream, cancellationToken);
+        return await PingAsync(stream, host.Time, cancellationToken);
     }
 
-    /// <summary>One round trip on a stream that is open.</summary>
-    /// <exception cref="IOException">The peer does not answer, or with other bytes.</exception>
-    internal static async Task<TimeSpan> OnceAsync(PeerStream stream, CancellationToken cancellationToken)
+    /// <summary>Measures one round trip on an open stream.</summary>
+    /// <exception cref="IOException">The peer does not answer, or echoes other bytes.</exception>
+    internal static async Task<TimeSpan> PingAsync(PeerStream stream, TimeProvider time, CancellationToken cancellationToken)
     {
         byte[] sent = RandomNumberGenerator.GetBytes(Length);
-        byte[] got = new byte[Length];
-        long start = TimeProvider.System.GetTimestamp();
+        byte[] received = new byte[Length];
+        long start = time.GetTimestamp();
         await stream.WriteAsync(sent, cancellationToken);
-        if (await stream.ReadFullyAsync(got, cancellationToken) < Length)
+        if (await stream.ReadFullyAsync(received, cancellationToken) < Length)
         {
-            throw new EndOfStreamException($"{stream.RemotePeer} ended the ping");
+            throw new EndOfStreamException($"{stream.RemotePeer} closed the ping stream");
         }
 
-        TimeSpan time = TimeProvider.System.GetElapsedTime(start);
-        return sent.AsSpan().SequenceEqual(got) ? time : throw new IOException($"{stream.RemotePeer} answered the ping with other bytes");
+        TimeSpan elapsed = time.GetElapsedTime(start);
+        return sent.AsSpan().SequenceEqual(received)
+            ? elapsed
+            : throw new IOException($"{stream.RemotePeer} answered the ping with other bytes");
     }
 
-    /// <summary>Answers until the peer closes.</summary>
+    /// <summary>Answers pings until the peer closes the stream.</summary>
     internal static async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[Length];

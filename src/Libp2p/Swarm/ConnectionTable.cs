@@ -1,25 +1,26 @@
+using System.Diagnostics;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
 /// <summary>
-/// The open connections, those of a peer in the order of preference: streams go over the first, the others are closed once they are idle.
-/// Both sides must prefer the same one. Two that were made at the same time, one from each side: the one that the lesser peer id dialled.
-/// Else the newer: who has a connection that works does not dial. Thread-safe.
+/// The open connections. Those of one peer are in order of preference: streams are opened on the first, the others are closed once they are
+/// idle. Both sides must prefer the same connection. Of two that were made simultaneously, one from each side, that is the one dialled by
+/// the smaller peer id; else it is the newer one, because a peer does not dial while its connection works. Thread-safe.
 /// </summary>
-internal sealed class ConnectionTable(PeerId local, HostLimits limits)
+internal sealed class ConnectionTable(PeerId local, HostLimits limits, TimeProvider time)
 {
-    /// <summary>How near each other two connections count as made at the same time, in milliseconds: as long as a handshake may take.</summary>
-    private const long Simultaneous = 10_000;
+    /// <summary>Two connections made within this time count as simultaneous: a handshake may take as long.</summary>
+    private static readonly TimeSpan Simultaneous = TimeSpan.FromSeconds(10);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<PeerId, List<Connection>> _peers = [];
     private int _count;
 
-    /// <summary>How many connections there are.</summary>
+    /// <summary>The number of connections.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>All of them, as of the call.</summary>
+    /// <summary>All connections at the time of the call.</summary>
     public IReadOnlyList<Connection> All
     {
         get
@@ -31,7 +32,7 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
         }
     }
 
-    /// <summary>The preferred connection of every peer, as of the call.</summary>
+    /// <summary>The preferred connection of every peer at the time of the call.</summary>
     public IReadOnlyList<Connection> Preferred
     {
         get
@@ -52,16 +53,17 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
         }
     }
 
-    /// <summary>The preferred connection of a peer, when it is one that was dialled at that address; null when there is none.</summary>
+    /// <summary>A preferred connection that was dialled at that address and is open; null when there is none.</summary>
     public Connection? FindDialled(Multiaddr address)
     {
         lock (_lock)
         {
-            return _peers.Values.Select(c => c[0]).FirstOrDefault(c => !c.Inbound && c.Info.Address.Equals(address) && !c.Muxer.Closed.IsCancellationRequested);
+            return _peers.Values.Select(c => c[0])
+                .FirstOrDefault(c => !c.Inbound && c.Info.Address.Equals(address) && !c.Muxer.Closed.IsCancellationRequested);
         }
     }
 
-    /// <summary>Every connection to a peer.</summary>
+    /// <summary>All connections to a peer.</summary>
     public Connection[] FindAll(PeerId peer)
     {
         lock (_lock)
@@ -70,7 +72,10 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
         }
     }
 
-    /// <summary>Takes a connection in, and returns those that it or a better one makes needless; null when there are too many already.</summary>
+    /// <summary>
+    /// Adds a connection, and returns the connections to the same peer that are redundant now; null, and nothing is added, when there are
+    /// too many.
+    /// </summary>
     public Connection[]? TryAdd(Connection connection)
     {
         lock (_lock)
@@ -83,42 +88,51 @@ internal sealed class ConnectionTable(PeerId local, HostLimits limits)
 
             if (list.Count > 0)
             {
-                // What is known of the peer holds for every connection to it.
-                connection.Info = connection.Info with
+                // What is known about the peer holds for every connection to it.
+                PeerInfo known = list[0].Info;
+                connection.UpdateInfo(info => info with
                 {
-                    Protocols = list[0].Info.Protocols,
-                    AgentVersion = list[0].Info.AgentVersion,
-                    ListenAddresses = list[0].Info.ListenAddresses,
-                };
+                    Protocols = known.Protocols,
+                    AgentVersion = known.AgentVersion,
+                    ListenAddresses = known.ListenAddresses,
+                });
             }
 
-            list.Insert(list.Count > 0 && IsBetter(list[0], connection) ? 1 : 0, connection);
+            list.Insert(list.Count > 0 && IsPreferred(list[0], connection) ? 1 : 0, connection);
             _peers[connection.Peer] = list;
             _count++;
+            AssertCount();
             return [.. list.Skip(1)];
         }
     }
 
-    /// <summary>Forgets a connection. True when it was the last one to its peer.</summary>
+    /// <summary>Removes a connection. True when it was the last one to its peer.</summary>
     public bool Remove(Connection connection)
     {
         lock (_lock)
         {
             List<Connection> list = _peers[connection.Peer];
-            list.Remove(connection);
+            bool removed = list.Remove(connection);
+            Debug.Assert(removed, "a connection is removed once");
             _count--;
-            return list.Count == 0 && _peers.Remove(connection.Peer);
+            bool last = list.Count == 0 && _peers.Remove(connection.Peer);
+            AssertCount();
+            return last;
         }
     }
 
-    private bool IsBetter(Connection old, Connection made)
+    private bool IsPreferred(Connection old, Connection added)
     {
-        if (old.Inbound == made.Inbound || made.Since - old.Since > Simultaneous || old.Muxer.Closed.IsCancellationRequested)
+        if (old.Inbound == added.Inbound || time.GetElapsedTime(old.OpenedAt, added.OpenedAt) > Simultaneous
+            || old.Muxer.Closed.IsCancellationRequested)
         {
             return false;
         }
 
-        bool oursIsBetter = local.ToArray().AsSpan().SequenceCompareTo(old.Peer.ToArray()) < 0;
-        return old.Inbound != oursIsBetter;
+        bool preferOurDial = local.ToArray().AsSpan().SequenceCompareTo(old.Peer.ToArray()) < 0;
+        return old.Inbound != preferOurDial;
     }
+
+    [Conditional("DEBUG")]
+    private void AssertCount() => Debug.Assert(_peers.Values.Sum(list => list.Count) == _count, "every connection is counted once");
 }

@@ -1,9 +1,11 @@
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>Addresses that did not answer, and until when they are not tried again. Thread-safe.</summary>
+/// <summary>Addresses whose last dial failed, and until when they are not dialled again. Thread-safe.</summary>
 internal sealed class DialBackoff(TimeProvider time)
 {
-    /// <summary>Addresses remembered: the oldest is forgotten for a new one, since strangers can make us know many.</summary>
+    /// <summary>
+    /// The maximum number of addresses. The one whose pause ends first makes room, because strangers can cause dials of many addresses.
+    /// </summary>
     private const int MaxEntries = 4096;
 
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(500);
@@ -12,16 +14,18 @@ internal sealed class DialBackoff(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
-    /// <summary>How long the address is not to be tried; zero when it may be.</summary>
+    /// <summary>How long the address is still not to be dialled; zero when it may be.</summary>
     public TimeSpan Remaining(string address)
     {
         lock (_lock)
         {
-            return _entries.TryGetValue(address, out Entry entry) && entry.Until > time.GetUtcNow() ? entry.Until - time.GetUtcNow() : TimeSpan.Zero;
+            return _entries.TryGetValue(address, out Entry entry) && entry.Until > time.GetUtcNow()
+                ? entry.Until - time.GetUtcNow()
+                : TimeSpan.Zero;
         }
     }
 
-    /// <summary>It did not answer: the pause doubles.</summary>
+    /// <summary>Notes a failed dial: the pause doubles.</summary>
     public void Failed(string address)
     {
         lock (_lock)
@@ -37,7 +41,7 @@ internal sealed class DialBackoff(TimeProvider time)
         }
     }
 
-    /// <summary>It answers.</summary>
+    /// <summary>Notes a dial that gave a connection.</summary>
     public void Succeeded(string address)
     {
         lock (_lock)

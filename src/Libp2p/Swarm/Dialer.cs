@@ -1,33 +1,35 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
 /// <summary>
-/// Makes connections to addresses: looks names up, tries what they stand for one after the other without waiting long for each, and lets
-/// everybody who wants the same address share one dial. Every phase has its time-out.
+/// Dials addresses: resolves names, tries their end points one after the other, each a moment after the one before, and shares one dial
+/// between all callers for the same address. Every phase has a time limit.
 /// </summary>
-internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounters counters, ByteCounters bytes, CancellationToken stopping)
+internal sealed class Dialer(
+    HostOptions options, Upgrader upgrader, HostCounters counters, ByteCounters bytes, TaskTracker tasks, CancellationToken stopping)
 {
-    /// <summary>After this the next end point is tried beside the ones before it.</summary>
+    /// <summary>How long a dial may take before the next end point is dialled in parallel.</summary>
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(300);
 
-    private readonly AddressResolver _resolver = new(options.Dns);
+    private readonly AddressResolver _resolver = new(options.Dns ?? new SystemDnsResolver(options.Time));
     private readonly DialBackoff _backoff = new(options.Time);
     private readonly ConcurrentDictionary<string, Lazy<Task<Connection>>> _dials = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _pending = new(options.Limits.MaxPendingOutbound);
 
-    /// <summary>Dials. Concurrent calls for one address get the same connection; <paramref name="take"/> is called once for it.</summary>
-    /// <param name="address">Where.</param>
-    /// <param name="force">True to try even an address that has just failed.</param>
-    /// <param name="existing">Finds the connection that makes a dial needless: one may just have been made.</param>
-    /// <param name="take">Takes the new connection in, or throws.</param>
-    /// <param name="cancellationToken">Ends the wait, not the dial.</param>
-    /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
+    /// <summary>Dials an address. Concurrent calls for one address get the same connection.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="force">True to dial an address that has just failed, too.</param>
+    /// <param name="find">Finds an existing connection, which makes the dial unnecessary: one may just have been made.</param>
+    /// <param name="add">Called once with the new connection; throws when the connection can't be accepted.</param>
+    /// <param name="cancellationToken">Cancels the wait, not the dial.</param>
+    /// <exception cref="ConnectException">The dial failed.</exception>
     public async Task<Connection> DialAsync(
-        Multiaddr address, bool force, Func<Multiaddr, Connection?> existing, Action<Connection> take, CancellationToken cancellationToken)
+        Multiaddr address, bool force, Func<Multiaddr, Connection?> find, Action<Connection> add, CancellationToken cancellationToken)
     {
         string key = address.ToString();
         TimeSpan pause = _backoff.Remaining(key);
@@ -36,11 +38,16 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
             throw new ConnectException($"{address} has just failed and is not tried again for {Math.Ceiling(pause.TotalSeconds)} s");
         }
 
-        Lazy<Task<Connection>> dial = _dials.GetOrAdd(key, k => new Lazy<Task<Connection>>(() => RunAsync(address, k, existing, take)));
+        Lazy<Task<Connection>> dial = _dials.GetOrAdd(key, k => new Lazy<Task<Connection>>(() =>
+        {
+            Task<Connection> running = RunAsync(address, k, find, add);
+            tasks.Add(running);
+            return running;
+        }));
         return await dial.Value.WaitAsync(cancellationToken);
     }
 
-    private async Task<Connection> RunAsync(Multiaddr address, string key, Func<Multiaddr, Connection?> existing, Action<Connection> take)
+    private async Task<Connection> RunAsync(Multiaddr address, string key, Func<Multiaddr, Connection?> find, Action<Connection> add)
     {
         await Task.Yield();
         try
@@ -48,13 +55,13 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
             await _pending.WaitAsync(stopping);
             try
             {
-                if (existing(address) is { } made)
+                if (find(address) is { } made)
                 {
                     return made;
                 }
 
                 Connection connection = await TryAllAsync(address, await ResolveAsync(address));
-                take(connection);
+                add(connection);
                 _backoff.Succeeded(key);
                 return connection;
             }
@@ -65,7 +72,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
         }
         catch (OperationCanceledException)
         {
-            throw new ConnectException($"{address}: this node stops");
+            throw new ConnectException($"{address}: this host is stopping");
         }
         catch (ConnectException)
         {
@@ -81,8 +88,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
 
     private async Task<IReadOnlyList<DialTarget>> ResolveAsync(Multiaddr address)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        limit.CancelAfter(options.ResolveTime);
+        using var limit = new Deadline(options.Time, options.ResolveTime, stopping);
         try
         {
             return await _resolver.ResolveAsync(address, limit.Token);
@@ -97,7 +103,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
         }
     }
 
-    /// <summary>The first end point that answers wins; the dials beside it are given up.</summary>
+    /// <summary>Dials the end points until one gives a connection, and cancels the other dials.</summary>
     private async Task<Connection> TryAllAsync(Multiaddr address, IReadOnlyList<DialTarget> targets)
     {
         using var won = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -111,7 +117,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
                 running.Add(TryAsync(address, targets[next++], won.Token));
             }
 
-            Task pause = next < targets.Count ? Task.Delay(Stagger, won.Token) : Task.Delay(Timeout.Infinite, won.Token);
+            Task pause = next < targets.Count ? Task.Delay(Stagger, options.Time, won.Token) : Task.Delay(Timeout.Infinite, won.Token);
             if (await Task.WhenAny([.. running, pause]) is not Task<Connection> done)
             {
                 stopping.ThrowIfCancellationRequested();
@@ -132,7 +138,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
         await won.CancelAsync();
         foreach (Task<Connection> late in running)
         {
-            _ = CloseAsync(late);
+            tasks.Add(CloseAsync(late));
         }
 
         return winner ?? throw failure!;
@@ -144,12 +150,11 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
         string where = address.ToString().Contains(ip, StringComparison.Ordinal) ? address.ToString() : $"{address} ({target.EndPoint})";
         if (!options.Filter.Allows(target.EndPoint.Address))
         {
-            throw new ConnectException($"{where}: that network is not allowed");
+            throw new ConnectException($"{where}: the network is not allowed");
         }
 
         string phase = "connect";
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(options.DialTime);
+        using var limit = new Deadline(options.Time, options.DialTime, cancellationToken);
         var socket = new Socket(target.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
@@ -185,7 +190,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
 
     private string? Refusal(PeerId found, PeerId? wanted) =>
         wanted is { } id && found != id ? $"{found} answers there, not {id}"
-        : found == options.KeyPair.PeerId ? "that is this node itself"
+        : found == options.KeyPair.PeerId ? "this is the address of this host itself"
         : options.Filter.Allows(found) ? null : $"{found} is not allowed";
 
     private static async Task CloseAsync(Task<Connection> late)
@@ -196,7 +201,7 @@ internal sealed class Dialer(HostOptions options, Upgrader upgrader, HostCounter
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            // It had lost anyway.
+            // The dial failed or was cancelled: there is no connection to close.
         }
     }
 }

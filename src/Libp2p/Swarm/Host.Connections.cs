@@ -1,50 +1,52 @@
 using System.Net;
 using System.Net.Sockets;
-using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Ping;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>How connections come, live and go.</summary>
+/// <summary>Connections: accepting, dialling, keeping alive and closing them.</summary>
 public sealed partial class Host
 {
     private static readonly TimeSpan FirstRedial = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>How long a connection that a better one replaces may go on for the streams that it has.</summary>
+    /// <summary>How long a redundant connection may go on for the streams that are open on it.</summary>
     private static readonly TimeSpan RetireTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long it stays in any case: the peer may just be opening a stream on it.</summary>
+    /// <summary>How long a redundant connection stays open at least, because the peer may just be opening a stream on it.</summary>
     private static readonly TimeSpan RetireGrace = TimeSpan.FromSeconds(1);
 
-    /// <summary>Changes within this time go out in one push.</summary>
-    private static readonly TimeSpan PushPause = TimeSpan.FromMilliseconds(200);
+    /// <summary>The pause after a failed accept.</summary>
+    private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(50);
 
     /// <inheritdoc/>
-    public Task<PeerInfo> ConnectAsync(Multiaddr address, CancellationToken cancellationToken) => ConnectAsync(address, force: false, cancellationToken);
+    public Task<PeerInfo> ConnectAsync(Multiaddr address, CancellationToken cancellationToken) =>
+        ConnectAsync(address, force: false, cancellationToken);
 
-    /// <summary>As <see cref="ConnectAsync(Multiaddr, CancellationToken)"/>; with <paramref name="force"/> also an address that has just failed is tried.</summary>
-    /// <exception cref="ConnectException">It could not be done; the message says where it failed.</exception>
+    /// <summary>
+    /// As <see cref="ConnectAsync(Multiaddr, CancellationToken)"/>; with <paramref name="force"/> an address in back-off is dialled, too.
+    /// </summary>
+    /// <exception cref="ConnectException">The connection could not be made.</exception>
     public async Task<PeerInfo> ConnectAsync(Multiaddr address, bool force, CancellationToken cancellationToken)
     {
         if (address.PeerId == LocalPeer)
         {
-            throw new ConnectException("that is this node itself");
+            throw new ConnectException("this is the address of this host itself");
         }
 
-        if (Existing(address) is { } existing)
+        if (FindConnection(address) is { } existing)
         {
-            return await IdentifiedAsync(existing, cancellationToken);
+            return await WaitForIdentifyAsync(existing, cancellationToken);
         }
 
         if (!AddressResolver.CanDial(address))
         {
-            throw new ConnectException($"{address} is no TCP address");
+            throw new ConnectException($"{address} is not a TCP address");
         }
 
-        Connection connection = await _dialer.DialAsync(address, force, Existing, Start, cancellationToken);
-        return await IdentifiedAsync(connection, cancellationToken);
+        Connection connection = await _dialer.DialAsync(address, force, FindConnection, AddConnection, cancellationToken);
+        return await WaitForIdentifyAsync(connection, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -54,19 +56,19 @@ public sealed partial class Host
         foreach (Connection connection in connections)
         {
             await connection.DisposeAsync();
-            await connection.Gone.Task;
+            await connection.Removed.Task;
         }
 
         return connections.Length > 0;
     }
 
-    private Connection? Existing(Multiaddr address) => address.PeerId is { } id ? _table.Find(id) : _table.FindDialled(address);
-
-    private static async Task<PeerInfo> IdentifiedAsync(Connection connection, CancellationToken cancellationToken)
+    private static async Task<PeerInfo> WaitForIdentifyAsync(Connection connection, CancellationToken cancellationToken)
     {
         await connection.Identified.Task.WaitAsync(cancellationToken);
         return connection.Info;
     }
+
+    private Connection? FindConnection(Multiaddr address) => address.PeerId is { } id ? _table.Find(id) : _table.FindDialled(address);
 
     private async Task AcceptAsync(Socket listener)
     {
@@ -81,7 +83,7 @@ public sealed partial class Host
                 }
                 else if (_inboundConnections.TryBeginHandshake(address))
                 {
-                    Track(TakeAsync(socket, address));
+                    _tasks.Add(UpgradeInboundAsync(socket, address));
                 }
                 else
                 {
@@ -95,22 +97,21 @@ public sealed partial class Host
             }
             catch (SocketException e)
             {
-                // Out of descriptors, or the peer was gone before it was accepted: go on, but not in a tight loop.
+                // The process is out of descriptors, or the peer has closed the connection already. The pause avoids a busy loop.
                 LogAcceptFailed(e.Message);
-                await Task.Delay(50, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(AcceptPause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
-    private async Task TakeAsync(Socket socket, IPAddress address)
+    private async Task UpgradeInboundAsync(Socket socket, IPAddress address)
     {
         await Task.Yield();
         bool opened = false;
         try
         {
             socket.NoDelay = true;
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            limit.CancelAfter(_options.UpgradeTime);
+            using var limit = new Deadline(_time, _options.UpgradeTime, _stopping.Token);
             Connection connection = await _upgrader.UpgradeAsync(new SocketChannel(socket, _bytes), inbound: true, limit.Token);
             if (connection.Peer == LocalPeer || !_options.Filter.Allows(connection.Peer))
             {
@@ -118,12 +119,12 @@ public sealed partial class Host
                 throw new ConnectException($"{connection.Peer} is not allowed");
             }
 
-            Start(connection);
+            AddConnection(connection);
             opened = true;
         }
         catch (Exception e)
         {
-            // A stranger's bytes: nothing that they hold may end more than their own connection.
+            // Whatever a stranger sends may end its own connection only.
             socket.Dispose();
             LogInboundFailed(e.Message);
         }
@@ -133,12 +134,12 @@ public sealed partial class Host
         }
     }
 
-    /// <summary>Takes a connection in and starts its loops.</summary>
-    /// <exception cref="ConnectException">There are too many; it is closed.</exception>
-    private void Start(Connection connection)
+    /// <summary>Adds a connection to the table and starts its background tasks.</summary>
+    /// <exception cref="ConnectException">There are too many connections; this one is closed.</exception>
+    private void AddConnection(Connection connection)
     {
-        Connection[]? needless = _stopping.IsCancellationRequested ? null : _table.TryAdd(connection);
-        if (needless is null)
+        Connection[]? redundant = _stopping.IsCancellationRequested ? null : _table.TryAdd(connection);
+        if (redundant is null)
         {
             connection.Muxer.Close("too many connections");
             if (connection.Inbound)
@@ -149,10 +150,10 @@ public sealed partial class Host
             throw new ConnectException($"{connection.Peer}: {_table.Count} connections are open already, or the peer has too many");
         }
 
-        Track(RunAsync(connection));
-        foreach (Connection other in needless)
+        _tasks.Add(RunAsync(connection));
+        foreach (Connection other in redundant)
         {
-            Track(RetireAsync(other));
+            _tasks.Add(RetireAsync(other));
         }
     }
 
@@ -163,14 +164,18 @@ public sealed partial class Host
         Task pinging = KeepAliveAsync(connection);
         string reason = await reading;
         bool last = _table.Remove(connection);
-        connection.Gone.SetResult();
+        connection.Removed.SetResult();
         if (connection.Inbound)
         {
             _inboundConnections.CloseConnection(connection.RemoteAddress);
         }
 
-        connection.Identified.TrySetException(new ConnectException($"{connection.Peer}: {reason}"));
-        _ = connection.Identified.Task.Exception;
+        if (connection.Identified.TrySetException(new ConnectException($"{connection.Peer}: {reason}")))
+        {
+            // Observed here, because no caller may be waiting for it.
+            await connection.Identified.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         await Task.WhenAll(identifying, pinging).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         LogDisconnected(connection.Peer, reason);
         if (last)
@@ -179,16 +184,16 @@ public sealed partial class Host
         }
     }
 
-    /// <summary>Closes a connection that a better one has replaced, as soon as it is idle.</summary>
-    private static async Task RetireAsync(Connection connection)
+    /// <summary>Closes a redundant connection as soon as it has no streams.</summary>
+    private async Task RetireAsync(Connection connection)
     {
         CancellationToken closed = connection.Muxer.Closed;
-        long end = Environment.TickCount64 + (long)RetireTime.TotalMilliseconds;
+        long start = _time.GetTimestamp();
         do
         {
-            await Task.Delay(RetireGrace, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(RetireGrace, _time, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        while (!closed.IsCancellationRequested && connection.Muxer.StreamCount > 0 && Environment.TickCount64 < end);
+        while (!closed.IsCancellationRequested && connection.Muxer.StreamCount > 0 && _time.GetElapsedTime(start) < RetireTime);
 
         await connection.DisposeAsync();
     }
@@ -198,28 +203,28 @@ public sealed partial class Host
         CancellationToken closed = connection.Muxer.Closed;
         while (true)
         {
-            // Jitter: the pings of many connections must not go out together.
-            TimeSpan pause = _options.PingInterval * (0.75 + (Random.Shared.NextDouble() / 2));
-            await Task.Delay(pause, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // The jitter spreads the pings of many connections.
+            TimeSpan pause = Jitter(_options.PingInterval, 0.75, 1.25);
+            await Task.Delay(pause, _time, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (closed.IsCancellationRequested)
             {
                 return;
             }
 
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(closed);
-            limit.CancelAfter(_options.PingTime);
+            using var limit = new Deadline(_time, _options.PingTime, closed);
             try
             {
                 await using PeerStream stream = await OpenStreamAsync(connection, [PingProtocol.Name], limit.Token);
-                connection.Info = connection.Info with { Latency = await PingProtocol.OnceAsync(stream, limit.Token) };
+                TimeSpan latency = await PingProtocol.PingAsync(stream, _time, limit.Token);
+                connection.UpdateInfo(info => info with { Latency = latency });
             }
-            catch (Exception e) when (e is OperationCanceledException || (e is ConnectException && e.InnerException is OperationCanceledException))
+            catch (Exception e) when (e is OperationCanceledException or ConnectException { InnerException: OperationCanceledException })
             {
                 connection.Muxer.Close($"no answer to a ping within {_options.PingTime.TotalSeconds} s");
             }
             catch (IOException)
             {
-                // "na" to ping is an answer: somebody lives there.
+                // A peer that refuses the protocol has answered, so it is alive.
             }
         }
     }
@@ -235,9 +240,10 @@ public sealed partial class Host
                 pause = FirstRedial;
                 while (_table.Find(peer.Peer) is { } connection)
                 {
-                    // Also after another connection has taken its place.
-                    await Task.Delay(Timeout.Infinite, connection.Muxer.Closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                    await Task.Delay(FirstRedial, _stopping.Token);
+                    // Waits for the end of the connection, then looks whether another one has replaced it.
+                    await Task.Delay(Timeout.InfiniteTimeSpan, _time, connection.Muxer.Closed)
+                        .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    await Task.Delay(FirstRedial, _time, _stopping.Token);
                 }
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)
@@ -251,98 +257,8 @@ public sealed partial class Host
                 pause = pause * 2 < _options.RedialTime ? pause * 2 : _options.RedialTime;
             }
 
-            // Jitter: a fleet must not dial a returned peer in step.
-            await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
-    private async Task IdentifyAsync(Connection connection)
-    {
-        try
-        {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(connection.Muxer.Closed);
-            limit.CancelAfter(_options.IdentifyTime);
-            await using PeerStream stream = await OpenStreamAsync(connection, [IdentifyService.Protocol], limit.Token);
-            await _identify.ReadAsync(stream, message => Learn(connection, message), limit.Token);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidDataException)
-        {
-            // A peer without identify stays connected: it may still ask us.
-            LogIdentifyFailed(connection.Peer, e.Message);
-        }
-
-        connection.Identified.TrySetResult();
-    }
-
-    private void Learn(Connection connection, IdentifyMessage message)
-    {
-        connection.Info = _identify.Apply(connection.Info, message);
-        connection.Identified.TrySetResult();
-
-        // Whom we have dialled from a listening port of ours sees the address that others would; whoever dials us could tell us anything.
-        if (!connection.Inbound && _identify.Observe(message.ObservedAddress, connection.RemoteAddress))
-        {
-            _identify.Invalidate();
-            _pushes.Release();
-        }
-
-        PeerIdentified?.Invoke(connection.Info);
-    }
-
-    private Task AnswerIdentifyAsync(PeerStream stream, CancellationToken cancellationToken) =>
-        stream.WriteMessageAsync(_identify.Message(_table.Find(stream.RemotePeer)?.Info.Address), cancellationToken).AsTask();
-
-    private async Task TakeIdentifyPushAsync(PeerStream stream, CancellationToken cancellationToken)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(_options.IdentifyTime);
-        await _identify.ReadAsync(
-            stream,
-            message =>
-            {
-                if (_table.Find(stream.RemotePeer) is { } connection)
-                {
-                    Learn(connection, message);
-                }
-            },
-            limit.Token);
-    }
-
-    /// <summary>Tells every connected peer what has changed, whenever something has.</summary>
-    private async Task PushAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                await _pushes.WaitAsync(_stopping.Token);
-                await Task.Delay(PushPause, _stopping.Token);
-                while (_pushes.Wait(0))
-                {
-                    // What came meanwhile goes out with this one.
-                }
-
-                await Task.WhenAll(_table.Preferred.Where(c => c.Info.Protocols.Contains(IdentifyService.PushProtocol)).Select(PushAsync));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The host stops.
-        }
-    }
-
-    private async Task PushAsync(Connection connection)
-    {
-        try
-        {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            limit.CancelAfter(_options.IdentifyTime);
-            await using PeerStream stream = await OpenStreamAsync(connection, [IdentifyService.PushProtocol], limit.Token);
-            await stream.WriteMessageAsync(_identify.Message(connection.Info.Address), limit.Token);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            LogIdentifyFailed(connection.Peer, e.Message);
+            // The jitter keeps the hosts of a fleet from dialling a peer that has come back all at once.
+            await Task.Delay(Jitter(pause, 0.5, 1.5), _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

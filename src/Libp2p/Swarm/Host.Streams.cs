@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>How streams are opened and answered.</summary>
+/// <summary>Streams: opening and answering them.</summary>
 public sealed partial class Host
 {
     /// <inheritdoc/>
@@ -14,9 +14,10 @@ public sealed partial class Host
         return await OpenStreamAsync(connection, protocols, cancellationToken);
     }
 
-    private ValueTask<PeerStream> OpenStreamAsync(Connection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
+    private ValueTask<PeerStream> OpenStreamAsync(
+        Connection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
-        // What the peer has told us that it speaks needs no round trip.
+        // A protocol that the peer's identify message lists needs no round trip for the negotiation.
         foreach (string protocol in protocols)
         {
             if (connection.Info.Protocols.Contains(protocol))
@@ -33,28 +34,28 @@ public sealed partial class Host
         MuxedStream stream = await connection.Muxer.OpenAsync(flush: false, cancellationToken);
         try
         {
-            Agree(stream, protocol);
-            stream.AwaitsAnswer = true;
+            SetProtocol(stream, protocol);
+            stream.AwaitsNegotiation = true;
             await stream.WriteAsync(MultistreamSelect.Propose(protocol), cancellationToken);
             return stream;
         }
         catch (Exception e)
         {
             stream.Reset();
-            throw e is IOException ? new ConnectException($"no stream to {connection.Peer}: {e.Message}", e) : e;
+            throw e is IOException ? new ConnectException($"can't open a stream to {connection.Peer}: {e.Message}", e) : e;
         }
     }
 
-    private async ValueTask<PeerStream> NegotiateAsync(Connection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
+    private async ValueTask<PeerStream> NegotiateAsync(
+        Connection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, connection.Muxer.Closed);
-        limit.CancelAfter(_options.StreamTime);
+        using var limit = new Deadline(_time, _options.StreamTime, cancellationToken, connection.Muxer.Closed);
         MuxedStream? stream = null;
         try
         {
             stream = await connection.Muxer.OpenAsync(flush: false, limit.Token);
             string protocol = await MultistreamSelect.SelectAsync(stream, protocols, limit.Token);
-            Agree(stream, protocol);
+            SetProtocol(stream, protocol);
             return stream;
         }
         catch (Exception e)
@@ -64,12 +65,14 @@ public sealed partial class Host
             {
                 throw new ConnectException(
                     connection.Muxer.Closed.IsCancellationRequested
-                        ? $"the connection to {connection.Peer} is gone"
+                        ? $"the connection to {connection.Peer} has ended"
                         : $"{connection.Peer} did not agree on {protocols[0]} within {_options.StreamTime.TotalSeconds} s",
                     e);
             }
 
-            throw e is IOException and not ConnectException ? new ConnectException($"no stream to {connection.Peer}: {e.Message}", e) : e;
+            throw e is IOException and not ConnectException
+                ? new ConnectException($"can't open a stream to {connection.Peer}: {e.Message}", e)
+                : e;
         }
     }
 
@@ -77,13 +80,13 @@ public sealed partial class Host
     {
         if (stream.Streams.TryReserve(1))
         {
-            Track(HandleAsync(stream));
+            _tasks.Add(HandleAsync(stream));
         }
         else
         {
             stream.Reset();
             stream.HandlerEnded();
-            LogStreamFailed(stream.RemotePeer, "", "too many streams are open: the peer's, those from its address, or all");
+            LogStreamFailed(stream.RemotePeer, "", "too many streams are open, of the peer, from its address or on the host");
         }
     }
 
@@ -93,25 +96,26 @@ public sealed partial class Host
         string? counted = null;
         try
         {
-            string protocol = await AgreeAsync(stream);
+            string protocol = await AnswerNegotiationAsync(stream);
             if (!_inboundStreams.TryAdd(stream.RemotePeer, protocol))
             {
-                throw new StreamResetException("too many streams of that protocol are open");
+                throw new StreamResetException("too many streams of the protocol are open");
             }
 
             counted = protocol;
-            Agree(stream, protocol);
+            SetProtocol(stream, protocol);
             await _handlers[protocol](stream, stream.ResetToken);
             await stream.DisposeAsync();
         }
         catch (Exception e)
         {
-            // A handler's failure is its stream's.
+            // The failure of a handler ends its stream only.
             stream.Reset();
-            LogStreamFailed(stream.RemotePeer, stream.AgreedProtocol, e.Message);
+            LogStreamFailed(stream.RemotePeer, stream.NegotiatedProtocol, e.Message);
         }
         finally
         {
+            await stream.ResetCallbacks.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (counted is not null)
             {
                 _inboundStreams.Remove(stream.RemotePeer, counted);
@@ -122,18 +126,17 @@ public sealed partial class Host
         }
     }
 
-    private void Agree(MuxedStream stream, string protocol)
+    private void SetProtocol(MuxedStream stream, string protocol)
     {
-        if (!stream.TryAgree(protocol, _resources.MemoryOf(protocol)))
+        if (!stream.TrySetProtocol(protocol, _resources.MemoryOf(protocol)))
         {
-            throw new StreamResetException("too much of that protocol waits to be read");
+            throw new StreamResetException("the protocol's streams have too many unread bytes");
         }
     }
 
-    private async Task<string> AgreeAsync(MuxedStream stream)
+    private async Task<string> AnswerNegotiationAsync(MuxedStream stream)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        limit.CancelAfter(_options.StreamTime);
+        using var limit = new Deadline(_time, _options.StreamTime, _stopping.Token);
         return await MultistreamSelect.AnswerAsync(stream, _handlers.ContainsKey, limit.Token);
     }
 }

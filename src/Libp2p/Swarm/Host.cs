@@ -12,8 +12,8 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Libp2p.Swarm;
 
 /// <summary>
-/// A libp2p host over TCP, Noise, mplex and yamux. Owns the listeners, the connections and their loops; all are awaited at disposal.
-/// This part opens, closes and answers; the others are about connections and about streams.
+/// A libp2p host over TCP, Noise, mplex and yamux. Owns the listeners, the connections and their background tasks; disposal waits for all.
+/// This part starts and stops; the other parts manage connections and streams.
 /// </summary>
 public sealed partial class Host : IHost, IAsyncDisposable
 {
@@ -21,8 +21,11 @@ public sealed partial class Host : IHost, IAsyncDisposable
 
     private readonly HostOptions _options;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly Lock _randomLock = new();
     private readonly ConcurrentDictionary<string, Func<PeerStream, CancellationToken, Task>> _handlers = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<Task, byte> _tasks = new();
+    private readonly TaskTracker _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
     private readonly ResourceManager _resources;
@@ -36,26 +39,28 @@ public sealed partial class Host : IHost, IAsyncDisposable
     private readonly SwarmMeter _meter;
     private readonly IdentifyService _identify;
     private readonly SemaphoreSlim _pushes = new(0);
-    private List<Multiaddr> _listening;
-    private bool _started;
+    private IReadOnlyList<Multiaddr> _listening;
+    private volatile bool _started;
 
-    /// <summary>A host that does nothing until it is started.</summary>
+    /// <summary>Creates a host, which does nothing until it is started.</summary>
     public Host(HostOptions options)
     {
         _options = options;
         _logger = options.Logger;
+        _time = options.Time;
+        _random = new Random(options.Seed);
         _listening = [.. options.ListenAddresses];
         _resources = new ResourceManager(options.Limits);
-        _table = new ConnectionTable(LocalPeer, options.Limits);
+        _table = new ConnectionTable(LocalPeer, options.Limits, options.Time);
         _inboundConnections = new InboundConnectionLimiter(options.Limits);
         _inboundStreams = new InboundStreamLimiter(options.Limits);
         _upgrader = new Upgrader(options, _resources, OnStream);
-        _dialer = new Dialer(options, _upgrader, _counters, _bytes, _stopping.Token);
+        _dialer = new Dialer(options, _upgrader, _counters, _bytes, _tasks, _stopping.Token);
         _meter = new SwarmMeter(GetStatistics);
-        _identify = new IdentifyService(options.KeyPair, options.AgentVersion, () => _listening, () => Protocols);
+        _identify = new IdentifyService(options.KeyPair, options.AgentVersion, options.Time, () => ListenAddresses, () => Protocols);
         Handle(PingProtocol.Name, PingProtocol.AnswerAsync);
         Handle(IdentifyService.Protocol, AnswerIdentifyAsync);
-        Handle(IdentifyService.PushProtocol, TakeIdentifyPushAsync);
+        Handle(IdentifyService.PushProtocol, ReceiveIdentifyPushAsync);
         Handle(PerfProtocol.Name, PerfProtocol.AnswerAsync);
     }
 
@@ -69,12 +74,15 @@ public sealed partial class Host : IHost, IAsyncDisposable
     public PeerId LocalPeer => _options.KeyPair.PeerId;
 
     /// <inheritdoc/>
-    public IReadOnlyList<Multiaddr> ListenAddresses => _listening;
+    public TimeProvider Time => _time;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<Multiaddr> ListenAddresses => Volatile.Read(ref _listening);
 
     /// <inheritdoc/>
     public IReadOnlyList<Multiaddr> AnnounceAddresses => _identify.Addresses;
 
-    /// <summary>What we speak.</summary>
+    /// <summary>The protocols that have a handler.</summary>
     public IReadOnlyList<string> Protocols => [.. _handlers.Keys.Order(StringComparer.Ordinal)];
 
     /// <inheritdoc/>
@@ -90,7 +98,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
         }
     }
 
-    /// <summary>What the host holds.</summary>
+    /// <summary>The host's connections, streams and counters now.</summary>
     public HostStatistics GetStatistics()
     {
         IReadOnlyList<Connection> open = _table.All;
@@ -103,27 +111,27 @@ public sealed partial class Host : IHost, IAsyncDisposable
     /// <exception cref="IOException">An address can't be listened on.</exception>
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        var real = new List<Multiaddr>();
+        var listening = new List<Multiaddr>();
         foreach (Multiaddr address in _options.ListenAddresses)
         {
             Socket listener = Listen(address);
             _listeners.Add(listener);
-            real.Add(Multiaddr.FromEndPoint((IPEndPoint)listener.LocalEndPoint!));
+            listening.Add(Multiaddr.FromEndPoint((IPEndPoint)listener.LocalEndPoint!));
         }
 
-        _listening = real;
+        Volatile.Write(ref _listening, listening);
         _started = true;
         foreach (Socket listener in _listeners)
         {
-            Track(AcceptAsync(listener));
+            _tasks.Add(AcceptAsync(listener));
         }
 
         foreach (Multiaddr peer in _options.Peers)
         {
-            Track(StayConnectedAsync(peer));
+            _tasks.Add(StayConnectedAsync(peer));
         }
 
-        Track(PushAsync());
+        _tasks.Add(PushAsync());
         NetworkChange.NetworkAddressChanged += OnNetworkChanged;
         return Task.CompletedTask;
     }
@@ -136,7 +144,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
         await _stopping.CancelAsync();
         _listeners.ForEach(l => l.Dispose());
         await Task.WhenAll(_table.All.Select(c => c.DisposeAsync().AsTask()));
-        await Task.WhenAll(_tasks.Keys).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _tasks.WhenAllAsync();
         _upgrader.Dispose();
     }
 
@@ -152,7 +160,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
         {
             if (ip.AddressFamily == AddressFamily.InterNetworkV6)
             {
-                // /ip6 says IPv6: IPv4 on the same port is another listener's.
+                // /ip6 means IPv6 only: another listener may use the same port for IPv4.
                 listener.DualMode = false;
             }
 
@@ -173,37 +181,32 @@ public sealed partial class Host : IHost, IAsyncDisposable
         _pushes.Release();
     }
 
-    private void Track(Task task)
+    /// <summary>
+    /// A pause that is randomly longer or shorter, from <paramref name="least"/> to <paramref name="most"/> times the given one.
+    /// </summary>
+    private TimeSpan Jitter(TimeSpan pause, double least, double most)
     {
-        if (task.IsCompleted)
+        lock (_randomLock)
         {
-            return;
+            return pause * (least + ((most - least) * _random.NextDouble()));
         }
-
-        _tasks.TryAdd(task, 0);
-        _ = task.ContinueWith(
-            static (t, tasks) => ((ConcurrentDictionary<Task, byte>)tasks!).TryRemove(t, out _),
-            _tasks,
-            CancellationToken.None,
-            TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "accept failed: {Reason}")]
     private partial void LogAcceptFailed(string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "an inbound connection came to nothing: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "inbound connection failed: {Reason}")]
     private partial void LogInboundFailed(string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} is gone: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} disconnected: {Reason}")]
     private partial void LogDisconnected(PeerId peer, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} did not identify itself: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "identify with {Peer} failed: {Reason}")]
     private partial void LogIdentifyFailed(PeerId peer, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "stream {Protocol} of {Peer} failed: {Reason}")]
     private partial void LogStreamFailed(PeerId peer, string protocol, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "no connection to {Address}: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "dial of {Address} failed: {Reason}")]
     private partial void LogDialFailed(Multiaddr address, string reason);
 }

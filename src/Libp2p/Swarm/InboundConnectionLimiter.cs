@@ -13,8 +13,8 @@ internal sealed class InboundConnectionLimiter(HostLimits limits)
     public int Pending { get; private set; }
 
     /// <summary>
-    /// Counts a new handshake. False when too many handshakes are in progress, on the host or with that network, or when the network has too
-    /// many connections.
+    /// Counts a new handshake. False when too many handshakes are in progress, on the host or with that network, or when the network has
+    /// too many connections.
     /// </summary>
     public bool TryBeginHandshake(IPAddress address)
     {
@@ -34,7 +34,9 @@ internal sealed class InboundConnectionLimiter(HostLimits limits)
         }
     }
 
-    /// <summary>Ends a handshake; <paramref name="opened"/> when it has become a connection, which <see cref="CloseConnection"/> then ends.</summary>
+    /// <summary>
+    /// Ends a handshake; <paramref name="opened"/> when it has become a connection, which <see cref="CloseConnection"/> then ends.
+    /// </summary>
     public void EndHandshake(IPAddress address, bool opened)
     {
         IPAddress network = RemoteNetwork.Of(address);

@@ -4,7 +4,9 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>Counts inbound streams by their negotiated protocol, on the host and of each peer, and refuses those over a limit. Thread-safe.</summary>
+/// <summary>
+/// Counts inbound streams by their negotiated protocol, on the host and of each peer, and refuses those over a limit. Thread-safe.
+/// </summary>
 internal sealed class InboundStreamLimiter(HostLimits limits)
 {
     private readonly Lock _lock = new();

@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace Ipcs.Libp2p.Swarm;
 
-/// <summary>What counts as one address in the limits.</summary>
+/// <summary>The network that the limits per address apply to.</summary>
 internal static class RemoteNetwork
 {
-    /// <summary>An IPv4 address itself; of IPv6 the /64, which is what one subscriber has, with as many addresses as it likes.</summary>
+    /// <summary>The address itself for IPv4; its /64 network for IPv6, because one subscriber has a whole /64.</summary>
     public static IPAddress Of(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)

@@ -7,8 +7,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Swarm;
 
 /// <summary>
-/// The receive memory and inbound streams in use: by the host, by each peer, by each network and by each protocol. The limits of a peer and of
-/// a network exist while it has a connection; bytes left unread after its last connection count against the host only. Thread-safe.
+/// The receive memory and inbound streams in use: by the host, by each peer, by each network and by each protocol. The limits of a peer and
+/// of a network exist while it has a connection; bytes left unread after its last connection count against the host only. Thread-safe.
 /// </summary>
 internal sealed class ResourceManager(HostLimits limits)
 {
@@ -47,8 +47,8 @@ internal sealed class ResourceManager(HostLimits limits)
     }
 
     /// <summary>
-    /// The limit on the bytes in receive buffers of one protocol's streams. One is kept for each protocol asked for: callers pass only protocols
-    /// that this host answers or opens, never names that a peer made up.
+    /// The limit on the bytes in receive buffers of one protocol's streams. One is kept for each protocol asked for: callers pass only
+    /// protocols that this host answers or opens, never names that a peer made up.
     /// </summary>
     public ResourceLimit MemoryOf(string protocol)
     {

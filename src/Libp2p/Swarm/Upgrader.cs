@@ -11,7 +11,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Swarm;
 
 /// <summary>
-/// Makes connections of transports: the swarm key when there is one, Noise, a muxer; each agreed on by multistream-select.
+/// Upgrades transports to connections: the swarm key if there is one, then Noise and a muxer, each negotiated by multistream-select.
 /// Spec: https://github.com/libp2p/specs/blob/master/connections/README.md. Owns the Noise identity.
 /// </summary>
 internal sealed class Upgrader(HostOptions options, ResourceManager resources, Action<MuxedStream> onInbound) : IDisposable
@@ -21,10 +21,11 @@ internal sealed class Upgrader(HostOptions options, ResourceManager resources, A
     private readonly NoiseIdentity _identity = new(options.KeyPair);
     private readonly string[] _muxers = [.. options.Muxers.Select(m => m == "mplex" ? MplexMuxer.ProtocolName : YamuxMuxer.ProtocolName)];
 
-    /// <summary>Runs every handshake. The transport is closed when that fails.</summary>
+    /// <summary>Runs all handshakes. Closes the transport when one fails.</summary>
     public async Task<Connection> UpgradeAsync(ITransportChannel transport, bool inbound, CancellationToken cancellationToken)
     {
         ITransportChannel outer = transport;
+        NoiseChannel? channel = null;
         try
         {
             if (options.SwarmKey is { } key)
@@ -41,7 +42,7 @@ internal sealed class Upgrader(HostOptions options, ResourceManager resources, A
                 await MultistreamSelect.SelectAsync(outer, [NoiseProtocol], cancellationToken);
             }
 
-            NoiseChannel channel = await NoiseChannel.HandshakeAsync(outer, _identity, !inbound, cancellationToken);
+            channel = await NoiseChannel.HandshakeAsync(outer, _identity, !inbound, cancellationToken);
             string name = inbound
                 ? await MultistreamSelect.AnswerAsync(channel, _muxers.Contains, cancellationToken)
                 : await MultistreamSelect.SelectAsync(channel, _muxers, cancellationToken);
@@ -51,6 +52,7 @@ internal sealed class Upgrader(HostOptions options, ResourceManager resources, A
         }
         catch
         {
+            channel?.EndReading();
             outer.Dispose();
             throw;
         }
@@ -64,13 +66,16 @@ internal sealed class Upgrader(HostOptions options, ResourceManager resources, A
         var settings = new MuxerSettings
         {
             OnInbound = onInbound,
+            Time = options.Time,
             MaxInboundStreams = options.Limits.MaxInboundStreamsPerConnection,
             MaxOutboundStreams = options.Limits.MaxOutboundStreamsPerConnection,
             MaxBuffered = options.Limits.MaxBufferedPerConnection,
             Memory = scope.Memory,
             Streams = scope.Streams,
         };
-        Muxer muxer = name == MplexMuxer.ProtocolName ? new MplexMuxer(channel, !inbound, settings) : new YamuxMuxer(channel, !inbound, settings);
+        Muxer muxer = name == MplexMuxer.ProtocolName
+            ? new MplexMuxer(channel, !inbound, settings)
+            : new YamuxMuxer(channel, !inbound, settings);
         muxer.Closed.UnsafeRegister(static state => ((ResourceScope)state!).Dispose(), scope);
         return muxer;
     }

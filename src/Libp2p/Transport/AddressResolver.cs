@@ -6,24 +6,25 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Transport;
 
 /// <summary>
-/// From multiaddrs to end points. Spec of <c>/dnsaddr</c>: https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md:
+/// Resolves multiaddrs to end points. Spec of <c>/dnsaddr</c>: https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md:
 /// TXT records of <c>_dnsaddr.NAME</c>, each <c>dnsaddr=MULTIADDR</c>, which may be <c>/dnsaddr</c> again.
 /// </summary>
 public sealed class AddressResolver(IDnsResolver dns)
 {
-    /// <summary>End points taken of one address: more would only make a dial longer.</summary>
+    /// <summary>The maximum number of end points of one address: more would only make a dial longer.</summary>
     private const int MaxTargets = 32;
 
-    /// <summary>TXT lookups for one address, those of records that point to records included.</summary>
+    /// <summary>The maximum number of TXT queries for one address, including those for records that point to records.</summary>
     private const int MaxLookups = 16;
 
     private const string Prefix = "dnsaddr=";
 
     /// <summary>True for an address that can be dialled: a host and a TCP port, or <c>/dnsaddr</c>; a <c>/p2p</c> may follow.</summary>
-    public static bool CanDial(Multiaddr address) => (address.TryGetTcp(out _, out int port) && port != 0) || DnsAddress(address) is not null;
+    public static bool CanDial(Multiaddr address) =>
+        (address.TryGetTcp(out _, out int port) && port != 0) || DnsAddress(address) is not null;
 
-    /// <summary>The end points of an address.</summary>
-    /// <exception cref="IOException">There are none; the message says why.</exception>
+    /// <summary>Resolves the end points of an address.</summary>
+    /// <exception cref="IOException">The address has none, or a name can't be resolved.</exception>
     public async Task<IReadOnlyList<DialTarget>> ResolveAsync(Multiaddr address, CancellationToken cancellationToken)
     {
         var targets = new List<DialTarget>();
@@ -39,15 +40,19 @@ public sealed class AddressResolver(IDnsResolver dns)
             }
             else if (next.TryGetTcp(out string? host, out int port))
             {
-                targets.AddRange((await HostAsync(next, host, cancellationToken)).Select(ip => new DialTarget(new IPEndPoint(ip, port), next.PeerId)));
+                IReadOnlyList<IPAddress> ips = await HostAsync(next, host, cancellationToken);
+                targets.AddRange(ips.Select(ip => new DialTarget(new IPEndPoint(ip, port), next.PeerId)));
             }
         }
 
-        return targets.Count > 0 ? targets.GetRange(0, Math.Min(targets.Count, MaxTargets)) : throw new IOException($"{address} stands for no TCP address");
+        return targets.Count > 0
+            ? targets.GetRange(0, Math.Min(targets.Count, MaxTargets))
+            : throw new IOException($"{address} resolves to no TCP address");
     }
 
     private static string? DnsAddress(Multiaddr address) =>
-        address.Components[0].Protocol.Name == "dnsaddr" && (address.Components.Count == 1 || (address.Components.Count == 2 && address.PeerId is not null))
+        address.Components[0].Protocol.Name == "dnsaddr"
+        && (address.Components.Count == 1 || (address.Components.Count == 2 && address.PeerId is not null))
             ? address.Components[0].Value
             : null;
 
@@ -55,7 +60,7 @@ public sealed class AddressResolver(IDnsResolver dns)
     {
         foreach (string text in await dns.TextAsync("_dnsaddr." + name, cancellationToken))
         {
-            // A record that names another peer than the one asked for is another's.
+            // Records of other peers than the wanted one are skipped.
             if (open.Count < MaxTargets && text.StartsWith(Prefix, StringComparison.Ordinal)
                 && Multiaddr.TryParse(text[Prefix.Length..], out Multiaddr? address)
                 && (wanted is null || address.PeerId is null || address.PeerId == wanted))

@@ -2,15 +2,15 @@ using System.Net;
 
 namespace Ipcs.Libp2p.Transport;
 
-/// <summary>The bytes of one connection before anything secures them: a socket, or a socket under a swarm key. Owns what lies below.</summary>
+/// <summary>A connection below Noise: a socket, or a socket encrypted with a swarm key. Owns the socket.</summary>
 internal interface ITransportChannel : IByteChannel, IDisposable
 {
-    /// <summary>Where the other end is.</summary>
+    /// <summary>The remote end point.</summary>
     IPEndPoint RemoteEndPoint { get; }
 
-    /// <summary>Waits until there is something to read or the end, and holds no buffer meanwhile.</summary>
+    /// <summary>Waits until there is something to read, or the end, without a buffer.</summary>
     ValueTask WaitForDataAsync(CancellationToken cancellationToken);
 
-    /// <summary>Sends no more, in order: what has been written still arrives.</summary>
+    /// <summary>Closes the sending direction in order: earlier writes still arrive.</summary>
     void CloseWrite();
 }

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace Ipcs.Libp2p.Transport;
 
-/// <summary>A TCP socket as a channel; what passes is counted when there is somewhere to. Owns the socket.</summary>
+/// <summary>A TCP socket as a channel, whose bytes are counted if counters are given. Owns the socket.</summary>
 internal sealed class SocketChannel(Socket socket, ByteCounters? counters = null) : ITransportChannel
 {
     /// <inheritdoc/>
@@ -25,10 +25,11 @@ internal sealed class SocketChannel(Socket socket, ByteCounters? counters = null
     /// <inheritdoc/>
     public ValueTask WaitForDataAsync(CancellationToken cancellationToken)
     {
-        // A receive into nothing completes when there is something.
+        // A receive into an empty buffer completes when there is something to read.
         ValueTask<int> wait = socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken);
         return wait.IsCompletedSuccessfully ? Done(wait.Result) : new ValueTask(wait.AsTask());
-        static ValueTask Done(int bytes) => bytes == 0 ? ValueTask.CompletedTask : throw new InvalidOperationException("bytes went into no buffer");
+        static ValueTask Done(
+            int bytes) => bytes == 0 ? ValueTask.CompletedTask : throw new InvalidOperationException("an empty receive returned bytes");
     }
 
     /// <inheritdoc/>
@@ -51,7 +52,7 @@ internal sealed class SocketChannel(Socket socket, ByteCounters? counters = null
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // It is gone already.
+            // The socket is closed already.
         }
     }
 

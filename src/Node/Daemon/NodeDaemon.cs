@@ -126,6 +126,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Filter = new PeerFilter(options.Allow, options.Deny),
         Limits = options.Limits,
         AgentVersion = ProductVersion.Agent,
+        Time = TimeProvider.System,
+        Seed = Random.Shared.Next(),
         Logger = loggers.CreateLogger<Libp2p.Swarm.Host>(),
     };
 

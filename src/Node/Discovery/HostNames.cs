@@ -9,7 +9,7 @@ namespace Ipcs.Node.Discovery;
 /// <summary>Addresses whose name may stand for several peers, such as that of a headless service.</summary>
 internal static class HostNames
 {
-    private static readonly SystemDnsResolver Resolver = new();
+    private static readonly SystemDnsResolver Resolver = new(TimeProvider.System);
 
     /// <summary>True for an address with a DNS name and no <c>/p2p</c>, <c>/dnsaddr</c> among them.</summary>
     public static bool IsName(Multiaddr address) => address.PeerId is null

@@ -34,6 +34,8 @@ internal static class Program
 
         await using var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse(args[0])],
             Muxers = ["mplex", "yamux"],

@@ -21,6 +21,8 @@ internal static class Program
     {
         await using var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             Muxers = [args[0]],
             ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],

@@ -1,6 +1,7 @@
+using System.Net;
 using Ipcs.Libp2p.Discovery;
-using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Discovery.Mdns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Multiformats;
 
@@ -13,7 +14,7 @@ public sealed class MdnsCoreTests
     private static readonly DnsMessage Question = new() { Questions = [new DnsQuestion(MdnsCore.Service, DnsType.Ptr)] };
 
     [Fact]
-    public void ItAsksSoonAndThenEverMoreSeldom()
+    public void Queries_are_sent_soon_and_then_at_growing_intervals()
     {
         MdnsCore core = Core();
         var asked = new List<DateTimeOffset>();
@@ -31,7 +32,7 @@ public sealed class MdnsCoreTests
     }
 
     [Fact]
-    public void AQuestionIsAnsweredAfterAJitterAndSevenTogetherOnce()
+    public void Seven_queries_get_one_answer_after_a_jitter()
     {
         MdnsCore core = Core();
         core.Tick(core.NextTick);
@@ -50,24 +51,27 @@ public sealed class MdnsCoreTests
         Assert.Equal([$"dnsaddr=/ip4/10.0.0.1/tcp/4001/p2p/{Self}"], text.Strings());
         Assert.DoesNotContain(Self.ToString(), text.Name, StringComparison.OrdinalIgnoreCase);
 
-        // The next answer comes no sooner than a second later.
+        // The next answer is sent at least a second later.
         core.Receive(answered, Question);
         Assert.DoesNotContain(core.Tick(answered.AddMilliseconds(999)).Send, m => m.IsResponse);
         Assert.Single(core.Tick(answered.AddSeconds(1)).Send, m => m.IsResponse);
     }
 
     [Fact]
-    public void QuestionsForOthersAreNotAnswered()
+    public void Queries_for_other_services_are_not_answered()
     {
         MdnsCore core = Core();
         core.Tick(core.NextTick);
         DateTimeOffset next = core.NextTick;
-        core.Receive(Start, new DnsMessage { Questions = [new DnsQuestion("_http._tcp.local", DnsType.Ptr), new DnsQuestion(MdnsCore.Service, DnsType.A)] });
+        core.Receive(Start, new DnsMessage
+        {
+            Questions = [new DnsQuestion("_http._tcp.local", DnsType.Ptr), new DnsQuestion(MdnsCore.Service, DnsType.A)],
+        });
         Assert.Equal(next, core.NextTick);
     }
 
     [Fact]
-    public void AnAnswerTellsOfAPeerOnceInAWhile()
+    public void A_peer_is_reported_at_most_every_30_seconds()
     {
         MdnsCore core = Core();
         FoundPeer found = Assert.Single(core.Receive(Start, Answer(Peer(1), "/ip4/10.0.0.2/tcp/4001", "/ip6/fd00::2/tcp/4001")).Found);
@@ -78,23 +82,29 @@ public sealed class MdnsCoreTests
     }
 
     [Fact]
-    public void OurOwnAnswerAndWhatCanNotBeDialledIsPassedOver()
+    public void The_own_answer_and_addresses_that_can_not_be_dialled_are_ignored()
     {
         MdnsCore core = Core();
         Assert.Empty(core.Receive(Start, Answer(Self, "/ip4/10.0.0.2/tcp/4001")).Found);
-        Assert.Empty(core.Receive(Start, Answer(Peer(1), "/ip4/0.0.0.0/tcp/4001", "/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.2/udp/4001/quic-v1", "/dns4/evil.example/tcp/80")).Found);
-        Assert.Empty(core.Receive(Start, new DnsMessage { Flags = 0x8400, Answers = [DnsRecord.Text("x." + MdnsCore.Service, 120, ["dnsaddr=/ip4/10.0.0.2/tcp/1", "dnsaddr=", "peer"])] }).Found);
-        Assert.Empty(core.Receive(Start, new DnsMessage { Flags = 0x8400, Answers = [DnsRecord.Text("x._http._tcp.local", 120, [$"dnsaddr=/ip4/10.0.0.2/tcp/1/p2p/{Peer(1)}"])] }).Found);
+        string[] unreachable =
+            ["/ip4/0.0.0.0/tcp/4001", "/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.2/udp/4001/quic-v1", "/dns4/evil.example/tcp/80"];
+        Assert.Empty(core.Receive(Start, Answer(Peer(1), unreachable)).Found);
+        Assert.Empty(core.Receive(Start, Text("x." + MdnsCore.Service, "dnsaddr=/ip4/10.0.0.2/tcp/1", "dnsaddr=", "peer")).Found);
+        Assert.Empty(core.Receive(Start, Text("x._http._tcp.local", $"dnsaddr=/ip4/10.0.0.2/tcp/1/p2p/{Peer(1)}")).Found);
+
+        static DnsMessage Text(
+            string name, params string[] texts) => new() { Flags = 0x8400, Answers = [DnsRecord.Text(name, 120, texts)] };
     }
 
     [Fact]
-    public void AFloodOfIdentitiesIsBounded()
+    public void A_flood_of_identities_is_bounded()
     {
         MdnsCore core = Core();
         int found = 0;
         for (int i = 1; i <= MdnsCore.MaxPeers + 500; i++)
         {
-            found += core.Receive(Start, Answer(PeerId.FromPublicKey([8, 1, 18, 32, .. BitConverter.GetBytes(i), .. new byte[28]]), "/ip4/10.0.0.2/tcp/4001")).Found.Count;
+            PeerId peer = PeerId.FromPublicKey([8, 1, 18, 32, .. BitConverter.GetBytes(i), .. new byte[28]]);
+            found += core.Receive(Start, Answer(peer, "/ip4/10.0.0.2/tcp/4001")).Found.Count;
         }
 
         Assert.Equal(MdnsCore.MaxPeers, found);
@@ -102,14 +112,17 @@ public sealed class MdnsCoreTests
     }
 
     [Fact]
-    public void AnyAddressBecomesThoseOfTheInterfaces()
+    public void The_any_address_expands_to_those_of_the_interfaces()
     {
-        System.Net.IPAddress[] interfaces = [System.Net.IPAddress.Loopback, System.Net.IPAddress.Parse("10.1.2.3"), System.Net.IPAddress.Parse("fe80::1"), System.Net.IPAddress.Parse("fd00::1")];
+        IPAddress[] interfaces = [IPAddress.Loopback, IPAddress.Parse("10.1.2.3"), IPAddress.Parse("fe80::1"), IPAddress.Parse("fd00::1")];
         Assert.Equal(["/ip4/10.1.2.3/tcp/4001"], Expand("/ip4/0.0.0.0/tcp/4001"));
-        Assert.Equal(["/ip4/10.1.2.3/tcp/4001", "/ip6/fd00::1/tcp/5"], Expand("/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/5", "/ip4/127.0.0.1/tcp/6"));
+        Assert.Equal(
+            ["/ip4/10.1.2.3/tcp/4001", "/ip6/fd00::1/tcp/5"],
+            Expand("/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/5", "/ip4/127.0.0.1/tcp/6"));
         Assert.Equal(["/ip4/127.0.0.1/tcp/6"], Expand("/ip4/127.0.0.1/tcp/6"));
 
-        IEnumerable<string> Expand(params string[] listening) => InterfaceAddresses.Expand([.. listening.Select(Multiaddr.Parse)], interfaces).Select(a => a.ToString());
+        IEnumerable<string> Expand(params string[] listening) =>
+            InterfaceAddresses.Expand([.. listening.Select(Multiaddr.Parse)], interfaces).Select(a => a.ToString());
     }
 
     [Theory]
@@ -128,7 +141,8 @@ public sealed class MdnsCoreTests
     [InlineData("/ip4/10.0.0.1/tcp/0", NetworkScope.None)]
     [InlineData("/ip4/10.0.0.1/udp/1", NetworkScope.None)]
     [InlineData("/dns4/example.com/tcp/1", NetworkScope.Name)]
-    public void ScopeOfAnAddress(string address, NetworkScope scope) => Assert.Equal(scope, Multiaddr.Parse(address).ScopeOf());
+    public void The_scope_of_an_address_is_known(
+        string address, NetworkScope scope) => Assert.Equal(scope, Multiaddr.Parse(address).ScopeOf());
 
     private static MdnsCore Core() => new(Start, Self, () => [Multiaddr.Parse("/ip4/10.0.0.1/tcp/4001")], new Random(1));
 

@@ -6,7 +6,7 @@ namespace Ipcs.Libp2p.Tests.Dns;
 public sealed class DnsMessageTests
 {
     [Fact]
-    public void WhatIsEncodedIsDecoded()
+    public void An_encoded_message_is_decoded()
     {
         var message = new DnsMessage
         {
@@ -24,7 +24,7 @@ public sealed class DnsMessageTests
     }
 
     [Fact]
-    public void CompressedNamesAreRead()
+    public void Compressed_names_are_read()
     {
         // _p2p._udp.LOCAL PTR x.(pointer to offset 12)
         byte[] message =
@@ -43,21 +43,21 @@ public sealed class DnsMessageTests
     [InlineData(0xc0, 14)] // forward
     [InlineData(0xff, 0xff)] // out of the message
     [InlineData(0x40, 0)] // a reserved kind of label
-    public void PointersThatLoopOrLeadNowhereAreRefused(byte first, byte second)
+    public void Pointers_that_loop_or_point_outside_are_refused(byte first, byte second)
     {
         byte[] message = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, first, second, 0, 12, 0, 1];
         Assert.False(DnsMessage.TryDecode(message, out _));
     }
 
     [Fact]
-    public void TwoPointersThatPointAtEachOtherAreRefused()
+    public void Two_pointers_that_point_at_each_other_are_refused()
     {
         byte[] message = [0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0xc0, 18, 0, 12, 0, 1, 0xc0, 12, 0, 12, 0, 1];
         Assert.False(DnsMessage.TryDecode(message, out _));
     }
 
     [Fact]
-    public void CountsThatAreNotMetOrTooLargeAreRefused()
+    public void Wrong_and_excessive_counts_are_refused()
     {
         byte[] head = [0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0];
         Assert.False(DnsMessage.TryDecode(head, out _));
@@ -67,7 +67,7 @@ public sealed class DnsMessageTests
     }
 
     [Fact]
-    public void NoBytesThrow()
+    public void Arbitrary_bytes_never_throw()
     {
         byte[] good = new DnsMessage
         {

@@ -7,14 +7,15 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Identify;
 
-/// <summary>Identify messages and signed peer records, as js-libp2p made them.</summary>
+/// <summary>Identify messages and signed peer records, as recorded from js-libp2p.</summary>
 public sealed class IdentifyTests
 {
-    public static TheoryData<int> Cases { get; } = [.. Enumerable.Range(0, Vectors.Load("identify-vectors.json").GetProperty("cases").GetArrayLength())];
+    public static TheoryData<int> Cases { get; } =
+        [.. Enumerable.Range(0, Vectors.Load("identify-vectors.json").GetProperty("cases").GetArrayLength())];
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void MessagesAreReadAsTheVectorsSay(int index)
+    public void Messages_are_read_as_the_vectors_say(int index)
     {
         JsonElement vector = Vectors.Load("identify-vectors.json").GetProperty("cases")[index];
         byte[] framed = vector.Hex("framedHex")!;
@@ -30,19 +31,19 @@ public sealed class IdentifyTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void RecordsAreSealedAndOpenedAsTheVectorsSay(int index)
+    public void Records_are_sealed_and_opened_as_the_vectors_say(int index)
     {
         JsonElement vector = Vectors.Load("identify-vectors.json").GetProperty("cases")[index];
         byte[] envelope = vector.Hex("envelopeHex")!;
         Assert.True(SignedPeerRecord.TryOpen(envelope, out SignedPeerRecord? record));
         Assert.Equal(vector.Text("peerId"), record.Peer.ToString());
         Assert.Equal(vector.GetProperty("seqNumber").GetUInt64(), record.Sequence);
-        Assert.Equal(vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString()), record.Addresses.Select(a => a.ToString()));
+        Assert.Equal(ListenAddresses(vector), record.Addresses.Select(a => a.ToString()));
         KeyPair pair = KeyPair.FromSeed(Vectors.Load("peerid-vectors.json").GetProperty("keys").EnumerateArray()
             .Single(k => k.Text("name") == vector.Text("name")).Hex("seedHex"));
         Assert.Equal(envelope, record.Seal(pair));
 
-        // Any byte changed: not what the peer said, or the same thing said with an unknown field.
+        // An envelope with a changed byte is refused, or the change is in an unknown field.
         for (int i = 0; i < envelope.Length; i++)
         {
             byte[] changed = [.. envelope];
@@ -56,7 +57,7 @@ public sealed class IdentifyTests
     }
 
     [Fact]
-    public void ARecordAboutAnotherPeerIsRefused()
+    public void A_record_about_another_peer_is_refused()
     {
         KeyPair mallory = KeyPair.Generate();
         byte[] envelope = new SignedPeerRecord(KeyPair.Generate().PeerId, 1, [Multiaddr.Parse("/ip4/1.2.3.4/tcp/1")]).Seal(mallory);
@@ -68,10 +69,11 @@ public sealed class IdentifyTests
     [InlineData("0a05")]
     [InlineData("07")]
     [InlineData("ffffffffffffffffffff01")]
-    public void WhatIsNoProtobufIsRefused(string hex) => Assert.False(IdentifyMessage.TryDecode(Convert.FromHexString(hex), out _));
+    public void Bytes_that_are_not_a_protobuf_are_refused(
+        string hex) => Assert.False(IdentifyMessage.TryDecode(Convert.FromHexString(hex), out _));
 
     [Fact]
-    public void EntriesAreBounded()
+    public void Entries_are_bounded()
     {
         var many = new IdentifyMessage
         {
@@ -85,10 +87,13 @@ public sealed class IdentifyTests
         Assert.Equal(256, message.AgentVersion.Length);
     }
 
+    private static IEnumerable<string?> ListenAddresses(JsonElement vector) =>
+        vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString());
+
     private static void Check(JsonElement vector, IdentifyMessage message)
     {
         Assert.Equal(vector.Text("peerId"), PeerId.FromPublicKey(message.PublicKey).ToString());
-        Assert.Equal(vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString()), message.ListenAddresses.Select(a => a.ToString()));
+        Assert.Equal(ListenAddresses(vector), message.ListenAddresses.Select(a => a.ToString()));
         Assert.Equal(vector.GetProperty("protocols").EnumerateArray().Select(a => a.GetString()), message.Protocols);
         Assert.Equal(vector.Text("observedAddr"), message.ObservedAddress?.ToString());
         Assert.Equal(vector.Text("agentVersion"), message.AgentVersion);

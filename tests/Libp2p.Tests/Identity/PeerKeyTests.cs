@@ -6,14 +6,15 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Identity;
 
-/// <summary>Keys of every kind, with signatures that js-libp2p made; and those that must not be taken.</summary>
+/// <summary>Keys of every type with signatures of js-libp2p, and keys that must be refused.</summary>
 public sealed class PeerKeyTests
 {
-    public static TheoryData<int> Keys { get; } = [.. Enumerable.Range(0, Vectors.Load("key-vectors.json").GetProperty("keys").GetArrayLength())];
+    public static TheoryData<int> Keys { get; } =
+        [.. Enumerable.Range(0, Vectors.Load("key-vectors.json").GetProperty("keys").GetArrayLength())];
 
     [Theory]
     [MemberData(nameof(Keys))]
-    public void SignaturesOfEveryKindAreChecked(int index)
+    public void Signatures_of_every_kind_are_checked(int index)
     {
         JsonElement vector = Vectors.Load("key-vectors.json").GetProperty("keys")[index];
         byte[] message = vector.Hex("messageHex")!, signature = vector.Hex("signatureHex")!;
@@ -39,7 +40,7 @@ public sealed class PeerKeyTests
     }
 
     [Fact]
-    public void KeysOfThePeerIdVectorsSignAndVerify()
+    public void Keys_of_the_peer_id_vectors_sign_and_verify()
     {
         foreach (JsonElement vector in Vectors.Load("peerid-vectors.json").GetProperty("keys").EnumerateArray())
         {
@@ -60,10 +61,10 @@ public sealed class PeerKeyTests
     [InlineData("08041220")]
     [InlineData("12200801")]
     [InlineData("080112200000")]
-    public void WhatIsNoKeyIsRefused(string hex) => Assert.False(PeerKey.TryParse(Convert.FromHexString(hex), out _));
+    public void Bytes_that_are_not_a_key_are_refused(string hex) => Assert.False(PeerKey.TryParse(Convert.FromHexString(hex), out _));
 
     [Fact]
-    public void TruncatedAndLengthenedKeysAreRefused()
+    public void Truncated_and_lengthened_keys_are_refused()
     {
         foreach (JsonElement vector in Vectors.Load("key-vectors.json").GetProperty("keys").EnumerateArray())
         {
@@ -74,7 +75,7 @@ public sealed class PeerKeyTests
     }
 
     [Fact]
-    public void AnRsaKeyThatIsTooShortIsRefused()
+    public void An_RSA_key_that_is_too_short_is_refused()
     {
         using var rsa = RSA.Create(1024);
         byte[] message = [1, 2, 3];
@@ -83,7 +84,7 @@ public sealed class PeerKeyTests
     }
 
     [Fact]
-    public void AnEcdsaKeyOnAnotherCurveIsRefused()
+    public void An_ECDSA_key_on_another_curve_is_refused()
     {
         using var ecdsa = ECDsa.Create(ECCurve.CreateFromValue("1.3.132.0.10"));
         byte[] message = [1, 2, 3];
@@ -92,7 +93,7 @@ public sealed class PeerKeyTests
     }
 
     [Fact]
-    public void PointsThatAreNotOnTheCurveAreRefused()
+    public void Points_that_are_not_on_the_curve_are_refused()
     {
         byte[] x = new byte[33];
         x[0] = 2;

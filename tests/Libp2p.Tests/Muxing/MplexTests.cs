@@ -7,42 +7,45 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Muxing;
 
-/// <summary>mplex: the conformance suite, js-libp2p's frames, and what is mplex's own.</summary>
+/// <summary>The conformance suite, js-libp2p's frames, and behaviour of mplex only.</summary>
 public sealed class MplexTests : MuxerConformance
 {
-    public static TheoryData<int> Frames { get; } = [.. Enumerable.Range(0, Vectors.Load("frame-vectors.json").GetProperty("mplex").GetArrayLength())];
+    public static TheoryData<int> Frames { get; } =
+        [.. Enumerable.Range(0, Vectors.Load("frame-vectors.json").GetProperty("mplex").GetArrayLength())];
 
     [Theory]
     [MemberData(nameof(Frames))]
-    public void FramesAreEncodedAsTheVectorsSay(int index)
+    public void Frames_are_encoded_as_the_vectors_say(int index)
     {
         JsonElement vector = Vectors.Load("frame-vectors.json").GetProperty("mplex")[index];
         byte[] data = vector.Hex("dataHex")!;
         Span<byte> head = stackalloc byte[FrameHead.MaxLength];
-        int n = MplexMuxer.EncodeHead(ulong.Parse(vector.GetProperty("id").ToString()), uint.Parse(vector.GetProperty("type").ToString()), data.Length, head);
+        ulong id = ulong.Parse(vector.GetProperty("id").ToString());
+        uint type = uint.Parse(vector.GetProperty("type").ToString());
+        int n = MplexMuxer.EncodeHead(id, type, data.Length, head);
         byte[] frame = [.. head[..n], .. data];
         Assert.Equal(vector.Hex("hex"), frame);
     }
 
-    /// <summary>Plays each vector that begins or uses a stream against a muxer, byte by byte, and sees what it makes of it.</summary>
+    /// <summary>Sends each vector that opens or uses a stream to a muxer, byte by byte, and checks its effect.</summary>
     [Theory]
     [MemberData(nameof(Frames))]
-    public async Task FramesAreUnderstoodAsTheVectorsSay(int index)
+    public async Task Frames_are_decoded_as_the_vectors_say(int index)
     {
         JsonElement vector = Vectors.Load("frame-vectors.json").GetProperty("mplex")[index];
         ulong id = ulong.Parse(vector.GetProperty("id").ToString());
         uint type = uint.Parse(vector.GetProperty("type").ToString());
         byte[] data = vector.Hex("dataHex")!;
         (NoiseChannel stranger, NoiseChannel channel) = await Wire.ConnectNoiseAsync(Cancel);
-        using (stranger)
+        using (Wire.Own(stranger))
         {
             MuxerSide side = MuxerSide.Create(Create, channel, initiator: false);
             Task<string> running = side.Muxer.RunAsync();
-            bool ofOurs = type is 1 or 3 or 5;
+            bool openedByUs = type is 1 or 3 or 5;
             MuxedStream? stream = null;
-            if (ofOurs)
+            if (openedByUs)
             {
-                // Ids of ours count from 0: open as many as it takes to reach small ones; a large one is unknown and passed over.
+                // Our ids count from 0: open enough streams to reach a small id; a frame with a large one is ignored.
                 for (ulong i = 0; i <= id && id < 4; i++)
                 {
                     stream = await side.Muxer.OpenAsync(flush: true, Cancel);
@@ -80,7 +83,7 @@ public sealed class MplexTests : MuxerConformance
                     await Assert.ThrowsAsync<StreamResetException>(async () => await stream.ReadAsync(new byte[1], Cancel));
                     break;
                 default:
-                    // About a stream that nobody has: the connection goes on.
+                    // The frame is for an unknown stream: the connection goes on.
                     await stranger.WriteAsync(Frame(99, 0, "x"u8), Cancel);
                     Assert.Equal(99u, (await side.Inbound.Reader.ReadAsync(Cancel)).Id);
                     break;
@@ -92,12 +95,12 @@ public sealed class MplexTests : MuxerConformance
     }
 
     [Fact]
-    public async Task AReaderThatIsTooSlowLosesItsStreamAndNoOther()
+    public async Task A_reader_that_is_too_slow_loses_only_its_stream()
     {
         await using MuxerPair pair = await PairAsync();
         (MuxedStream flooding, MuxedStream unread) = await pair.OpenAsync(true, Cancel);
         Task writing = Task.Run(async () => await flooding.WriteAsync(new byte[64 << 20], Cancel), Cancel);
-        await UntilAsync(() => unread.IsOver);
+        await UntilAsync(() => unread.IsClosed);
         await Assert.ThrowsAsync<StreamResetException>(() => writing);
         await Assert.ThrowsAsync<StreamResetException>(async () => await unread.ReadAsync(new byte[1], Cancel));
         Assert.Equal(0, pair.Listener.Muxer.BufferedBytes);
@@ -105,7 +108,7 @@ public sealed class MplexTests : MuxerConformance
     }
 
     [Fact]
-    public async Task AReaderThatKeepsUpLosesNothing()
+    public async Task A_reader_that_keeps_up_loses_nothing()
     {
         await using MuxerPair pair = await PairAsync();
         (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
@@ -133,10 +136,10 @@ public sealed class MplexTests : MuxerConformance
 
     [Theory]
     [MemberData(nameof(Breaches))]
-    public async Task ABreachOfTheProtocolEndsTheConnection(string hex, string reason)
+    public async Task A_protocol_violation_ends_the_connection(string hex, string reason)
     {
         (NoiseChannel stranger, NoiseChannel channel) = await Wire.ConnectNoiseAsync(Cancel);
-        using (stranger)
+        using (Wire.Own(stranger))
         {
             MuxerSide side = MuxerSide.Create(Create, channel, initiator: false);
             Task<string> running = side.Muxer.RunAsync();
@@ -145,7 +148,8 @@ public sealed class MplexTests : MuxerConformance
         }
     }
 
-    private protected override Muxer Create(NoiseChannel channel, bool initiator, MuxerSettings settings) => new MplexMuxer(channel, initiator, settings);
+    private protected override Muxer Create(
+        NoiseChannel channel, bool initiator, MuxerSettings settings) => new MplexMuxer(channel, initiator, settings);
 
     private static byte[] Frame(ulong id, uint flag, ReadOnlySpan<byte> data)
     {

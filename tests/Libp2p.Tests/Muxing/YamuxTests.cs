@@ -6,14 +6,15 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Muxing;
 
-/// <summary>yamux: the conformance suite, js-libp2p's headers, and what is yamux's own.</summary>
+/// <summary>The conformance suite, js-libp2p's headers, and behaviour of yamux only.</summary>
 public sealed class YamuxTests : MuxerConformance
 {
-    public static TheoryData<int> Headers { get; } = [.. Enumerable.Range(0, Vectors.Load("frame-vectors.json").GetProperty("yamux").GetArrayLength())];
+    public static TheoryData<int> Headers { get; } =
+        [.. Enumerable.Range(0, Vectors.Load("frame-vectors.json").GetProperty("yamux").GetArrayLength())];
 
     [Theory]
     [MemberData(nameof(Headers))]
-    public void HeadersEqualTheVectors(int index)
+    public void Headers_equal_the_vectors(int index)
     {
         JsonElement vector = Vectors.Load("frame-vectors.json").GetProperty("yamux")[index];
         var header = new YamuxHeader(
@@ -30,7 +31,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public async Task AWriterWaitsForItsReader()
+    public async Task A_writer_waits_for_its_reader()
     {
         await using MuxerPair pair = await PairAsync();
         (MuxedStream a, MuxedStream b) = await pair.OpenAsync(true, Cancel);
@@ -49,7 +50,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public void AWindowGrowsUpToItsBound()
+    public void A_window_grows_up_to_its_limit()
     {
         var window = new ReceiveWindow();
         long granted = 0, read = 0;
@@ -65,7 +66,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public async Task PingsAreAnswered()
+    public async Task Pings_are_answered()
     {
         await WithStrangerAsync(async (stranger, _) =>
         {
@@ -75,7 +76,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public async Task AStreamMayBeOpenedByDataAndClosedAtOnce()
+    public async Task A_stream_may_be_opened_by_data_and_closed_at_once()
     {
         await WithStrangerAsync(async (stranger, side) =>
         {
@@ -87,7 +88,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public async Task AfterGoAwayOpenStreamsGoOnAndNewOnesAreRefused()
+    public async Task After_go_away_open_streams_go_on_and_new_ones_are_refused()
     {
         await WithStrangerAsync(async (stranger, side) =>
         {
@@ -101,7 +102,7 @@ public sealed class YamuxTests : MuxerConformance
     }
 
     [Fact]
-    public async Task APeerThatAsksAndDoesNotReadIsCutOff()
+    public async Task A_peer_that_does_not_read_the_answers_to_its_pings_is_disconnected()
     {
         await WithStrangerAsync(
             async (stranger, side) =>
@@ -135,10 +136,11 @@ public sealed class YamuxTests : MuxerConformance
 
     [Theory]
     [MemberData(nameof(Breaches))]
-    public async Task ABreachOfTheProtocolEndsTheConnection(string hex, string reason) =>
+    public async Task A_protocol_violation_ends_the_connection(string hex, string reason) =>
         await WithStrangerAsync((stranger, _) => stranger.WriteAsync(Convert.FromHexString(hex), Cancel).AsTask(), reason);
 
-    private protected override Muxer Create(NoiseChannel channel, bool initiator, MuxerSettings settings) => new YamuxMuxer(channel, initiator, settings);
+    private protected override Muxer Create(
+        NoiseChannel channel, bool initiator, MuxerSettings settings) => new YamuxMuxer(channel, initiator, settings);
 
     private static Task SendAsync(NoiseChannel stranger, YamuxHeader header, params byte[] data)
     {
@@ -160,11 +162,13 @@ public sealed class YamuxTests : MuxerConformance
         return header;
     }
 
-    /// <summary>Runs a muxer against a peer that writes what it likes. With a reason, the muxer must end by itself and give it.</summary>
+    /// <summary>
+    /// Runs a muxer against a peer that sends arbitrary bytes. With a reason, the muxer must end by itself for that reason.
+    /// </summary>
     private async Task WithStrangerAsync(Func<NoiseChannel, MuxerSide, Task> play, string? reason = null)
     {
         (NoiseChannel stranger, NoiseChannel channel) = await Wire.ConnectNoiseAsync(Cancel);
-        using (stranger)
+        using (Wire.Own(stranger))
         {
             MuxerSide side = MuxerSide.Create(Create, channel, initiator: false);
             Task<string> running = side.Muxer.RunAsync();
@@ -174,7 +178,7 @@ public sealed class YamuxTests : MuxerConformance
             }
             catch (Exception e) when (reason is not null && e is IOException or System.Net.Sockets.SocketException)
             {
-                // It was cut off while it still wrote.
+                // The muxer has closed the connection during the write.
             }
 
             if (reason is null)

@@ -5,13 +5,13 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Negotiation;
 
-/// <summary>multistream-select: js-libp2p's tokens, agreement, disagreement, and what must be refused.</summary>
+/// <summary>multistream-select: js-libp2p's tokens, agreement, disagreement, and malformed input.</summary>
 public sealed class MultistreamSelectTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void TokensEqualTheVectors()
+    public void Tokens_equal_the_vectors()
     {
         foreach (JsonElement vector in Vectors.Load("frame-vectors.json").GetProperty("multistream").EnumerateArray())
         {
@@ -23,7 +23,7 @@ public sealed class MultistreamSelectTests
     [InlineData("/a", "/a")]
     [InlineData("/x,/b", "/b")]
     [InlineData("/x,/y,/a", "/a")]
-    public async Task TheFirstThatBothSpeakIsTaken(string proposed, string agreed)
+    public async Task The_first_common_protocol_is_selected(string proposed, string agreed)
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)
@@ -36,7 +36,7 @@ public sealed class MultistreamSelectTests
     }
 
     [Fact]
-    public async Task NoCommonProtocolIsAnError()
+    public async Task No_common_protocol_is_an_error()
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)
@@ -50,7 +50,7 @@ public sealed class MultistreamSelectTests
     }
 
     [Fact]
-    public async Task AProposalMayBeFollowedAtOnceByWhatItIsFor()
+    public async Task A_proposal_may_be_followed_by_data_at_once()
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)
@@ -70,7 +70,7 @@ public sealed class MultistreamSelectTests
     }
 
     [Fact]
-    public async Task TheAnswererSpeaksFirstToWhoWaits()
+    public async Task The_answerer_sends_its_header_to_a_peer_that_waits_for_it()
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)
@@ -94,7 +94,7 @@ public sealed class MultistreamSelectTests
     [InlineData("808000")]
     [InlineData("0261620a")]
     [InlineData("132f6d756c746973747265616d2f322e302e300a")]
-    public async Task TokensThatAreNoneAreRefused(string hex)
+    public async Task Malformed_tokens_are_refused(string hex)
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)
@@ -106,7 +106,7 @@ public sealed class MultistreamSelectTests
     }
 
     [Fact]
-    public async Task EndlessProposalsAreCutOff()
+    public async Task Endless_proposals_are_refused()
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using (a)

@@ -3,7 +3,7 @@ using Ipcs.Libp2p.Transport;
 
 namespace Ipcs.Libp2p.Tests.Robustness;
 
-/// <summary>A transport that gives fixed bytes, then ends; what is written to it is gone.</summary>
+/// <summary>A transport with a fixed input; output is discarded.</summary>
 internal sealed class FixedChannel(byte[] input) : ITransportChannel
 {
     private int _at;

@@ -14,8 +14,8 @@ using Ipcs.TestKit;
 namespace Ipcs.Libp2p.Tests.Robustness;
 
 /// <summary>
-/// Every decoder against what grows out of its seeds (tests/Fuzz/libp2p.txt) by flipped bits, changed lengths, cuts and splices, for a bounded
-/// time: it takes or refuses each in its own way, and nothing else happens. A failure prints the input, which is then added to the seeds.
+/// Runs every decoder for a bounded time on mutations of its seeds (tests/Fuzz/libp2p.txt): flipped bits, changed lengths, cuts and
+/// splices. It must accept or refuse each as specified. A failure prints the input, to be added to the seeds.
 /// </summary>
 public sealed class MutationTests
 {
@@ -51,7 +51,7 @@ public sealed class MutationTests
         return Task.CompletedTask;
     }
 
-    /// <summary>A first message for the responder, and a second one for an initiator who is waiting.</summary>
+    /// <summary>Reads the input as the first message of a handshake, and as the second.</summary>
     private static Task NoiseAsync(byte[] input)
     {
         using var identity = new NoiseIdentity(KeyPair.FromSeed(new byte[32]));
@@ -66,14 +66,14 @@ public sealed class MutationTests
             }
             catch (NoiseException)
             {
-                // Refused.
+                // The input was refused.
             }
         }
 
         return Task.CompletedTask;
     }
 
-    /// <summary>A payload under a handshake that is right in all else.</summary>
+    /// <summary>Uses the input as the payload of an otherwise correct handshake.</summary>
     private static Task PayloadAsync(byte[] input)
     {
         using var alice = new NoiseIdentity(KeyPair.FromSeed(new byte[32]));
@@ -87,7 +87,7 @@ public sealed class MutationTests
         }
         catch (NoiseException)
         {
-            // Refused.
+            // The input was refused.
         }
 
         return Task.CompletedTask;
@@ -102,15 +102,15 @@ public sealed class MutationTests
         }
         catch (IOException)
         {
-            // Refused, or it ended.
+            // The input was refused, or it ended early.
         }
     }
 
     private static async Task MuxerAsync(Func<NoiseChannel, MuxerSettings, Muxer> create, byte[] input)
     {
-        // The peer's frames come sealed, in two pieces.
+        // The peer's frames arrive encrypted, in two pieces.
         byte[] key = new byte[32];
-        using var sealing = NoiseChannel.FromKeys(new FixedChannel([]), default, key, key);
+        var sealing = NoiseChannel.FromKeys(new FixedChannel([]), default, key, key);
         var wire = new List<byte>();
         int half = input.Length / 2;
         foreach (byte[] piece in new[] { input[..half], input[half..] })
@@ -122,12 +122,23 @@ public sealed class MutationTests
         }
 
         var memory = new ResourceLimit(1 << 20);
-        var settings = new MuxerSettings { OnInbound = s => s.HandlerEnded(), Memory = [memory] };
+        var streams = new List<MuxedStream>();
+        var settings = new MuxerSettings
+        {
+            OnInbound = stream =>
+            {
+                streams.Add(stream);
+                stream.HandlerEnded();
+            },
+            Time = TimeProvider.System,
+            Memory = [memory],
+        };
         Muxer muxer = create(NoiseChannel.FromKeys(new FixedChannel([.. wire]), default, key, key), settings);
         await muxer.RunAsync();
-        if (muxer.Closed.IsCancellationRequested && memory.Used > 1 << 20)
+        streams.ForEach(stream => stream.Reset());
+        if (memory.Used != 0)
         {
-            throw new InvalidOperationException("the budget was overrun");
+            throw new InvalidOperationException("memory is still reserved");
         }
     }
 }

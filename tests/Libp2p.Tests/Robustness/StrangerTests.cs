@@ -13,27 +13,29 @@ using static Ipcs.Libp2p.Tests.TestHost;
 
 namespace Ipcs.Libp2p.Tests.Robustness;
 
-/// <summary>Ten thousand connections that break the protocol in every phase, while a good peer transfers.</summary>
+/// <summary>Ten thousand connections that violate the protocols in every phase, during the transfer of a good peer.</summary>
 [Collection(Alone.Name)]
 public sealed class StrangerTests
 {
     private const int Connections = 10_000;
 
-    /// <summary>At once: less than one address may have pending, so that each gets to do its worst.</summary>
+    /// <summary>Fewer than one address may have pending, so that none is refused at once.</summary>
     private const int Parallel = 64;
 
     private static readonly Func<SocketChannel, NoiseIdentity, int, Task>[] Strangers =
     [
         RandomBytesAsync, TruncatedAsync, HugeLengthAsync, HalfOpenAsync, TruncatedAsync, RandomBytesAsync, WrongKeyAsync, HugeLengthAsync,
-        RandomBytesAsync, StreamFloodAsync, HalfOpenAsync, WindowViolationAsync, TruncatedAsync, HugeIdentifyAsync, HalfOpenAsync, GarbageAfterHandshakeAsync,
+        RandomBytesAsync, StreamFloodAsync, HalfOpenAsync, WindowViolationAsync, TruncatedAsync, HugeIdentifyAsync, HalfOpenAsync,
+        GarbageAfterHandshakeAsync,
     ];
 
     [Fact]
-    public async Task TenThousandBadConnectionsHarmNoGoodOne()
+    public async Task Ten_thousand_bad_connections_do_not_disturb_a_good_one()
     {
         KeyPair key = KeyPair.Generate();
         var log = new LineLogger(line => line.Contains(key.PeerId.ToString(), StringComparison.Ordinal));
-        await using Host host = await StartAsync(Options(upgradeTime: TimeSpan.FromSeconds(3), streamTime: TimeSpan.FromSeconds(60), logger: log));
+        await using Host host = await StartAsync(
+            Options(upgradeTime: TimeSpan.FromSeconds(3), streamTime: TimeSpan.FromSeconds(60), logger: log));
         await using Host good = await StartAsync(Options(key: key));
         await good.ConnectAsync(host.ListenAddresses[0], Cancel);
         await EchoAsync(good, host.LocalPeer, new byte[1 << 20]);
@@ -41,7 +43,7 @@ public sealed class StrangerTests
         var target = new IPEndPoint(IPAddress.Parse(ip), port);
         using var identity = new NoiseIdentity(KeyPair.Generate());
 
-        // Once round first, so that what is made once and kept is there before it is counted.
+        // One round of each kind first, so that everything that is allocated once exists before the counts.
         await PlayAsync(target, identity, 0, 256);
         await UntilAsync(() => host.GetStatistics() is { Connections: 1, PendingInbound: 0, Streams: 0 });
         int descriptors = Descriptors();
@@ -57,7 +59,7 @@ public sealed class StrangerTests
         }
         catch (IOException e)
         {
-            Assert.Fail($"the good transfer broke: {e.Message}; the other side has {host.GetStatistics()} and says: {log}");
+            Assert.Fail($"the good transfer failed: {e.Message}; the other side has {host.GetStatistics()} and logged: {log}");
         }
 
         await UntilAsync(() => host.GetStatistics() is { Connections: 1, PendingInbound: 0, Streams: 0, BufferedBytes: 0 });
@@ -68,7 +70,7 @@ public sealed class StrangerTests
 
     private static int Descriptors() => Directory.GetFiles("/proc/self/fd").Length;
 
-    /// <summary>Echoes piece after piece over one connection, each checked, until it is told to stop.</summary>
+    /// <summary>Echoes and checks one piece after the other over one connection until it is stopped.</summary>
     private static async Task<long> TransferAsync(Host from, PeerId to, CancellationToken stop)
     {
         byte[] piece = Xs128.Bytes("good", 4 << 20);
@@ -104,12 +106,13 @@ public sealed class StrangerTests
             }
             catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
             {
-                // It was hung up on, as it should be.
+                // The host has closed the connection, as it should.
             }
         });
     }
 
-    private static ValueTask RandomBytes(IByteChannel channel, int i) => channel.WriteAsync(Xs128.Bytes($"{i}", 1 + (i * 31 % 2000)), Cancel);
+    private static ValueTask RandomBytes(IByteChannel channel, int i) =>
+        channel.WriteAsync(Xs128.Bytes($"{i}", 1 + (i * 31 % 2000)), Cancel);
 
     private static Task RandomBytesAsync(SocketChannel channel, NoiseIdentity identity, int i) => RandomBytes(channel, i).AsTask();
 
@@ -135,7 +138,7 @@ public sealed class StrangerTests
         await channel.ReadAsync(new byte[100], Cancel);
     }
 
-    /// <summary>Says nothing; every hundredth waits until it is hung up on.</summary>
+    /// <summary>Sends nothing; every hundredth connection waits until the host closes it.</summary>
     private static async Task HalfOpenAsync(SocketChannel channel, NoiseIdentity identity, int i)
     {
         if (i % 100 == 3)
@@ -159,6 +162,7 @@ public sealed class StrangerTests
     private static async Task StreamFloodAsync(SocketChannel channel, NoiseIdentity identity, int i)
     {
         NoiseChannel noise = await UpgradeAsync(channel, identity);
+        using IDisposable owner = Wire.Own(noise);
         byte[] frames = new byte[3000 * YamuxHeader.Size];
         for (int n = 0; n < 3000; n++)
         {
@@ -172,16 +176,18 @@ public sealed class StrangerTests
     private static async Task WindowViolationAsync(SocketChannel channel, NoiseIdentity identity, int i)
     {
         NoiseChannel noise = await UpgradeAsync(channel, identity);
+        using IDisposable owner = Wire.Own(noise);
         byte[] frame = new byte[YamuxHeader.Size + 300_000];
         new YamuxHeader(YamuxType.Data, YamuxFlags.Syn, 1, 300_000).Encode(frame);
         await noise.WriteAsync(frame, Cancel);
         await UntilEndAsync(noise);
     }
 
-    /// <summary>Answers the host's own question with megabytes, and pushes as much.</summary>
+    /// <summary>Answers the host's identify request with megabytes, and pushes as much.</summary>
     private static async Task HugeIdentifyAsync(SocketChannel channel, NoiseIdentity identity, int i)
     {
         NoiseChannel noise = await UpgradeAsync(channel, identity);
+        using IDisposable owner = Wire.Own(noise);
         byte[] open = [.. MultistreamSelect.Propose("/ipfs/id/push/1.0.0").Span, 0x80, 0x80, 0x80, 0x02];
         byte[] frame = new byte[YamuxHeader.Size + open.Length + 100_000];
         new YamuxHeader(YamuxType.Data, YamuxFlags.Syn, 1, (uint)(open.Length + 100_000)).Encode(frame);
@@ -198,13 +204,14 @@ public sealed class StrangerTests
     private static async Task GarbageAfterHandshakeAsync(SocketChannel channel, NoiseIdentity identity, int i)
     {
         NoiseChannel noise = await UpgradeAsync(channel, identity);
+        using IDisposable owner = Wire.Own(noise);
         if (i % 32 < 16)
         {
             await RandomBytes(noise, i);
         }
         else
         {
-            // A frame that no key of the connection has sealed.
+            // A frame that is not encrypted with a key of the connection.
             await channel.WriteAsync((byte[])[0, 20, .. new byte[20]], Cancel);
         }
 
@@ -215,8 +222,16 @@ public sealed class StrangerTests
     {
         await MultistreamSelect.SelectAsync(channel, ["/noise"], Cancel);
         NoiseChannel noise = await NoiseChannel.HandshakeAsync(channel, identity, initiator: true, Cancel);
-        await MultistreamSelect.SelectAsync(noise, [YamuxMuxer.ProtocolName], Cancel);
-        return noise;
+        try
+        {
+            await MultistreamSelect.SelectAsync(noise, [YamuxMuxer.ProtocolName], Cancel);
+            return noise;
+        }
+        catch
+        {
+            Wire.Own(noise).Dispose();
+            throw;
+        }
     }
 
     private static async Task UntilEndAsync(NoiseChannel noise)
@@ -224,11 +239,12 @@ public sealed class StrangerTests
         byte[] buffer = new byte[1000];
         while (await noise.ReadAsync(buffer, Cancel) > 0)
         {
-            // What the host says before it hangs up.
+            // Reads what the host sends before it closes the connection.
         }
     }
 
-    private static ValueTask SendAsync(SocketChannel channel, byte[] message) => channel.WriteAsync(new byte[] { (byte)(message.Length >> 8), (byte)message.Length }.Concat(message).ToArray(), Cancel);
+    private static ValueTask SendAsync(SocketChannel channel, byte[] message) =>
+        channel.WriteAsync(new byte[] { (byte)(message.Length >> 8), (byte)message.Length }.Concat(message).ToArray(), Cancel);
 
     private static async Task<byte[]> ReceiveAsync(SocketChannel channel)
     {

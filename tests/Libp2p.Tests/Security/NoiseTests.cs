@@ -6,16 +6,17 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Security;
 
-/// <summary>Whole handshakes with fixed keys, as js-libp2p made them.</summary>
+/// <summary>Handshakes with fixed keys, as recorded from js-libp2p.</summary>
 public sealed class NoiseTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static TheoryData<int> Cases { get; } = [.. Enumerable.Range(0, Vectors.Load("noise-vectors.json").GetProperty("cases").GetArrayLength())];
+    public static TheoryData<int> Cases { get; } =
+        [.. Enumerable.Range(0, Vectors.Load("noise-vectors.json").GetProperty("cases").GetArrayLength())];
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void HandshakeEqualsTheVector(int index)
+    public void Handshake_equals_the_vector(int index)
     {
         JsonElement vector = Vectors.Load("noise-vectors.json").GetProperty("cases")[index];
         (NoiseHandshake i, byte[] iPayload) = Side(vector.GetProperty("initiator"));
@@ -37,7 +38,7 @@ public sealed class NoiseTests
     }
 
     [Fact]
-    public void AnyBitFlippedIsRefused()
+    public void A_flipped_bit_is_refused()
     {
         using NoiseIdentity alice = new(KeyPair.Generate()), bob = new(KeyPair.Generate());
         for (int bit = 0; bit < 8; bit++)
@@ -55,7 +56,7 @@ public sealed class NoiseTests
     [InlineData(0)]
     [InlineData(31)]
     [InlineData(95)]
-    public void ShortMessagesAreRefused(int length)
+    public void Short_messages_are_refused(int length)
     {
         using var identity = new NoiseIdentity(KeyPair.Generate());
         using var i = new NoiseHandshake(identity);
@@ -65,13 +66,14 @@ public sealed class NoiseTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task TransportMessagesEqualTheVector(int index)
+    public async Task Transport_messages_equal_the_vector(int index)
     {
         JsonElement vector = Vectors.Load("noise-vectors.json").GetProperty("cases")[index];
         byte[] there = vector.Hex("initiatorToResponderKeyHex")!, back = vector.Hex("responderToInitiatorKeyHex")!;
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
-        using var initiator = NoiseChannel.FromKeys(a, default, there, back);
-        using var responder = NoiseChannel.FromKeys(b, default, back, there);
+        var initiator = NoiseChannel.FromKeys(a, default, there, back);
+        var responder = NoiseChannel.FromKeys(b, default, back, there);
+        using IDisposable first = Wire.Own(initiator), second = Wire.Own(responder);
         foreach (JsonElement message in vector.GetProperty("transport").EnumerateArray())
         {
             await ExchangeAsync(initiator, responder, message.Hex("initiatorPlainHex")!, message.Hex("initiatorCipherHex")!);
@@ -83,10 +85,11 @@ public sealed class NoiseTests
     [InlineData("0000")]
     [InlineData("000f00000000000000000000000000")]
     [InlineData("001000000000000000000000000000000000")]
-    public async Task FramesThatAreNoneEndTheConnection(string hex)
+    public async Task Malformed_frames_end_the_connection(string hex)
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
-        using var channel = NoiseChannel.FromKeys(b, default, new byte[32], new byte[32]);
+        var channel = NoiseChannel.FromKeys(b, default, new byte[32], new byte[32]);
+        using (Wire.Own(channel))
         using (a)
         {
             await a.WriteAsync(Convert.FromHexString(hex), Cancel);
@@ -95,7 +98,7 @@ public sealed class NoiseTests
     }
 
     [Fact]
-    public async Task AHandshakeMessageOfAnyLengthIsBounded()
+    public async Task A_handshake_message_that_is_too_long_is_refused()
     {
         (SocketChannel a, SocketChannel b) = await Wire.ConnectAsync(Cancel);
         using var identity = new NoiseIdentity(KeyPair.Generate());

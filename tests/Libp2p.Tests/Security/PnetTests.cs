@@ -8,19 +8,22 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Security;
 
-/// <summary>Swarm keys: their files, their cipher, and who gets in.</summary>
+/// <summary>Swarm keys: their files, the cipher, and connections with and without the key.</summary>
 public sealed class PnetTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void EveryFormOfAKeyFileIsRead()
+    public void Every_form_of_a_key_file_is_read()
     {
         byte[] key = Xs128.Bytes("swarm", 32);
         foreach (byte[] file in new[]
         {
-            File("/base16/", Convert.ToHexString(key)), File("/base16/", Convert.ToHexStringLower(key) + "\n"), File("/base64/", Convert.ToBase64String(key) + "\n"),
-            [.. File("/bin/", ""), .. key], Encoding.ASCII.GetBytes($"/key/swarm/psk/1.0.0/\r\n/base16/\r\n{Convert.ToHexString(key)}\r\n"),
+            File("/base16/", Convert.ToHexString(key)),
+            File("/base16/", Convert.ToHexStringLower(key) + "\n"),
+            File("/base64/", Convert.ToBase64String(key) + "\n"),
+            [.. File("/bin/", ""), .. key],
+            Encoding.ASCII.GetBytes($"/key/swarm/psk/1.0.0/\r\n/base16/\r\n{Convert.ToHexString(key)}\r\n"),
         })
         {
             Assert.True(SwarmKey.TryParse(file, out SwarmKey? parsed));
@@ -35,11 +38,11 @@ public sealed class PnetTests
     [InlineData("/key/swarm/psk/1.0.0/\n/base32/\n0000000000000000000000000000000000000000000000000000000000000000")]
     [InlineData("/key/swarm/psk/1.0.0/\n/base16/\n00000000000000000000000000000000000000000000000000000000000000")]
     [InlineData("/key/swarm/psk/1.0.0/\n/base16/\n00000000000000000000000000000000000000000000000000000000000000zz")]
-    public void OtherFilesAreRefused(string file) => Assert.False(SwarmKey.TryParse(Encoding.ASCII.GetBytes(file), out _));
+    public void Other_files_are_refused(string file) => Assert.False(SwarmKey.TryParse(Encoding.ASCII.GetBytes(file), out _));
 
-    /// <summary>The vector of NaCl's own tests: the first bytes of a key stream (tests/stream3.c).</summary>
+    /// <summary>A vector of NaCl's tests (tests/stream3.c): the first bytes of a key stream.</summary>
     [Fact]
-    public void TheCipherIsXSalsa20()
+    public void The_cipher_is_XSalsa20()
     {
         Start();
         byte[] key = Convert.FromHexString("1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389");
@@ -50,7 +53,7 @@ public sealed class PnetTests
     }
 
     [Fact]
-    public void BytesMayComeInAnyPieces()
+    public void Pieces_are_encrypted_as_the_whole()
     {
         Start();
         byte[] key = Xs128.Bytes("key", 32), nonce = Xs128.Bytes("nonce", 24), data = Xs128.Bytes("data", 5000);
@@ -66,7 +69,7 @@ public sealed class PnetTests
     }
 
     [Fact]
-    public async Task OnlyWhoHasTheKeyConnects()
+    public async Task Only_hosts_with_the_key_connect()
     {
         SwarmKey key = Key("one"), other = Key("two");
         await using Host a = await StartAsync(key);
@@ -97,6 +100,8 @@ public sealed class PnetTests
     {
         var host = new Host(new HostOptions
         {
+            Time = TimeProvider.System,
+            Seed = 1,
             KeyPair = KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
             SwarmKey = key,

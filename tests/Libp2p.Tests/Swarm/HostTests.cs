@@ -6,7 +6,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>Two hosts on loopback, over each muxer.</summary>
+/// <summary>Two hosts on loopback, with each muxer.</summary>
 public sealed class HostTests
 {
     private const string Echo = TestHost.Echo;
@@ -16,7 +16,7 @@ public sealed class HostTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task IdentifyAndPing(string muxer)
+    public async Task Peers_identify_and_ping_each_other(string muxer)
     {
         await using Host a = await StartAsync(muxer);
         await using Host b = await StartAsync(muxer);
@@ -35,7 +35,7 @@ public sealed class HostTests
     [InlineData("yamux", 0)]
     [InlineData("yamux", 1)]
     [InlineData("yamux", 33_554_432)]
-    public async Task BytesComeBackAsTheyWere(string muxer, int size)
+    public async Task Bytes_are_echoed_unchanged(string muxer, int size)
     {
         await using Host a = await StartAsync(muxer);
         await using Host b = await StartAsync(muxer);
@@ -46,16 +46,20 @@ public sealed class HostTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task SixtyFourStreamsAtOnce(string muxer)
+    public async Task Sixty_four_streams_run_at_once(string muxer)
     {
         await using Host a = await StartAsync(muxer);
         await using Host b = await StartAsync(muxer);
         await a.ConnectAsync(b.ListenAddresses[0], Cancel);
-        await Task.WhenAll(Enumerable.Range(0, 64).Select(i => EchoAsync(i % 2 == 0 ? a : b, i % 2 == 0 ? b.LocalPeer : a.LocalPeer, Xs128.Bytes($"{i}", 300_000))));
+        await Task.WhenAll(Enumerable.Range(0, 64).Select(i =>
+        {
+            (Host from, Host to) = i % 2 == 0 ? (a, b) : (b, a);
+            return EchoAsync(from, to.LocalPeer, Xs128.Bytes($"{i}", 300_000));
+        }));
     }
 
     [Fact]
-    public async Task AnotherIdentityIsRefused()
+    public async Task Another_identity_is_refused()
     {
         await using Host a = await StartAsync("yamux");
         await using Host b = await StartAsync("yamux");
@@ -65,7 +69,7 @@ public sealed class HostTests
     }
 
     [Fact]
-    public async Task UnknownProtocolIsAnErrorAndTheConnectionStays()
+    public async Task An_unknown_protocol_is_an_error_and_the_connection_stays()
     {
         await using Host a = await StartAsync("yamux");
         await using Host b = await StartAsync("yamux");
@@ -77,7 +81,7 @@ public sealed class HostTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task DisconnectIsSeenByBothAndStreamsEnd(string muxer)
+    public async Task A_disconnect_is_seen_by_both_sides_and_ends_the_streams(string muxer)
     {
         await using Host a = await StartAsync(muxer);
         await using Host b = await StartAsync(muxer);
@@ -92,7 +96,7 @@ public sealed class HostTests
     }
 
     [Fact]
-    public async Task RandomBytesAtTheListenerHarmNobody()
+    public async Task Random_bytes_at_the_listener_do_not_disturb_others()
     {
         await using Host a = await StartAsync("yamux");
         await using Host b = await StartAsync("yamux");

@@ -3,7 +3,7 @@ using static Ipcs.Libp2p.Tests.TestHost;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>What a connection costs while nothing happens on it.</summary>
+/// <summary>The memory of a connection without traffic.</summary>
 [Collection(Alone.Name)]
 public sealed class IdleConnectionTests
 {
@@ -12,18 +12,18 @@ public sealed class IdleConnectionTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task ItIsSmall(string muxer)
+    public async Task An_idle_connection_takes_little_memory(string muxer)
     {
         await using Host hub = await StartAsync(Options(muxer));
         List<Host> hosts = [.. Enumerable.Range(0, 2 * Count).Select(_ => new Host(Options(muxer)))];
 
-        // The first half fills the pools of buffers, which are nobody's own.
+        // The first half fills the buffer pools, which all connections share.
         await ConnectAsync(hub, hosts[..Count]);
         long before = GC.GetTotalMemory(forceFullCollection: true);
         await ConnectAsync(hub, hosts[Count..]);
         long each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (2 * Count);
 
-        // Both ends are in this process: 40 KB is what one may take.
+        // Both ends are in this process; each may take 40 KB.
         Assert.InRange(each, 0, 40_000);
         await Task.WhenAll(hosts.Select(h => h.DisposeAsync().AsTask()));
     }

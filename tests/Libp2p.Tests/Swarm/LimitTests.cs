@@ -7,7 +7,7 @@ using static Ipcs.Libp2p.Tests.TestHost;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>Each limit bites, nobody else is hurt by that, and what it held back is free again afterwards.</summary>
+/// <summary>Each limit is enforced, does not disturb others, and is free again afterwards.</summary>
 public sealed class LimitTests
 {
     private const string Sink = "/sink/1.0.0";
@@ -32,10 +32,12 @@ public sealed class LimitTests
         { "all", new HostLimits { MaxBuffered = Mebibyte }, 1 },
     };
 
-    /// <summary>Two peers from one address open as many streams as they can; <paramref name="most"/> is what both may hold together.</summary>
+    /// <summary>
+    /// Two peers from one address open as many streams as they can; <paramref name="most"/> is how many both may have together.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Streams))]
-    public async Task StreamsAreBounded(string what, HostLimits limits, int most)
+    public async Task Streams_are_bounded(string what, HostLimits limits, int most)
     {
         await using Host hub = await StartAsync(Options(limits: limits));
         await using Host a = await StartAsync(Options());
@@ -44,20 +46,20 @@ public sealed class LimitTests
         await b.ConnectAsync(hub.ListenAddresses[0], Cancel);
         await UntilAsync(() => hub.GetStatistics().Streams == 0);
 
-        List<PeerStream> held = [];
+        List<PeerStream> open = [];
         foreach (Host from in new[] { a, b })
         {
             for (int i = 0; i < 12; i++)
             {
-                if (await TryHoldAsync(from, hub) is { } stream)
+                if (await TryOpenAsync(from, hub) is { } stream)
                 {
-                    held.Add(stream);
+                    open.Add(stream);
                 }
             }
         }
 
-        Assert.True(held.Count == most, $"{held.Count} streams are held with a bound of 8 per {what}");
-        foreach (PeerStream stream in held)
+        Assert.True(open.Count == most, $"{open.Count} streams are open with a limit of 8 per {what}");
+        foreach (PeerStream stream in open)
         {
             await stream.DisposeAsync();
         }
@@ -67,10 +69,12 @@ public sealed class LimitTests
         await EchoAsync(b, hub.LocalPeer, new byte[1000]);
     }
 
-    /// <summary>Two peers from one address send what nobody reads; <paramref name="most"/> is how many MiB may wait together.</summary>
+    /// <summary>
+    /// Two peers from one address send bytes that are not read; <paramref name="most"/> is how many MiB of both may be buffered.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Buffers))]
-    public async Task WhatWaitsToBeReadIsBounded(string what, HostLimits limits, int most)
+    public async Task Unread_bytes_are_bounded(string what, HostLimits limits, int most)
     {
         await using Host hub = await StartAsync(Options(limits: limits));
         hub.Handle(Sink, (_, cancel) => Task.Delay(Timeout.Infinite, cancel));
@@ -79,7 +83,7 @@ public sealed class LimitTests
         await a.ConnectAsync(hub.ListenAddresses[0], Cancel);
         await b.ConnectAsync(hub.ListenAddresses[0], Cancel);
 
-        // Of each eight times the 256 KiB that a stream's first window lets through: 2 MiB.
+        // Eight streams of each peer with a first window of 256 KiB: 2 MiB.
         var streams = new List<MuxedStream>();
         long greatest = 0;
         foreach (Host from in new[] { a, b })
@@ -90,15 +94,17 @@ public sealed class LimitTests
                 streams.Add(stream);
                 long before = hub.GetStatistics().BufferedBytes;
                 Task<bool> writing = TryWriteAsync(stream, 200_000);
-                await UntilAsync(() => stream.IsOver || hub.GetStatistics().BufferedBytes >= before + 200_000);
+                await UntilAsync(() => stream.IsClosed || hub.GetStatistics().BufferedBytes >= before + 200_000);
                 await writing;
                 greatest = Math.Max(greatest, hub.GetStatistics().BufferedBytes);
             }
         }
 
-        // A stream takes four segments of 64 KiB: three or four of them fit.
-        Assert.True(greatest >= most * Mebibyte / 2 && greatest <= (most * Mebibyte) + 20_000, $"{greatest} bytes wait with a bound of 1 MiB per {what}");
-        Assert.Contains(streams, s => s.IsOver);
+        // A stream takes four segments of 64 KiB: three or four streams fit.
+        Assert.True(
+            greatest >= most * Mebibyte / 2 && greatest <= (most * Mebibyte) + 20_000,
+            $"{greatest} bytes are buffered with a limit of 1 MiB per {what}");
+        Assert.Contains(streams, s => s.IsClosed);
         streams.ForEach(s => s.Reset());
         await UntilAsync(() => hub.GetStatistics() is { Streams: 0, BufferedBytes: 0 });
         await EchoAsync(a, hub.LocalPeer, new byte[Mebibyte]);
@@ -106,25 +112,25 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public async Task OurOwnStreamsOverOneConnectionAreBounded()
+    public async Task Outbound_streams_of_one_connection_are_bounded()
     {
         await using Host hub = await StartAsync(Options());
         await using Host a = await StartAsync(Options(limits: new HostLimits { MaxOutboundStreamsPerConnection = 4 }));
         await a.ConnectAsync(hub.ListenAddresses[0], Cancel);
         await UntilAsync(() => a.GetStatistics().Streams == 0);
-        var held = new List<PeerStream>();
+        var open = new List<PeerStream>();
         for (int i = 0; i < 4; i++)
         {
-            held.Add(await a.OpenStreamAsync(hub.LocalPeer, [Echo], Cancel));
+            open.Add(await a.OpenStreamAsync(hub.LocalPeer, [Echo], Cancel));
         }
 
         await Assert.ThrowsAsync<ConnectException>(async () => await a.OpenStreamAsync(hub.LocalPeer, [Echo], Cancel));
-        held.ForEach(s => s.Reset());
+        open.ForEach(s => s.Reset());
         await EchoAsync(a, hub.LocalPeer, new byte[1000]);
     }
 
     [Fact]
-    public async Task ConnectionsOfOnePeerAreBounded()
+    public async Task Connections_of_one_peer_are_bounded()
     {
         KeyPair key = KeyPair.Generate();
         await using Host hub = await StartAsync(Options(limits: new HostLimits { MaxConnectionsPerPeer = 1 }));
@@ -138,7 +144,7 @@ public sealed class LimitTests
         }
         catch (ConnectException)
         {
-            // Its handshake was done before it was refused, or not.
+            // The host has refused the connection before the end of the handshake.
         }
 
         await UntilAsync(() => second.Peers.Count == 0);
@@ -150,9 +156,10 @@ public sealed class LimitTests
     [Theory]
     [InlineData(4, 100)]
     [InlineData(100, 4)]
-    public async Task HandshakesUnderWayAreBounded(int all, int perAddress)
+    public async Task Handshakes_in_progress_are_bounded(int all, int perAddress)
     {
-        await using Host hub = await StartAsync(Options(limits: new HostLimits { MaxPendingInbound = all, MaxPendingPerAddress = perAddress }));
+        var limits = new HostLimits { MaxPendingInbound = all, MaxPendingPerAddress = perAddress };
+        await using Host hub = await StartAsync(Options(limits: limits));
         Assert.True(hub.ListenAddresses[0].TryGetTcp(out string? ip, out int port));
         var silent = new List<Socket>();
         for (int i = 0; i < 6; i++)
@@ -170,14 +177,15 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public async Task DialsBeyondTheBoundWait()
+    public async Task Dials_over_the_limit_wait()
     {
         using var deaf = new TcpListener(IPAddress.Loopback, 0);
         deaf.Start();
         await using Host b = await StartAsync(Options());
-        await using Host a = await StartAsync(Options(limits: new HostLimits { MaxPendingOutbound = 1 }, upgradeTime: TimeSpan.FromSeconds(2)));
+        await using Host a = await StartAsync(
+            Options(limits: new HostLimits { MaxPendingOutbound = 1 }, upgradeTime: TimeSpan.FromSeconds(2)));
 
-        // The first is answered by nobody and takes all of its two seconds, for which the second has to wait.
+        // The first dial gets no answer and takes its two seconds, during which the second one has to wait.
         Task<PeerInfo> first = a.ConnectAsync(Multiformats.Multiaddr.FromEndPoint((IPEndPoint)deaf.LocalEndpoint), Cancel);
         using Socket accepted = await deaf.AcceptSocketAsync(Cancel);
         Task<PeerInfo> second = a.ConnectAsync(b.ListenAddresses[0], Cancel);
@@ -199,7 +207,7 @@ public sealed class LimitTests
         }
     }
 
-    private static async Task<PeerStream?> TryHoldAsync(Host from, Host to)
+    private static async Task<PeerStream?> TryOpenAsync(Host from, Host to)
     {
         PeerStream stream = await from.OpenStreamAsync(to.LocalPeer, [Echo], Cancel);
         try

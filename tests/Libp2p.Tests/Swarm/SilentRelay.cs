@@ -4,11 +4,12 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>Passes the bytes of one connection on until it is told to keep them: a peer behind a cut cable.</summary>
-internal sealed class SilentRelay : IDisposable
+/// <summary>Relays the bytes of one connection until it is silenced: then it looks like a cut cable.</summary>
+internal sealed class SilentRelay : IAsyncDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly List<Socket> _sockets = [];
+    private readonly Task _running;
     private volatile bool _silent;
 
     public SilentRelay(Multiaddr target)
@@ -17,17 +18,18 @@ internal sealed class SilentRelay : IDisposable
         _listener.Listen(1);
         Address = Multiaddr.FromEndPoint((IPEndPoint)_listener.LocalEndPoint!);
         Assert.True(target.TryGetTcp(out string? host, out int port));
-        _ = RunAsync(new IPEndPoint(IPAddress.Parse(host), port));
+        _running = RunAsync(new IPEndPoint(IPAddress.Parse(host), port));
     }
 
     public Multiaddr Address { get; }
 
     public void Silence() => _silent = true;
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         _listener.Dispose();
         _sockets.ForEach(s => s.Dispose());
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async Task RunAsync(IPEndPoint target)
@@ -36,8 +38,7 @@ internal sealed class SilentRelay : IDisposable
         var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         _sockets.AddRange([client, server]);
         await server.ConnectAsync(target);
-        _ = CopyAsync(client, server);
-        _ = CopyAsync(server, client);
+        await Task.WhenAll(CopyAsync(client, server), CopyAsync(server, client));
     }
 
     private async Task CopyAsync(Socket from, Socket to)
@@ -55,7 +56,7 @@ internal sealed class SilentRelay : IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // The test is over.
+            // The test has closed the sockets.
         }
     }
 }

@@ -5,11 +5,11 @@ using static Ipcs.Libp2p.Tests.TestHost;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>What a host counts, read as a listener of meters reads it.</summary>
+/// <summary>A host's counters, read directly and by a metrics listener.</summary>
 public sealed class SwarmMeterTests
 {
     [Fact]
-    public async Task WhatPassesAndWhatFailsIsCounted()
+    public async Task Bytes_and_failures_are_counted()
     {
         await using Host hub = await StartAsync(Options(limits: new HostLimits { MaxConnectionsPerAddress = 1 }));
         await using Host first = await StartAsync(Options());
@@ -27,9 +27,9 @@ public sealed class SwarmMeterTests
     }
 
     [Fact]
-    public async Task AListenerSeesEveryFigure()
+    public async Task A_listener_sees_every_metric()
     {
-        // Other hosts of this process have meters of the same name: the largest figure is some host's.
+        // Other hosts in this process have meters of the same name: take the greatest value of any of them.
         var seen = new ConcurrentDictionary<string, long>(StringComparer.Ordinal);
         using var listener = new MeterListener
         {
@@ -41,14 +41,17 @@ public sealed class SwarmMeterTests
                 }
             },
         };
-        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, old) => Math.Max(old, value)));
+        listener.SetMeasurementEventCallback<long>(
+            (instrument, value, _, _) => seen.AddOrUpdate(instrument.Name, value, (_, old) => Math.Max(old, value)));
         listener.Start();
         await using Host hub = await StartAsync(Options());
         await using Host one = await StartAsync(Options());
         await one.ConnectAsync(hub.ListenAddresses[0], Cancel);
         listener.RecordObservableInstruments();
         Assert.Superset(
-            new HashSet<string>(["bytes_received", "bytes_sent", "dials_failed", "handshakes_refused", "connections", "streams", "handshakes", "buffered"], StringComparer.Ordinal),
+            new HashSet<string>(
+                ["bytes_received", "bytes_sent", "dials_failed", "handshakes_refused", "connections", "streams", "handshakes", "buffered"],
+                StringComparer.Ordinal),
             new HashSet<string>(seen.Keys, StringComparer.Ordinal));
         Assert.All(["bytes_received", "bytes_sent", "connections"], name => Assert.True(seen[name] > 0, name));
     }

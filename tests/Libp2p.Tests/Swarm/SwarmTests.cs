@@ -10,14 +10,14 @@ using static Ipcs.Libp2p.Tests.TestHost;
 
 namespace Ipcs.Libp2p.Tests.Swarm;
 
-/// <summary>How connections are limited, settled, kept and made again.</summary>
+/// <summary>How connections are limited, deduplicated, kept alive and restored.</summary>
 public sealed class SwarmTests
 {
     [Theory]
     [InlineData("mplex,yamux", "yamux", "/yamux/1.0.0")]
     [InlineData("mplex,yamux", "mplex,yamux", "/mplex/6.7.0")]
     [InlineData("yamux,mplex", "mplex,yamux", "/yamux/1.0.0")]
-    public async Task TheDiallersFirstMuxerThatBothSpeakIsTaken(string ours, string theirs, string agreed)
+    public async Task The_diallers_first_common_muxer_is_selected(string ours, string theirs, string agreed)
     {
         await using Host a = await StartAsync(Options(ours));
         await using Host b = await StartAsync(Options(theirs));
@@ -25,7 +25,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task IPv6AndNamesAreDialled()
+    public async Task IPv6_and_names_are_dialled()
     {
         await using Host a = await StartAsync(Options());
         await using Host b = await StartAsync(Options(listen: "/ip6/::1/tcp/0"));
@@ -37,7 +37,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task SimultaneousDialsEndInOneConnectionThatBothPrefer()
+    public async Task Simultaneous_dials_end_in_one_connection_that_both_prefer()
     {
         for (int i = 0; i < 3; i++)
         {
@@ -52,7 +52,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task ManyWhoWantOneAddressShareOneDial()
+    public async Task Concurrent_connects_to_one_address_share_one_dial()
     {
         await using Host a = await StartAsync(Options());
         await using Host b = await StartAsync(Options());
@@ -62,7 +62,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task ConnectionsOverTheBoundAreRefusedAndTheOthersStay()
+    public async Task Connections_over_the_limit_are_refused_and_the_others_stay()
     {
         await using Host hub = await StartAsync(Options(limits: new HostLimits { MaxConnections = 2 }));
         await using Host a = await StartAsync(Options());
@@ -76,7 +76,7 @@ public sealed class SwarmTests
         }
         catch (ConnectException)
         {
-            // Its handshake was done before it was refused, or not.
+            // The host has refused the connection before the end of the handshake.
         }
 
         await UntilAsync(() => c.Peers.Count == 0);
@@ -86,7 +86,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task StreamsOfOneProtocolAreBoundedPerPeer()
+    public async Task Streams_of_one_protocol_are_bounded_per_peer()
     {
         await using Host a = await StartAsync(Options(limits: new HostLimits { MaxInboundStreamsPerPeerAndProtocol = 3 }));
         await using Host b = await StartAsync(Options());
@@ -105,7 +105,7 @@ public sealed class SwarmTests
         await b.PingAsync(a.LocalPeer, Cancel);
         await open[0].DisposeAsync();
 
-        // Until the end of that one has come to the other side, a new one is one too many.
+        // Until the other side has seen the end of that stream, a new one is over the limit.
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         limit.CancelAfter(TimeSpan.FromSeconds(20));
         while (true)
@@ -123,7 +123,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task PeersAndNetworksThatAreNotAllowedStayOut()
+    public async Task Peers_and_networks_that_are_not_allowed_are_refused()
     {
         KeyPair friend = KeyPair.Generate(), foe = KeyPair.Generate();
         await using Host open = await StartAsync(Options());
@@ -144,7 +144,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task AnAddressThatHasJustFailedFailsAtOnceUnlessForced()
+    public async Task An_address_that_has_just_failed_fails_at_once_unless_forced()
     {
         await using Host a = await StartAsync(Options());
         Multiaddr nobody = Multiaddr.Parse($"/ip4/127.0.0.1/tcp/{FreePort()}");
@@ -157,7 +157,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task AConfiguredPeerIsDialledAgainWhenItComesBack()
+    public async Task A_configured_peer_is_dialled_again_when_it_comes_back()
     {
         KeyPair key = KeyPair.Generate();
         int port = FreePort();
@@ -173,11 +173,12 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task APeerThatAnswersNoMoreIsGivenUp()
+    public async Task A_peer_that_stops_answering_is_disconnected()
     {
-        await using Host a = await StartAsync(Options(pingInterval: TimeSpan.FromMilliseconds(200), pingTime: TimeSpan.FromMilliseconds(500)));
+        await using Host a = await StartAsync(
+            Options(pingInterval: TimeSpan.FromMilliseconds(200), pingTime: TimeSpan.FromMilliseconds(500)));
         await using Host b = await StartAsync(Options());
-        using var relay = new SilentRelay(b.ListenAddresses[0]);
+        await using var relay = new SilentRelay(b.ListenAddresses[0]);
         await a.ConnectAsync(relay.Address, Cancel);
         await UntilAsync(() => a.Peers is [{ Latency: not null }]);
         relay.Silence();
@@ -185,7 +186,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task NewProtocolsArePushedToConnectedPeers()
+    public async Task New_protocols_are_pushed_to_connected_peers()
     {
         await using Host a = await StartAsync(Options());
         await using Host b = await StartAsync(Options());
@@ -197,7 +198,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task AddressesThatEnoughPeersSeeAreAnnounced()
+    public async Task Addresses_that_enough_peers_observe_are_announced()
     {
         var observed = new ObservedAddresses();
         Multiaddr seen = Multiaddr.Parse("/ip4/203.0.113.7/tcp/5555");
@@ -216,7 +217,7 @@ public sealed class SwarmTests
     }
 
     [Fact]
-    public async Task AClosedHostLeavesNothing()
+    public async Task A_closed_host_has_no_connections_streams_or_tasks()
     {
         Host a = await StartAsync(Options());
         await using Host b = await StartAsync(Options());
@@ -236,7 +237,7 @@ public sealed class SwarmTests
         }
         catch (ConnectException)
         {
-            // Refused before its handshake was over.
+            // The connection was refused before the end of the handshake.
         }
 
         await UntilAsync(() => dialler.Peers.All(p => p.Peer != listener.LocalPeer));

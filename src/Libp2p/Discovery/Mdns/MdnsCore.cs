@@ -4,8 +4,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Discovery.Mdns;
 
 /// <summary>
-/// libp2p's discovery by multicast DNS as a state machine: no sockets, no clock. It asks for <c>_p2p._udp.local</c>, answers for itself, and tells which peers
-/// answered. Spec: https://github.com/libp2p/specs/blob/master/discovery/mdns.md.
+/// libp2p's discovery by multicast DNS as a state machine without sockets and clock. It queries <c>_p2p._udp.local</c>, answers queries
+/// with this host's addresses, and reports the peers that answer. Spec: https://github.com/libp2p/specs/blob/master/discovery/mdns.md.
 /// <code>
 /// question:  _p2p._udp.local PTR ?
 /// answer:    _p2p._udp.local PTR NAME._p2p._udp.local    additional: NAME._p2p._udp.local TXT "dnsaddr=MULTIADDR/p2p/PEER" ...
@@ -13,26 +13,28 @@ namespace Ipcs.Libp2p.Discovery.Mdns;
 /// </summary>
 internal sealed class MdnsCore
 {
-    /// <summary>The service that all peers belong to.</summary>
+    /// <summary>The service name that all peers share.</summary>
     public const string Service = "_p2p._udp.local";
 
-    /// <summary>Peers remembered so that they are not reported again at once; when as many fresh ones are there, more are a flood.</summary>
+    /// <summary>The maximum number of peers reported within <see cref="ReportPause"/>: more are a flood, and ignored.</summary>
     public const int MaxPeers = 2048;
 
-    /// <summary>Peers taken of one message: it names one by right.</summary>
+    /// <summary>The maximum number of peers in a message; a correct one has one.</summary>
     private const int MaxPeersPerMessage = 16;
 
     private const ushort ResponseFlags = 0x8400;
     private const uint Ttl = 120;
 
-    /// <summary>The first question comes soon, the next ones ever later (RFC 6762, section 5.2: at least twice the pause), a peer that is missed is found within the last.</summary>
+    /// <summary>The pause after the first query. Later pauses grow (RFC 6762, section 5.2: at least twofold).</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest pause between queries: a peer whose answer was lost is found within it.</summary>
     private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(60);
 
-    /// <summary>RFC 6762, section 6: a record is not multicast again within a second, and who answers with others waits 20 to 120 ms.</summary>
+    /// <summary>RFC 6762, section 6: a record is multicast at most once a second, 20 to 120 ms after the query.</summary>
     private static readonly TimeSpan AnswerPause = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a peer that was reported is not reported again.</summary>
+    /// <summary>How long a reported peer is not reported again.</summary>
     private static readonly TimeSpan ReportPause = TimeSpan.FromSeconds(30);
 
     private readonly PeerId _self;
@@ -45,11 +47,11 @@ internal sealed class MdnsCore
     private DateTimeOffset? _answerAt;
     private DateTimeOffset _answeredAt = DateTimeOffset.MinValue;
 
-    /// <summary>A state whose first question is due within 120 ms.</summary>
-    /// <param name="now">The time.</param>
-    /// <param name="self">Who we are.</param>
-    /// <param name="addresses">Where we can be dialled, as of its call.</param>
-    /// <param name="random">For our name, which must not tell who we are, and for jitter.</param>
+    /// <summary>Creates the state; the first query is due within 120 ms.</summary>
+    /// <param name="now">The current time.</param>
+    /// <param name="self">This host's id.</param>
+    /// <param name="addresses">Returns the current addresses of this host.</param>
+    /// <param name="random">For this host's record name, which must not reveal its id, and for jitter.</param>
     public MdnsCore(DateTimeOffset now, PeerId self, Func<IReadOnlyList<Multiaddr>> addresses, Random random)
     {
         _self = self;
@@ -65,10 +67,10 @@ internal sealed class MdnsCore
         _askAt = now + Jitter();
     }
 
-    /// <summary>When the next <see cref="Tick"/> is due.</summary>
+    /// <summary>The time at which the next <see cref="Tick"/> is due.</summary>
     public DateTimeOffset NextTick => _answerAt is { } answer && answer < _askAt ? answer : _askAt;
 
-    /// <summary>Time has passed: asks or answers when that is due.</summary>
+    /// <summary>Sends the query and the answer that are due.</summary>
     public MdnsStep Tick(DateTimeOffset now)
     {
         var send = new List<DnsMessage>(1);
@@ -92,7 +94,7 @@ internal sealed class MdnsCore
         return send.Count > 0 ? new MdnsStep(send, []) : MdnsStep.Nothing;
     }
 
-    /// <summary>A message came.</summary>
+    /// <summary>Handles a received message.</summary>
     public MdnsStep Receive(DateTimeOffset now, DnsMessage message)
     {
         if (message.IsResponse)
@@ -103,7 +105,7 @@ internal sealed class MdnsCore
 
         if (message.Questions.Any(q => q is { Name: Service, Type: DnsType.Ptr or DnsType.Any }))
         {
-            // One answer for all who ask meanwhile.
+            // One answer serves all queries that arrive until it is sent.
             DateTimeOffset soon = now + Jitter(), allowed = _answeredAt + AnswerPause;
             _answerAt ??= soon > allowed ? soon : allowed;
         }
@@ -113,14 +115,14 @@ internal sealed class MdnsCore
 
     private DnsMessage? Answer()
     {
-        string[] texts = [.. _addresses().Where(IsOfTheNetwork).Select(a => $"dnsaddr={a.WithPeer(_self)}")];
+        string[] texts = [.. _addresses().Where(IsReachable).Select(a => $"dnsaddr={a.WithPeer(_self)}")];
         string name = $"{_name}.{Service}";
         return texts.Length == 0
             ? null
             : new DnsMessage
             {
                 Flags = ResponseFlags,
-                // One PTR and no other: js-libp2p looks at the last.
+                // Exactly one PTR record: js-libp2p uses only the last.
                 Answers = [DnsRecord.Pointer(Service, Ttl, name)],
                 Additionals = [DnsRecord.Text(name, Ttl, texts)],
             };
@@ -136,7 +138,7 @@ internal sealed class MdnsCore
             if (!text.StartsWith("dnsaddr=", StringComparison.Ordinal)
                 || !Multiaddr.TryParse(text["dnsaddr=".Length..], out Multiaddr? address)
                 || address.PeerId is not { } peer || peer == _self
-                || address.WithoutPeer() is not { } bare || !IsOfTheNetwork(bare))
+                || address.WithoutPeer() is not { } bare || !IsReachable(bare))
             {
                 continue;
             }
@@ -179,8 +181,10 @@ internal sealed class MdnsCore
         return true;
     }
 
-    /// <summary>Loopback addresses mean nothing to other machines, and names are for whoever asks for them.</summary>
-    private static bool IsOfTheNetwork(Multiaddr address) => address.ScopeOf() is NetworkScope.Private or NetworkScope.Public;
+    /// <summary>
+    /// False for loopback addresses, which other machines can't reach, and for names, which mDNS must not make a host look up.
+    /// </summary>
+    private static bool IsReachable(Multiaddr address) => address.ScopeOf() is NetworkScope.Private or NetworkScope.Public;
 
     private TimeSpan Jitter() => TimeSpan.FromMilliseconds(20 + (100 * _random.NextDouble()));
 }

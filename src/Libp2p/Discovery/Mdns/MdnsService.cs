@@ -5,19 +5,21 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Libp2p.Discovery.Mdns;
 
 /// <summary>
-/// Finds peers of the local network by multicast DNS, and is found. The thin shell around <see cref="MdnsCore"/>. Owns the sockets and their loops;
-/// all are awaited at disposal.
+/// Discovers peers in the local network by multicast DNS, and answers their queries: the sockets and the clock for <see cref="MdnsCore"/>.
+/// Owns the sockets and their loops; disposal waits for all.
 /// </summary>
 public sealed partial class MdnsService : IAsyncDisposable
 {
-    /// <summary>Messages read a second: a network of a thousand peers stays below; a flood is dropped unread.</summary>
+    /// <summary>The maximum number of messages decoded a second: a thousand peers send fewer. The rest of a flood is dropped.</summary>
     private const int MaxMessagesPerSecond = 500;
 
-    /// <summary>How often interfaces are looked at again.</summary>
+    /// <summary>How often new interfaces are joined.</summary>
     private static readonly TimeSpan JoinInterval = TimeSpan.FromSeconds(15);
 
-    /// <summary>The longest message taken, in bytes: what mDNS allows on an Ethernet of jumbo frames (RFC 6762, section 17).</summary>
+    /// <summary>The longest message accepted, in bytes: the maximum for mDNS with jumbo frames (RFC 6762, section 17).</summary>
     private const int MaxDatagram = 9000;
+
+    private static readonly TimeSpan ReceivePause = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _lock = new();
     private readonly Action<FoundPeer> _found;
@@ -31,12 +33,12 @@ public sealed partial class MdnsService : IAsyncDisposable
     private long _second;
     private int _inSecond;
 
-    /// <summary>A service that does nothing until it is started.</summary>
-    /// <param name="host">Who is to be found.</param>
-    /// <param name="found">Told of every peer, some tens of seconds apart at least; must not block.</param>
+    /// <summary>Creates the service, which does nothing until it is started.</summary>
+    /// <param name="host">The host that the answers announce.</param>
+    /// <param name="found">Called for every discovered peer, at most every 30 seconds for each; must not block.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="seed">Of its name and its jitter.</param>
-    /// <param name="logger">Where logs go.</param>
+    /// <param name="seed">The seed of the host's record name and of the jitter.</param>
+    /// <param name="logger">The log.</param>
     public MdnsService(IHost host, Action<FoundPeer> found, TimeProvider time, int seed, ILogger logger)
     {
         _found = found;
@@ -45,7 +47,7 @@ public sealed partial class MdnsService : IAsyncDisposable
         _core = new MdnsCore(time.GetUtcNow(), host.LocalPeer, () => InterfaceAddresses.Expand(host.ListenAddresses), new Random(seed));
     }
 
-    /// <summary>Opens the sockets. A machine without multicast, or whose port is taken, only logs it: mDNS is one way of several.</summary>
+    /// <summary>Opens the sockets. One that can't be opened is only logged, because mDNS is one of several ways of discovery.</summary>
     public void Start()
     {
         foreach (bool v6 in (ReadOnlySpan<bool>)[false, true])
@@ -84,7 +86,7 @@ public sealed partial class MdnsService : IAsyncDisposable
                 int length = await socket.ReceiveAsync(buffer, _stopping.Token);
                 if (IsWithinRate() && DnsMessage.TryDecode(buffer.AsSpan(0, length), out DnsMessage? message))
                 {
-                    Take(message!);
+                    Handle(message!);
                 }
             }
             catch (OperationCanceledException)
@@ -93,14 +95,14 @@ public sealed partial class MdnsService : IAsyncDisposable
             }
             catch (SocketException e)
             {
-                // A datagram that is too long, or an interface that went: the socket lives on.
+                // The datagram was too long, or an interface was removed: the socket still works.
                 LogReceiveFailed(e.Message);
-                await Task.Delay(TimeSpan.FromMilliseconds(50), _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(ReceivePause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
-    private void Take(DnsMessage message)
+    private void Handle(DnsMessage message)
     {
         MdnsStep step;
         DateTimeOffset before, after;
@@ -155,7 +157,7 @@ public sealed partial class MdnsService : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // Discovery that fails once must be there the next time.
+                // A failed round must not end discovery.
                 LogTickFailed(e);
             }
         }
@@ -177,7 +179,7 @@ public sealed partial class MdnsService : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!_stopping.IsCancellationRequested)
         {
-            // Something is due.
+            // A tick is due.
         }
     }
 
@@ -189,7 +191,7 @@ public sealed partial class MdnsService : IAsyncDisposable
         }
         catch (SemaphoreFullException)
         {
-            // It is awake already.
+            // The loop is awake already.
         }
     }
 
@@ -203,12 +205,12 @@ public sealed partial class MdnsService : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "mDNS over {Family} is not possible here")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "mDNS over {Family} is not available")]
     private partial void LogNoSocket(string family);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "mDNS receive failed: {Reason}")]
     private partial void LogReceiveFailed(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "a round of mDNS failed")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "mDNS round failed")]
     private partial void LogTickFailed(Exception error);
 }

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Ipcs.Libp2p.Discovery.Mdns;
 
 /// <summary>
-/// One multicast socket (IPv4 or IPv6) on port 5353, a member of the group on every interface that can multicast.
+/// A multicast socket (IPv4 or IPv6) on port 5353 that has joined the mDNS group on every multicast interface.
 /// Spec: https://www.rfc-editor.org/rfc/rfc6762, sections 3 and 11.
 /// </summary>
 internal sealed class MdnsSocket : IDisposable
@@ -25,7 +25,10 @@ internal sealed class MdnsSocket : IDisposable
         _group = new IPEndPoint(v6 ? IPAddress.Parse("ff02::fb") : IPAddress.Parse("224.0.0.251"), Port);
     }
 
-    /// <summary>Opens a socket beside those of other programs on the same port; null when the machine does not have the protocol or the port is held alone by another.</summary>
+    /// <summary>
+    /// Opens a socket, sharing the port with other programs; null when the IP version is not available or a program has the port
+    /// exclusively.
+    /// </summary>
     public static MdnsSocket? TryOpen(bool v6)
     {
         Socket? socket = null;
@@ -51,7 +54,7 @@ internal sealed class MdnsSocket : IDisposable
         }
     }
 
-    /// <summary>Joins the group on interfaces that have come up. An interface that is down or refuses is left out.</summary>
+    /// <summary>Joins the group on interfaces that are new. Interfaces that are down or fail are skipped.</summary>
     public void JoinInterfaces()
     {
         var usable = new List<int>();
@@ -69,21 +72,25 @@ internal sealed class MdnsSocket : IDisposable
     }
 
     /// <summary>Receives one datagram and returns its length.</summary>
-    public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) => _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
 
-    /// <summary>Sends to the group on every interface; one that fails does not keep it from the others. Not for two callers at once.</summary>
+    /// <summary>Sends a message to the group on every interface, skipping interfaces that fail. One caller at a time.</summary>
     public void Send(ReadOnlySpan<byte> message)
     {
         foreach (int index in _interfaces)
         {
             try
             {
-                _socket.SetSocketOption(_v6 ? SocketOptionLevel.IPv6 : SocketOptionLevel.IP, SocketOptionName.MulticastInterface, _v6 ? index : IPAddress.HostToNetworkOrder(index));
+                _socket.SetSocketOption(
+                    _v6 ? SocketOptionLevel.IPv6 : SocketOptionLevel.IP,
+                    SocketOptionName.MulticastInterface,
+                    _v6 ? index : IPAddress.HostToNetworkOrder(index));
                 _socket.SendTo(message, SocketFlags.None, _group);
             }
             catch (SocketException)
             {
-                // The interface is going down, or its queue is full: the next round says it again.
+                // The interface is going down, or its queue is full: the next round repeats the message.
             }
         }
     }
@@ -97,7 +104,8 @@ internal sealed class MdnsSocket : IDisposable
         {
             if (_v6)
             {
-                _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.AddMembership, new IPv6MulticastOption(_group.Address, index));
+                var group = new IPv6MulticastOption(_group.Address, index);
+                _socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.AddMembership, group);
             }
             else
             {

@@ -11,28 +11,30 @@ namespace Ipcs.Libp2p.Muxing.Mplex;
 /// frame = varint(id &lt;&lt; 3 | flag) varint(length) data
 /// flag  = 0 NewStream, 1 MessageReceiver, 2 MessageInitiator, 3 CloseReceiver, 4 CloseInitiator, 5 ResetReceiver, 6 ResetInitiator
 /// </code>
-/// Each side counts its own ids; the flag says which side's. There is no flow control: a stream may buffer <see cref="MaxBuffered"/> bytes.
-/// Past that the connection waits a moment for its reader to empty half of them, so that one which is only short of a processor loses
-/// nothing: <see cref="StuckReaderTime"/> when it reads nothing at all, <see cref="SlowReaderTime"/> when it reads. Then the stream is reset.
+/// Each side numbers its own streams; the flag says whose number it is. There is no flow control: a stream may buffer
+/// <see cref="MaxBuffered"/> bytes. When it has more, the whole connection waits for the stream's reader to read half of them, so that a
+/// reader which only lacks a processor loses nothing: for <see cref="StuckReaderTime"/> when it reads nothing, for
+/// <see cref="SlowReaderTime"/> when it reads some. Then the stream is reset.
 /// </summary>
 internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSettings settings) : Muxer(channel, initiator, settings)
 {
     /// <summary>The protocol name.</summary>
     public const string ProtocolName = "/mplex/6.7.0";
 
-    /// <summary>The longest frame taken, in bytes; the spec's own bound.</summary>
+    /// <summary>The longest data frame accepted, in bytes: the spec's limit.</summary>
     private const int MaxFrame = 1 << 20;
 
-    /// <summary>What a stream may buffer before its reader must catch up, in bytes.</summary>
+    /// <summary>Bytes that a stream may buffer before the connection waits for its reader.</summary>
     private const int MaxBuffered = 8 << 20;
 
     /// <summary>How long the connection waits for a reader that reads nothing.</summary>
     private static readonly TimeSpan StuckReaderTime = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the connection waits for a reader that is slow: longer stalls everybody for one.</summary>
+    /// <summary>How long the connection waits for a slow reader: waiting stalls all its streams.</summary>
     private static readonly TimeSpan SlowReaderTime = TimeSpan.FromSeconds(4);
 
-    private static readonly FrameHead<(ulong Id, uint Flag)> WriteHead = static (frame, length, output) => EncodeHead(frame.Id, frame.Flag, length, output);
+    private static readonly FrameHead<(ulong Id, uint Flag)> WriteHead =
+        static (frame, length, output) => EncodeHead(frame.Id, frame.Flag, length, output);
 
     private readonly byte[] _head = new byte[2 * Varint.MaxLength];
     private int _headLength;
@@ -50,7 +52,7 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
     /// <inheritdoc/>
     public override int MaxData => MaxFrame;
 
-    /// <summary>Encodes a frame's head; returns its length.</summary>
+    /// <summary>Encodes the head of a frame; returns the length of the head.</summary>
     public static int EncodeHead(ulong id, uint flag, int length, Span<byte> output)
     {
         int n = Varint.Write(output, (id << 3) | flag);
@@ -58,7 +60,8 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
+    public override ValueTask<int> SendDataAsync(
+        MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
         Writer.WriteAsync(WriteHead, (stream.Id, stream.OpenedByUs ? 2u : 1u), data, flush, cancellationToken);
 
     /// <inheritdoc/>
@@ -103,24 +106,28 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
             chunk = chunk[1..];
             if (_run == Varint.MaxLength || (_run == 0 && !TryReadHead()))
             {
-                throw new MuxerException("an mplex header is no varint");
+                throw new MuxerException("an mplex header is not a varint");
             }
         }
     }
 
-    /// <summary>False when the stream must be reset: no memory is left, or its reader is too slow.</summary>
+    /// <summary>
+    /// Delivers bytes to a stream. False when the stream must be reset: a memory limit is reached, or its reader is too slow.
+    /// </summary>
     private ValueTask<bool> DeliverAsync(MuxedStream stream, ReadOnlyMemory<byte> data)
     {
         ReceiveResult result = stream.Receive(data.Span);
-        return result == ReceiveResult.Taken && stream.Buffered > MaxBuffered
+        return result == ReceiveResult.Accepted && stream.Buffered > MaxBuffered
             ? new ValueTask<bool>(WaitForReaderAsync(stream))
-            : new ValueTask<bool>(result != ReceiveResult.NoRoom);
+            : new ValueTask<bool>(result != ReceiveResult.LimitExceeded);
     }
 
     private async Task<bool> WaitForReaderAsync(MuxedStream stream)
     {
-        long end = Environment.TickCount64 + (long)SlowReaderTime.TotalMilliseconds;
-        for (int before = int.MaxValue, now = stream.Buffered; now < before && Environment.TickCount64 < end; before = now, now = stream.Buffered)
+        long start = Time.GetTimestamp();
+        for (int before = int.MaxValue, now = stream.Buffered;
+            now < before && Time.GetElapsedTime(start) < SlowReaderTime;
+            before = now, now = stream.Buffered)
         {
             if (await stream.WaitForReaderAsync(MaxBuffered / 2, StuckReaderTime, Closed))
             {
@@ -128,7 +135,7 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
             }
         }
 
-        return stream.IsOver;
+        return stream.IsClosed;
     }
 
     private void SendControl(ulong id, uint flag)
@@ -137,7 +144,7 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
         Writer.WriteControl(frame[..EncodeHead(id, flag, 0, frame)]);
     }
 
-    /// <summary>Begins the frame when its head is complete; false when that can't be a head.</summary>
+    /// <summary>Begins the frame when its head is complete; false when the bytes are not a head.</summary>
     private bool TryReadHead()
     {
         OperationStatus status = Varint.TryRead(_head.AsSpan(0, _headLength), out ulong header, out int n);
@@ -170,7 +177,7 @@ internal sealed class MplexMuxer(NoiseChannel channel, bool initiator, MuxerSett
         switch (flag)
         {
             case 0:
-                // The name is free text and means nothing: read over.
+                // The name is free text without a meaning: it is skipped.
                 if (Accept(id) is null)
                 {
                     SendControl(id, 5);

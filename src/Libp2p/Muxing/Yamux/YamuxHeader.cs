@@ -8,10 +8,10 @@ namespace Ipcs.Libp2p.Muxing.Yamux;
 /// </summary>
 internal readonly record struct YamuxHeader(YamuxType Type, YamuxFlags Flags, uint StreamId, uint Length)
 {
-    /// <summary>Its length in bytes.</summary>
+    /// <summary>The length of a header in bytes.</summary>
     public const int Size = 12;
 
-    /// <summary>Decodes <see cref="Size"/> bytes; false for another version or an unknown type.</summary>
+    /// <summary>Decodes <see cref="Size"/> bytes; false for an unknown version or type.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out YamuxHeader header)
     {
         header = new YamuxHeader(
@@ -22,7 +22,7 @@ internal readonly record struct YamuxHeader(YamuxType Type, YamuxFlags Flags, ui
         return source[0] == 0 && header.Type <= YamuxType.GoAway;
     }
 
-    /// <summary>Encodes it; returns its length.</summary>
+    /// <summary>Encodes the header; returns <see cref="Size"/>.</summary>
     public int Encode(Span<byte> output)
     {
         output[0] = 0;
@@ -32,40 +32,4 @@ internal readonly record struct YamuxHeader(YamuxType Type, YamuxFlags Flags, ui
         BinaryPrimitives.WriteUInt32BigEndian(output[8..], Length);
         return Size;
     }
-}
-
-/// <summary>What a frame is.</summary>
-internal enum YamuxType : byte
-{
-    /// <summary><c>length</c> bytes follow.</summary>
-    Data = 0,
-
-    /// <summary><c>length</c> more bytes may be sent on the stream.</summary>
-    WindowUpdate = 1,
-
-    /// <summary><c>length</c> is a number that comes back.</summary>
-    Ping = 2,
-
-    /// <summary>No more streams; <c>length</c> says why.</summary>
-    GoAway = 3,
-}
-
-/// <summary>What else a frame says of its stream.</summary>
-[Flags]
-internal enum YamuxFlags : ushort
-{
-    /// <summary>Nothing.</summary>
-    None = 0,
-
-    /// <summary>It is new.</summary>
-    Syn = 1,
-
-    /// <summary>It is taken.</summary>
-    Ack = 2,
-
-    /// <summary>The sender sends no more.</summary>
-    Fin = 4,
-
-    /// <summary>It is over at once.</summary>
-    Rst = 8,
 }

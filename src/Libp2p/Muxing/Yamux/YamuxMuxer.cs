@@ -1,18 +1,22 @@
+using System.Diagnostics;
 using Ipcs.Libp2p.Security.Noise;
 
 namespace Ipcs.Libp2p.Muxing.Yamux;
 
 /// <summary>
 /// yamux. Spec: https://github.com/hashicorp/yamux/blob/master/spec.md; https://github.com/libp2p/specs/blob/master/yamux/README.md.
-/// The side that dialled has odd ids. A stream starts with 256 KiB each way; the receiver grants more as its application reads, so a slow
-/// reader stops its own sender and nobody else. A peer that sends more than it may is cut off.
+/// The dialler's streams have odd ids. A stream starts with a window of 256 KiB in each direction; the receiver grants more as its
+/// application reads, so a slow reader stops only its own sender. A peer that sends more than its window loses the connection.
 /// </summary>
 internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSettings settings) : Muxer(channel, initiator, settings)
 {
     /// <summary>The protocol name.</summary>
     public const string ProtocolName = "/yamux/1.0.0";
 
-    /// <summary>Streams of ours that the peer has not acknowledged yet: more wait, since peers end a connection with a longer backlog.</summary>
+    /// <summary>
+    /// Streams opened here that the peer has not acknowledged yet. Further ones wait, because peers close a connection with a longer
+    /// backlog.
+    /// </summary>
     private const int MaxUnacknowledged = 256;
 
     private static readonly FrameHead<(ulong Id, YamuxType Type, YamuxFlags Flags)> WriteHead =
@@ -37,7 +41,8 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     public override int MaxData => 128 * 1024;
 
     /// <inheritdoc/>
-    public override ValueTask<int> SendDataAsync(MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
+    public override ValueTask<int> SendDataAsync(
+        MuxedStream stream, ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
         Writer.WriteAsync(WriteHead, (stream.Id, YamuxType.Data, YamuxFlags.None), data, flush, cancellationToken);
 
     /// <inheritdoc/>
@@ -51,7 +56,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     public override void OnRead(MuxedStream stream, int bytes)
     {
         int grant = stream.ReceiveWindow.Read(bytes);
-        if (grant > 0 && !stream.IsOver)
+        if (grant > 0 && !stream.IsClosed)
         {
             SendControl(YamuxType.WindowUpdate, YamuxFlags.None, (uint)stream.Id, (uint)grant);
         }
@@ -61,7 +66,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     protected override ulong NextId()
     {
         long id = Interlocked.Add(ref _nextId, 2);
-        return id <= uint.MaxValue ? (ulong)id : throw new ConnectException("the connection's stream ids are used up");
+        return id <= uint.MaxValue ? (ulong)id : throw new ConnectException("all stream ids of the connection are used");
     }
 
     /// <inheritdoc/>
@@ -69,7 +74,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     {
         if (Volatile.Read(ref _refused))
         {
-            throw new ConnectException($"{RemotePeer} takes no more streams on this connection");
+            throw new ConnectException($"{RemotePeer} accepts no more streams on this connection");
         }
 
         await _backlog.WaitAsync(cancellationToken);
@@ -86,7 +91,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     protected override void OnGoingAway() => SendControl(YamuxType.GoAway, YamuxFlags.None, 0, 0);
 
     /// <inheritdoc/>
-    protected override void OnBreach() => SendControl(YamuxType.GoAway, YamuxFlags.None, 0, 1);
+    protected override void OnViolation() => SendControl(YamuxType.GoAway, YamuxFlags.None, 0, 1);
 
     /// <inheritdoc/>
     protected override ValueTask ConsumeAsync(ReadOnlyMemory<byte> chunk)
@@ -96,7 +101,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
             if (_left > 0)
             {
                 int n = (int)Math.Min(_left, (uint)chunk.Length);
-                if (_target?.Receive(chunk.Span[..n]) == ReceiveResult.NoRoom)
+                if (_target?.Receive(chunk.Span[..n]) == ReceiveResult.LimitExceeded)
                 {
                     _target.Reset();
                     _target = null;
@@ -130,7 +135,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     {
         if (!YamuxHeader.TryDecode(_header, out YamuxHeader header))
         {
-            throw new MuxerException($"yamux version {_header[0]}, type {_header[1]} is not known");
+            throw new MuxerException($"unknown yamux version {_header[0]} or type {_header[1]}");
         }
 
         switch (header.Type)
@@ -156,11 +161,11 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
 
                 break;
             default:
-                // In order: what is open goes on. Otherwise the peer has closed the connection anyway.
+                // Without an error the open streams go on. With one the peer has closed the connection.
                 Volatile.Write(ref _refused, true);
                 if (header.Length != 0)
                 {
-                    throw new EndOfStreamException($"the peer goes away with error {header.Length}");
+                    throw new EndOfStreamException($"the peer ends the connection with error {header.Length}");
                 }
 
                 break;
@@ -188,7 +193,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
         }
     }
 
-    /// <summary>The stream of a frame; opened when the frame says so, null for one that is over.</summary>
+    /// <summary>The stream of a frame, opened if the frame says so; null when it is closed.</summary>
     private MuxedStream? Target(in YamuxHeader header)
     {
         uint id = header.StreamId;
@@ -198,7 +203,7 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
             MuxedStream? stream = Find(id, ours);
             if (stream is not null && ours)
             {
-                // Whatever comes back on a stream says that the peer has it.
+                // Any frame of the peer on our stream acknowledges it.
                 Acknowledge(stream);
             }
 
@@ -233,7 +238,8 @@ internal sealed class YamuxMuxer(NoiseChannel channel, bool initiator, MuxerSett
     {
         if (stream.OpenedByUs && stream.TryAcknowledge())
         {
-            _backlog.Release();
+            int free = _backlog.Release();
+            Debug.Assert(free < MaxUnacknowledged, "a stream leaves the backlog once");
         }
     }
 

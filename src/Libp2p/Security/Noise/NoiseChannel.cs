@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
@@ -6,29 +7,33 @@ using Ipcs.Multiformats;
 namespace Ipcs.Libp2p.Security.Noise;
 
 /// <summary>
-/// A connection under Noise. Spec: https://github.com/libp2p/specs/blob/master/noise/README.md, section Wire Format.
+/// A connection encrypted by Noise. Spec: https://github.com/libp2p/specs/blob/master/noise/README.md, section Wire Format.
 /// <code>frame = uint16 length (big endian, unsigned) | ciphertext | 16-byte tag       length at most 65535</code>
-/// Bytes are sealed and opened where they lie. The receive buffer is rented when something arrives and given back when all of it has been
-/// read, so an idle connection holds none; a peer that stops inside a frame holds one. One reader and one writer at a time. Owns the transport.
+/// Frames are encrypted and decrypted in place. The receive buffer is rented when something arrives and returned when all of it was read,
+/// so that an idle connection has none; a peer that stops inside a frame occupies one. One reader and one writer at a time. Owns the
+/// transport.
 /// </summary>
 internal sealed class NoiseChannel : IByteChannel, IDisposable
 {
-    /// <summary>The tag behind every ciphertext, in bytes.</summary>
+    /// <summary>The length in bytes of the tag behind every ciphertext.</summary>
     public const int TagLength = 16;
 
-    /// <summary>The length before every ciphertext, in bytes.</summary>
+    /// <summary>The length in bytes of the frame length before every ciphertext.</summary>
     public const int HeadLength = 2;
 
-    /// <summary>The most plain bytes of one frame.</summary>
+    /// <summary>The maximum number of plain bytes in a frame.</summary>
     public const int MaxPlain = MaxFrame - TagLength;
 
     private const int MaxFrame = 65_535;
 
-    /// <summary>Bytes of a buffer. It holds a frame of any length and the beginning of the next; larger buffers were no faster and fall out of the cache.</summary>
+    /// <summary>
+    /// The length of a buffer in bytes. It holds the longest frame and the beginning of the next; larger buffers were not faster and don't
+    /// fit the processor's cache.
+    /// </summary>
     internal const int BufferLength = 128 * 1024;
 
-    /// <summary>Buffers for what is received and sent, of all connections: 8 MiB.</summary>
-    internal static readonly BufferSlab Buffers = new(BufferLength, 64);
+    /// <summary>The receive and send buffers of all connections, 8 MiB.</summary>
+    internal static readonly BufferSlab Buffers = new("noise", BufferLength, 64);
 
     private readonly ITransportChannel _transport;
     private readonly ChaCha20Poly1305 _sender;
@@ -51,14 +56,15 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         _receiver = new ChaCha20Poly1305(receiveKey);
     }
 
-    /// <summary>Who is at the other end.</summary>
+    /// <summary>The peer at the other end.</summary>
     public PeerId RemotePeer { get; }
 
     /// <inheritdoc/>
     public bool HasBuffered => _left.Length > 0 || _end > _start;
 
     /// <summary>Runs the handshake over a transport.</summary>
-    public static async Task<NoiseChannel> HandshakeAsync(ITransportChannel transport, NoiseIdentity identity, bool initiator, CancellationToken cancellationToken)
+    public static async Task<NoiseChannel> HandshakeAsync(
+        ITransportChannel transport, NoiseIdentity identity, bool initiator, CancellationToken cancellationToken)
     {
         using var noise = new NoiseHandshake(identity);
         if (initiator)
@@ -80,11 +86,11 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
             : new NoiseChannel(transport, noise.RemotePeer, toInitiator, toResponder);
     }
 
-    /// <summary>A channel with given keys, as golden vectors need.</summary>
+    /// <summary>Creates a channel with given keys, for golden vectors.</summary>
     public static NoiseChannel FromKeys(ITransportChannel transport, PeerId remotePeer, byte[] sendKey, byte[] receiveKey) =>
         new(transport, remotePeer, sendKey, receiveKey);
 
-    /// <summary>The next opened bytes, where they lie: good until the next call. Empty at the end.</summary>
+    /// <summary>Reads the next decrypted bytes, in the receive buffer: valid until the next call. Empty at the end.</summary>
     public async ValueTask<ReadOnlyMemory<byte>> ReadChunkAsync(CancellationToken cancellationToken)
     {
         if (_left.Length > 0)
@@ -103,15 +109,15 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
 
             if (_start == _end && !_transport.HasBuffered)
             {
-                GiveBack();
+                ReturnBuffer();
                 await _transport.WaitForDataAsync(cancellationToken);
             }
 
-            int n = await _transport.ReadAsync(Room()[_end..], cancellationToken);
+            int n = await _transport.ReadAsync(ReceiveBuffer()[_end..], cancellationToken);
             if (n == 0)
             {
                 bool whole = _end == _start;
-                GiveBack();
+                ReturnBuffer();
                 return whole ? default : throw new EndOfStreamException("the connection ended inside a frame");
             }
 
@@ -129,7 +135,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         return n;
     }
 
-    /// <summary>Writes bytes of a negotiation; a muxer seals its own frames (<see cref="Seal"/>).</summary>
+    /// <summary>Writes bytes of a negotiation; a muxer encrypts its own frames by <see cref="Seal"/>.</summary>
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (data.Length > 0)
@@ -143,30 +149,35 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         }
     }
 
-    /// <summary>Seals a frame in place: <paramref name="plainLength"/> bytes lie behind the head, the tag comes behind them. In the order of sending.</summary>
+    /// <summary>
+    /// Encrypts a frame in place: head, <paramref name="plainLength"/> plain bytes, room for the tag. Frames must be sent in the order of
+    /// these calls.
+    /// </summary>
     public void Seal(Span<byte> frame, int plainLength)
     {
+        Debug.Assert(plainLength <= MaxPlain && frame.Length == HeadLength + plainLength + TagLength, "a frame is within its limit");
         NoiseHandshake.WriteNonce(_sendNonce, Next(ref _sendCounter));
         BinaryPrimitives.WriteUInt16BigEndian(frame, (ushort)(plainLength + TagLength));
         Span<byte> bytes = frame.Slice(HeadLength, plainLength);
         _sender.Encrypt(_sendNonce, bytes, bytes, frame.Slice(HeadLength + plainLength, TagLength));
     }
 
-    /// <summary>Sends sealed frames.</summary>
-    public ValueTask SendSealedAsync(ReadOnlyMemory<byte> frames, CancellationToken cancellationToken) => _transport.WriteAsync(frames, cancellationToken);
+    /// <summary>Sends encrypted frames.</summary>
+    public ValueTask SendSealedAsync(ReadOnlyMemory<byte> frames, CancellationToken cancellationToken) =>
+        _transport.WriteAsync(frames, cancellationToken);
 
-    /// <summary>Sends no more, in order.</summary>
+    /// <summary>Closes the sending direction in order.</summary>
     public void CloseWrite() => _transport.CloseWrite();
 
-    /// <summary>Gives the receive buffer back. Only the reader may call it, when it reads no more.</summary>
+    /// <summary>Returns the receive buffer. Called by the reader when it reads no more.</summary>
     public void EndReading()
     {
-        GiveBack();
+        ReturnBuffer();
         _start = _end = 0;
         _left = default;
     }
 
-    /// <summary>Ends both directions: whoever reads or writes gets an error.</summary>
+    /// <summary>Ends both directions: reads and writes fail.</summary>
     public void Dispose() => _transport.Dispose();
 
     private static async ValueTask SendAsync(ITransportChannel transport, byte[] message, CancellationToken cancellationToken)
@@ -193,7 +204,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
     }
 
     private static ulong Next(ref ulong counter) =>
-        counter < ulong.MaxValue ? counter++ : throw new NoiseException("all nonces of the connection are used up");
+        counter < ulong.MaxValue ? counter++ : throw new NoiseException("all nonces of the connection are used");
 
     private bool TryOpenFrame(out ReadOnlyMemory<byte> plain)
     {
@@ -203,7 +214,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
             int length = BinaryPrimitives.ReadUInt16BigEndian(_receive.Span[_start..]);
             if (length < TagLength)
             {
-                throw new NoiseException($"a frame of {length} bytes has no room for its tag");
+                throw new NoiseException($"a frame of {length} bytes is shorter than its tag");
             }
 
             if (_end - _start < HeadLength + length)
@@ -222,8 +233,8 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         return false;
     }
 
-    /// <summary>The buffer, with room for the frame begun.</summary>
-    private Memory<byte> Room()
+    /// <summary>The receive buffer, with room for the rest of the current frame.</summary>
+    private Memory<byte> ReceiveBuffer()
     {
         if (_rented is null)
         {
@@ -242,10 +253,11 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
             _start = 0;
         }
 
+        Debug.Assert(_start >= 0 && _start <= _end && _end < _receive.Length, "there is room for more bytes");
         return _receive;
     }
 
-    private void GiveBack()
+    private void ReturnBuffer()
     {
         if (_rented is { } buffer)
         {
@@ -266,7 +278,7 @@ internal sealed class NoiseChannel : IByteChannel, IDisposable
         }
         catch (AuthenticationTagMismatchException)
         {
-            throw new NoiseException("a frame does not authenticate");
+            throw new NoiseException("a frame fails authentication");
         }
 
         return _receive.Slice(offset, length);

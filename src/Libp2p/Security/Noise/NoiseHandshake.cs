@@ -7,22 +7,22 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Security.Noise;
 
-/// <summary>The peer's handshake breaks the protocol, or its identity does not hold.</summary>
-public sealed class NoiseException(string message) : IOException(message);
-
 /// <summary>
-/// Noise_XX_25519_ChaChaPoly_SHA256 as libp2p uses it, with no I/O: messages in, messages out.
+/// Noise_XX_25519_ChaChaPoly_SHA256 as libp2p uses it, without I/O: messages in, messages out.
 /// Specs: https://noiseprotocol.org/noise.html section 5; https://github.com/libp2p/specs/blob/master/noise/README.md.
 /// <code>
 /// -> e
 /// &lt;- e, ee, s, es     payload: NoiseHandshakePayload
 /// -> s, se            payload: NoiseHandshakePayload { 1: identity_key, 2: identity_sig }
 /// </code>
-/// The payload's extensions are read over: a js peer picks a muxer by them that its other side may not pick. Not thread-safe. Owns its ephemeral key.
+/// The payload's extensions are ignored: js-libp2p chooses a muxer by them that the other side may not choose. Not thread-safe. Owns its
+/// ephemeral key.
 /// </summary>
 public sealed class NoiseHandshake : IDisposable
 {
-    /// <summary>The longest handshake message taken, in bytes: an RSA key of 8192 bits, its signature and some extensions fit with room to spare.</summary>
+    /// <summary>
+    /// The longest handshake message accepted, in bytes: it has room for an RSA key of 8192 bits, its signature and some extensions.
+    /// </summary>
     public const int MaxMessage = 8192;
 
     private const int DhLength = X25519.Length;
@@ -38,13 +38,13 @@ public sealed class NoiseHandshake : IDisposable
     private byte[] _remoteEphemeral = [];
     private byte[] _remoteStatic = [];
 
-    /// <summary>A handshake with a fresh ephemeral key.</summary>
+    /// <summary>Creates a handshake with a new ephemeral key.</summary>
     public NoiseHandshake(NoiseIdentity identity)
         : this(identity, RandomNumberGenerator.GetBytes(DhLength))
     {
     }
 
-    /// <summary>A handshake with a given ephemeral key, as golden vectors need.</summary>
+    /// <summary>Creates a handshake with a given ephemeral key, for golden vectors.</summary>
     public NoiseHandshake(NoiseIdentity identity, byte[] ephemeralPrivate)
     {
         _identity = identity;
@@ -52,7 +52,7 @@ public sealed class NoiseHandshake : IDisposable
         MixHash([]);
     }
 
-    /// <summary>Who the peer has proved to be; the default until its payload has been read.</summary>
+    /// <summary>The proved identity of the peer; the default value until its payload was read.</summary>
     public PeerId RemotePeer { get; private set; }
 
     /// <summary>The handshake hash.</summary>
@@ -79,7 +79,7 @@ public sealed class NoiseHandshake : IDisposable
         MixHash(message[DhLength..]);
     }
 
-    /// <summary>Responder, second message. <paramref name="payload"/> replaces our own where vectors need it.</summary>
+    /// <summary>Responder, second message. <paramref name="payload"/> replaces the host's own, for golden vectors.</summary>
     public byte[] WriteB(byte[]? payload = null)
     {
         MixHash(_ephemeral.PublicKey);
@@ -89,7 +89,7 @@ public sealed class NoiseHandshake : IDisposable
         return [.. _ephemeral.PublicKey, .. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
 
-    /// <summary>Initiator, second message: proves who the responder is.</summary>
+    /// <summary>Initiator, second message: checks the responder's identity.</summary>
     public void ReadB(ReadOnlySpan<byte> message)
     {
         if (message.Length < DhLength + DhLength + TagLength + TagLength)
@@ -114,7 +114,7 @@ public sealed class NoiseHandshake : IDisposable
         return [.. s, .. EncryptAndHash(payload ?? _identity.Payload)];
     }
 
-    /// <summary>Responder, third message: proves who the initiator is.</summary>
+    /// <summary>Responder, third message: checks the initiator's identity.</summary>
     public void ReadC(ReadOnlySpan<byte> message)
     {
         if (message.Length < DhLength + TagLength + TagLength)
@@ -127,7 +127,7 @@ public sealed class NoiseHandshake : IDisposable
         ReadPayload(DecryptAndHash(message[(DhLength + TagLength)..]));
     }
 
-    /// <summary>The keys of the two directions, once the handshake is done.</summary>
+    /// <summary>The keys of the two directions, after the last message.</summary>
     public (byte[] InitiatorToResponder, byte[] ResponderToInitiator) Split()
     {
         byte[] output = HKDF.DeriveKey(HashAlgorithmName.SHA256, [], 64, _chainingKey, []);
@@ -151,7 +151,7 @@ public sealed class NoiseHandshake : IDisposable
         Span<byte> secret = stackalloc byte[X25519.Length];
         if (!key.TryAgree(publicKey, secret))
         {
-            throw new NoiseException("the peer's X25519 key is not usable");
+            throw new NoiseException("the peer's X25519 key is invalid");
         }
 
         Span<byte> output = stackalloc byte[64];
@@ -185,7 +185,7 @@ public sealed class NoiseHandshake : IDisposable
         }
         catch (AuthenticationTagMismatchException)
         {
-            throw new NoiseException("a handshake message does not authenticate");
+            throw new NoiseException("a handshake message fails authentication");
         }
 
         MixHash(sealedBytes);
@@ -203,7 +203,7 @@ public sealed class NoiseHandshake : IDisposable
                 || Varint.TryRead(payload[1..], out ulong length, out int n) != OperationStatus.Done
                 || length > (ulong)(payload.Length - 1 - n))
             {
-                throw new NoiseException("the handshake payload is no protobuf");
+                throw new NoiseException("the handshake payload is not a protobuf");
             }
 
             ReadOnlySpan<byte> value = payload.Slice(1 + n, (int)length);
@@ -223,12 +223,12 @@ public sealed class NoiseHandshake : IDisposable
 
         if (key is null || signature is null || !PeerKey.TryParse(key, out PeerKey? identity))
         {
-            throw new NoiseException("the peer shows no key that we know how to check");
+            throw new NoiseException("the handshake payload has no public key of a known type");
         }
 
         if (!identity.Verify([.. NoiseIdentity.SignaturePrefix, .. _remoteStatic], signature))
         {
-            throw new NoiseException("the peer does not prove its identity");
+            throw new NoiseException("the signature of the handshake payload is invalid");
         }
 
         RemotePeer = identity.PeerId;

@@ -4,13 +4,13 @@ using System.Security.Cryptography;
 namespace Ipcs.Libp2p.Security.Noise;
 
 /// <summary>
-/// A private X25519 key, by libsodium, which NSec brings. Spec: https://www.rfc-editor.org/rfc/rfc7748.
-/// NSec's own keeps every key and secret in guarded pages of their own: with four of them a handshake spent half of its time in the kernel.
-/// Disposing wipes the key. The caller has made sure that NSec has been used before: that sets libsodium up.
+/// A private X25519 key, by the libsodium that NSec ships. Spec: https://www.rfc-editor.org/rfc/rfc7748.
+/// NSec's own type keeps every key and secret in separate guarded pages: with four of them, a handshake spent half of its time in the
+/// kernel. Disposing clears the key. NSec must have been used before, because that initializes libsodium.
 /// </summary>
 internal sealed partial class X25519 : IDisposable
 {
-    /// <summary>The length of a key, private or public, and of a secret, in bytes.</summary>
+    /// <summary>The length of private keys, public keys and shared secrets in bytes.</summary>
     public const int Length = 32;
 
     private const string Sodium = "libsodium";
@@ -27,10 +27,13 @@ internal sealed partial class X25519 : IDisposable
         PublicKey = ToPublic(_private);
     }
 
-    /// <summary>The public half.</summary>
+    /// <summary>The public key.</summary>
     public byte[] PublicKey { get; }
 
-    /// <summary>The secret shared with who has the private half of <paramref name="publicKey"/>; false for a key that gives everybody the same one.</summary>
+    /// <summary>
+    /// Computes the secret shared with the owner of <paramref name="publicKey"/>; false for a key of low order, with which every secret is
+    /// the same.
+    /// </summary>
     public unsafe bool TryAgree(ReadOnlySpan<byte> publicKey, Span<byte> secret)
     {
         if (publicKey.Length != Length || secret.Length != Length)

@@ -6,12 +6,13 @@ using Ipcs.Libp2p.Transport;
 namespace Ipcs.Libp2p.Security.Pnet;
 
 /// <summary>
-/// A transport under a swarm key. Spec: https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md.
+/// A transport encrypted with a swarm key. Spec: https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md.
 /// <code>each direction = 24 random bytes (the nonce), then everything under XSalsa20</code>
-/// It keeps strangers out and proves nothing else: Noise above does that. Owns the transport below.
+/// It keeps peers without the key out and proves nothing else; Noise, above it, proves identities. Owns the transport.
 /// </summary>
 internal sealed class PnetChannel : ITransportChannel
 {
+    private const string Purpose = "pnet";
     private const int ChunkLength = 64 * 1024;
 
     private readonly ITransportChannel _inner;
@@ -56,6 +57,7 @@ internal sealed class PnetChannel : ITransportChannel
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         byte[] chunk = ArrayPool<byte>.Shared.Rent(Math.Min(data.Length, ChunkLength));
+        BufferCounts.Rented(Purpose);
         try
         {
             while (data.Length > 0)
@@ -69,6 +71,7 @@ internal sealed class PnetChannel : ITransportChannel
         }
         finally
         {
+            BufferCounts.Returned(Purpose);
             ArrayPool<byte>.Shared.Return(chunk);
         }
     }

@@ -4,19 +4,20 @@ using System.Text;
 namespace Ipcs.Libp2p.Security.Pnet;
 
 /// <summary>
-/// The secret that the hosts of a private network share. Spec: https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md.
+/// The secret key shared by the hosts of a private network. Spec:
+/// https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md.
 /// <code>
 /// /key/swarm/psk/1.0.0/
 /// /base16/                 or /base64/ or /bin/
-/// 64 hexadecimal digits    the 32 bytes in that form
+/// 64 hexadecimal digits    the 32 bytes in that encoding
 /// </code>
 /// </summary>
 public sealed class SwarmKey
 {
-    /// <summary>The key's length in bytes.</summary>
+    /// <summary>The length of a key in bytes.</summary>
     public const int Length = 32;
 
-    /// <summary>The most that a key file may hold, in bytes.</summary>
+    /// <summary>The maximum length of a key file in bytes.</summary>
     private const int MaxFileLength = 1024;
 
     private const string Codec = "/key/swarm/psk/1.0.0/";
@@ -47,7 +48,7 @@ public sealed class SwarmKey
     }
 
     /// <summary>Loads a key file.</summary>
-    /// <exception cref="IOException">It can't be read or holds no key.</exception>
+    /// <exception cref="IOException">The file can't be read or is not a key file.</exception>
     public static SwarmKey Load(string path)
     {
         using FileStream file = File.OpenRead(path);
@@ -61,7 +62,8 @@ public sealed class SwarmKey
             }
         }
 
-        throw new IOException($"{path} is no swarm key: it must begin with {Codec} and /base16/ on lines of their own, and hold {2 * Length} hexadecimal digits");
+        throw new IOException(
+            $"{path} is not a swarm key: it must consist of the lines {Codec}, /base16/ and {2 * Length} hexadecimal digits");
     }
 
     private static bool TryReadLine(ref ReadOnlySpan<byte> file, out string line)

@@ -4,23 +4,25 @@ using System.Security.Cryptography;
 namespace Ipcs.Libp2p.Security.Pnet;
 
 /// <summary>
-/// One direction's key stream, by libsodium, which NSec brings. Spec: https://cr.yp.to/snuffle/xsalsa-20081128.pdf.
-/// Bytes may come in any pieces. Not thread-safe. The caller has made sure that NSec has been used before: that sets libsodium up.
+/// The key stream of one direction, by the libsodium that NSec ships. Spec: https://cr.yp.to/snuffle/xsalsa-20081128.pdf.
+/// Not thread-safe. NSec must have been used before, because that initializes libsodium.
 /// </summary>
 internal sealed partial class XSalsa20(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce)
 {
-    /// <summary>The nonce's length in bytes.</summary>
+    /// <summary>The length of a nonce in bytes.</summary>
     public const int NonceLength = 24;
 
     private const int BlockLength = 64;
     private const string Sodium = "libsodium";
     private readonly byte[] _key = key.ToArray();
-    private readonly byte[] _nonce = nonce.Length == NonceLength ? nonce.ToArray() : throw new ArgumentException("an XSalsa20 nonce has 24 bytes", nameof(nonce));
+    private readonly byte[] _nonce = nonce.Length == NonceLength
+        ? nonce.ToArray()
+        : throw new ArgumentException("an XSalsa20 nonce has 24 bytes", nameof(nonce));
     private readonly byte[] _block = new byte[BlockLength];
     private ulong _next;
     private int _used = BlockLength;
 
-    /// <summary>Encrypts or decrypts in place.</summary>
+    /// <summary>Encrypts or decrypts the next bytes in place; pieces of any length give the same result as the whole.</summary>
     public void Apply(Span<byte> data)
     {
         int n = Math.Min(BlockLength - _used, data.Length);
@@ -67,5 +69,6 @@ internal sealed partial class XSalsa20(ReadOnlySpan<byte> key, ReadOnlySpan<byte
     // https://doc.libsodium.org/advanced/stream_ciphers/xsalsa20
     [LibraryImport(Sodium)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static unsafe partial int crypto_stream_xsalsa20_xor_ic(byte* output, byte* input, ulong length, byte* nonce, ulong block, byte* key);
+    private static unsafe partial int crypto_stream_xsalsa20_xor_ic(
+        byte* output, byte* input, ulong length, byte* nonce, ulong block, byte* key);
 }
