@@ -21,7 +21,7 @@ REGISTRY, FLEET, CONVERTED, TAR = "docker-registry", "ipcs, unmodified", "ipcs, 
 DOWNLOAD_GOAL = {"mini": 100, "app24": 150, "base29": 150, "dev296": 200}
 
 
-def newcomer(host, holders, own_store, work, promised=()):
+def measure_new_host(host, holders, own_store, work, promised=()):
     """The seconds that work takes on an empty host, until the contents promised to containerd are complete."""
     host.fresh_disk()
     if not own_store:
@@ -34,13 +34,13 @@ def newcomer(host, holders, own_store, work, promised=()):
     work(host)
     end = time.monotonic()
     if not all(host.has_whole(digest) for digest in promised):  # contents complete at the first look were so when work ended
-        whole(host, promised)
+        wait_until_complete(host, promised)
         end = time.monotonic()
     host.clear()
     return end - begin
 
 
-def whole(host, digests):
+def wait_until_complete(host, digests):
     """Waits until the contents promised to containerd are complete."""
     for digest in digests:
         lab.wait("whole content", lambda: host.has_whole(digest), 120, every=0.01)
@@ -59,7 +59,7 @@ def measure(image, runs):
             host.start_ipcs(*holders[:k], options=("--gc-interval", "off"))
             host.start_containerd()
             host.ctr("content", "fetch", "--plain-http", name)
-            whole(host, digests)
+            wait_until_complete(host, digests)
         maker.start_ipcs(*holders)
         maker.start_containerd()
         lab.wait("connections", lambda: all(h.peer in maker.peers() for h in holders))
@@ -94,7 +94,7 @@ def measure(image, runs):
             ways[way, True] = (False, lambda h, r=reference: h.ipcs("pull", r, "--unpack", seconds=300))
         for run in range(runs):
             for way, words in list(ways.items())[::1 if run % 2 else -1]:
-                times.setdefault(way, []).append(newcomer(new, holders, *words))
+                times.setdefault(way, []).append(measure_new_host(new, holders, *words))
     return sum(d["size"] for d in images.layers(layout)[2]), {way: statistics.median(t) for way, t in times.items()}
 
 

@@ -6,6 +6,8 @@ namespace Ipcs.ContentApi.Tests;
 /// <summary>containerd's own content test suite, driven by tests/Conformance, against the service alone over both stores.</summary>
 public sealed class ConformanceTests
 {
+    private const string GoSources = "/usr/share/gocode/src/github.com/containerd/containerd/content/testsuite";
+
     // Built once: linking it takes longer than running it.
     private static readonly Lazy<Task<(int Code, string Output)>> Built = new(() => ExecuteAsync(Path.Combine(Root(), "tests", "Conformance", "build.sh"), [Suite], []));
 
@@ -35,7 +37,7 @@ public sealed class ConformanceTests
 
     private static async Task RunAsync(IStore store)
     {
-        Assert.SkipUnless(IsThere("go"), "the Go compiler is not installed: tests/Conformance/build.sh says which packages it needs");
+        Assert.SkipUnless(IsThere("go") && Directory.Exists(GoSources), "Go or containerd's sources are not installed: scripts/setup.sh go");
         (int code, string output) = await Built.Value;
         Assert.True(code == 0, output);
         await using ContentHost host = await ContentHost.StartAsync(store);

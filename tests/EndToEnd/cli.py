@@ -35,7 +35,7 @@ HELLO = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"  # the CID that Kubo's 
 ABSENT = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"  # the empty block, which no test adds
 
 
-class Place:
+class Sandbox:
     """A folder for a daemon's data and sockets, and an environment that points to it."""
 
     def __init__(self):
@@ -105,8 +105,8 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def place():
-    it = Place()
+def sandbox():
+    it = Sandbox()
     try:
         yield it
     finally:
@@ -152,8 +152,8 @@ def multipart(*parts):
     return body + b"--frontier--\r\n", {"Content-Type": 'multipart/form-data; boundary="frontier"'}
 
 
-def before_a_daemon(results):
-    with place() as it, scenario("without a daemon"):
+def without_a_daemon(results):
+    with sandbox() as it, scenario("without a daemon"):
         with results.check("version"):
             true(it.text("version").startswith("ipcs version 0."), "version")
             true(it.json("version")["Version"].startswith("0."), "version --json")
@@ -220,7 +220,7 @@ def before_a_daemon(results):
 
 
 def daemon_life(results):
-    with place() as it, scenario("the daemon's life"):
+    with sandbox() as it, scenario("the daemon's life"):
         flags = ("--data", it.path("data"), "--content-socket", it.path("run/content.sock"))
         with results.check("one ready line with every address", need=True):
             peer = it.json("init", *flags)["ID"]
@@ -301,7 +301,7 @@ def daemon_life(results):
 
 
 def systemd(results):
-    with place() as it, scenario("systemd"):
+    with sandbox() as it, scenario("systemd"):
         with results.check("READY, the watchdog, STOPPING"):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
                 notify.bind(it.path("notify"))
@@ -330,7 +330,7 @@ def systemd(results):
 
 
 def files(results):
-    with place() as it, running(it) as daemon, scenario("files and folders"):
+    with sandbox() as it, running(it) as daemon, scenario("files and folders"):
         data = os.urandom(3_000_000)
         big = it.write("big", data)
         with results.check("add prints what Kubo prints"):
@@ -478,9 +478,9 @@ def files(results):
             equal(waiting.stderr.read(), b"ipcs: interrupted\n", "standard error")
 
 
-def passed(results):
+def passed_files(results):
     """Files that the daemon reads itself, through the client's descriptors."""
-    with place() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("files passed as descriptors"):
+    with sandbox() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("files passed as descriptors"):
         data = os.urandom(3_000_001)
         big = it.write("big", data)
         cid = it.text("add", "-Q", "-", stdin=data)
@@ -614,7 +614,7 @@ def relay(target, path):
 
 
 def blocks(results):
-    with place() as it, running(it), scenario("blocks and DAGs"):
+    with sandbox() as it, running(it), scenario("blocks and DAGs"):
         with results.check("block put, get, stat, rm"):
             digest = hashlib.sha256(b"a block").hexdigest()
             cid = it.text("block", "put", "-", stdin=b"a block")
@@ -650,7 +650,7 @@ def blocks(results):
             true(f"NumBlocks: {len(unique) + 1}" in it.text("dag", "stat", cid), "the text")
         with results.check("a DAG travels as a CAR"):
             car = it.write("x.car", it.run("dag", "export", cid))
-            with place() as other, running(other):
+            with sandbox() as other, running(other):
                 imported = other.lines("dag", "import", car, "--stats")
                 equal(imported[0], {"Root": {"Cid": {"/": cid}, "PinErrorMsg": ""}}, "the root")
                 equal(imported[1]["Stats"]["BlockCount"], len(unique) + 1, "the blocks")
@@ -687,7 +687,7 @@ def metrics(results):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = "127.0.0.1:%d" % free.getsockname()[1]
-    with place() as it, running(it, "--metrics-addr", address), scenario("metrics"):
+    with sandbox() as it, running(it, "--metrics-addr", address), scenario("metrics"):
         with results.check("Prometheus finds every metric"):
             it.run("add", "-Q", "-", stdin=b"hello\n")
             figures = scrape(address)
@@ -710,7 +710,7 @@ def metrics(results):
 
 
 def api(results):
-    with place() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("the control API as Kubo's clients speak to it"):
+    with sandbox() as it, running(it, "--api-addr", "127.0.0.1:0") as daemon, scenario("the control API as Kubo's clients speak to it"):
         address = daemon.ready["api-addr"]
         with results.check("on TCP and on the socket"):
             for door in (address, it.path("run/api.sock")):
@@ -790,7 +790,7 @@ def api(results):
 def main():
     if not os.access(IPCS, os.X_OK):
         sys.exit(f"no binary at {IPCS} (make build)")
-    scenarios = {f.__name__: f for f in (before_a_daemon, daemon_life, systemd, files, passed, blocks, api, metrics)}
+    scenarios = {f.__name__: f for f in (without_a_daemon, daemon_life, systemd, files, passed_files, blocks, api, metrics)}
     results = Results()
     for name in sys.argv[1:] or scenarios:
         try:

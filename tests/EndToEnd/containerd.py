@@ -24,11 +24,11 @@ results = Results()
 check = results.check
 
 
-class Absent(Exception):
+class Unavailable(Exception):
     """A containerd that cannot be fetched here, with the reason."""
 
 
-def newer(version):
+def fetch_newer(version):
     """The folder with the programs of a newer containerd, fetched once with apt and separate package lists."""
     folder = os.path.join(lab.REPOSITORY, "artifacts", "lab", "containerd-" + version)
     programs = os.path.join(folder, "usr", "bin")
@@ -43,7 +43,7 @@ def newer(version):
             subprocess.run(["dpkg", "-x", package, folder], check=True)
     shown = subprocess.run([os.path.join(programs, "containerd"), "--version"], capture_output=True, text=True)
     if shown.returncode or not re.search(rf" v?{re.escape(version)}\.", shown.stdout):
-        raise Absent(f"{NEWER[version]} has another containerd, or it does not run here: {(shown.stdout + shown.stderr).strip()}")
+        raise Unavailable(f"{NEWER[version]} has another containerd, or it does not run here: {(shown.stdout + shown.stderr).strip()}")
     return programs
 
 
@@ -64,7 +64,7 @@ def _apt(suite):
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["exit status " + str(done.returncode)]
-            raise Absent(f"apt-get {words[0]} of {suite}: {lines[-1]}")
+            raise Unavailable(f"apt-get {words[0]} of {suite}: {lines[-1]}")
     return apt
 
 
@@ -84,7 +84,7 @@ def _mirror():
                 found = re.search(r"(?m)^deb\s+(\[[^\]]*\])?\s*(\S*debian\S*)\s+\S+\s+.*\bmain\b", f.read())
                 if found:
                     return found.group(2), found.group(1) or ""
-    raise Absent("there is no Debian mirror in this machine's apt sources")
+    raise Unavailable("there is no Debian mirror in this machine's apt sources")
 
 
 def archive(layout, path):
@@ -94,7 +94,7 @@ def archive(layout, path):
             tar.add(os.path.join(layout, name), name)
 
 
-def exported(path):
+def exported_digests(path):
     """The digests of the blobs in an archive. Each blob must have the hash in its name."""
     found = set()
     with tarfile.open(path) as tar:
@@ -106,21 +106,21 @@ def exported(path):
     return found
 
 
-def pushed(registry, name, tag):
+def pushed_digest(registry, name, tag):
     path = registry.path(f"data/docker/registry/v2/repositories/{name}/_manifests/tags/{tag}/current/link")
     with open(path) as f:
         return f.read().strip()
 
 
-def take_away(host):
+def remove_images(host):
     """Removes every image and its snapshots."""
     for name in host.ctr("images", "ls", "-q").stdout.split():
         host.ctr("images", "rm", "--sync", name)
 
 
-def nothing_left(host):
+def check_nothing_left(host):
     """Removes every image. containerd's garbage collection must leave no content, and `repo gc` no block."""
-    take_away(host)
+    remove_images(host)
     lab.wait("end of containerd's collection", lambda: not host.contents())
     equal(host.ctr("content", "ls", "-q").stdout.split(), [], "what containerd lists")
     equal(host.ctr("content", "active").stdout.split("\n")[1:], [""], "what containerd has under way")
@@ -128,7 +128,7 @@ def nothing_left(host):
     equal(json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"], 0, "the number of blocks left")
 
 
-def runs(host, name):
+def check_runs(host, name):
     true(images.GREETING in host.run_container(name), "the container printed something else")
 
 
@@ -147,32 +147,32 @@ def one_containerd(fleet, layout, programs):
         host.pull(name)
         equal(set(host.contents()), all_of_it, "what ipcs has")
     with check("run"):
-        runs(host, name)
+        check_runs(host, name)
     with check("export: each blob has its hash"):
         host.ctr("images", "export", host.path("export.tar"), name)
-        true(all_of_it <= exported(host.path("export.tar")), "the archive lacks some")
+        true(all_of_it <= exported_digests(host.path("export.tar")), "the archive lacks some")
     with check("push"):
         host.ctr("images", "tag", name, other)
         host.ctr("images", "push", "--plain-http", other)
-        equal(pushed(fleet.registry, "app", "pushed"), manifest, "the manifest in the registry")
+        equal(pushed_digest(fleet.registry, "app", "pushed"), manifest, "the manifest in the registry")
     with check("remove: nothing left"):
-        nothing_left(host)
+        check_nothing_left(host)
     with check("import of an archive", need=True):
         archive(layout, host.path("import.tar"))
         host.ctr("images", "import", "--base-name", "imported", "--digests", "--snapshotter", host.snapshotter, host.path("import.tar"))
         true(all_of_it <= set(host.contents()), "ipcs lacks some of it")
     with check("run what was imported"):
         reference = next(n for n in host.ctr("images", "ls", "-q").stdout.split() if n.startswith("imported"))
-        runs(host, reference)
+        check_runs(host, reference)
     with check("import of what it has exported"):
         host.ctr("images", "import", "--snapshotter", host.snapshotter, host.path("export.tar"))
-        runs(host, name)
+        check_runs(host, name)
     with check("remove again: nothing left"):
-        nothing_left(host)
-    layers_by_ipcs(host, fleet, layout)
+        check_nothing_left(host)
+    unpacking(host, fleet, layout)
 
 
-def program(host, text):
+def write_processor(host, text):
     """Writes a program that containerd runs for layers instead of ipcs."""
     path = host.path("processor")
     with open(path, "w") as f:
@@ -181,7 +181,7 @@ def program(host, text):
     return path
 
 
-def layers_by_ipcs(host, fleet, layout):
+def unpacking(host, fleet, layout):
     """Unpacking with ipcs as stream processor, without it, and with a processor that fails."""
     name = fleet.registry.reference("app:v1")
     asked = host.path("asked")
@@ -195,10 +195,10 @@ def layers_by_ipcs(host, fleet, layout):
             return set(f.read().split())
 
     with check("containerd runs ipcs for each layer that it unpacks", need=True):
-        restart(program(host, f'echo "$STREAM_PROCESSOR_MEDIATYPE" >> {asked}\nexec {lab.IPCS} "$@"\n'))
+        restart(write_processor(host, f'echo "$STREAM_PROCESSOR_MEDIATYPE" >> {asked}\nexec {lab.IPCS} "$@"\n'))
         host.pull(name)
         equal(types(), {d["mediaType"] for d in images.layers(layout)[2]}, "the layers that came as containerd's client names them")
-        runs(host, name)
+        check_runs(host, name)
     with check("the daemon identifies the layer that containerd reads by its first bytes, or answers that it cannot"):
         large = [d for d in images.layers(layout)[2] if d["size"] > 1 << 16]
         true(large, "no layer is larger than a read")
@@ -212,22 +212,22 @@ def layers_by_ipcs(host, fleet, layout):
             true("0 contents begin so" in str(e), str(e))
     with check("layers that ipcs unpacks come from the daemon in one stream, as gzip or as tar", need=True):
         for words in ((), ("--chunker", "tar")):
-            take_away(host)
+            remove_images(host)
             os.remove(asked)
             made = lab.convert_result(host.ipcs("convert", name, "app:p2p", "--plain-http", *words).stdout)
             host.ipcs("pull", f"app:p2p@{made}", "--unpack")
             equal(types(), {"application/vnd.ipcs.layer.v1.tar"}, "the layers that were asked for")
-            runs(host, "app:p2p")
+            check_runs(host, "app:p2p")
     with check("a layer that cannot be turned into a tar is an error in one line, and nothing is unpacked or registered", need=True):
-        take_away(host)
-        restart(program(host, "echo the layer is broken >&2\nexit 1\n"))
+        remove_images(host)
+        restart(write_processor(host, "echo the layer is broken >&2\nexit 1\n"))
         done = host.ipcs("pull", f"app:other@{made}", "--unpack", check=False)
         equal((done.returncode, len(done.stderr.splitlines())), (1, 1), f"exit status and lines of {done.stderr}")
         true("app:other" not in host.ctr("images", "ls", "-q").stdout and len(host.ctr("snapshots", "--snapshotter", host.snapshotter,
                                                                                        "ls").stdout.splitlines()) == 1,
                                                                                        "something is there")
     with check("the error of a layer that does not arrive says so", need=True):
-        restart(program(host, f'exec {lab.IPCS} "$@" < /dev/null\n'))
+        restart(write_processor(host, f'exec {lab.IPCS} "$@" < /dev/null\n'))
         for _ in range(5):
             done = host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, name, check=False)
             true(done.returncode != 0 and "nothing came on standard input" in done.stderr, done.stderr[-500:])
@@ -235,17 +235,17 @@ def layers_by_ipcs(host, fleet, layout):
         restart("")
         host.ipcs("convert", name, "app:p2p", "--plain-http", "--chunker", "tar")
         host.ipcs("pull", f"app:p2p@{made}", "--unpack")
-        runs(host, "app:p2p")
-        take_away(host)
+        check_runs(host, "app:p2p")
+        remove_images(host)
         host.pull(name)
-        runs(host, name)
+        check_runs(host, name)
 
 
 def versions():
     for version in sys.argv[1:] or ["system", *NEWER]:
         try:
-            programs = "" if version == "system" else newer(version)
-        except (Absent, OSError, subprocess.SubprocessError) as e:
+            programs = "" if version == "system" else fetch_newer(version)
+        except (Unavailable, OSError, subprocess.SubprocessError) as e:
             print(f"skip containerd {version}: {e}", flush=True)
             continue
         yield "containerd " + version, 1, lambda fleet: one_containerd(fleet, images.small(lab.IMAGES), programs)

@@ -17,12 +17,12 @@ results = Results()
 check = results.check
 
 
-def whole(host, descriptors):
+def check_readable(host, descriptors):
     for d in descriptors:
         equal("sha256:" + hashlib.sha256(host.read(d["digest"])).hexdigest(), d["digest"], "the hash of what containerd reads")
 
 
-def full(fleet):
+def fill_disk(fleet):
     host = fleet.hosts[0]
     small, noise = images.small(lab.IMAGES), images.random(lab.IMAGES, "large", NOISE)
     fleet.registry.push(small, "app:v1")
@@ -43,7 +43,7 @@ def full(fleet):
              + done.stderr[-500:])
     with check("the daemon keeps running, and earlier contents are readable"):
         true(host.ipcs_service.running(), "the daemon has ended")
-        whole(host, [config, *layers])
+        check_readable(host, [config, *layers])
     with check("a container still runs"):
         true(images.GREETING in host.run_container(app), "the container printed something else")
     with check("with more room the same pull succeeds without a restart", need=True):
@@ -51,18 +51,18 @@ def full(fleet):
         lab.wait("success of the pull", lambda: host.ctr("images", "pull", "--plain-http", "--snapshotter", host.snapshotter, large,
                                                          check=False).returncode == 0, 60)
     with check("every content is readable"):
-        whole(host, images.layers(noise)[2] + [config, *layers])
+        check_readable(host, images.layers(noise)[2] + [config, *layers])
         true(images.GREETING in host.run_container(large), "the container printed something else")
     with check("every content is readable after a restart"):
         host.containerd_service.stop()
         host.ipcs_service.stop()
         host.start_ipcs()
         host.start_containerd()
-        whole(host, images.layers(noise)[2] + [config, *layers])
+        check_readable(host, images.layers(noise)[2] + [config, *layers])
 
 
 def main():
-    return suites.run(results, "disk-full", [("disk full", 1, full)])
+    return suites.run(results, "disk-full", [("disk full", 1, fill_disk)])
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def start(host, *peers, budget=3):
     lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
 
 
-def had_alone(fleet, host, layout):
+def start_only_source(fleet, host, layout):
     """Starts a host and pulls the image, then deletes all its blobs but the manifest from the registry. Returns the image's name."""
     name = fleet.registry.reference("app:v1")
     fleet.registry.push(layout, "app:v1")
@@ -46,7 +46,7 @@ def had_alone(fleet, host, layout):
     return name
 
 
-def whole(host, descriptors):
+def check_intact(host, descriptors):
     for d in descriptors:
         path = host.path("content")
         host.enter("sh", "-c", f'ctr -a "{host.socket}" content get {d["digest"]} > "{path}"')
@@ -54,7 +54,7 @@ def whole(host, descriptors):
             equal("sha256:" + hashlib.sha256(f.read()).hexdigest(), d["digest"], f"the hash of what {host.name} reads")
 
 
-def figures(host):
+def read_metrics(host):
     """The metrics of a host by name, summed over their labels."""
     script = f"import urllib.request; print(urllib.request.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())"
     text = host.enter("python3", "-c", script).stdout
@@ -107,16 +107,16 @@ def a_source_that_fails(happens, restore):
         one, two, three = fleet.hosts
         manifest, config, layers = images.layers(layout)
         with check(f"{happens.__name__}: two hosts have the image, and the registry lost it", need=True):
-            name = had_alone(fleet, one, layout)
+            name = start_only_source(fleet, one, layout)
             start(two, one)
             two.pull(name)
-            whole(two, layers)
+            check_intact(two, layers)
         with check(f"{happens.__name__}: the pull goes on from the other host and ends intact", need=True):
             start(three, one, two)
             one.limit(RATE)
             two.limit(RATE)
             took = pull_while(three, name, lambda: happens(fleet, one))
-            whole(three, layers + [config])
+            check_intact(three, layers + [config])
             alone = 3 * SIZE / 4 * 8 / 60e6
             print(f"# {happens.__name__}: {took:.1f} s more for {3 * SIZE / 4e6:.0f} MB; the other host alone sends that in {alone:.1f} s")
             true(took < 20, f"it took {took:.0f} s")
@@ -144,7 +144,7 @@ def half_of_them_hang(fleet, layout):
             late = len(re.findall("nobody has said within", f.read()))
         print(f"# the pull took {took:.1f} s; {late} answers were not waited for longer than the budget, of {blobs} blobs")
         true(took < 15, f"the pull took {took:.1f} s")
-        whole(three, images.layers(layout)[2])
+        check_intact(three, images.layers(layout)[2])
 
 
 def all_at_once(fleet, layout):
@@ -152,7 +152,7 @@ def all_at_once(fleet, layout):
     seeder, *others = fleet.hosts
     manifest, config, layers = images.layers(layout)
     with check("fan-out: one host has the image, and the registry lost it", need=True):
-        name = had_alone(fleet, seeder, layout)
+        name = start_only_source(fleet, seeder, layout)
         for k, host in enumerate(others):
             start(host, seeder, *others[:k])
         lab.wait("connections", lambda: all(o.peer in h.peers() for h in others for o in others if o is not h))
@@ -171,15 +171,15 @@ def all_at_once(fleet, layout):
         true(times < 1.8, f"the seeder sent {times:.2f} times the content")
     with check("fan-out: their contents are intact"):
         for host in others:
-            whole(host, layers + [config])
+            check_intact(host, layers + [config])
     with check("fan-out: the metrics show it"):
-        sent = figures(seeder)
+        sent = read_metrics(seeder)
         equal([sent[f"ipcs_bitswap_{name}"] for name in ("blocks_received", "bytes_received", "wants", "peers")], [0, 0, 0, len(others)],
               "what the seeder has received, wants and knows")
         true(sent["ipcs_bitswap_blocks_sent"] > 0 and sent["ipcs_bitswap_bytes_sent"] >= SIZE and sent["ipcs_store_bytes"] >= SIZE,
              "what the seeder has sent and stores")
         for host in others:
-            got = figures(host)
+            got = read_metrics(host)
             true(got["ipcs_bitswap_bytes_received"] >= SIZE and got["ipcs_bitswap_blocks_received"] > 0
                  and got["ipcs_bitswap_bytes_duplicate"] < SIZE / 20, "what has come")
             true(got["ipcs_bitswap_first_block_count"] >= len(layers) and got["ipcs_bitswap_first_block_sum"] > 0,
@@ -198,13 +198,13 @@ def start_liar(host, layout):
     host.multiaddr += "/p2p/" + host.peer
 
 
-def said(liar, word):
+def count_lines(liar, word):
     """How often the liar printed a word."""
     return liar.ipcs_service.output().split().count(word)
 
 
-def is_cut_off(host, liar):
-    true(said(liar, "false") > 0, "no false block was sent")
+def check_disconnected(host, liar):
+    true(count_lines(liar, "false") > 0, "no false block was sent")
     lab.wait("end of the connection with the liar", lambda: liar.peer not in host.peers())
     with open(host.path("ipcs.log")) as f:
         true(f"{liar.peer} is cut off" in f.read(), "the log does not say so")
@@ -214,36 +214,36 @@ def sends_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
     with check("false blocks: one host has the image, another sends false blocks, and the registry lost it", need=True):
-        name = had_alone(fleet, one, layout)
+        name = start_only_source(fleet, one, layout)
         start_liar(liar, layout)
     with check("false blocks: the pull goes on from the other host and ends intact", need=True):
         start(three, one, liar)
         one.limit(RATE)
         liar.limit(RATE)
         took = three.pull(name)
-        whole(three, layers + [config])
-        print(f"# the pull took {took:.1f} s; the liar has sent {GOOD} good blocks and {said(liar, 'false')} false ones")
+        check_intact(three, layers + [config])
+        print(f"# the pull took {took:.1f} s; the liar has sent {GOOD} good blocks and {count_lines(liar, 'false')} false ones")
     with check("false blocks: no layer came from the registry"):
         equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
     with check("false blocks: the liar is disconnected, and the other host is not"):
-        is_cut_off(three, liar)
+        check_disconnected(three, liar)
         true(one.peer in three.peers(), "the honest one is gone too")
     with check("false blocks: the liar stays banned: it is refused when it connects again, and nothing is requested from it"):
-        told, gone = said(liar, "false"), said(liar, "gone")
+        told, gone = count_lines(liar, "false"), count_lines(liar, "gone")
         three.ipcs("swarm", "connect", liar.multiaddr, check=False)
-        lab.wait("another end of the connection with the liar", lambda: said(liar, "gone") > gone)
+        lab.wait("another end of the connection with the liar", lambda: count_lines(liar, "gone") > gone)
         three.ctr("images", "rm", "--sync", name)
         three.ipcs("repo", "gc")
         three.pull(name)
-        whole(three, layers)
-        equal(said(liar, "false"), told, "the number of false blocks sent")
+        check_intact(three, layers)
+        equal(count_lines(liar, "false"), told, "the number of false blocks sent")
 
 
 def only_false_blocks(fleet, layout):
     one, liar, three = fleet.hosts
     manifest, config, layers = images.layers(layout)
     with check("only false blocks: the one host with the image is away, and the registry lost it", need=True):
-        name = had_alone(fleet, one, layout)
+        name = start_only_source(fleet, one, layout)
         one.ipcs_service.stop()
         start_liar(liar, layout)
         start(three, liar)
@@ -257,13 +257,13 @@ def only_false_blocks(fleet, layout):
              + output[-500:])
         true(time.monotonic() - begin < 60, "it took longer")
     with check("only false blocks: the liar is disconnected, and containerd keeps running"):
-        is_cut_off(three, liar)
+        check_disconnected(three, liar)
         three.ctr("images", "ls", seconds=20)
     with check("only false blocks: the same pull succeeds when an honest host is back", need=True):
         one.start_ipcs()
         three.ipcs("swarm", "connect", one.multiaddr)
         three.pull(name)
-        whole(three, layers + [config])
+        check_intact(three, layers + [config])
 
 
 def as_cid(digest):
@@ -320,7 +320,7 @@ def found_through_the_dht(fleet, layout):
     with check("DHT: an unmodified image that the registry lost is pulled", need=True):
         strangers()
         three.pull(name)
-        whole(three, layers + [config])
+        check_intact(three, layers + [config])
         equal([r for r in fleet.registry.served(three) if r[1] == 200 and not r[0].endswith(manifest)], [], "what the registry served")
     with check("DHT: a converted image is pulled"):
         converted = lab.convert_result(one.ipcs("convert", "containerd:" + name, "p2p:v1").stdout)
@@ -351,7 +351,7 @@ SCENARIOS = (
 )
 
 
-def built():
+def build_scenarios():
     """Builds the liar that some scenarios need, and returns the scenarios."""
     lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
     for name, hosts, function in SCENARIOS:
@@ -361,7 +361,7 @@ def built():
 
 
 def main():
-    return suites.run(results, "fleet", built(), sys.argv[1:])
+    return suites.run(results, "fleet", build_scenarios(), sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 import images  # noqa: E402
@@ -218,7 +217,7 @@ def blobs(layout):
             yield digest, f.read()
 
 
-def the_minute(fleet, seconds, seed):
+def collect_for_a_minute(fleet, seconds, seed):
     rng = random.Random(seed)
     sides = one, two = [Side(host) for host in fleet.hosts]
     one.other, two.other = two, one
@@ -287,7 +286,7 @@ def the_minute(fleet, seconds, seed):
 def main():
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
-    return suites.run(results, "gc", [("collection at full speed", 2, lambda fleet: the_minute(fleet, seconds, seed))])
+    return suites.run(results, "gc", [("collection at full speed", 2, lambda fleet: collect_for_a_minute(fleet, seconds, seed))])
 
 
 if __name__ == "__main__":

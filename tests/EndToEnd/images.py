@@ -99,7 +99,7 @@ def block_file(host, cid):
     return host.ipcs("cat", cid).stdout
 
 
-def is_root(host, descriptor):
+def check_root(host, descriptor):
     """Checks that a converted digest is the hash of a root block, and that the file below it has the size in the descriptor."""
     cid = as_root(descriptor["digest"])
     path = host.path("block")
@@ -161,12 +161,12 @@ def from_one_host_to_another(fleet):
         equal(index["manifests"][2]["annotations"]["vnd.docker.reference.digest"], index["manifests"][0]["digest"],
               "what the attestation is of")
     with check("every digest of the manifest is the hash of its root block, and the bytes are the original's"):
-        equal(is_root(one, index["manifests"][0]), is_root(one, index["manifests"][0]), "the same twice")
+        equal(check_root(one, index["manifests"][0]), check_root(one, index["manifests"][0]), "the same twice")
         manifest = json.loads(block_file(one, as_root(index["manifests"][0]["digest"])))
         with open(os.path.join(multi, "blobs", "sha256", ours[7:])) as f:
             before = json.load(f)
         for old, new in zip([before["config"]] + before["layers"], [manifest["config"]] + manifest["layers"]):
-            equal(is_root(one, new), old["digest"], "the hash of the bytes")
+            equal(check_root(one, new), old["digest"], "the hash of the bytes")
             equal(new["mediaType"], old["mediaType"], "the media type")
     with check("every digest, those of the manifest and the index too, is the one that Helia's importer computes"):
         blobs = [os.path.join(multi, "blobs", "sha256", d["digest"][7:]) for d in [before["config"]] + before["layers"]]
@@ -209,7 +209,7 @@ def from_one_host_to_another(fleet):
         every, index = converted(one, "oci:" + multi, "every:v1", "--all-platforms")
         true(every["converted"] != done["converted"], "it is the same image")
         for entry in index["manifests"]:
-            is_root(one, entry)
+            check_root(one, entry)
         equal(len(index["manifests"]), 3, "the number of manifests")
     with check("an unmodified image is pulled by its own digest from the fleet"):
         one.ctr("images", "import", "--all-platforms", _archive(one, small), seconds=120)
@@ -314,7 +314,7 @@ def from_every_source(fleet):
         one_line(one.ipcs("convert", "oci:/nowhere", check=False), "nowhere")
 
     with check("a registry with a password: refused without, read with the login of Docker's file", need=True):
-        protect(fleet.registry)
+        require_login(fleet.registry)
         name = fleet.registry.reference("app:v1")
         one_line(one.ipcs("convert", name, "--plain-http", check=False), "401")
         folder = one.path("docker")
@@ -330,7 +330,7 @@ def from_every_source(fleet):
                            check=False), "refuses")
 
 
-def protect(registry):
+def require_login(registry):
     """Restarts the registry with a login: me, secret."""
     registry.stop()
     with open(registry.path("htpasswd"), "w") as f:  # bcrypt of "secret"

@@ -34,18 +34,18 @@ def in_containerd(host, digest):
         return f.read()
 
 
-def whole(host, descriptors):
+def check_readable(host, descriptors):
     for d in descriptors:
         data = in_containerd(host, d["digest"])
         equal("sha256:" + hashlib.sha256(data).hexdigest(), d["digest"], f"the hash of what {host.name} reads")
 
 
-def answers(host, descriptor):
+def wait_until_readable(host, descriptor):
     """Waits until containerd, which dials a lost plugin again at growing intervals, can read a content."""
     lab.wait("answer to a read", lambda: host.ctr("content", "get", descriptor["digest"], check=False).returncode == 0)
 
 
-def fails(what, call, seconds):
+def expect_failure(what, call, seconds):
     """call() must fail within so many seconds. Returns its error message."""
     begin = time.monotonic()
     try:
@@ -66,7 +66,7 @@ def one_line(done, *words):
     true(not words or any(w in lines[0].lower() for w in words), f"{lines[0]!r} names none of {words}")
 
 
-def the_journey(fleet, layout):
+def journey(fleet, layout):
     one, two = fleet.hosts
     manifest, config, layers = images.layers(layout)
     name = fleet.registry.reference("app:v1")
@@ -100,13 +100,13 @@ def the_journey(fleet, layout):
     with check("host 2 runs a container from it"):
         true(images.GREETING in two.run_container(name), "the container printed something else")
     with check("what host 2 reads has its hashes"):
-        whole(two, layers + [config])
+        check_readable(two, layers + [config])
 
     with check("kill -9 of the daemon on host 2 loses nothing that was committed", need=True):
         two.ipcs_service.stop(signal.SIGKILL)
         two.start_ipcs(one)
-        answers(two, config)
-        whole(two, layers + [config])
+        wait_until_readable(two, config)
+        check_readable(two, layers + [config])
         lab.wait("connection between the daemons", lambda: two.peer in one.peers())
 
     with check("host 1 converts the image", need=True):
@@ -126,13 +126,13 @@ def the_journey(fleet, layout):
         took = two.ipcs_service.stop()
         true(took < 15, f"SIGTERM took {took:.0f} s")
         two.ctr("version", seconds=20)
-        message = fails("a read without the daemon", lambda: two.ctr("content", "get", layers[0]["digest"], seconds=60), 45)
+        message = expect_failure("a read without the daemon", lambda: two.ctr("content", "get", layers[0]["digest"], seconds=60), 45)
         true("unavailable" in message.lower() or "content.sock" in message, f"the message does not say why: {message}")
     with check("without its daemon, a client command says so in one line"):
         one_line(two.ipcs("id", check=False), "api.sock", "daemon")
     with check("host 2 works again when its daemon is back"):
         two.start_ipcs(one)
-        answers(two, config)
+        wait_until_readable(two, config)
 
     with check("a pull of an image that no host has fails within 120 s, in one line"):
         begin = time.monotonic()
@@ -145,7 +145,7 @@ def the_journey(fleet, layout):
         true(time.monotonic() - begin < 42, "it took longer")
 
 
-def the_lost_source(fleet, layout):
+def lost_source(fleet, layout):
     one, two = fleet.hosts
     manifest, _, layers = images.layers(layout)
     name = fleet.registry.reference("noise:v1")
@@ -183,15 +183,15 @@ def the_lost_source(fleet, layout):
         one.start_ipcs()
         lab.wait("connection between the daemons", lambda: one.peer in two.peers(), 60)
         two.pull(name)
-        whole(two, layers)
+        check_readable(two, layers)
     with check("host 2 runs a container from it"):
         true(images.GREETING in two.run_container(name), "the container printed something else")
 
 
 def main():
     return suites.run(results, "journey", [
-        ("journey", 2, lambda fleet: the_journey(fleet, images.small(lab.IMAGES))),
-        ("the lost source", 2, lambda fleet: the_lost_source(fleet, images.random(lab.IMAGES, "noise", 24 << 20))),
+        ("journey", 2, lambda fleet: journey(fleet, images.small(lab.IMAGES))),
+        ("the lost source", 2, lambda fleet: lost_source(fleet, images.random(lab.IMAGES, "noise", 24 << 20))),
     ], sys.argv[1:])
 
 

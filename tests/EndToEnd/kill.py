@@ -38,7 +38,7 @@ def restart(host):
     host.start_containerd()
 
 
-def intact(host, known):
+def check_contents(host, known):
     """Reads every content through containerd and checks its hash. Those in `known` must be there."""
     contents = host.ctr("content", "ls", "-q").stdout.split()
     true(set(known) <= set(contents), f"of {known}, only {contents} are left")
@@ -53,12 +53,12 @@ def intact(host, known):
         equal("sha256:" + hashlib.sha256(data).hexdigest(), digest, "the hash of what containerd reads")
 
 
-def forget(host, name):
+def remove_image(host, name):
     """Removes the image with the contents that no other image uses."""
     host.ctr("images", "rm", "--sync", name)
 
 
-def the_kills(fleet, seed):
+def kill_repeatedly(fleet, seed):
     host = fleet.hosts[0]
     moments = random.Random(seed)
     kept, noise = images.random(lab.IMAGES, "kept", KEPT), images.random(lab.IMAGES, "noise", SIZE)
@@ -74,7 +74,7 @@ def the_kills(fleet, seed):
         host.pull(names[kept])
         fleet.registry.limit("100mbit")
         took = host.pull(names[noise])
-        forget(host, names[noise])
+        remove_image(host, names[noise])
     print(f"# seed {seed}, a pull takes {took:.1f} s", flush=True)
     interrupted = resumed = 0
     for k in range(1, ROUNDS + 1):
@@ -89,11 +89,11 @@ def the_kills(fleet, seed):
             true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed|wrong diff id|can't be unpacked", output, re.I),
                  "the pull failed of something else: " + output[-500:])
             restart(host)
-            intact(host, known)
+            check_contents(host, known)
             resumed += len(host.ctr("content", "active").stdout.splitlines()) > 1
             host.pull(names[noise])
             equal(host.ctr("content", "active").stdout.splitlines()[1:], [], "what is still under way")
-            forget(host, names[noise])
+            remove_image(host, names[noise])
     with check("some pulls were interrupted"):
         print(f"# {interrupted} of {ROUNDS} pulls were interrupted, {resumed} left a part to resume from")
         true(interrupted >= ROUNDS // 4, f"only {interrupted} were")
@@ -101,11 +101,11 @@ def the_kills(fleet, seed):
         host.ipcs("repo", "verify")
     with check("no orphan is left"):
         host.pull(names[noise])
-        intact(host, known)
+        check_contents(host, known)
         host.ipcs("repo", "gc")
         before = json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"]
-        forget(host, names[noise])
-        forget(host, names[kept])
+        remove_image(host, names[noise])
+        remove_image(host, names[kept])
         lab.wait("end of containerd's collection", lambda: not host.contents())
         host.ipcs("repo", "gc")
         after = json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"]
@@ -114,7 +114,7 @@ def the_kills(fleet, seed):
 
 def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
-    return suites.run(results, "kill", [("kill", 1, lambda fleet: the_kills(fleet, seed))])
+    return suites.run(results, "kill", [("kill", 1, lambda fleet: kill_repeatedly(fleet, seed))])
 
 
 if __name__ == "__main__":
