@@ -17,6 +17,17 @@ KINDS = (".cs", ".csproj", ".props", ".targets", ".proto", ".c", ".go", ".mjs", 
 WIDTH = 140
 TITLE = 72
 TITLES_AFTER = "a7a87aa882b70f9a228c7a66f901c6ad720a6826"  # older titles are as they are
+# Folders that do not pass a check yet: removed from here as soon as they do, and none is added.
+NOT_YET = {
+    "width": """ARCHITECTURE.md src/Node/ src/Oci/ src/Bitswap/ src/Dag/ src/Blockstore/ src/Kademlia/ src/ContentApi/ src/Libp2p/
+        tests/ContentApi.Tests/ tests/Dag.Tests/ tests/Oci.Tests/ tests/Node.Tests/ tests/Bitswap.Tests/ tests/Kademlia.Tests/
+        tests/Blockstore.Tests/ tests/Fleet.Tests/""".split(),
+    "test names": """tests/Dag.Tests/ tests/Oci.Tests/ tests/Kademlia.Tests/ tests/ContentApi.Tests/ tests/Node.Tests/ tests/Bitswap.Tests/
+        tests/Fleet.Tests/""".split(),
+    "retired names": """src/Bitswap/ src/Blockstore/ src/Node/ src/ContentApi/ src/Kademlia/ src/Dag/ src/Oci/ tests/Bitswap.Tests/
+        tests/Node.Tests/ tests/ContentApi.Tests/ tests/Blockstore.Tests/ tests/Fleet.Tests/ tests/Kademlia.Tests/ tests/Oci.Tests/
+        bench/Microbenchmarks/""".split(),
+}
 TEST_NAME = re.compile(r"[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)+")
 # Names that were replaced by the field's own terms; none of them comes back as a part of an identifier.
 RETIRED = """
@@ -87,14 +98,9 @@ def long_titles():
     return [title for title in git("log", "--format=%s", TITLES_AFTER + "..") if len(title) > TITLE] if known else []
 
 
-def pending(results, files, code):
-    """Checks that are not part of the suite yet."""
-    with results.check(f"lines have at most {WIDTH} characters"):
-        equal(list(too_wide(files)), [], "the list of longer ones")
-    with results.check("test methods are named as sentences"):
-        equal(list(badly_named_tests(code)), [], "the list of others")
-    with results.check("retired names are gone"):
-        equal(list(retired_names(code)), [], "the list of what is left")
+def held(names, check):
+    """The files for which a check is held already; all of them when the command line says so."""
+    return names if "all" in sys.argv else [name for name in names if not name.startswith(tuple(NOT_YET[check]))]
 
 
 def main():
@@ -115,8 +121,12 @@ def main():
         equal(matching(code, rb"^namespace [^;]+$"), [], "the list of files with one in braces")
     with results.check(f"commit titles have at most {TITLE} characters"):
         equal(long_titles(), [], "the list of longer ones")
-    if "pending" in sys.argv:
-        pending(results, files, code)
+    with results.check(f"lines have at most {WIDTH} characters"):
+        equal(list(too_wide(held(files, "width"))), [], "the list of longer ones")
+    with results.check("test methods are named as sentences"):
+        equal(list(badly_named_tests(held(code, "test names"))), [], "the list of others")
+    with results.check("no retired name comes back"):
+        equal(list(retired_names(held(code, "retired names"))), [], "the list of those that do")
     with results.check("every project of the product and its tests is in the solution"):
         projects = [name for name in files if name.endswith(".csproj") and not name.startswith("bench/")]
         equal([name for name in projects if f'"{name.replace("/", chr(92))}"' not in solution], [], "the list of those that are not")

@@ -22,8 +22,9 @@ internal sealed class FolderGraph
             IReadOnlySet<string> visible = references(file.Project);
             foreach (string name in file.Names)
             {
-                IEnumerable<SourceFile> candidates = declarations[name].Where(d => d.Project == file.Project || visible.Contains(d.Project));
-                if (Resolve(file, [.. candidates]) is { } target && target.Project == file.Project && target.Folder != file.Folder)
+                SourceFile[] candidates =
+                    [.. declarations[name].Where(d => d.Project == file.Project || visible.Contains(d.Project))];
+                if (Resolve(file, candidates) is { } target && target.Project == file.Project && target.Folder != file.Folder)
                 {
                     Add(file.Folder, target.Folder, name);
                 }
@@ -35,8 +36,8 @@ internal sealed class FolderGraph
     public IEnumerable<string> Edges => _edges.Select(edge => $"{edge.Key.From} -> {edge.Key.To} ({string.Join(", ", edge.Value)})");
 
     /// <summary>
-    /// The largest sets of folders of a project in which every folder reaches every other, each set with the references inside it. Empty when the
-    /// project has no cycle.
+    /// The largest sets of folders of a project in which every folder reaches every other, each set with the references inside it. Empty
+    /// when the project has no cycle.
     /// </summary>
     public IReadOnlyList<string> Cycles(string project)
     {
@@ -51,7 +52,9 @@ internal sealed class FolderGraph
 
     private static SourceFile? Resolve(SourceFile file, IReadOnlyList<SourceFile> candidates) =>
         candidates.FirstOrDefault(candidate => candidate.Folder == file.Folder)
-        ?? file.Scopes.Select(scope => candidates.FirstOrDefault(candidate => candidate.Namespace == scope)).FirstOrDefault(found => found is not null);
+        ?? file.Scopes
+            .Select(scope => candidates.FirstOrDefault(candidate => candidate.Namespace == scope))
+            .FirstOrDefault(found => found is not null);
 
     private void Add(string from, string to, string type)
     {

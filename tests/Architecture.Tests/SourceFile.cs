@@ -8,7 +8,8 @@ namespace Ipcs.Architecture.Tests;
 /// <param name="Project">Name of the project that compiles the file.</param>
 /// <param name="Folder">Folder of the file, relative to the source root, with forward slashes.</param>
 /// <param name="Namespace">Namespace that the file declares.</param>
-/// <param name="Scopes">Namespaces in which C# looks a simple name up: the enclosing ones from the innermost out, then the imported ones.</param>
+/// <param name="Scopes">Namespaces in which C# looks a simple name up: the enclosing ones from the innermost out, then the imported
+/// ones.</param>
 /// <param name="Types">Simple names of the types that the file declares, without those nested in others.</param>
 /// <param name="Names">Identifiers in the file's code. Comments, string texts, and namespace and using directives are left out.</param>
 internal sealed record SourceFile(
@@ -42,7 +43,10 @@ internal sealed record SourceFile(
             folder,
             space,
             [.. Enclosing(space), .. usings.Select(Imported)],
-            unit.DescendantNodes(node => node is not BaseTypeDeclarationSyntax).Select(DeclaredType).OfType<string>().ToHashSet(StringComparer.Ordinal),
+            unit.DescendantNodes(node => node is not BaseTypeDeclarationSyntax)
+                .Select(DeclaredType)
+                .OfType<string>()
+                .ToHashSet(StringComparer.Ordinal),
             unit.DescendantTokens(node => !skipped.Contains(node))
                 .Where(token => token.IsKind(SyntaxKind.IdentifierToken))
                 .Select(token => token.ValueText)

@@ -19,7 +19,9 @@ public static class Corpus
             .Select(words => Convert.FromHexString(words[1]))];
     }
 
-    /// <summary>Gives a decoder its seeds, then mutations of them for a bounded time. The decoder may refuse an input, but must not throw.</summary>
+    /// <summary>
+    /// Gives a decoder its seeds, then mutations of them for a bounded time. The decoder may refuse an input, but must not throw.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It threw. The message has the input, which is then added to the file.</exception>
     public static void Try(string file, string decoder, Action<byte[]> decode)
     {
