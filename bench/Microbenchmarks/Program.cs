@@ -14,7 +14,7 @@ if (args.Length > 0 && args[0] == "share")
 
 if (args.Length > 0 && args[0] == "wants")
 {
-    WantBookBenchmark.Run();
+    WantSchedulerBenchmark.Run();
     return;
 }
 

@@ -46,14 +46,14 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly BitswapOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ConcurrentDictionary<PeerId, PeerLink> _links = new();
+    private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _links = new();
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
     private readonly SemaphoreSlim _storing = new(Storing, Storing);
     private readonly Lock _linking = new();
     private readonly Engine _engine;
-    private readonly WantDesk _desk;
-    private readonly BlockIntake _intake;
+    private readonly WantManager _wants;
+    private readonly BlockReceiver _intake;
     private readonly BitswapMeter _meter;
     private long _messagesReceived;
 
@@ -67,8 +67,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         _time = time ?? TimeProvider.System;
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
-        _desk = new WantDesk(host.LocalPeer, store, options, Send, _meter, _time);
-        _intake = new BlockIntake(store, _desk, options.IsLeaf, (hash, length) => Announce(hash, length));
+        _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
+        _intake = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => Announce(hash, length));
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in Protocols)
@@ -92,29 +92,29 @@ public sealed partial class BitswapService : IAsyncDisposable
         _engine.BlocksSent,
         _engine.BytesSent,
         Interlocked.Read(ref _messagesReceived),
-        _desk.Count,
-        _desk.Peers);
+        _wants.Count,
+        _wants.Peers);
 
     /// <summary>A session over the peers that have the whole of a content; over all connected ones when none is given.</summary>
     public BitswapSession CreateSession(IReadOnlyCollection<PeerId> peers)
     {
-        var session = new BitswapSession(_store, _desk, peers.Count == 0 ? Reach.Any : Reach.Told);
+        var session = new BitswapSession(_store, _wants, peers.Count == 0 ? PeerScope.Connected : PeerScope.Named);
         foreach (PeerId peer in peers)
         {
-            session.AddPeer(peer, Holding.Whole);
+            session.AddPeer(peer, PeerAvailability.Complete);
         }
 
         return session;
     }
 
     /// <summary>A session that asks only those of whom it is told.</summary>
-    public BitswapSession CreateSession() => new(_store, _desk, Reach.Told);
+    public BitswapSession CreateSession() => new(_store, _wants, PeerScope.Named);
 
     /// <summary>What this node wants now.</summary>
-    public IReadOnlyList<Cid> Wantlist() => _desk.Wanted();
+    public IReadOnlyList<Cid> Wantlist() => _wants.Wanted();
 
     /// <summary>What a peer wants of this node now.</summary>
-    public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _links.TryGetValue(peer, out PeerLink? link) ? link.Wants.Wanted() : [];
+    public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _links.TryGetValue(peer, out PeerMessageQueue? link) ? link.Wants.Wanted() : [];
 
     /// <summary>What has gone to and come from a peer; null when nothing has.</summary>
     public Ledger? LedgerOf(PeerId peer) => _engine.FindLedger(peer);
@@ -124,7 +124,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         if (_store.TryGetLength(hash, out int length))
         {
-            _desk.Received(hash);
+            _wants.Received(hash);
             Announce(hash, length);
         }
     }
@@ -139,7 +139,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
 
         _banned[peer] = _time.GetUtcNow() + _options.BanTime;
-        _desk.PeerGone(peer);
+        _wants.PeerGone(peer);
         await _host.DisconnectAsync(peer);
     }
 
@@ -165,8 +165,8 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         _host.PeerDisconnected -= OnDisconnected;
         _host.PeerIdentified -= OnIdentified;
-        await _desk.DisposeAsync();
-        foreach (PeerLink link in _links.Values)
+        await _wants.DisposeAsync();
+        foreach (PeerMessageQueue link in _links.Values)
         {
             await link.DisposeAsync();
         }
@@ -178,10 +178,10 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>What goes to one peer at a time goes in one message, as far as that is full.</summary>
     private void Send(IReadOnlyList<(PeerId Peer, WantEntry Entry)> outbox)
     {
-        var waiting = new List<PeerLink>();
+        var waiting = new List<PeerMessageQueue>();
         foreach ((PeerId peer, WantEntry entry) in outbox)
         {
-            PeerLink link = Link(peer);
+            PeerMessageQueue link = Link(peer);
             if (link.Queue(entry))
             {
                 waiting.Add(link);
@@ -191,9 +191,9 @@ public sealed partial class BitswapService : IAsyncDisposable
         waiting.ForEach(l => l.Wake());
     }
 
-    private PeerLink Link(PeerId peer)
+    private PeerMessageQueue Link(PeerId peer)
     {
-        if (_links.TryGetValue(peer, out PeerLink? link))
+        if (_links.TryGetValue(peer, out PeerMessageQueue? link))
         {
             return link;
         }
@@ -201,17 +201,17 @@ public sealed partial class BitswapService : IAsyncDisposable
         // A link has a loop of its own: none may be made and thrown away.
         lock (_linking)
         {
-            return _links.GetOrAdd(peer, p => new PeerLink(_engine, p, OnLinkFailed));
+            return _links.GetOrAdd(peer, p => new PeerMessageQueue(_engine, p, OnLinkFailed));
         }
     }
 
-    private void OnLinkFailed(PeerLink link, string reason)
+    private void OnLinkFailed(PeerMessageQueue link, string reason)
     {
         LogLinkFailed(link.Peer, reason);
-        _links.TryRemove(new KeyValuePair<PeerId, PeerLink>(link.Peer, link));
+        _links.TryRemove(new KeyValuePair<PeerId, PeerMessageQueue>(link.Peer, link));
 
         // What it was asked may be lost: as if it had gone and come back.
-        _desk.PeerGone(link.Peer);
+        _wants.PeerGone(link.Peer);
         _ = ReviveAsync(link.Peer);
     }
 
@@ -226,8 +226,8 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void OnDisconnected(PeerId peer)
     {
-        _desk.PeerGone(peer);
-        if (_links.TryRemove(peer, out PeerLink? link))
+        _wants.PeerGone(peer);
+        if (_links.TryRemove(peer, out PeerMessageQueue? link))
         {
             _ = link.DisposeAsync().AsTask();
         }
@@ -241,7 +241,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         else if (Protocols.Any(peer.Protocols.Contains))
         {
-            _desk.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(HaveProtocol) || peer.Protocols.Contains(PackedProtocol));
+            _wants.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(HaveProtocol) || peer.Protocols.Contains(PackedProtocol));
         }
     }
 
@@ -326,7 +326,7 @@ public sealed partial class BitswapService : IAsyncDisposable
 
         if (message.Presences.Count > 0)
         {
-            _desk.Presences(peer, message.Presences);
+            _wants.Presences(peer, message.Presences);
         }
     }
 
@@ -371,7 +371,7 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void Announce(in Multihash hash, int length)
     {
-        foreach ((_, PeerLink link) in _links)
+        foreach ((_, PeerMessageQueue link) in _links)
         {
             link.BlockArrived(hash, length);
         }

@@ -23,7 +23,7 @@ public interface IBlockstore
     /// <summary>Stores a block whose hash the caller has checked. Storing it again is nothing new.</summary>
     /// <param name="hash">Its hash.</param>
     /// <param name="data">Its bytes.</param>
-    /// <param name="bulk">True for <see cref="Keeping.Bulk"/>, false for <see cref="Keeping.Logged"/>.</param>
+    /// <param name="bulk">True for <see cref="Durability.Deferred"/>, false for <see cref="Durability.Logged"/>.</param>
     void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false);
 
     /// <summary>True when blocks may lie here as zstd frames (<see cref="PackedBlock"/>): who makes blocks that are worth it packs them for such a store.</summary>

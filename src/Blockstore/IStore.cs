@@ -37,14 +37,14 @@ public interface IStore : IDisposable
     /// a pin or a content opens a hold first. It costs memory for every block touched while it lasts, so it lasts as long as one piece of
     /// work, not as long as the daemon.
     /// </summary>
-    Hold Hold();
+    GcLease LeaseTouched();
 
     /// <summary>
     /// From now until its disposal no garbage collection takes what is here, or comes, below a root. For who fetches or reads a DAG whose root he
     /// knows; it costs nothing and may last. Who has the root from a record looks afterwards whether the record is still there: a collection
     /// that began in between has not seen this.
     /// </summary>
-    Hold Keep(in Cid root);
+    GcLease LeaseDag(in Cid root);
 
     /// <summary>Begins a garbage collection. One at a time.</summary>
     /// <exception cref="InvalidOperationException">Another is under way.</exception>
@@ -98,7 +98,7 @@ public interface IIngestStore
     /// <summary>
     /// Puts or replaces a record. One that names blocks put in bulk is put in bulk too, or synced: a crash then loses both or none.
     /// </summary>
-    void Put(IngestRecord record, Keeping keeping = Keeping.Logged);
+    void Put(IngestRecord record, Durability keeping = Durability.Logged);
 
     /// <summary>Removes a record. False when there was none.</summary>
     bool Delete(string reference);

@@ -11,7 +11,7 @@ namespace Ipcs.Blockstore;
 public sealed class MemoryStore : IStore
 {
     private readonly Lock _gate = new();
-    private readonly BlockGate _blockGate = new();
+    private readonly GcBarrier _blockGate = new();
     private readonly MemoryBlocks _blocks;
     private readonly MemoryTable _contents;
     private readonly MemoryTable _ingests;
@@ -60,24 +60,24 @@ public sealed class MemoryStore : IStore
         byte[]? ingest = ingestRef is null ? null : RecordCodec.Key(ingestRef);
         lock (_gate)
         {
-            _contents.Put(key, value, Keeping.Synced);
+            _contents.Put(key, value, Durability.Synced);
             if (ingest is not null)
                 _ingests.Delete(ingest, sync: true);
         }
     }
 
     /// <inheritdoc/>
-    public Hold Hold()
+    public GcLease LeaseTouched()
     {
         ThrowIfDisposed();
         return _blockGate.Open();
     }
 
     /// <inheritdoc/>
-    public Hold Keep(in Cid root)
+    public GcLease LeaseDag(in Cid root)
     {
         ThrowIfDisposed();
-        return _blockGate.Keep(root);
+        return _blockGate.LeaseDag(root);
     }
 
     /// <inheritdoc/>

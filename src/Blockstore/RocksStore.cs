@@ -19,10 +19,10 @@ public sealed class RocksStore : IStore
     // The first byte of the metadata's keys in the default family; the schema's key has another.
     private const byte MetadataPrefix = (byte)'m';
 
-    private static readonly Family[] AllFamilies = Enum.GetValues<Family>();
+    private static readonly ColumnFamily[] AllFamilies = Enum.GetValues<ColumnFamily>();
 
     private readonly Database _database;
-    private readonly BlockGate _gate = new();
+    private readonly GcBarrier _gate = new();
     private readonly BlockCounters _counters;
     private readonly RocksBlocks _blocks;
 
@@ -31,12 +31,12 @@ public sealed class RocksStore : IStore
         _database = database;
         _counters = new BlockCounters(database);
         _blocks = new RocksBlocks(database, _gate, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
-        Contents = new ContentTable(new RocksTable(database, Family.Contents));
-        Pins = new PinTable(new RocksTable(database, Family.Pins));
-        Ingests = new IngestTable(new PrefixedTable(new RocksTable(database, Family.Blocks), BlockKey.Ingest));
-        Provides = new ProvideTable(new RocksTable(database, Family.Provides));
-        Peers = new PeerTable(new RocksTable(database, Family.Peers));
-        Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, Family.Default), MetadataPrefix));
+        Contents = new ContentTable(new RocksTable(database, ColumnFamily.Contents));
+        Pins = new PinTable(new RocksTable(database, ColumnFamily.Pins));
+        Ingests = new IngestTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Blocks), BlockKey.Ingest));
+        Provides = new ProvideTable(new RocksTable(database, ColumnFamily.Provides));
+        Peers = new PeerTable(new RocksTable(database, ColumnFamily.Peers));
+        Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Default), MetadataPrefix));
     }
 
     /// <inheritdoc/>
@@ -100,24 +100,24 @@ public sealed class RocksStore : IStore
     public void Commit(ContentRecord content, string? ingestRef)
     {
         using Batch batch = _database.NewBatch();
-        batch.Put(Family.Contents, RecordCodec.Key(content.Digest), RecordCodec.Encode(content));
+        batch.Put(ColumnFamily.Contents, RecordCodec.Key(content.Digest), RecordCodec.Encode(content));
         if (ingestRef is not null)
-            batch.Delete(Family.Blocks, [BlockKey.Ingest, .. RecordCodec.Key(ingestRef)]);
-        _database.Write(batch, Keeping.Synced);
+            batch.Delete(ColumnFamily.Blocks, [BlockKey.Ingest, .. RecordCodec.Key(ingestRef)]);
+        _database.Write(batch, Durability.Synced);
     }
 
     /// <inheritdoc/>
-    public Hold Hold()
+    public GcLease LeaseTouched()
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
         return _gate.Open();
     }
 
     /// <inheritdoc/>
-    public Hold Keep(in Cid root)
+    public GcLease LeaseDag(in Cid root)
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
-        return _gate.Keep(root);
+        return _gate.LeaseDag(root);
     }
 
     /// <inheritdoc/>
@@ -135,11 +135,11 @@ public sealed class RocksStore : IStore
     public void Compact()
     {
         const long Cheap = 1L << 30;
-        _database.Flush(Family.Blocks);
-        foreach (Family family in AllFamilies)
+        _database.Flush(ColumnFamily.Blocks);
+        foreach (ColumnFamily family in AllFamilies)
             _database.Compact(family, all: false);
-        long garbage = _database.Property(Family.Blocks, "rocksdb.live-blob-file-garbage-size");
-        long total = _database.Property(Family.Blocks, "rocksdb.live-blob-file-size");
+        long garbage = _database.Property(ColumnFamily.Blocks, "rocksdb.live-blob-file-garbage-size");
+        long total = _database.Property(ColumnFamily.Blocks, "rocksdb.live-blob-file-size");
         if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
             RewriteBlobs();
     }
@@ -148,7 +148,7 @@ public sealed class RocksStore : IStore
     public StoreStatistics GetStatistics()
     {
         long contents = 0;
-        using (RocksIterator iterator = _database.Iterate(Family.Contents))
+        using (RocksIterator iterator = _database.Iterate(ColumnFamily.Contents))
         {
             while (iterator.MoveNext())
                 contents++;
@@ -166,7 +166,7 @@ public sealed class RocksStore : IStore
     {
         try
         {
-            foreach (Family family in AllFamilies)
+            foreach (ColumnFamily family in AllFamilies)
                 _database.Flush(family);
         }
         catch (Exception e) when (e is StoreException or ObjectDisposedException)
@@ -181,16 +181,16 @@ public sealed class RocksStore : IStore
     {
         // Only here: keys are hashes, so each compaction touches all of them, and would move a part of all blocks each time something is written.
         const string Option = "enable_blob_garbage_collection";
-        _database.SetOption(Family.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
-        _database.SetOption(Family.Blocks, Option, "true");
+        _database.SetOption(ColumnFamily.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
+        _database.SetOption(ColumnFamily.Blocks, Option, "true");
         try
         {
-            _database.Compact(Family.Blocks, all: true);
+            _database.Compact(ColumnFamily.Blocks, all: true);
         }
         finally
         {
             if (!_database.IsDisposed)
-                _database.SetOption(Family.Blocks, Option, "false");
+                _database.SetOption(ColumnFamily.Blocks, Option, "false");
         }
     }
 
@@ -214,14 +214,14 @@ public sealed class RocksStore : IStore
 
     private static void CheckSchema(Database database, OptionSet options)
     {
-        byte[]? schema = database.GetCopy(Family.Default, SchemaKey);
+        byte[]? schema = database.GetCopy(ColumnFamily.Default, SchemaKey);
         int version = SchemaVersion;
         if (schema is null)
         {
-            using RocksIterator iterator = database.Iterate(Family.Default);
+            using RocksIterator iterator = database.Iterate(ColumnFamily.Default);
             if (iterator.MoveNext() || database.HasForeignFamilies || !database.LacksFamilies)
                 throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
-            database.Put(Family.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), Keeping.Synced);
+            database.Put(ColumnFamily.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), Durability.Synced);
         }
         else if (!Utf8Parser.TryParse(schema, out version, out int n) || n != schema.Length)
         {

@@ -1,8 +1,9 @@
 using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
+using Ipcs.Dag.Read;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -29,7 +30,7 @@ public static class ContentApiExtensions
     private const int Window = 4 << 20;
 
     /// <summary>
-    /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IContentIngests"/> too, for garbage
+    /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IIngestRoots"/> too, for garbage
     /// collection, and <see cref="RecentReads"/>.
     /// </summary>
     /// <param name="services">The host's.</param>
@@ -37,7 +38,7 @@ public static class ContentApiExtensions
     /// <param name="profile">The DAG profile.</param>
     /// <param name="configure">Changes options.</param>
     public static IServiceCollection AddContentApi(
-        this IServiceCollection services, Func<ContentNeeds> needs, ImportProfile profile, Action<ContentApiOptions>? configure = null)
+        this IServiceCollection services, Func<ContentDependencies> needs, ImportProfile profile, Action<ContentApiOptions>? configure = null)
     {
         var options = new ContentApiOptions();
         configure?.Invoke(options);
@@ -52,12 +53,11 @@ public static class ContentApiExtensions
             kestrel.Limits.Http2.InitialConnectionWindowSize = Window;
             kestrel.Limits.Http2.InitialStreamWindowSize = Window;
         });
-        services.AddLargeBlocks();
         services.AddSingleton<RpcErrors>();
         services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
         services.AddSingleton(_ => new RecentReads(options.Time));
         services.AddSingleton(provider => new IngestTable(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
-        services.AddSingleton<IContentIngests>(provider => provider.GetRequiredService<IngestTable>());
+        services.AddSingleton<IIngestRoots>(provider => provider.GetRequiredService<IngestTable>());
         services.AddSingleton(provider => new ContentService(
             needs().Store,
             needs().Fleet,
@@ -70,9 +70,6 @@ public static class ContentApiExtensions
             provider.GetRequiredService<RpcErrors>()));
         return services;
     }
-
-    /// <summary>Gives a server's connections memory in blocks of 64 KiB: for doors through which much goes.</summary>
-    public static IServiceCollection AddLargeBlocks(this IServiceCollection services) => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
 
     /// <summary>Maps the service.</summary>
     public static void MapContentApi(this IEndpointRouteBuilder routes) => routes.MapGrpcService<ContentService>();

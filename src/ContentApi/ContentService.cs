@@ -21,7 +21,7 @@ internal sealed class ContentService(
     IContentFleet fleet,
     ImportProfile profile,
     ContentApiOptions options,
-    ContentUpdates updates,
+    ContentCatalog updates,
     IngestTable ingests,
     ReaderCache readers,
     RecentReads recent,
@@ -88,7 +88,7 @@ internal sealed class ContentService(
     private ContentRecord? Claim(Digest digest, ContentRecord? found)
     {
         // What is here may have been nobody's until now, and a collection may have taken it since it was found.
-        using Hold hold = store.Hold();
+        using GcLease hold = store.LeaseTouched();
         if (found is { Complete: true })
         {
             hold.Add(found.Root);

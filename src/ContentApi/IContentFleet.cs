@@ -27,9 +27,6 @@ public interface IContentFleet
     void LookAhead(IReadOnlyList<Digest> digests);
 }
 
-/// <summary>A content that was promised cannot be had now.</summary>
-public sealed class ContentUnavailableException(string message, Exception? inner = null) : IOException(message, inner);
-
 /// <summary>No fleet at all: nothing is found, nothing is fetched.</summary>
 public sealed class NoFleet(IBlockstore blocks) : IContentFleet
 {

@@ -33,7 +33,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly RoutingTable _table;
     private readonly DhtResponder _responder;
-    private readonly DhtLinks _links;
+    private readonly DhtStreams _links;
     private readonly DhtMaintenance _maintenance;
     private readonly CancellationTokenSource _stopping = new();
     private IReadOnlyList<Multiaddr> _ownAddresses = [];
@@ -54,7 +54,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         var random = new Random(seed);
         _table = new RoutingTable(host.LocalPeer, options.BucketSize);
         _responder = new DhtResponder(_table, options, random, Own, Connected);
-        _links = new DhtLinks(host, options, time);
+        _links = new DhtStreams(host, options, time);
         _maintenance = new DhtMaintenance(this, known, new Random(random.Next()), time, logger);
         if (options.Server)
         {
@@ -91,7 +91,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
 
     internal PeerId Self => _host.LocalPeer;
 
-    internal DhtLinks Links => _links;
+    internal DhtStreams Links => _links;
 
     /// <summary>Begins to learn of peers and to keep the table alive. The host must listen.</summary>
     public void Start()

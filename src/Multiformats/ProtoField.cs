@@ -49,6 +49,13 @@ public readonly ref struct ProtoField
     public bool IsMinimal { get; }
 
     /// <summary>
+    /// Reads one field as <see cref="TryRead"/> does, and refuses the wire types of 32 and 64 fixed bits, which the messages of Bitswap and
+    /// resolve do not use.
+    /// </summary>
+    public static bool TryReadVarintOrCounted(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
+        TryRead(ref source, out field) && field.Wire is Varint or Counted;
+
+    /// <summary>
     /// Reads the field at the start of <paramref name="source"/> and moves past it; false when it is malformed, and the source is then
     /// undefined.
     /// </summary>

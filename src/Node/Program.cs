@@ -1,5 +1,7 @@
+using Ipcs.CommandLine;
 using Ipcs.Node;
-using Ipcs.Node.CommandLine;
+using Ipcs.Node.Commands;
+using Ipcs.Node.Options;
 
 if (args is ["containerd", "layer", var apiSocket])
 {
@@ -14,4 +16,9 @@ if (args is ["containerd", OutputHold.Command, var pid])
 
 NativeMemory.Initialize();
 NativeLibraries.Initialize();
-return await Cli.RunAsync(args);
+var defaults = new NodeOptions();
+return await Cli.RunAsync(args, new CliSettings(
+    ProductVersion.Number,
+    defaults.ApiSocket,
+    defaults.ContentSocket,
+    global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)]));

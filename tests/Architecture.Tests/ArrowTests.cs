@@ -16,7 +16,10 @@ public sealed partial class ArrowTests
         ["Bitswap"] = ["Libp2p", "Blockstore"],
         ["Oci"] = ["Dag"],
         ["ContentApi"] = ["Dag"],
-        ["Node"] = ["Multiformats", "Libp2p", "Kademlia", "Blockstore", "Dag", "Bitswap", "Oci", "ContentApi"],
+        ["Fleet"] = ["Bitswap", "Kademlia", "Dag"],
+        ["ControlApi"] = ["Fleet", "Oci"],
+        ["CommandLine"] = ["Oci"],
+        ["Node"] = ["ContentApi", "ControlApi", "CommandLine"],
     };
 
     public static TheoryData<string> Everyone => [.. Rooms.Names];

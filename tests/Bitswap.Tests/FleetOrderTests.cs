@@ -29,10 +29,10 @@ public sealed class FleetOrderTests
         {
             simulation.After(simulation.Random.Next(20_000), () =>
             {
-                node.Tell(seeder, Holding.Whole);
+                node.Tell(seeder, PeerAvailability.Complete);
                 foreach (SimulatedNode fellow in nodes.Where(n => n != node))
                 {
-                    node.Tell(fellow, Holding.Part);
+                    node.Tell(fellow, PeerAvailability.Partial);
                 }
 
                 node.Want(cids, cids.Length);
@@ -63,7 +63,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, Holding.Whole);
+            node.Tell(seeder, PeerAvailability.Complete);
         }
 
         simulation.After(300_000, () => seeders[0].Uplink = Megabit);
@@ -88,7 +88,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, Holding.Whole);
+            node.Tell(seeder, PeerAvailability.Complete);
         }
 
         simulation.After(300_000, () => seeders[0].Uplink = 0);
@@ -117,7 +117,7 @@ public sealed class FleetOrderTests
             foreach (SimulatedNode seeder in seeders)
             {
                 seeder.Seed(cids, BlockLength);
-                node.Tell(seeder, Holding.Whole);
+                node.Tell(seeder, PeerAvailability.Complete);
             }
 
             node.Want(cids, cids.Length);
@@ -138,13 +138,13 @@ public sealed class FleetOrderTests
         SimulatedNode[] seeders = [.. Enumerable.Range(0, 3).Select(_ => simulation.Add(1000 * Megabit))];
         SimulatedNode[] others = [.. Enumerable.Range(0, 5).Select(_ => simulation.Add(1000 * Megabit))];
         SimulatedNode node = simulation.Add(10_000 * Megabit);
-        node.Session.Reach = Reach.Any;
+        node.Session.PeerScope = PeerScope.Connected;
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
         }
 
-        node.Tell(seeders[0], Holding.Likely);
+        node.Tell(seeders[0], PeerAvailability.Assumed);
         node.Seed(cids[..1], BlockLength);
         foreach (Cid cid in cids[1..])
         {
@@ -183,13 +183,13 @@ public sealed class FleetOrderTests
                 seeders[i].Seed(cids.Where((_, n) => !parts || n % 3 == i), BlockLength);
                 if (!parts)
                 {
-                    node.Tell(seeders[i], Holding.Whole);
+                    node.Tell(seeders[i], PeerAvailability.Complete);
                 }
             }
 
             if (parts)
             {
-                node.Scatter();
+                node.Broadcast();
             }
 
             node.Want(cids, cids.Length);
@@ -215,7 +215,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, Holding.Whole);
+            node.Tell(seeder, PeerAvailability.Complete);
         }
 
         node.Want(cids, cids.Length);

@@ -161,7 +161,7 @@ public sealed class PackedTests
     {
         await a.ConnectAsync(b);
         Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256(block));
-        a.Bitswap.CreateSession([b.Host.LocalPeer]).WantAhead([cid]);
+        a.Bitswap.CreateSession([b.Host.LocalPeer]).Prefetch([cid]);
         while (!b.Bitswap.WantlistOf(a.Host.LocalPeer).Contains(cid))
         {
             await Task.Delay(1, Cancel);

@@ -89,18 +89,18 @@ public sealed class SessionTests
         await using BitswapSession session = leecher.Bitswap.CreateSession([]);
         Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
         Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
-        session.WantAhead(cids);
+        session.Prefetch(cids);
         var come = new HashSet<Cid>();
         while (come.Count < cids.Length)
         {
-            AheadBlock block = await session.Ahead.ReadAsync(Cancel);
+            PrefetchResult block = await session.Ahead.ReadAsync(Cancel);
             Assert.Null(block.Failure);
             Assert.True(come.Add(block.Cid));
         }
 
         Assert.Equal(600, leecher.Bitswap.Statistics.BlocksReceived);
         Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);
-        Assert.Equal(Reach.Scattered, session.Reach);
+        Assert.Equal(PeerScope.Broadcast, session.PeerScope);
         Assert.Empty(session.Peers);
         Assert.All(seeders, s => Assert.Equal(200, s.Bitswap.Statistics.BlocksSent));
     }
@@ -113,7 +113,7 @@ public sealed class SessionTests
         await using Node b = await Node.StartAsync("yamux");
         await leecher.ConnectAsync(a);
         await using BitswapSession session = leecher.Bitswap.CreateSession();
-        session.Scatter();
+        session.Broadcast();
         Cid cid = b.Add("late", 1, 5000)[0];
         BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, urgent: false, Cancel));
         Assert.Contains($"{cid}: none of the 1 peers asked", e.Message, StringComparison.Ordinal);
@@ -231,7 +231,7 @@ public sealed class SessionTests
         Assert.Empty(a.Bitswap.Wantlist());
         Cid nobodys = Cid.V1(Multicodec.Raw, Multihash.Sha256("nobody's"u8));
         BitswapSession session = a.Bitswap.CreateSession([b.Host.LocalPeer]);
-        session.WantAhead([nobodys]);
+        session.Prefetch([nobodys]);
         Assert.Equal([nobodys], a.Bitswap.Wantlist());
         while (!b.Bitswap.WantlistOf(a.Host.LocalPeer).Contains(nobodys))
         {

@@ -14,7 +14,7 @@ internal sealed class SimulatedNode
 {
     private readonly Simulation _simulation;
     private readonly LengthStore _store = new();
-    private readonly Dictionary<SimulatedNode, PeerWants> _serving = [];
+    private readonly Dictionary<SimulatedNode, PeerWantlist> _serving = [];
     private readonly List<SimulatedNode> _turns = [];
     private bool _sending;
 
@@ -23,13 +23,13 @@ internal sealed class SimulatedNode
         _simulation = simulation;
         Uplink = uplink;
         Peer = Simulation.PeerOf(number);
-        Book = new WantBook(Peer, options, new Random(simulation.Random.Next()));
-        Session = new BitswapSession(_store, null!, Reach.Told);
+        Book = new WantScheduler(Peer, options, new Random(simulation.Random.Next()));
+        Session = new BitswapSession(_store, null!, PeerScope.Named);
     }
 
     public PeerId Peer { get; }
 
-    public WantBook Book { get; }
+    public WantScheduler Book { get; }
 
     public BitswapSession Session { get; }
 
@@ -48,7 +48,7 @@ internal sealed class SimulatedNode
 
     public void Connect(SimulatedNode other)
     {
-        _serving[other] = new PeerWants(_store);
+        _serving[other] = new PeerWantlist(_store);
         _turns.Add(other);
         Book.PeerCame(other.Peer, saysHave: true, _simulation.Now);
     }
@@ -67,9 +67,9 @@ internal sealed class SimulatedNode
         Book.Add(Session, cids, urgent: false, _simulation.Now);
     });
 
-    public void Tell(SimulatedNode peer, Holding holding) => Step(() => Book.Tell(Session, peer.Peer, holding, _simulation.Now));
+    public void Tell(SimulatedNode peer, PeerAvailability holding) => Step(() => Book.Tell(Session, peer.Peer, holding, _simulation.Now));
 
-    public void Scatter() => Step(() => Book.Scatter(Session, _simulation.Now));
+    public void Broadcast() => Step(() => Book.Broadcast(Session, _simulation.Now));
 
     public void Tick() => Step(() => Book.Tick(_simulation.Now));
 
@@ -95,7 +95,7 @@ internal sealed class SimulatedNode
 
     private void Serve()
     {
-        foreach ((SimulatedNode to, PeerWants wants) in _serving)
+        foreach ((SimulatedNode to, PeerWantlist wants) in _serving)
         {
             while (wants.TryNext(out PresenceEntry presence))
             {
@@ -146,7 +146,7 @@ internal sealed class SimulatedNode
             DoneAt = _simulation.Now;
         }
 
-        foreach (PeerWants wants in _serving.Values)
+        foreach (PeerWantlist wants in _serving.Values)
         {
             wants.Arrived(cid.Hash, length);
         }

@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;

@@ -142,7 +142,7 @@ public sealed class RocksStoreTests : StoreConformance
         // The families are made one by one, after the schema version: as if it ended before the last of them.
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "!schema"u8, "4"u8, Keeping.Synced);
+            database.Put(ColumnFamily.Default, "!schema"u8, "4"u8, Durability.Synced);
         Fill(Store);
         AssertFilled(Store);
     }
@@ -151,10 +151,10 @@ public sealed class RocksStoreTests : StoreConformance
     public void What_was_put_in_bulk_is_there_after_a_crash_once_something_was_committed()
     {
         PutInBulk("a", 40);
-        Store.Ingests.Put(new IngestRecord { Ref = "a", Offset = 40 }, Keeping.Bulk);
+        Store.Ingests.Put(new IngestRecord { Ref = "a", Offset = 40 }, Durability.Deferred);
         Store.Commit(Record("a"), null);
         PutInBulk("b", 5);
-        Store.Ingests.Put(new IngestRecord { Ref = "b", Offset = 5 }, Keeping.Bulk);
+        Store.Ingests.Put(new IngestRecord { Ref = "b", Offset = 5 }, Durability.Deferred);
         byte[] logged = Xs128.Bytes("logged", 100_000);
         Store.Blocks.Put(Multihash.Sha256(logged), logged);
         using TempFolder copy = _folder.Copy();
@@ -180,7 +180,7 @@ public sealed class RocksStoreTests : StoreConformance
             name => Store.Pins.Put(new PinRecord(Cid.V0(Multihash.Sha256("pin"u8)), Recursive: true, name)),
             name => Store.Contents.Put(Record(name), sync: true),
             _ => Store.Metadata.Put("m"u8, "v"u8, sync: true),
-            name => Store.Ingests.Put(new IngestRecord { Ref = name }, Keeping.Synced),
+            name => Store.Ingests.Put(new IngestRecord { Ref = name }, Durability.Synced),
         ];
         PutInBulk("s", 3);
         syncs[table]("s");
@@ -240,7 +240,7 @@ public sealed class RocksStoreTests : StoreConformance
 
     [Fact]
     public void Only_blocks_and_ingests_may_go_past_the_log() =>
-        Assert.Throws<ArgumentException>(() => Rocks.Database.Put(Family.Pins, "k"u8, "v"u8, Keeping.Bulk));
+        Assert.Throws<ArgumentException>(() => Rocks.Database.Put(ColumnFamily.Pins, "k"u8, "v"u8, Durability.Deferred));
 
     [Fact]
     public void A_damaged_frame_is_corruption()
@@ -250,7 +250,7 @@ public sealed class RocksStoreTests : StoreConformance
         using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
         Store.Blocks.PutPacked(hash, frame.Memory.Span);
         byte[] key = [BlockKey.Packed, .. hash.ToArray()];
-        Rocks.Database.Put(Family.Blocks, key, frame.Memory.Span[..^3], Keeping.Synced);
+        Rocks.Database.Put(ColumnFamily.Blocks, key, frame.Memory.Span[..^3], Durability.Synced);
         StoreException e = Assert.Throws<StoreException>(() => Store.Blocks.Get(hash));
         Assert.True(e.IsCorruption);
         Assert.Contains(Convert.ToHexStringLower(key), e.Message, StringComparison.Ordinal);
@@ -263,7 +263,7 @@ public sealed class RocksStoreTests : StoreConformance
     [InlineData("", "schema version is damaged")]
     public void Another_schema_version_is_refused(string version, string reason)
     {
-        Rocks.Database.Put(Family.Default, "!schema"u8, System.Text.Encoding.ASCII.GetBytes(version), Keeping.Synced);
+        Rocks.Database.Put(ColumnFamily.Default, "!schema"u8, System.Text.Encoding.ASCII.GetBytes(version), Durability.Synced);
         Store.Dispose();
         AssertRefused(reason);
     }
@@ -273,13 +273,13 @@ public sealed class RocksStoreTests : StoreConformance
     {
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
-            database.Put(Family.Default, "key"u8, "value"u8, Keeping.Synced);
+            database.Put(ColumnFamily.Default, "key"u8, "value"u8, Durability.Synced);
         AssertRefused("of another program");
         using (OptionSet options = new(new RocksStoreOptions()))
         {
             using Database database = Database.Open(_folder.Path, options);
             Assert.True(database.LacksFamilies);
-            Assert.Null(database.GetCopy(Family.Default, "!schema"u8));
+            Assert.Null(database.GetCopy(ColumnFamily.Default, "!schema"u8));
         }
     }
 
@@ -324,10 +324,10 @@ public sealed class RocksStoreTests : StoreConformance
         Cid root = Cid.V0(Multihash.Sha256("p"u8));
         Multihash hash = Multihash.Sha256("b"u8);
         byte[] garbage = [0xff, 0xff, 0xff];
-        Rocks.Database.Put(Family.Contents, RecordCodec.Key(digest), garbage, Keeping.Logged);
-        Rocks.Database.Put(Family.Pins, RecordCodec.Key(root), garbage, Keeping.Logged);
-        Rocks.Database.Put(Family.Blocks, [BlockKey.Ingest, .. "the-ref"u8], garbage, Keeping.Logged);
-        Rocks.Database.Put(Family.Blocks, [BlockKey.Length, .. hash.ToArray()], new byte[20], Keeping.Logged);
+        Rocks.Database.Put(ColumnFamily.Contents, RecordCodec.Key(digest), garbage, Durability.Logged);
+        Rocks.Database.Put(ColumnFamily.Pins, RecordCodec.Key(root), garbage, Durability.Logged);
+        Rocks.Database.Put(ColumnFamily.Blocks, [BlockKey.Ingest, .. "the-ref"u8], garbage, Durability.Logged);
+        Rocks.Database.Put(ColumnFamily.Blocks, [BlockKey.Length, .. hash.ToArray()], new byte[20], Durability.Logged);
 
         AssertDamaged(digest.ToString(), () => Store.Contents.Get(digest));
         AssertDamaged(digest.ToString(), () => Walk(Store.Contents.Enumerate()));
@@ -338,17 +338,17 @@ public sealed class RocksStoreTests : StoreConformance
     }
 
     [Theory]
-    [InlineData((int)Family.Contents)]
-    [InlineData((int)Family.Pins)]
-    [InlineData((int)Family.Blocks)]
+    [InlineData((int)ColumnFamily.Contents)]
+    [InlineData((int)ColumnFamily.Pins)]
+    [InlineData((int)ColumnFamily.Blocks)]
     public void Damaged_keys_are_named(int which)
     {
-        Family family = (Family)which;
-        Rocks.Database.Put(family, family == Family.Blocks ? [BlockKey.Length, 0x7f, 0x80] : [0x7f, 0x80], [], Keeping.Logged);
+        ColumnFamily family = (ColumnFamily)which;
+        Rocks.Database.Put(family, family == ColumnFamily.Blocks ? [BlockKey.Length, 0x7f, 0x80] : [0x7f, 0x80], [], Durability.Logged);
         Action list = family switch
         {
-            Family.Contents => () => Walk(Store.Contents.Enumerate()),
-            Family.Pins => () => Walk(Store.Pins.Enumerate()),
+            ColumnFamily.Contents => () => Walk(Store.Contents.Enumerate()),
+            ColumnFamily.Pins => () => Walk(Store.Pins.Enumerate()),
             _ => () => Walk(Store.Blocks.Enumerate()),
         };
         Assert.True(Assert.Throws<StoreException>(list).IsCorruption);

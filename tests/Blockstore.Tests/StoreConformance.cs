@@ -480,7 +480,7 @@ public abstract class StoreConformance : IDisposable
     public void What_is_touched_under_a_hold_is_kept_until_its_end()
     {
         Multihash before = PutBlock("before", 10);
-        Hold hold = Store.Hold();
+        GcLease hold = Store.LeaseTouched();
         Multihash during = PutBlock("during", 10);
         Multihash found = PutBlock("found", 10);
         Sweep(new BlockSet());
@@ -495,7 +495,7 @@ public abstract class StoreConformance : IDisposable
     [Fact]
     public void A_hold_closed_while_a_collection_is_under_way_has_still_held()
     {
-        Hold hold = Store.Hold();
+        GcLease hold = Store.LeaseTouched();
         Multihash block = PutBlock("b", 10);
         using (Collection collection = Store.BeginCollection())
         {
@@ -511,18 +511,18 @@ public abstract class StoreConformance : IDisposable
     [InlineData(40, 17_000)]
     public void What_only_a_closed_hold_has_held_goes_while_a_younger_is_open(int generations, int touched)
     {
-        List<Hold> older = [];
+        List<GcLease> older = [];
         for (int i = 0; i < generations; i++)
         {
-            older.Add(Store.Hold());
+            older.Add(Store.LeaseTouched());
             PutBlock("each", 10);
         }
 
-        Hold first = Store.Hold();
+        GcLease first = Store.LeaseTouched();
         for (int i = 0; i < touched; i++)
             _ = Store.Blocks.Has(Multihash.Sha256(BitConverter.GetBytes(i)));
         Multihash old = PutBlock("old", 10);
-        using Hold second = Store.Hold();
+        using GcLease second = Store.LeaseTouched();
         Multihash young = PutBlock("young", 10);
         Sweep(new BlockSet());
         Assert.Equal(generations == 0 ? 2 : 3, Store.Blocks.Enumerate().Count());
@@ -538,12 +538,12 @@ public abstract class StoreConformance : IDisposable
     {
         Cid root = Cid.V0(Multihash.Sha256("r"u8));
         Multihash touched = PutBlock("t", 10);
-        Hold hold = Store.Keep(root);
-        using (Hold other = Store.Hold())
+        GcLease hold = Store.LeaseDag(root);
+        using (GcLease other = Store.LeaseTouched())
         using (Collection collection = Store.BeginCollection())
         {
             other.Add(root);
-            Assert.Equal([root], collection.HeldRoots());
+            Assert.Equal([root], collection.LeasedRoots());
         }
 
         // It keeps the root, not what is touched.
@@ -551,7 +551,7 @@ public abstract class StoreConformance : IDisposable
         Assert.Equal(1, Sweep(new BlockSet()));
         hold.Dispose();
         using (Collection collection = Store.BeginCollection())
-            Assert.Empty(collection.HeldRoots());
+            Assert.Empty(collection.LeasedRoots());
     }
 
     [Fact]
@@ -567,7 +567,7 @@ public abstract class StoreConformance : IDisposable
                 while (!stop.IsCancellationRequested)
                 {
                     // As an import does: some blocks, stored or found here, and at the end all of them must be.
-                    using Hold hold = Store.Hold();
+                    using GcLease hold = Store.LeaseTouched();
                     byte[][] mine = [.. Enumerable.Range(0, 20).Select(_ => blocks[random.Next(blocks.Length)])];
                     foreach (byte[] block in mine)
                     {
@@ -713,7 +713,7 @@ public abstract class StoreConformance : IDisposable
             () => Store.Blocks.TryGetLength(hash, out _), () => Walk(Store.Blocks.Enumerate()), () => Store.Commit(record, null),
             () => Store.Contents.Get(record.Digest), () => Store.Contents.Put(record), () => Store.Contents.Delete(record.Digest),
             () => Walk(Store.Contents.Enumerate()), () => Store.Pins.Get(record.Root), () => Store.Ingests.Get("r"),
-            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(), () => Store.Hold(), () => Store.BeginCollection(),
+            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(), () => Store.LeaseTouched(), () => Store.BeginCollection(),
             () => Store.Provides.Due(default, 1), () => Walk(Store.Peers.Enumerate()),
         ];
         Assert.All(calls, call => Assert.Throws<ObjectDisposedException>(call));

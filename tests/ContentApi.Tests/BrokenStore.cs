@@ -46,9 +46,9 @@ internal sealed class BrokenStore : IStore
         _inner.Commit(content, ingestRef);
     }
 
-    public Hold Hold() => _inner.Hold();
+    public GcLease LeaseTouched() => _inner.LeaseTouched();
 
-    public Hold Keep(in Cid root) => _inner.Keep(root);
+    public GcLease LeaseDag(in Cid root) => _inner.LeaseDag(root);
 
     public Collection BeginCollection() => _inner.BeginCollection();
 
@@ -89,7 +89,7 @@ internal sealed class BrokenStore : IStore
     {
         public IngestRecord? Get(string reference) => store._inner.Ingests.Get(reference);
 
-        public void Put(IngestRecord record, Keeping keeping = Keeping.Logged)
+        public void Put(IngestRecord record, Durability keeping = Durability.Logged)
         {
             store.Check();
             store._inner.Ingests.Put(record, keeping);

@@ -59,7 +59,7 @@ public sealed class ContentHost : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
         });
         builder.Logging.ClearProviders();
-        var needs = new ContentNeeds(store, fleet ?? new NoFleet(store.Blocks), new ContentUpdates(store));
+        var needs = new ContentDependencies(store, fleet ?? new NoFleet(store.Blocks), new ContentCatalog(store));
         builder.Services.AddSingleton(needs.Updates);
         builder.Services.AddContentApi(() => needs, profile ?? ImportProfile.KuboV1, configure);
         WebApplication app = builder.Build();

@@ -1,3 +1,5 @@
+using Ipcs.Dag;
+using Ipcs.Dag.Gc;
 using System.Text;
 using Grpc.Core;
 using Ipcs.Blockstore;
@@ -71,7 +73,7 @@ public sealed class FleetTests
         Task<byte[]> reading = host.Client.ReadAllAsync(record.Digest.ToString(), 1000, 3000);
         await fleet.Waited.Task.WaitAsync(Token);
         Assert.False(reading.IsCompleted);
-        host.Services.GetRequiredService<ContentUpdates>().Change(record.Digest, there => there! with { Complete = true });
+        host.Services.GetRequiredService<ContentCatalog>().Change(record.Digest, there => there! with { Complete = true });
         fleet.Whole.SetResult();
         Assert.Equal(data[1000..4000], await reading);
     }
@@ -127,7 +129,7 @@ public sealed class FleetTests
         Assert.Contains(digest.ToString(), status.Detail, StringComparison.Ordinal);
 
         // Of what should be whole, it is the loss of data.
-        host.Services.GetRequiredService<ContentUpdates>().Change(digest, there => there! with { Complete = true });
+        host.Services.GetRequiredService<ContentCatalog>().Change(digest, there => there! with { Complete = true });
         Assert.Equal(StatusCode.DataLoss, (await Calls.FailureAsync(() => host.Client.ReadAllAsync(digest.ToString(), 200_000))).StatusCode);
     }
 
@@ -190,7 +192,7 @@ public sealed class FleetTests
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
-        ContentUpdates updates = host.Services.GetRequiredService<ContentUpdates>();
+        ContentCatalog updates = host.Services.GetRequiredService<ContentCatalog>();
         ContentRecord record = Import(store, Calls.Bytes(100, 8)) with { Owned = true };
         for (int round = 0; round < 100; round++)
         {
@@ -209,7 +211,7 @@ public sealed class FleetTests
     public async Task ARememberedRecordIsTheLatest()
     {
         using var store = new MemoryStore();
-        var updates = new ContentUpdates(store);
+        var updates = new ContentCatalog(store);
         ContentRecord record = Import(store, Calls.Bytes(100, 9));
         using var end = new CancellationTokenSource();
         Task[] readers = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(
@@ -266,7 +268,7 @@ public sealed class FleetTests
     {
         using Collection collection = store.BeginCollection();
         var kept = new BlockSet();
-        var waiting = new Stack<Cid>(collection.HeldRoots().Concat(host.Services.GetRequiredService<IContentIngests>().HeldRoots()));
+        var waiting = new Stack<Cid>(collection.LeasedRoots().Concat(host.Services.GetRequiredService<IIngestRoots>().LeasedRoots()));
         foreach (ContentRecord content in store.Contents.Enumerate())
         {
             waiting.Push(content.Root);

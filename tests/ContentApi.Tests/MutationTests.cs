@@ -1,3 +1,4 @@
+using Ipcs.Multiformats;
 using System.Buffers;
 using System.Text;
 using Ipcs.ContentApi.Filters;
@@ -12,7 +13,7 @@ public sealed class MutationTests
     private const string File = "contentapi.txt";
 
     [Fact]
-    public void Manifests() => Corpus.Try(File, "manifest", bytes => Assert.InRange(ManifestScan.Descriptors(bytes).Count, 0, 4096));
+    public void Manifests() => Corpus.Try(File, "manifest", bytes => Assert.InRange(DescriptorScan.Descriptors(bytes).Count, 0, 4096));
 
     [Fact]
     public void Filters() => Corpus.Try(File, "filter", bytes =>

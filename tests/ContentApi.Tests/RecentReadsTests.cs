@@ -1,3 +1,5 @@
+using Ipcs.Dag;
+using Ipcs.Dag.Read;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Reading;

@@ -1,3 +1,4 @@
+using Ipcs.Dag.Gc;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Google.Protobuf;
@@ -316,7 +317,7 @@ public sealed class WriteTests
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
-        var ingests = (IContentIngests)host.Services.GetRequiredService(typeof(IContentIngests));
+        var ingests = (IIngestRoots)host.Services.GetRequiredService(typeof(IIngestRoots));
         using Calls.Session open = host.Client.Open();
         await open.SendAsync(Write("open", 0, Calls.Bytes(4000, 12)));
         using (Calls.Session closed = host.Client.Open())
@@ -325,12 +326,12 @@ public sealed class WriteTests
             await closed.EndAsync();
         }
 
-        Assert.Equal(store.Blocks.Enumerate().Select(b => b.Hash).ToHashSet(), ingests.HeldRoots().Select(r => r.Hash).ToHashSet());
+        Assert.Equal(store.Blocks.Enumerate().Select(b => b.Hash).ToHashSet(), ingests.LeasedRoots().Select(r => r.Hash).ToHashSet());
         await using ContentHost next = await ContentHost.StartAsync(store, profile: SmallChunks);
-        Assert.Equal(3, ((IContentIngests)next.Services.GetRequiredService(typeof(IContentIngests))).HeldRoots().Count);
+        Assert.Equal(3, ((IIngestRoots)next.Services.GetRequiredService(typeof(IIngestRoots))).LeasedRoots().Count);
         await host.Client.AbortAsync(new AbortRequest { Ref = "closed" }, cancellationToken: Token);
         await host.Client.AbortAsync(new AbortRequest { Ref = "open" }, cancellationToken: Token);
-        Assert.Empty(ingests.HeldRoots());
+        Assert.Empty(ingests.LeasedRoots());
     }
 
     /// <summary>containerd has one connection: an Info must not wait behind long Writes, and many commits in a row are no attack.</summary>

@@ -1,8 +1,8 @@
+using Ipcs.Dag;
 using System.Buffers;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
-using Ipcs.ContentApi;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
@@ -158,7 +158,7 @@ public sealed class FetchTests
         await two.ConnectAsync(one);
         ContentRecord taken = await two.TakeAsync(digest);
         Assert.Equal(ContentKind.Dag, taken.Kind);
-        await using var source = (Node.Fleet.BitswapSource)two.Fleet.SourceFor(taken);
+        await using var source = (BitswapSource)two.Fleet.SourceFor(taken);
         await using Dag.Read.DagReader reader = await Dag.Read.DagReader.OpenAsync(taken.Root, source, Cancel);
         byte[] first = new byte[100_000];
         Assert.Equal(first.Length, await reader.ReadAsync(5_000_000, first, Cancel));

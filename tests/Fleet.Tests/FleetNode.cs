@@ -19,7 +19,7 @@ internal sealed class FleetNode : IAsyncDisposable
 
     public required BitswapService Bitswap { get; init; }
 
-    public required Node.Fleet.Fleet Fleet { get; init; }
+    public required ContentFetcher Fleet { get; init; }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -35,7 +35,7 @@ internal sealed class FleetNode : IAsyncDisposable
         });
         var store = new MemoryStore();
         var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions { IsLeaf = DagWalk.IsLeaf }, NullLogger.Instance);
-        var fleet = new Node.Fleet.Fleet(host, store, new ContentUpdates(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance, routing);
+        var fleet = new ContentFetcher(host, store, new ContentCatalog(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance, routing);
         await host.StartAsync(Cancel);
         return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };
     }

@@ -1,7 +1,7 @@
+using Ipcs.Dag;
 using System.Buffers;
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
-using Ipcs.ContentApi;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
@@ -112,7 +112,7 @@ public sealed class PartsTests : IAsyncLifetime
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
         FleetNode two = await StartAsync();
         await ConnectAsync(two, holders);
-        await using Node.Fleet.BitswapSource source = two.Fleet.AnySource();
+        await using BitswapSource source = two.Fleet.AnySource();
         await using DagReader reader = await DagReader.OpenAsync(Cid.V0(digest.Hash), source, readAhead: 8, Cancel);
         var read = new MemoryStream();
         await reader.CopyToAsync((piece, _) =>

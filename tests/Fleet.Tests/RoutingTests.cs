@@ -56,7 +56,7 @@ public sealed class RoutingTests
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
         ContentRecord there = await one.AddAsync(Xs128.Bytes("blocks", 400_000));
-        await using (Node.Fleet.BitswapSource source = two.Fleet.AnySource())
+        await using (BitswapSource source = two.Fleet.AnySource())
         {
             using IMemoryOwner<byte> root = await source.GetAsync(there.Root, Cancel);
         }
@@ -68,7 +68,7 @@ public sealed class RoutingTests
             three.Store.Blocks.Put(there.Root.Hash, root.Memory.Span);
         }
 
-        await using Node.Fleet.BitswapSource below = three.Fleet.AnySource();
+        await using BitswapSource below = three.Fleet.AnySource();
         below.Root = there.Root;
         await using Dag.Read.DagReader reader = await Dag.Read.DagReader.OpenAsync(there.Root, below, Cancel);
         byte[] bytes = new byte[400_000];

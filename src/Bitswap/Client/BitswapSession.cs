@@ -12,22 +12,22 @@ namespace Ipcs.Bitswap.Client;
 public sealed class BitswapSession : IAsyncDisposable
 {
     private readonly IBlockstore _store;
-    private readonly WantDesk _desk;
+    private readonly WantManager _wants;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<AheadBlock> _ahead = Channel.CreateUnbounded<AheadBlock>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<PrefetchResult> _ahead = Channel.CreateUnbounded<PrefetchResult>(new UnboundedChannelOptions { SingleReader = true });
 
-    internal BitswapSession(IBlockstore store, WantDesk desk, Reach reach)
+    internal BitswapSession(IBlockstore store, WantManager desk, PeerScope reach)
     {
         _store = store;
-        _desk = desk;
-        Reach = reach;
+        _wants = desk;
+        PeerScope = reach;
     }
 
     /// <summary>Whom it asks beside those of whom it is told. Touched only under the want book's turn.</summary>
-    internal Reach Reach { get; set; }
+    internal PeerScope PeerScope { get; set; }
 
     /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
-    internal Dictionary<PeerId, Holding> Peers { get; } = [];
+    internal Dictionary<PeerId, PeerAvailability> Peers { get; } = [];
 
     /// <summary>How many blocks it has wanted. Touched only under the want book's turn.</summary>
     internal int Wanted { get; set; }
@@ -36,10 +36,10 @@ public sealed class BitswapSession : IAsyncDisposable
     internal int NextProbe { get; set; } = 2;
 
     /// <summary>How many others fetch the same. Touched only under the want book's turn.</summary>
-    internal int Fellows { get; set; }
+    internal int Leechers { get; set; }
 
     /// <summary>True once there are any.</summary>
-    internal bool Trades => Fellows > 0;
+    internal bool Trades => Leechers > 0;
 
     /// <summary>When for the first time there was nothing left whose turn at the source is this node's. Touched only under the want book's turn.</summary>
     internal long TurnOverAt { get; set; } = long.MaxValue;
@@ -54,13 +54,13 @@ public sealed class BitswapSession : IAsyncDisposable
     internal HashSet<Want> Wants { get; } = [];
 
     /// <summary>What has become of the blocks that were wanted ahead, as it comes: one for each time that one was.</summary>
-    public ChannelReader<AheadBlock> Ahead => _ahead.Reader;
+    public ChannelReader<PrefetchResult> Ahead => _ahead.Reader;
 
     /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
-    public void AddPeer(PeerId peer, Holding holding) => _desk.Tell(this, peer, holding);
+    public void AddPeer(PeerId peer, PeerAvailability holding) => _wants.Tell(this, peer, holding);
 
     /// <summary>Nobody is known to have the whole: from now on every connected peer, also one that comes later, is asked for each block whether it has it.</summary>
-    public void Scatter() => _desk.Scatter(this);
+    public void Broadcast() => _wants.Broadcast(this);
 
     /// <summary>The block, from here when it is here. The caller disposes it.</summary>
     /// <param name="cid">The block.</param>
@@ -95,17 +95,17 @@ public sealed class BitswapSession : IAsyncDisposable
     /// Wants blocks ahead, in this order as far as order matters: <see cref="Ahead"/> tells of each once it is in the store, or has failed. They are let go when the
     /// session ends. The caller bounds how many it wants at a time.
     /// </summary>
-    public void WantAhead(IReadOnlyList<Cid> cids) => _desk.WantAhead(cids, this);
+    public void Prefetch(IReadOnlyList<Cid> cids) => _wants.Prefetch(cids, this);
 
     /// <summary>Lets go of everything still wanted.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _desk.End(this);
+        _wants.End(this);
     }
 
     /// <summary>Tells what has become of a block. <paramref name="want"/> is null when it was here already, and else touched only under the want book's turn.</summary>
-    internal void Answer(Want? want, AheadBlock block)
+    internal void Answer(Want? want, PrefetchResult block)
     {
         if (want is not null)
         {
@@ -120,6 +120,6 @@ public sealed class BitswapSession : IAsyncDisposable
     private async Task WantAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-        await _desk.WantAsync(cid, this, urgent, stop.Token);
+        await _wants.WantAsync(cid, this, urgent, stop.Token);
     }
 }

@@ -10,10 +10,10 @@ internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions optio
     /// <summary>True when it speaks 1.2.0 and says HAVE and DONT_HAVE.</summary>
     public bool SaysHave { get; } = saysHave;
 
-    public LinkWindow Window { get; } = new(options.FirstWindow, options.MaxWindow);
+    public RequestWindow Window { get; } = new(options.FirstWindow, options.MaxWindow);
 
     /// <summary>What it may be asked for next.</summary>
-    public Candidates Candidates { get; } = new();
+    public PeerWantQueue PeerWantQueue { get; } = new();
 
     /// <summary>The wants asked of it.</summary>
     public HashSet<Want> UnderWay { get; } = [];

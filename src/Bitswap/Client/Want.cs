@@ -66,7 +66,7 @@ internal sealed class Want(Cid cid, long now)
         Done.TrySetResult();
         foreach ((BitswapSession session, Cid cid) in Ahead)
         {
-            session.Answer(this, new AheadBlock(cid, isLeaf));
+            session.Answer(this, new PrefetchResult(cid, isLeaf));
         }
     }
 
@@ -76,7 +76,7 @@ internal sealed class Want(Cid cid, long now)
         Done.TrySetException(why);
         foreach ((BitswapSession session, Cid cid) in Ahead)
         {
-            session.Answer(this, new AheadBlock(cid, IsLeaf: false, why));
+            session.Answer(this, new PrefetchResult(cid, IsLeaf: false, why));
         }
     }
 }

@@ -31,7 +31,7 @@ internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions optio
     public SemaphoreSlim Reading { get; } = new(Turns, Turns);
 
     /// <summary>What may be sent a second.</summary>
-    public UploadPace Upload { get; } = new(options.UploadRate, time);
+    public FairUploadScheduler Upload { get; } = new(options.UploadRate, time);
 
     /// <summary>Blocks sent to all.</summary>
     public long BlocksSent => Interlocked.Read(ref _forgottenBlocks) + _ledgers.Values.Sum(l => l.BlocksSent);

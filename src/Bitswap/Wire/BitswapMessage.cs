@@ -84,7 +84,7 @@ public sealed class BitswapMessage
         ReadOnlySpan<byte> left = source.Span;
         while (left.Length > 0)
         {
-            if (!TryRead(ref left, out ProtoField field))
+            if (!ProtoField.TryReadVarintOrCounted(ref left, out ProtoField field))
             {
                 return false;
             }
@@ -252,10 +252,6 @@ public sealed class BitswapMessage
     private static ReadOnlyMemory<byte> Slice(ReadOnlyMemory<byte> source, ReadOnlySpan<byte> left, ReadOnlySpan<byte> bytes) =>
         source.Slice(source.Length - left.Length - bytes.Length, bytes.Length);
 
-    /// <summary>Reads a field of one of the two wire types that our messages have; others are refused even where the field is not known.</summary>
-    internal static bool TryRead(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
-        ProtoField.TryRead(ref source, out field) && field.Wire is ProtoField.Varint or ProtoField.Counted;
-
     private bool TryAddBlock(BlockEntry block)
     {
         Blocks.Add(block);
@@ -266,7 +262,7 @@ public sealed class BitswapMessage
     {
         while (source.Length > 0)
         {
-            if (!TryRead(ref source, out ProtoField field))
+            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field))
             {
                 return false;
             }
@@ -293,7 +289,7 @@ public sealed class BitswapMessage
         ulong priority = 0, cancel = 0, type = 0, sendDontHave = 0;
         while (source.Length > 0)
         {
-            if (!TryRead(ref source, out ProtoField field))
+            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field))
             {
                 return false;
             }
@@ -329,7 +325,7 @@ public sealed class BitswapMessage
         ulong version = 0, codec = Multicodec.DagPb, hash = Multihash.Sha2_256;
         while (source.Length > 0)
         {
-            if (!TryRead(ref source, out ProtoField field))
+            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field))
             {
                 return false;
             }
@@ -359,7 +355,7 @@ public sealed class BitswapMessage
         ulong type = 0;
         while (source.Length > 0)
         {
-            if (!TryRead(ref source, out ProtoField field)
+            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field)
                 || (field is { Number: 1, Wire: 2 } && !Cid.TryParse(field.Bytes, out cid)))
             {
                 return false;

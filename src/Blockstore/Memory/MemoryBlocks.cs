@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Memory;
 
 /// <summary>Blocks in memory.</summary>
-internal sealed class MemoryBlocks(MemoryStore store, BlockGate gate) : IBlockstore, ISweptBlocks
+internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockstore, ISweptBlocks
 {
     private readonly ConcurrentDictionary<Multihash, Entry> _blocks = new();
     private long _blockBytes;

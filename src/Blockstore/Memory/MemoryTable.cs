@@ -24,7 +24,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
             return _rows.TryGetValue(name, out byte[]? value) ? [.. value] : null;
     }
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping)
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping)
     {
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();

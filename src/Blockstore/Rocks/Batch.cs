@@ -15,20 +15,20 @@ internal readonly unsafe ref struct Batch
 
     public nint Pointer { get; }
 
-    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    public void Put(ColumnFamily family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
     {
         fixed (byte* k = key, v = value)
             RocksDb.rocksdb_writebatch_put_cf(Pointer, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length);
     }
 
     /// <summary>Adds to a sum.</summary>
-    public void Merge(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    public void Merge(ColumnFamily family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
     {
         fixed (byte* k = key, v = value)
             RocksDb.rocksdb_writebatch_merge_cf(Pointer, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length);
     }
 
-    public void Delete(Family family, ReadOnlySpan<byte> key)
+    public void Delete(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         fixed (byte* k = key)
             RocksDb.rocksdb_writebatch_delete_cf(Pointer, _families[(int)family], k, (nuint)key.Length);

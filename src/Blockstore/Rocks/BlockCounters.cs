@@ -31,9 +31,9 @@ internal sealed class BlockCounters
     {
         Span<byte> value = stackalloc byte[sizeof(long)];
         BinaryPrimitives.WriteInt64LittleEndian(value, blocks);
-        batch.Merge(Family.Blocks, BlocksKey, value);
+        batch.Merge(ColumnFamily.Blocks, BlocksKey, value);
         BinaryPrimitives.WriteInt64LittleEndian(value, bytes);
-        batch.Merge(Family.Blocks, BytesKey, value);
+        batch.Merge(ColumnFamily.Blocks, BytesKey, value);
     }
 
     /// <summary>The batch is written.</summary>
@@ -43,10 +43,10 @@ internal sealed class BlockCounters
         Interlocked.Add(ref _bytes, bytes);
     }
 
-    private static long Read(Database database, ReadOnlySpan<byte> key) => database.GetCopy(Family.Blocks, key) switch
+    private static long Read(Database database, ReadOnlySpan<byte> key) => database.GetCopy(ColumnFamily.Blocks, key) switch
     {
         null => 0,
         { Length: sizeof(long) } value => BinaryPrimitives.ReadInt64LittleEndian(value),
-        _ => throw database.Damaged(Family.Blocks, key),
+        _ => throw database.Damaged(ColumnFamily.Blocks, key),
     };
 }

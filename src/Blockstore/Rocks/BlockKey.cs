@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>The keys of <see cref="Family.Blocks"/>: a byte that says what the value is, and what it is of.</summary>
+/// <summary>The keys of <see cref="ColumnFamily.Blocks"/>: a byte that says what the value is, and what it is of.</summary>
 internal static class BlockKey
 {
     /// <summary>A multihash follows; the value is the block.</summary>

@@ -8,10 +8,10 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash, int Length)>
 {
-    private RocksIterator? _first = database.Iterate(Family.Blocks);
+    private RocksIterator? _first = database.Iterate(ColumnFamily.Blocks);
 
     public IEnumerator<(Multihash Hash, int Length)> GetEnumerator() =>
-        Walk(Interlocked.Exchange(ref _first, null) ?? database.Iterate(Family.Blocks));
+        Walk(Interlocked.Exchange(ref _first, null) ?? database.Iterate(ColumnFamily.Blocks));
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
@@ -26,5 +26,5 @@ internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash
 
     private (Multihash Hash, int Length) Read(RocksIterator iterator) => Multihash.TryParse(iterator.Key[1..], out Multihash hash)
         ? (hash, RocksBlocks.ReadLength(database, iterator.Key, iterator.Value))
-        : throw database.Damaged(Family.Blocks, iterator.Key);
+        : throw database.Damaged(ColumnFamily.Blocks, iterator.Key);
 }

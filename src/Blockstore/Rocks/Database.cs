@@ -54,7 +54,7 @@ internal sealed unsafe class Database : SafeHandle
     public bool HasForeignFamilies => _foreignFamilies.Count > 0;
 
     /// <summary>A family's name in RocksDB.</summary>
-    public static string NameOf(Family family) => Names[(int)family];
+    public static string NameOf(ColumnFamily family) => Names[(int)family];
 
     /// <summary>
     /// Opens the database in a folder, or makes an empty one, with exactly the families that it has: nothing of a database that may turn out
@@ -113,14 +113,14 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>The value, lent out where RocksDB has it; null when there is none.</summary>
-    public PinnedBlock? Get(Family family, ReadOnlySpan<byte> key)
+    public PinnedBlock? Get(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         nint slice = GetSlice(family, key);
         return slice == 0 ? null : new PinnedBlock(this, slice);
     }
 
     /// <summary>The value in a new array; null when there is none.</summary>
-    public byte[]? GetCopy(Family family, ReadOnlySpan<byte> key)
+    public byte[]? GetCopy(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         nint slice = GetSlice(family, key);
         if (slice == 0)
@@ -134,7 +134,7 @@ internal sealed unsafe class Database : SafeHandle
 
     /// <summary>Copies a value no longer than <paramref name="destination"/>. False when there is none.</summary>
     /// <exception cref="StoreException">The value is longer.</exception>
-    public bool TryCopy(Family family, ReadOnlySpan<byte> key, Span<byte> destination, out int length)
+    public bool TryCopy(ColumnFamily family, ReadOnlySpan<byte> key, Span<byte> destination, out int length)
     {
         length = 0;
         nint slice = GetSlice(family, key);
@@ -153,7 +153,7 @@ internal sealed unsafe class Database : SafeHandle
         return fits ? true : throw Damaged(family, key);
     }
 
-    public bool Contains(Family family, ReadOnlySpan<byte> key)
+    public bool Contains(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         nint slice = GetSlice(family, key);
         if (slice == 0)
@@ -162,7 +162,7 @@ internal sealed unsafe class Database : SafeHandle
         return true;
     }
 
-    public void Put(Family family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping)
+    public void Put(ColumnFamily family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping)
     {
         using InUse use = Enter();
         byte* error = null;
@@ -178,7 +178,7 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>Deletes what is there. Not for blocks, whose keys come in more than one.</summary>
-    public void Delete(Family family, ReadOnlySpan<byte> key, bool sync)
+    public void Delete(ColumnFamily family, ReadOnlySpan<byte> key, bool sync)
     {
         using InUse use = Enter();
         byte* error = null;
@@ -194,19 +194,19 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Opens a batch on this database's families. Dispose it.</summary>
     public Batch NewBatch() => new(_families);
 
-    /// <summary>Writes a batch, whole or not at all. <see cref="Keeping.Bulk"/> is for batches on <see cref="Family.Blocks"/> alone.</summary>
-    public void Write(in Batch batch, Keeping keeping)
+    /// <summary>Writes a batch, whole or not at all. <see cref="Durability.Deferred"/> is for batches on <see cref="ColumnFamily.Blocks"/> alone.</summary>
+    public void Write(in Batch batch, Durability keeping)
     {
         using InUse use = Enter();
         byte* error = null;
-        RocksDb.rocksdb_write(handle, Options(Family.Blocks, keeping), batch.Pointer, &error);
+        RocksDb.rocksdb_write(handle, Options(ColumnFamily.Blocks, keeping), batch.Pointer, &error);
         if (error is not null)
             throw RocksDb.Failure(error, $"store {Folder}: write");
         Written(keeping);
     }
 
     /// <summary>Returns once all that was written in bulk before the call is on the disk.</summary>
-    public void Settle()
+    public void FlushDeferred()
     {
         long writes = Interlocked.Read(ref _bulkWrites);
         if (writes <= Interlocked.Read(ref _settledWrites))
@@ -218,20 +218,20 @@ internal sealed unsafe class Database : SafeHandle
             if (writes <= Interlocked.Read(ref _settledWrites))
                 return;
             writes = Interlocked.Read(ref _bulkWrites);
-            Flush(Family.Blocks);
+            Flush(ColumnFamily.Blocks);
             Interlocked.Exchange(ref _settledWrites, writes);
         }
     }
 
     /// <summary>A walk over a family as of now.</summary>
-    public RocksIterator Iterate(Family family)
+    public RocksIterator Iterate(ColumnFamily family)
     {
         EnterAndHold();
         return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scan, _families[(int)family]));
     }
 
     /// <summary>A number that RocksDB keeps, such as <c>rocksdb.estimate-num-keys</c>; 0 when it doesn't.</summary>
-    public long Property(Family family, string name)
+    public long Property(ColumnFamily family, string name)
     {
         using InUse use = Enter();
         using NativeText text = new(name);
@@ -240,7 +240,7 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>Sets an option of a family while the database is open.</summary>
-    public void SetOption(Family family, string name, string value)
+    public void SetOption(ColumnFamily family, string name, string value)
     {
         using InUse use = Enter();
         using NativeText n = new(name);
@@ -254,7 +254,7 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>Writes a family's buffer to tables and blob files.</summary>
-    public void Flush(Family family)
+    public void Flush(ColumnFamily family)
     {
         using InUse use = Enter();
         nint options = RocksDb.rocksdb_flushoptions_create();
@@ -268,7 +268,7 @@ internal sealed unsafe class Database : SafeHandle
     /// <summary>Rewrites a family without what was deleted. Ends early, with what it has done, when the database is disposed.</summary>
     /// <param name="family">Which.</param>
     /// <param name="all">True to rewrite also the lowest level's files, which nothing above them covers.</param>
-    public void Compact(Family family, bool all)
+    public void Compact(ColumnFamily family, bool all)
     {
         // enum class BottommostLevelCompaction in rocksdb/options.h.
         const byte Skip = 0;
@@ -296,7 +296,7 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>The exception for a value that can't be what we wrote.</summary>
-    public StoreException Damaged(Family family, ReadOnlySpan<byte> key) =>
+    public StoreException Damaged(ColumnFamily family, ReadOnlySpan<byte> key) =>
         new($"store {Folder}: the entry {Convert.ToHexStringLower(key)} of table {NameOf(family)} is damaged") { IsCorruption = true };
 
     protected override void Dispose(bool disposing)
@@ -361,7 +361,7 @@ internal sealed unsafe class Database : SafeHandle
         : RocksError.Exception(message, $"store {folder}: cannot be opened");
 
     // With a hold taken when there is a value; whoever gets the slice gives both back by Release.
-    private nint GetSlice(Family family, ReadOnlySpan<byte> key)
+    private nint GetSlice(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         EnterAndHold();
         byte* error = null;
@@ -381,26 +381,26 @@ internal sealed unsafe class Database : SafeHandle
         return slice;
     }
 
-    private nint Options(Family family, Keeping keeping)
+    private nint Options(ColumnFamily family, Durability keeping)
     {
         switch (keeping)
         {
-            case Keeping.Bulk:
+            case Durability.Deferred:
                 // Other families come to the disk at other times: what is in them would outlive the blocks that it names.
-                return family == Family.Blocks ? _bulkWrite : throw new ArgumentException($"table {NameOf(family)} is always logged", nameof(family));
-            case Keeping.Synced:
-                Settle();
+                return family == ColumnFamily.Blocks ? _bulkWrite : throw new ArgumentException($"table {NameOf(family)} is always logged", nameof(family));
+            case Durability.Synced:
+                FlushDeferred();
                 return _syncWrite;
-            case Keeping.SyncedAlone:
+            case Durability.SyncedAlone:
                 return _syncWrite;
             default:
                 return _write;
         }
     }
 
-    private void Written(Keeping keeping)
+    private void Written(Durability keeping)
     {
-        if (keeping == Keeping.Bulk)
+        if (keeping == Durability.Deferred)
             Interlocked.Increment(ref _bulkWrites);
     }
 

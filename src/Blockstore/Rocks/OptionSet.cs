@@ -75,11 +75,11 @@ internal sealed class OptionSet : IDisposable
     /// <summary>The options of the database and of every family but one.</summary>
     public nint Main { get; }
 
-    /// <summary>The options of <see cref="Family.Blocks"/>.</summary>
+    /// <summary>The options of <see cref="ColumnFamily.Blocks"/>.</summary>
     public nint Blobs { get; }
 
     /// <summary>The options for a family by its name.</summary>
-    public nint For(string family) => family == Database.NameOf(Family.Blocks) ? Blobs : Main;
+    public nint For(string family) => family == Database.NameOf(ColumnFamily.Blocks) ? Blobs : Main;
 
     public void Dispose()
     {

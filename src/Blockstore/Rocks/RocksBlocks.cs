@@ -7,12 +7,12 @@ namespace Ipcs.Blockstore.Rocks;
 /// Blocks in RocksDB. Reads check RocksDB's checksum, so that a block damaged on disk is an exception
 /// (<see cref="StoreException.IsCorruption"/>) for every reader, those that don't hash again too.
 /// </summary>
-internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
+internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
     {
         gate.Touch(hash);
-        return database.Contains(Family.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash));
+        return database.Contains(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash));
     }
 
     public bool TryGetLength(in Multihash hash, out int length)
@@ -25,11 +25,11 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     {
         gate.Touch(hash);
         Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
-        if (database.Get(Family.Blocks, key) is { } block)
+        if (database.Get(ColumnFamily.Blocks, key) is { } block)
             return block;
         key[0] = BlockKey.Packed;
-        using PinnedBlock? frame = database.Get(Family.Blocks, key);
-        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(Family.Blocks, key);
+        using PinnedBlock? frame = database.Get(ColumnFamily.Blocks, key);
+        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
     }
 
     public bool KeepsPacked => true;
@@ -37,7 +37,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     public IMemoryOwner<byte>? GetPacked(in Multihash hash)
     {
         gate.Touch(hash);
-        return database.Get(Family.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Packed, hash));
+        return database.Get(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Packed, hash));
     }
 
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, BlockKey.Block, data, data.Length, bulk);
@@ -67,15 +67,15 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
             {
                 NewBlock block = blocks[i];
                 Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, block.Hash);
-                if (database.Contains(Family.Blocks, key))
+                if (database.Contains(ColumnFamily.Blocks, key))
                     continue;
 
                 ReadOnlySpan<byte> value = block.Data.Span;
                 int blockLength = block.Packed ? BlockLimit.LengthOf(block.Hash, value) : value.Length;
                 BlockLimit.Check(block.Hash, blockLength);
-                batch.Put(Family.Blocks, key, length[..Varint.Write(length, (ulong)blockLength)]);
+                batch.Put(ColumnFamily.Blocks, key, length[..Varint.Write(length, (ulong)blockLength)]);
                 key[0] = block.Packed ? BlockKey.Packed : BlockKey.Block;
-                batch.Put(Family.Blocks, key, value);
+                batch.Put(ColumnFamily.Blocks, key, value);
                 count++;
                 lengths += blockLength;
                 values += value.Length;
@@ -85,7 +85,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
                 return;
             reserve.Take(values);
             BlockCounters.Put(batch, count, lengths);
-            database.Write(batch, bulk ? Keeping.Bulk : Keeping.Logged);
+            database.Write(batch, bulk ? Durability.Deferred : Durability.Logged);
             counters.Add(count, lengths);
         }
         finally
@@ -116,18 +116,18 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
         long bytes = 0;
 
         // The log has the deletions and not what was put in bulk: replayed without it, they would take from the counters what was never added.
-        database.Settle();
+        database.FlushDeferred();
         using Batch batch = database.NewBatch();
         foreach (Multihash hash in hashes)
         {
             Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, hash);
             if (!TryGetLength(key, out int length))
                 continue;
-            batch.Delete(Family.Blocks, key);
+            batch.Delete(ColumnFamily.Blocks, key);
             key[0] = BlockKey.Block;
-            batch.Delete(Family.Blocks, key);
+            batch.Delete(ColumnFamily.Blocks, key);
             key[0] = BlockKey.Packed;
-            batch.Delete(Family.Blocks, key);
+            batch.Delete(ColumnFamily.Blocks, key);
             bytes += length;
             gone.Add((hash, length));
         }
@@ -135,7 +135,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
         if (gone.Count == 0)
             return gone;
         BlockCounters.Put(batch, -gone.Count, -bytes);
-        database.Write(batch, Keeping.Logged);
+        database.Write(batch, Durability.Logged);
         counters.Add(-gone.Count, -bytes);
         return gone;
     }
@@ -145,7 +145,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     internal static int ReadLength(Database database, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
         Varint.TryRead(value, out ulong length, out int n) == OperationStatus.Done && n == value.Length && length <= IBlockstore.MaxBlockLength
             ? (int)length
-            : throw database.Damaged(Family.Blocks, key);
+            : throw database.Damaged(ColumnFamily.Blocks, key);
 
     private void Put(in Multihash hash, byte kind, ReadOnlySpan<byte> value, int blockLength, bool bulk)
     {
@@ -155,7 +155,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
         try
         {
             // Writing it again would leave a copy in the blob files for the compactions to find.
-            if (database.Contains(Family.Blocks, key))
+            if (database.Contains(ColumnFamily.Blocks, key))
                 return;
 
             reserve.Take(value.Length);
@@ -165,10 +165,10 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
             // The value is the last: the batch's memory, which grows to twice its length, is still small then and takes what the value needs.
             using Batch batch = database.NewBatch();
             BlockCounters.Put(batch, 1, blockLength);
-            batch.Put(Family.Blocks, key, length[..n]);
+            batch.Put(ColumnFamily.Blocks, key, length[..n]);
             key[0] = kind;
-            batch.Put(Family.Blocks, key, value);
-            database.Write(batch, bulk ? Keeping.Bulk : Keeping.Logged);
+            batch.Put(ColumnFamily.Blocks, key, value);
+            database.Write(batch, bulk ? Durability.Deferred : Durability.Logged);
             counters.Add(1, blockLength);
         }
         finally
@@ -180,7 +180,7 @@ internal sealed class RocksBlocks(Database database, BlockGate gate, BlockCounte
     private bool TryGetLength(ReadOnlySpan<byte> key, out int length)
     {
         Span<byte> value = stackalloc byte[Varint.MaxLength];
-        bool found = database.TryCopy(Family.Blocks, key, value, out int n);
+        bool found = database.TryCopy(ColumnFamily.Blocks, key, value, out int n);
         length = found ? ReadLength(database, key, value[..n]) : 0;
         return found;
     }

@@ -3,14 +3,14 @@ using Ipcs.Blockstore.Tables;
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>One family as a table of bytes.</summary>
-internal sealed class RocksTable(Database database, Family family) : ITable
+internal sealed class RocksTable(Database database, ColumnFamily family) : ITable
 {
     // So that of two who delete the same thing exactly one is told that it was there.
     private readonly Lock _deleting = new();
 
     public byte[]? Get(ReadOnlySpan<byte> key) => database.GetCopy(family, key);
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping) => database.Put(family, key, value, keeping);
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping) => database.Put(family, key, value, keeping);
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync)
     {

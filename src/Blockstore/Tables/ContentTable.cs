@@ -14,7 +14,7 @@ internal sealed class ContentTable(ITable table) : IContentIndex
     public void Put(ContentRecord record, bool sync = false)
     {
         // That a content is whole must not be known for longer than its blocks are here; that it is to come may. Nobody waits then for what was fetched in bulk meanwhile.
-        Keeping keeping = !sync ? Keeping.Logged : record.Complete ? Keeping.Synced : Keeping.SyncedAlone;
+        Durability keeping = !sync ? Durability.Logged : record.Complete ? Durability.Synced : Durability.SyncedAlone;
         table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), keeping);
     }
 

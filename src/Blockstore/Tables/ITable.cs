@@ -7,7 +7,7 @@ internal interface ITable
     byte[]? Get(ReadOnlySpan<byte> key);
 
     /// <summary>Puts or replaces a value.</summary>
-    void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping);
+    void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping);
 
     /// <summary>Removes a value. False when there was none.</summary>
     bool Delete(ReadOnlySpan<byte> key, bool sync);

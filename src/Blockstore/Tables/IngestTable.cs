@@ -9,7 +9,7 @@ internal sealed class IngestTable(ITable table) : IIngestStore
         return table.Get(key) is { } value ? RecordCodec.DecodeIngest(key, value) : null;
     }
 
-    public void Put(IngestRecord record, Keeping keeping = Keeping.Logged) =>
+    public void Put(IngestRecord record, Durability keeping = Durability.Logged) =>
         table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), keeping);
 
     public bool Delete(string reference) => table.Delete(RecordCodec.Key(reference), sync: false);

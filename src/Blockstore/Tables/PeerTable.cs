@@ -30,7 +30,7 @@ internal sealed class PeerTable(ITable table) : IPeerStore
                 _count++;
             }
 
-            table.Put(key, RecordCodec.Encode(record), Keeping.Logged);
+            table.Put(key, RecordCodec.Encode(record), Durability.Logged);
         }
     }
 

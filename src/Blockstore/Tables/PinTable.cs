@@ -11,7 +11,7 @@ internal sealed class PinTable(ITable table) : IPinStore
         return table.Get(key) is { } value ? RecordCodec.DecodePin(key, value) : null;
     }
 
-    public void Put(PinRecord pin) => table.Put(RecordCodec.Key(pin.Root), RecordCodec.Encode(pin), Keeping.Synced);
+    public void Put(PinRecord pin) => table.Put(RecordCodec.Key(pin.Root), RecordCodec.Encode(pin), Durability.Synced);
 
     public bool Delete(in Cid root) => table.Delete(RecordCodec.Key(root), sync: true);
 

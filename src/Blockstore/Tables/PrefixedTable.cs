@@ -5,7 +5,7 @@ internal sealed class PrefixedTable(ITable table, byte first) : ITable
 {
     public byte[]? Get(ReadOnlySpan<byte> key) => table.Get(Whole(key));
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Keeping keeping) => table.Put(Whole(key), value, keeping);
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping) => table.Put(Whole(key), value, keeping);
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync) => table.Delete(Whole(key), sync);
 

@@ -45,8 +45,8 @@ internal sealed class ProvideTable(ITable table) : IProvideStore
             byte[]? before = table.Get(row);
             if (before is null && Count >= IProvideStore.MaxKeys)
                 return false;
-            table.Put(time, [], Keeping.Logged);
-            table.Put(row, RecordCodec.Encode(record), Keeping.Logged);
+            table.Put(time, [], Durability.Logged);
+            table.Put(row, RecordCodec.Encode(record), Durability.Logged);
             if (before is null)
                 _count++;
             else if (RecordCodec.DecodeProvide(row.AsSpan(1), before).DueAt is var old && old != record.DueAt)

@@ -193,7 +193,7 @@ internal sealed class Ingest : IDisposable
     /// <summary>Writes down where it is, to the last byte. Settled.</summary>
     public void Save()
     {
-        _store.Ingests.Put(Place(Offset, IngestState.Encode(_importer.ExportState(), _importer.Tail)), _importer.IsBulk ? Keeping.Synced : Keeping.Logged);
+        _store.Ingests.Put(Place(Offset, IngestState.Encode(_importer.ExportState(), _importer.Tail)), _importer.IsBulk ? Durability.Synced : Durability.Logged);
         _savedAt = _importer.DurableLength;
     }
 
@@ -247,7 +247,7 @@ internal sealed class Ingest : IDisposable
             // As of the last full chunk: the open one is rewritten with every save.
             _store.Ingests.Put(
                 place with { Offset = _importer.DurableLength, State = IngestState.Encode(_importer.ExportState(), []) },
-                _importer.IsBulk ? Keeping.Bulk : Keeping.Logged);
+                _importer.IsBulk ? Durability.Deferred : Durability.Logged);
             _savedAt = _importer.DurableLength;
         }
     }

@@ -58,7 +58,7 @@ internal sealed class IngestLease(IngestTable table, string reference, IDisposab
     public void Publish() => table.Publish(Ingest);
 
     /// <summary>Commits the ingest as what <paramref name="change"/> makes of the record there is, and gives the lock back.</summary>
-    public ContentRecord Commit(ContentUpdates updates, Digest digest, Func<ContentRecord?, ContentRecord> change)
+    public ContentRecord Commit(ContentCatalog updates, Digest digest, Func<ContentRecord?, ContentRecord> change)
     {
         ContentRecord record = updates.Commit(digest, Ref, change);
 

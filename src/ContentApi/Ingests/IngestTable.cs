@@ -1,5 +1,6 @@
 using Ipcs.Blockstore;
 using Ipcs.Dag;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -10,7 +11,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// All ingests that are not committed. Owns their locks, what is known of them without asking the store, and the few interrupted ones that
 /// stay warm. Thread-safe.
 /// </summary>
-internal sealed partial class IngestTable : IContentIngests, IDisposable
+internal sealed partial class IngestTable : IIngestRoots, IDisposable
 {
     /// <summary>How long an abort waits for the session it has ended before it looks whether another one has the reference now.</summary>
     private static readonly TimeSpan AbortTurn = TimeSpan.FromMilliseconds(100);
@@ -106,7 +107,7 @@ internal sealed partial class IngestTable : IContentIngests, IDisposable
     }
 
     /// <inheritdoc/>
-    public IReadOnlyCollection<Cid> HeldRoots()
+    public IReadOnlyCollection<Cid> LeasedRoots()
     {
         var held = new HashSet<Cid>();
         foreach (IngestStatus status in List())

@@ -16,7 +16,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// Semantics: https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto, rpc Write.
 /// </summary>
 internal sealed class WriteSession(
-    IStore store, IContentFleet fleet, ContentUpdates updates, IngestTable table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
+    IStore store, IContentFleet fleet, ContentCatalog updates, IngestTable table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
 {
     private long _total;
     private Digest _expected;
@@ -36,7 +36,7 @@ internal sealed class WriteSession(
         CheckFirst(request);
 
         // Blocks stored from here on stay until the ingest is kept by the table or the content by the index.
-        using Hold hold = store.Hold();
+        using GcLease hold = store.LeaseTouched();
         await using IngestLease lease = await table.AcquireAsync(request.Ref, cancellationToken)
             ?? throw RpcErrors.Unavailable($"ref {request.Ref} is locked");
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lease.Aborted);
@@ -240,7 +240,7 @@ internal sealed class WriteSession(
     {
         try
         {
-            if (ManifestScan.Descriptors(_text.Length > 0 ? _text : await ReadLongTextAsync()) is { Count: > 0 } digests)
+            if (DescriptorScan.Descriptors(_text.Length > 0 ? _text : await ReadLongTextAsync()) is { Count: > 0 } digests)
             {
                 fleet.LookAhead(digests);
             }
@@ -254,7 +254,7 @@ internal sealed class WriteSession(
     /// <summary>The text of what is longer than a chunk and still an index, perhaps: it is read back, for its first byte at least.</summary>
     private async ValueTask<byte[]> ReadLongTextAsync()
     {
-        if (_longText is not { Size: <= ManifestScan.MaxLength } root)
+        if (_longText is not { Size: <= DescriptorScan.MaxLength } root)
         {
             return [];
         }

@@ -9,7 +9,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>Reads of contents: the range, the wait for what is not here yet, and the reader.</summary>
-internal sealed class ReadSession(IStore store, ContentUpdates updates, IContentFleet fleet, ReaderCache readers, RecentReads recent)
+internal sealed class ReadSession(IStore store, ContentCatalog updates, IContentFleet fleet, ReaderCache readers, RecentReads recent)
 {
     /// <summary>From this many bytes on, a read keeps garbage collections off.</summary>
     private const int HoldFrom = 1 << 20;
@@ -67,7 +67,7 @@ internal sealed class ReadSession(IStore store, ContentUpdates updates, IContent
         }
 
         // A Delete in the middle lets go of the blocks, but not of those that are being read. A short read is over before that matters.
-        using Hold? hold = length > HoldFrom ? store.Keep(content.Root) : null;
+        using GcLease? hold = length > HoldFrom ? store.LeaseDag(content.Root) : null;
         if (hold is not null)
         {
             content = Find(digest);
@@ -118,7 +118,7 @@ internal sealed class ReadSession(IStore store, ContentUpdates updates, IContent
         }
 
         // Deleted meanwhile, it is read to its end all the same.
-        Hold kept = store.Keep(content.Root);
+        GcLease kept = store.LeaseDag(content.Root);
         IBlockSource? source = null;
         try
         {

@@ -16,7 +16,7 @@ public sealed class DagImporter
     private const int FirstBufferLength = 16 * 1024;
 
     /// <summary>
-    /// Chunks after so many bytes go past the store's log (<see cref="Keeping.Bulk"/>): what is shorter needs no flush to become durable, and an interrupted write
+    /// Chunks after so many bytes go past the store's log (<see cref="Durability.Deferred"/>): what is shorter needs no flush to become durable, and an interrupted write
     /// goes on from here at least.
     /// </summary>
     private const long LoggedLength = 16 << 20;

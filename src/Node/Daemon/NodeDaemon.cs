@@ -1,15 +1,19 @@
+using Ipcs.ControlApi;
+using Microsoft.AspNetCore.Connections;
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Posix;
 using Ipcs.ContentApi;
-using Ipcs.ContentApi.Reading;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Read;
+using Ipcs.Fleet;
+using Ipcs.Fleet.Discovery;
+using Ipcs.Fleet.Routing;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
 using Ipcs.Libp2p.Swarm;
-using Ipcs.Node.Discovery;
-using Ipcs.Node.Metrics;
+using Ipcs.Node.Listeners;
 using Ipcs.Node.Options;
-using Ipcs.Node.Repo;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -40,58 +44,56 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
 
         // A third of a start is the making of this server: it is made while the rest opens.
-        ContentNeeds? needs = null;
-        Task<WebApplication> content = Task.Run(() => ContentDoor(() => needs!), cancellationToken);
+        ContentDependencies? dependencies = null;
+        Task<WebApplication> content = Task.Run(() => ContentListener(() => dependencies!), cancellationToken);
         KeyPair key = DataFolder.Prepare(_options.Data);
         if (DataFolder.IsKeyExposed(_options.Data))
         {
             LogKeyExposed(logger, DataFolder.KeyFile(_options.Data));
         }
 
-        UnixDoor.Prepare(_options.ContentSocket);
-        UnixDoor.Prepare(_options.ApiSocket);
+        UnixListener.Prepare(_options.ContentSocket);
+        UnixListener.Prepare(_options.ApiSocket);
 
-        var work = new BulkWork();
+        var work = new BackgroundScheduler();
         _open.Push(new Closing(work));
         IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
         _open.Push(new Closing(store));
-        var updates = new ContentUpdates(store);
+        var catalog = new ContentCatalog(store);
         var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers));
         _open.Push(host);
         var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options, work), _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
-        var routing = new Routing.NodeRouting(_options, host, store, _loggers);
+        var routing = new NodeRouting(RoutingOptions(_options), host, store, TimeProvider.System, new Random(), _loggers);
         _open.Push(routing);
-        updates.Changed += routing.StoreChanged;
-        var fleet = new Fleet.Fleet(host, store, updates, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<Fleet.Fleet>(), routing, work);
-        _open.Push(fleet);
+        catalog.Changed += routing.StoreChanged;
+        var fetcher = new ContentFetcher(
+            host, store, catalog, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<ContentFetcher>(), routing, work);
+        _open.Push(fetcher);
 
-        needs = new ContentNeeds(store, fleet, updates);
+        dependencies = new ContentDependencies(store, new ContentFleet(fetcher), catalog);
         var collector = new GarbageCollector(
-            store, updates, (await content).Services.GetRequiredService<IContentIngests>(), _loggers.CreateLogger<GarbageCollector>());
+            store, catalog, (await content).Services.GetRequiredService<IIngestRoots>(), TimeProvider.System, _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
-        var services = new NodeServices(_options, store, updates, host, bitswap, fleet)
-        {
-            Collector = collector,
-            RecentReads = (await content).Services.GetRequiredService<RecentReads>(),
-            Routing = routing,
-        };
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
-        var doors = new Doors();
-        _open.Push(doors);
-        await doors.OpenAsync(await content, _options.ContentSocket, cancellationToken);
-        WebApplication api = ApiDoor(services);
-        await doors.OpenAsync(api, _options.ApiSocket, cancellationToken);
+        var listeners = new ListenerSet();
+        _open.Push(listeners);
+        await listeners.OpenAsync(await content, _options.ContentSocket, cancellationToken);
+        var routes = new ControlApiRoutes(
+            ControlApiOptions(_options), host, store, catalog, bitswap, fetcher, routing, collector,
+            (await content).Services.GetRequiredService<RecentReads>(), TimeProvider.System, _loggers.CreateLogger<ControlApiRoutes>());
+        WebApplication api = ApiListener(routes);
+        await listeners.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
         if (_options.MetricsAddress is { } metrics)
         {
-            _open.Push(await MetricsDoor.OpenAsync(services, metrics, _loggers, cancellationToken));
+            _open.Push(await MetricsEndpoint.OpenAsync(store, fetcher, host, collector, metrics, _loggers, cancellationToken));
         }
 
         // Peers last: whoever connects finds everything in place.
         await host.StartAsync(cancellationToken);
-        fleet.Resume();
+        fetcher.Resume();
         routing.Start();
         string listen = string.Join(',', host.ListenAddresses.Select(a => a.ToString()));
         string tcp = _options.ApiAddress is null ? "" : $" api-addr={TcpAddress(api)}";
@@ -140,19 +142,41 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Work = work,
     };
 
+    /// <summary>What the control API shows of the options.</summary>
+    internal static ControlApiOptions ControlApiOptions(NodeOptions options) => new()
+    {
+        Version = ProductVersion.Number,
+        AgentVersion = ProductVersion.Agent,
+        Data = options.Data,
+        ApiSocket = options.ApiSocket,
+        Containerd = options.Containerd,
+        StorageMax = options.StorageMax,
+        Config = () => ConfigFile.Document(options),
+    };
+
+    /// <summary>What routing runs with.</summary>
+    internal static RoutingOptions RoutingOptions(NodeOptions options) => new()
+    {
+        Dht = options.Dht,
+        Provide = options.Provide,
+        ProvideInterval = options.ProvideInterval,
+        Mdns = options.Mdns,
+        Peers = options.Peers,
+    };
+
     /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
     private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
-    private WebApplication ContentDoor(Func<ContentNeeds> needs)
+    private WebApplication ContentListener(Func<ContentDependencies> dependencies)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddContentApi(needs, _options.Profile);
+        builder.Services.AddContentApi(dependencies, _options.Profile);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;
     }
 
-    private WebApplication ApiDoor(NodeServices node)
+    private WebApplication ApiListener(ControlApiRoutes routes)
     {
         WebApplicationBuilder builder = Builder(_options.ApiSocket, HttpProtocols.Http1);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -163,15 +187,15 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
                 kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
             }
         });
-        builder.Services.AddLargeBlocks();
         WebApplication app = builder.Build();
-        new ControlApi.ControlApi(node, _loggers.CreateLogger<ControlApi.ControlApi>()).Map(app);
+        routes.Map(app);
         return app;
     }
 
     private WebApplicationBuilder Builder(string socket, HttpProtocols protocols)
     {
-        WebApplicationBuilder builder = Doors.NewBuilder(_loggers);
+        WebApplicationBuilder builder = ListenerSet.NewBuilder(_loggers);
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockPool>();
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(o => o.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         builder.WebHost.ConfigureKestrel(kestrel =>

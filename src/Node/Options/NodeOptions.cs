@@ -1,9 +1,9 @@
 using System.Net;
 using Ipcs.Dag.Import;
+using Ipcs.Fleet.Routing;
 using Ipcs.Kademlia;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;
-using Ipcs.Node.Routing;
 
 namespace Ipcs.Node.Options;
 

@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Ipcs.Dag.Import;
+using Ipcs.Fleet.Routing;
 using Ipcs.Kademlia;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;
-using Ipcs.Node.Routing;
 
 namespace Ipcs.Node.Options;
 

@@ -12,7 +12,7 @@ public static class ConvertedStore
     /// <param name="image">The image.</param>
     /// <param name="name">What the pins are called.</param>
     /// <param name="profile">What the DAGs were made with.</param>
-    public static void Keep(IStore store, ContentUpdates updates, ConvertedImage image, string name, ImportProfile profile)
+    public static void Record(IStore store, ContentCatalog updates, ConvertedImage image, string name, ImportProfile profile)
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         foreach (ConvertedDescriptor content in image.Descriptors)

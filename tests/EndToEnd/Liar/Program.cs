@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Globalization;
-using Ipcs.Bitswap.Resolve;
+using Ipcs.Fleet.Resolve;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;

@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using Ipcs.Multiformats;
 using Ipcs.Node.Daemon;
 

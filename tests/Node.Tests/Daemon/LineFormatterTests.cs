@@ -8,13 +8,13 @@ public sealed class LineFormatterTests
 {
     [Fact]
     public void AMessageIsOneLineWithTimeLevelAndWho() =>
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  Fleet: a  b\n$", Write(LogLevel.Warning, "a \nb", null, terminal: false));
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  ContentFetcher: a  b\n$", Write(LogLevel.Warning, "a \nb", null, terminal: false));
 
     [Fact]
     public void AnErrorIsOneLineToo()
     {
         string line = Write(LogLevel.Error, "it failed", new IOException("first\nsecond"), terminal: false);
-        Assert.Contains(" error Fleet: it failed | System.IO.IOException: first second", line, StringComparison.Ordinal);
+        Assert.Contains(" error ContentFetcher: it failed | System.IO.IOException: first second", line, StringComparison.Ordinal);
         Assert.Equal(line.Length - 1, line.IndexOf('\n', StringComparison.Ordinal));
     }
 
@@ -29,7 +29,7 @@ public sealed class LineFormatterTests
     {
         using var text = new StringWriter();
         new LineFormatter(terminal).Write(
-            new LogEntry<string>(level, "Ipcs.Node.Fleet.Fleet", new EventId(7), message, error, (state, _) => state), null, text);
+            new LogEntry<string>(level, "Ipcs.Fleet.ContentFetcher", new EventId(7), message, error, (state, _) => state), null, text);
         return text.ToString();
     }
 }

@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using Ipcs.Node.Daemon;
 using Ipcs.Node.Options;
 

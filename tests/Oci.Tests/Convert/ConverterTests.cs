@@ -207,7 +207,7 @@ public sealed class ConverterTests : IDisposable
     {
         TestImage image = TestImage.Simple(500_000);
         ConvertedImage first = await ConvertAsync(new TestSource(image));
-        ConvertedStore.Keep(_store, new ContentUpdates(_store), first, "app", ImportProfile.KuboV0);
+        ConvertedStore.Record(_store, new ContentCatalog(_store), first, "app", ImportProfile.KuboV0);
         var again = new TestImage { Target = first.Target };
         await using var source = new Ipcs.Oci.Sources.LocalFirstSource(new TestSource(again), _store);
         Assert.Equal(first.Target.Digest, (await ConvertAsync(source)).Target.Digest);
@@ -231,7 +231,7 @@ public sealed class ConverterTests : IDisposable
         ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
         Assert.Empty(_store.Pins.Enumerate());
         Assert.Empty(_store.Contents.Enumerate());
-        ConvertedStore.Keep(_store, new ContentUpdates(_store), converted, "app", ImportProfile.KuboV0);
+        ConvertedStore.Record(_store, new ContentCatalog(_store), converted, "app", ImportProfile.KuboV0);
         Assert.Equal(4, _store.Pins.Enumerate().Count());
         foreach (ConvertedDescriptor d in converted.Descriptors)
         {

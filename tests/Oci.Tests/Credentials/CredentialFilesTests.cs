@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using System.Text;
 using Ipcs.Oci.Credentials;
 

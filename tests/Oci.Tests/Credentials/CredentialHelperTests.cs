@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using Ipcs.Oci.Credentials;
 
 namespace Ipcs.Oci.Tests;

@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using Ipcs.Oci.Registry;
 
 namespace Ipcs.Oci.Tests.Registry;

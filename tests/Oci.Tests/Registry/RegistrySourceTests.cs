@@ -1,3 +1,4 @@
+using Ipcs.TestKit;
 using System.Text;
 using System.Text.Json.Nodes;
 using Ipcs.Oci.Credentials;

@@ -1,0 +1,143 @@
+using Ipcs.Bitswap.Wire;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>What is said to whom: questions, wants and cancels.</summary>
+internal sealed partial class WantScheduler
+{
+    private void AskWhetherHad(BitswapSession session)
+    {
+        foreach (Want want in _wants.Values)
+        {
+            if (want.Sessions.Contains(session))
+            {
+                AskWhetherHad(want, session);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody, or where what it
+    /// wants lies in parts.
+    /// </summary>
+    private void AskWhetherHad(Want want, BitswapSession session)
+    {
+        bool scattered = session.PeerScope == PeerScope.Broadcast;
+        bool knowsNobody = session.PeerScope == PeerScope.Connected && _peers.Count > 1 && !KnowsSomebody(session, want);
+        foreach (PeerState state in _peers.Values)
+        {
+            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability holding) ? holding == PeerAvailability.Partial : scattered || knowsNobody;
+            if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
+            {
+                _asked.Add(state.Peer, want.Cid.Hash);
+
+                // Who has parts says HAVE for each, now or once it has come; that it hasn't one yet goes without saying.
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks all who are not known to have the content whether they have one of its blocks. All were asked for the root, but whoever has sent it first ended
+    /// that want, and the others' answers came to nothing.
+    /// </summary>
+    private void Probe(Want want, BitswapSession session)
+    {
+        foreach (PeerState state in _peers.Values)
+        {
+            if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.Told.Add(state.Peer))
+            {
+                _asked.Add(state.Peer, want.Cid.Hash);
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: false)));
+            }
+        }
+    }
+
+    private void Ask(PeerState peer, Want want, long now)
+    {
+        LeaveUnasked(want);
+        if (peer.UnderWay.Count == 0)
+        {
+            peer.LastBlock = now;
+            peer.Window.Begin(now);
+        }
+
+        want.Asked = peer;
+        want.AskedAt = now;
+        want.Weight = _typical;
+        peer.UnderWay.Add(want);
+        peer.BytesUnderWay += want.Weight;
+        _pace.Spend(want.Weight, now);
+        _asked.Add(peer.Peer, want.Cid.Hash);
+        Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
+    }
+
+    /// <summary>A want that was asked of somebody waits again, ahead of all others.</summary>
+    private void Unask(Want want, long now)
+    {
+        if (want.Asked is null)
+        {
+            return;
+        }
+
+        Release(want);
+        want.Since = now;
+        want.Order = --_firstOrder;
+        want.Place = _unasked.AddFirst(want);
+        Offer(want);
+    }
+
+    private void Release(Want want)
+    {
+        if (want.Asked is { } peer)
+        {
+            peer.UnderWay.Remove(want);
+            peer.BytesUnderWay -= want.Weight;
+            _pace.Refund(want.Weight);
+            want.Asked = null;
+        }
+    }
+
+    private void LeaveUnasked(Want want)
+    {
+        if (want.Place is { } place)
+        {
+            _unasked.Remove(place);
+            want.Place = null;
+        }
+    }
+
+    private void Cancel(PeerId peer, Want want) =>
+        Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
+
+    /// <summary>Drops a want, with a cancel to all who were asked about it.</summary>
+    private void Forget(Want want)
+    {
+        if (want.Asked is { } asked)
+        {
+            want.Told.Add(asked.Peer);
+            Release(want);
+        }
+
+        foreach (PeerId peer in want.Told)
+        {
+            if (_peers.ContainsKey(peer))
+            {
+                Cancel(peer, want);
+            }
+        }
+
+        LeaveUnasked(want);
+        _wants.Remove(want.Cid.Hash);
+    }
+
+    private void Fail(Want want)
+    {
+        string tried = want.Refused.Count > 0 ? $"not had from {string.Join(", ", want.Refused)}"
+            : want.Told.Count > 0 ? $"none of the {want.Told.Count} peers asked has said to have it"
+            : "no connected peer to ask";
+        Forget(want);
+        want.Fail(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
+    }
+}

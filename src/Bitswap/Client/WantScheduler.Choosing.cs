@@ -1,0 +1,193 @@
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>Who is asked for which block next.</summary>
+internal sealed partial class WantScheduler
+{
+    /// <summary>Ranks of wants for a peer, the best first; between the second and the last, the number of those who have it.</summary>
+    private const int UrgentRank = -2, OurTurnRank = -1, InOrderRank = int.MaxValue;
+
+    private readonly List<PeerState> _open = [];
+
+    /// <summary>Gives every peer with room its next wants, those who owe the least first, one at a time.</summary>
+    private void Fill(long now)
+    {
+        if (_unasked.Count == 0 || !_pace.IsOpen(now))
+        {
+            return;
+        }
+
+        _open.Clear();
+        foreach (PeerState state in _peers.Values)
+        {
+            if (state.HasRoom(_typical))
+            {
+                _open.Add(state);
+            }
+        }
+
+        while (_open.Count > 0 && _unasked.Count > 0 && _pace.IsOpen(now))
+        {
+            PeerState least = _open[0];
+            int ties = 1;
+            for (int i = 1; i < _open.Count; i++)
+            {
+                PeerState state = _open[i];
+                int order = state.Backlog.CompareTo(least.Backlog);
+                if (order < 0 || (order == 0 && random.Next(++ties) == 0))
+                {
+                    ties = order < 0 ? 1 : ties;
+                    least = state;
+                }
+            }
+
+            Want? next = Next(least, now);
+            if (next is not null)
+            {
+                Ask(least, next, now);
+            }
+
+            if (next is null || !least.HasRoom(_typical))
+            {
+                _open.Remove(least);
+            }
+        }
+    }
+
+    /// <summary>Gives one peer its next wants.</summary>
+    private void FillOne(PeerState? peer, long now)
+    {
+        while (peer is not null && _unasked.Count > 0 && peer.HasRoom(_typical) && _pace.IsOpen(now) && Next(peer, now) is { } next)
+        {
+            Ask(peer, next, now);
+        }
+    }
+
+    /// <summary>The want that a peer is best asked for now; null when it can serve none.</summary>
+    private Want? Next(PeerState peer, long now)
+    {
+        // The first window is asked for before it is known who fetches the same: were it in order, all of them would ask for the same blocks.
+        bool shuffled = _peers.Count > 1 && peer.Window.Rate == 0;
+        PeerWantQueue candidates = peer.PeerWantQueue;
+        if (candidates.IsOutdated || candidates.IsShuffled != shuffled)
+        {
+            Gather(peer, shuffled);
+        }
+
+        while (candidates.TryPeek(out Want? want, out int rank))
+        {
+            if (want.Place is null)
+            {
+                candidates.Drop();
+            }
+            else if (RankOf(want, shuffled) is var by && by > rank)
+            {
+                candidates.Demote(by, OrderOf(want, by));
+            }
+            else if (!CanServe(peer, want, now))
+            {
+                candidates.Park();
+            }
+            else
+            {
+                return IsOthersTurn(peer, want, rank, now) ? null : want;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Offers a want that nobody is asked for to all who may serve it: it is new, or another may serve it than before, or it ranks before what it did.</summary>
+    private void Offer(Want want)
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            Offer(peer, want);
+        }
+    }
+
+    private void Offer(PeerState peer, Want want)
+    {
+        if (want.Place is not null && !peer.PeerWantQueue.IsOutdated && MayServe(peer, want))
+        {
+            int rank = RankOf(want, peer.PeerWantQueue.IsShuffled);
+            peer.PeerWantQueue.Add(want, rank, OrderOf(want, rank), _unasked.Count);
+        }
+    }
+
+    private void Gather(PeerState peer, bool shuffled)
+    {
+        peer.PeerWantQueue.Begin(shuffled);
+        foreach (Want want in _unasked)
+        {
+            Offer(peer, want);
+        }
+    }
+
+    private void OutdateAll()
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            peer.PeerWantQueue.Outdate();
+        }
+    }
+
+    private int RankOf(Want want, bool shuffled) =>
+        want.Urgent ? UrgentRank
+        : !shuffled && !want.Sessions.Exists(s => s.Trades) ? InOrderRank
+        : IsOurTurn(want) ? OurTurnRank
+        : want.Holders.Count;
+
+    private long OrderOf(Want want, int rank) => rank is UrgentRank or InOrderRank ? want.Order : random.NextInt64();
+
+    /// <summary>
+    /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
+    /// once in a session, lest one who is slow stops all; more time where the source's link is not the quickest.
+    /// </summary>
+    private bool IsOthersTurn(PeerState peer, Want want, int rank, long now)
+    {
+        if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out PeerAvailability holding) || holding == PeerAvailability.Partial)
+        {
+            return false;
+        }
+
+        session.TurnOverAt = Math.Min(session.TurnOverAt, now);
+        return now - session.TurnOverAt < (HasQuickerFellow(session, peer) ? LongTradeTime : TradeTime);
+    }
+
+    private bool HasQuickerFellow(BitswapSession session, PeerState whole)
+    {
+        foreach ((PeerId peer, PeerAvailability holding) in session.Peers)
+        {
+            if (holding == PeerAvailability.Partial && _peers.TryGetValue(peer, out PeerState? fellow) && !fellow.Stalled && fellow.Window.Rate > whole.Window.Rate)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
+    private bool IsOurTurn(Want want)
+    {
+        if (want.Holders.Count > 0 || want.Sessions.Find(s => s.Trades) is not { } session)
+        {
+            return false;
+        }
+
+        if (want.TurnsAmong != session.Leechers)
+        {
+            ulong ours = RendezvousHash.Score(self, want.Cid.Hash);
+            want.TurnsAmong = session.Leechers;
+            want.IsOurTurn = true;
+            foreach ((PeerId fellow, PeerAvailability holding) in session.Peers)
+            {
+                want.IsOurTurn &= holding != PeerAvailability.Partial || RendezvousHash.Score(fellow, want.Cid.Hash) <= ours;
+            }
+        }
+
+        return want.IsOurTurn;
+    }
+}

@@ -1,0 +1,156 @@
+using Ipcs.Bitswap.Wire;
+
+namespace Ipcs.Bitswap.Client;
+
+/// <summary>What happens with time: peers that are quiet or slow, wants that nobody serves.</summary>
+internal sealed partial class WantScheduler
+{
+    /// <summary>After how long a quiet peer, the only one, is asked again: it may have dropped the want.</summary>
+    private const long RepeatTime = 5_000_000;
+
+    /// <summary>How long it is taken for granted that a want which somebody could serve still is one.</summary>
+    private const long LookTime = 1_000_000;
+
+    /// <summary>Looks for peers that are too slow and wants that have waited too long; a few times a second.</summary>
+    public void Tick(long now)
+    {
+        foreach (PeerState state in _peers.Values)
+        {
+            MoveIfQuiet(state, now);
+        }
+
+        MoveFromSlow(now);
+        foreach (PeerState state in _peers.Values)
+        {
+            state.PeerWantQueue.Unpark();
+        }
+
+        Fill(now);
+        long lookTime = Math.Min(LookTime, Microseconds(options.NoPeerTime) / 4);
+        for (LinkedListNode<Want>? node = _unasked.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            if (now - Math.Max(node.Value.Since, node.Value.ServableAt) >= lookTime || now > node.Value.RetryAt)
+            {
+                LookAfter(node.Value, now);
+            }
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A want that nobody is asked for though he who has room was given what he can serve: it is left waiting, tried again, or given up.</summary>
+    private void LookAfter(Want want, long now)
+    {
+        if (CanBeServed(want, now))
+        {
+            // They are busy, which is no reason to give up.
+            want.ServableAt = now;
+        }
+        else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
+        {
+            Fail(want);
+        }
+        else if (now > want.RetryAt && (want.Refused.Count > 0 || want.Sessions.Exists(s => s.PeerScope == PeerScope.Broadcast)))
+        {
+            want.RetryAt = now + RetryTime;
+            want.Refused.Clear();
+            want.Told.Clear();
+            foreach (BitswapSession session in want.Sessions)
+            {
+                AskWhetherHad(want, session);
+            }
+
+            Offer(want);
+        }
+    }
+
+    private bool CanBeServed(Want want, long now)
+    {
+        foreach (PeerState peer in _peers.Values)
+        {
+            if (CanServe(peer, want, now))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>A peer that owes blocks and sends none: its wants go to whoever can serve them; when nobody can, it is asked again, and at last given up.</summary>
+    private void MoveIfQuiet(PeerState state, long now)
+    {
+        long quiet = now - state.LastBlock;
+        if (state.UnderWay.Count == 0 || quiet < Microseconds(options.StallTime))
+        {
+            return;
+        }
+
+        foreach (Want want in state.UnderWay.ToArray())
+        {
+            if (now - want.AskedAt < Microseconds(options.StallTime))
+            {
+                continue;
+            }
+
+            if (_peers.Values.Any(p => p != state && !p.Stalled && CanServe(p, want, now)))
+            {
+                state.Stalled = true;
+                Move(want, state, now);
+            }
+            else if (quiet > Microseconds(options.NoPeerTime))
+            {
+                Release(want);
+                want.Refused.Add(state.Peer);
+                Fail(want);
+            }
+            else if (now - want.AskedAt > RepeatTime)
+            {
+                want.AskedAt = now;
+                Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: false, SendDontHave: true)));
+            }
+        }
+    }
+
+    /// <summary>
+    /// A want that waits in the queue of a slow peer while a quick one has room and nothing else to do moves there; only what would be done much sooner,
+    /// since what was asked for already may come all the same.
+    /// </summary>
+    private void MoveFromSlow(long now)
+    {
+        if (_unasked.Count > 0)
+        {
+            return;
+        }
+
+        foreach (PeerState slow in _peers.Values)
+        {
+            foreach (Want want in slow.UnderWay.ToArray())
+            {
+                long age = now - want.AskedAt;
+                if (age < Microseconds(options.StallTime))
+                {
+                    continue;
+                }
+
+                PeerState? quick = _peers.Values.FirstOrDefault(
+                    p => p != slow && !p.Stalled && p.HasRoom(_typical) && p.Window.Rate > 4 * slow.Window.Rate && p.Window.Delay < age / 4 && CanServe(p, want, now));
+                if (quick is not null)
+                {
+                    Cancel(slow.Peer, want);
+                    Unask(want, now);
+                    Ask(quick, want, now);
+                }
+            }
+        }
+    }
+
+    private void Move(Want want, PeerState from, long now)
+    {
+        Cancel(from.Peer, want);
+        want.Refused.Add(from.Peer);
+        want.RetryAt = now + RetryTime;
+        Unask(want, now);
+    }
+}

@@ -1,0 +1,165 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>block …</c>, <c>dag …</c> and <c>refs</c>.</summary>
+internal static class BlockCommands
+{
+    /// <summary>The commands.</summary>
+    public static IEnumerable<Command> Build(GlobalOptions global)
+    {
+        yield return NodeCommands.Group("block", "single blocks", [
+            Bytes(global, "get", "write a block to standard output", "block/get", "CID"),
+            Put(global),
+            NodeCommands.WithArg(global, "stat", "a block's length", "block/stat", "CID", s => Console.Out.WriteLine($"Key: {s["Key"]}\nSize: {s["Size"]}")),
+            Remove(global)]);
+        yield return NodeCommands.Group("dag", "whole DAGs", [
+            NodeCommands.WithArg(global, "stat", "how many blocks and bytes a DAG has", "dag/stat", "CID", PrintStat),
+            Bytes(global, "export", "write a DAG to standard output, as a CAR", "dag/export", "CID"),
+            Import(global)]);
+        yield return Refs(global);
+    }
+
+    private static Command Bytes(GlobalOptions global, string name, string help, string path, string argument)
+    {
+        var command = new Command(name, help);
+        var cid = new Argument<string>(argument);
+        command.Arguments.Add(cid);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            await client.CopyAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(cid))), new StandardOutput(), cancellationToken);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Put(GlobalOptions global)
+    {
+        var command = new Command("put", "store a block from a file (or - for standard input) and print its CID");
+        var file = new Argument<string>("FILE|-");
+        Option<string> codec = new("--cid-codec") { Description = "raw or dag-pb", HelpName = "CODEC", DefaultValueFactory = _ => "raw" };
+        Option<string> hash = new("--mhtype") { Description = "sha2-256, sha2-384 or sha2-512", HelpName = "HASH", DefaultValueFactory = _ => "sha2-256" };
+        var pin = new Option<bool>("--pin") { Description = "keep it from GC" };
+        codec.AcceptOnlyFromAmong("raw", "dag-pb");
+        hash.AcceptOnlyFromAmong("sha2-256", "sha2-384", "sha2-512");
+        command.Arguments.Add(file);
+        foreach (Option option in (Option[])[codec, hash, pin])
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
+            var query = GlobalOptions.Query(("cid-codec", parsed.GetValue(codec)), ("mhtype", parsed.GetValue(hash)), ("pin", GlobalOptions.Word(parsed.GetValue(pin))));
+            using ApiClient client = global.Client(parsed);
+            global.Print(parsed, await client.CallAsync("block/put", query, cancellationToken, body), s => Console.Out.WriteLine(s["Key"]!.ToString()));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Remove(GlobalOptions global)
+    {
+        var command = new Command("rm", "remove blocks that nothing needs");
+        var cids = new Argument<string[]>("CID") { Arity = ArgumentArity.OneOrMore };
+        var force = new Option<bool>("-f", "--force") { Description = "a block that is not here is no error" };
+        command.Arguments.Add(cids);
+        command.Options.Add(force);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = parsed.GetRequiredValue(cids).Select(c => KeyValuePair.Create("arg", c)).Append(KeyValuePair.Create("force", GlobalOptions.Word(parsed.GetValue(force))));
+            using ApiClient client = global.Client(parsed);
+            string? problem = null;
+            int failed = 0;
+            await foreach (JsonNode line in client.LinesAsync("block/rm", query, body: null, cancellationToken))
+            {
+                if (line["Error"] is { } error)
+                {
+                    problem = error.ToString();
+                    failed++;
+                }
+
+                global.Print(parsed, line, l => Console.Out.Write(l["Error"] is null ? $"removed {l["Hash"]}\n" : ""));
+            }
+
+            return failed switch
+            {
+                0 => 0,
+                1 => throw new CommandException(problem!),
+                _ => throw new CommandException($"{failed} blocks could not be removed; the last: {problem}"),
+            };
+        });
+        return command;
+    }
+
+    private static Command Import(GlobalOptions global)
+    {
+        var command = new Command("import", "store the blocks of a CAR (or - for standard input) and pin its roots");
+        var file = new Argument<string>("FILE|-");
+        var pin = new Option<bool>("--pin-roots") { Description = "keep the roots from GC (the default)", DefaultValueFactory = _ => true };
+        var stats = new Option<bool>("--stats") { Description = "say how many blocks and bytes there were" };
+        command.Arguments.Add(file);
+        command.Options.Add(pin);
+        command.Options.Add(stats);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
+            var query = GlobalOptions.Query(("pin-roots", GlobalOptions.Word(parsed.GetValue(pin))), ("stats", GlobalOptions.Word(parsed.GetValue(stats))));
+            using ApiClient client = global.Client(parsed);
+            await foreach (JsonNode line in client.LinesAsync("dag/import", query, body, cancellationToken))
+            {
+                global.Print(parsed, line, PrintImport);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Refs(GlobalOptions global)
+    {
+        var command = new Command("refs", "list the links of a block");
+        var cid = new Argument<string>("CID");
+        var recursive = new Option<bool>("-r", "--recursive") { Description = "and of all below it" };
+        var unique = new Option<bool>("-u", "--unique") { Description = "each only once" };
+        command.Arguments.Add(cid);
+        command.Options.Add(recursive);
+        command.Options.Add(unique);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(cid)),
+                ("recursive", GlobalOptions.Word(parsed.GetValue(recursive))),
+                ("unique", GlobalOptions.Word(parsed.GetValue(unique))));
+            using ApiClient client = global.Client(parsed);
+            await foreach (JsonNode line in client.LinesAsync("refs", query, body: null, cancellationToken))
+            {
+                global.Print(parsed, line, l => Console.Out.WriteLine(l["Ref"]!.ToString()));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static void PrintStat(JsonNode stat)
+    {
+        Console.Out.WriteLine($"Size: {stat["TotalSize"]}");
+        Console.Out.WriteLine($"NumBlocks: {stat["UniqueBlocks"]}");
+    }
+
+    private static void PrintImport(JsonNode line)
+    {
+        if (line["Root"] is { } root)
+        {
+            Console.Out.WriteLine($"Pinned root\t{root["Cid"]!["/"]}\t{(root["PinErrorMsg"]!.ToString() is { Length: > 0 } problem ? $"FAILED: {problem}" : "success")}");
+        }
+        else if (line["Stats"] is { } stats)
+        {
+            Console.Out.WriteLine($"Imported {stats["BlockCount"]} blocks ({stats["BlockBytesCount"]} bytes)");
+        }
+    }
+}

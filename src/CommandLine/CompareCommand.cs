@@ -1,0 +1,98 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Ipcs.CommandLine.Plot;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>compare</c>.</summary>
+internal static class CompareCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Build(GlobalOptions global)
+    {
+        var command = new Command("compare", "show which blocks images share, for one chunker or several");
+        var images = new Argument<string[]>("SRC") { Description = "two or more images, written as for convert", Arity = new ArgumentArity(2, 64) };
+        var chunkers = new Option<string[]>("--chunker") { Description = "how contents are cut (repeatable; default size-262144)", HelpName = "CHUNKER" };
+        var plot = new Option<string?>("--plot") { Description = "draw the buckets into this file (PNG)", HelpName = "FILE" };
+        var space = ImageCommands.Namespace();
+        var all = new Option<bool>("--all-platforms") { Description = "compare every platform of an index" };
+        var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registries (implied for localhost)" };
+        command.Arguments.Add(images);
+        foreach (Option option in (Option[])[chunkers, plot, space, all, plain])
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string[] sources = parsed.GetRequiredValue(images);
+            var query = sources.Select(s => KeyValuePair.Create("arg", Logins.Absolute(s)))
+                .Concat((parsed.GetValue(chunkers) ?? []).Select(c => KeyValuePair.Create("chunker", c)))
+                .Concat(GlobalOptions.Query(
+                    ("namespace", parsed.GetValue(space)),
+                    ("all-platforms", parsed.GetValue(all) ? "true" : null),
+                    ("plain-http", parsed.GetValue(plain) ? "true" : null)));
+            using HttpContent? logins = await Logins.BodyAsync(sources, cancellationToken);
+            using ApiClient client = global.Client(parsed);
+            var progress = new Progress();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/compare", query, logins, cancellationToken))
+            {
+                if (progress.Shows(line))
+                {
+                    continue;
+                }
+
+                NameAsGiven(line, sources);
+                if (parsed.GetValue(plot) is { } file)
+                {
+                    await File.WriteAllBytesAsync(file, ComparisonPlot.Draw(line), cancellationToken);
+                }
+
+                global.Print(parsed, line, Print);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>The daemon was told paths from the root; the user reads the names that were typed.</summary>
+    private static void NameAsGiven(JsonNode comparison, string[] sources)
+    {
+        Dictionary<string, string> names = sources.DistinctBy(Logins.Absolute).ToDictionary(Logins.Absolute, StringComparer.Ordinal);
+        Rename(comparison["images"]!.AsArray());
+        foreach (JsonNode? bucket in comparison["buckets"]!.AsArray().Concat(comparison["comparisons"]!.AsArray().SelectMany(c => c!["buckets"]!.AsArray())))
+        {
+            Rename(bucket!["images"]!.AsArray());
+        }
+
+        void Rename(JsonArray list)
+        {
+            for (int i = 0; i < list.Count; i++)
+            {
+                list[i] = names.GetValueOrDefault((string)list[i]!, (string)list[i]!);
+            }
+        }
+    }
+
+    private static void Print(JsonNode comparison)
+    {
+        foreach (JsonNode? part in comparison["comparisons"]!.AsArray())
+        {
+            JsonArray buckets = part!["buckets"]!.AsArray();
+            long all = buckets.Sum(b => (long)b!["bytes"]!);
+            Console.Out.WriteLine($"chunker {part["chunker"]}");
+            Console.Out.WriteLine($"{"blocks",10} {"bytes",14} {"share",7}  images");
+            foreach (JsonNode? bucket in buckets)
+            {
+                double share = all == 0 ? 0 : 100.0 * (long)bucket!["bytes"]! / all;
+                Console.Out.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{(long)bucket!["blocks"]!,10} {(long)bucket["bytes"]!,14} {share,6:F1}%  {string.Join(" + ", bucket["images"]!.AsArray().Select(i => (string?)i))}"));
+            }
+
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{buckets.Sum(b => (long)b!["blocks"]!),10} {all,14} {100,6:F1}%  all"));
+        }
+    }
+}

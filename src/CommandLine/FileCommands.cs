@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>add</c>, <c>cat</c>, <c>get</c>, <c>ls</c>.</summary>
+internal static class FileCommands
+{
+    /// <summary>The commands.</summary>
+    public static IEnumerable<Command> Build(GlobalOptions global)
+    {
+        yield return AddCommand.Build(global);
+        yield return Cat(global);
+        yield return Get(global);
+        yield return List(global);
+    }
+
+    private static Command Cat(GlobalOptions global)
+    {
+        var command = new Command("cat", "write a file to standard output, from here or from the fleet");
+        var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
+        Option<long?> offset = Number("--offset", "first byte");
+        Option<long?> length = Number("--length", "how many bytes");
+        command.Arguments.Add(path);
+        command.Options.Add(offset);
+        command.Options.Add(length);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(path)),
+                ("offset", parsed.GetValue(offset)?.ToString(CultureInfo.InvariantCulture)),
+                ("length", parsed.GetValue(length)?.ToString(CultureInfo.InvariantCulture)));
+            using ApiClient client = global.Client(parsed);
+            await client.CopyAsync("cat", query, new StandardOutput(), cancellationToken);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Get(GlobalOptions global)
+    {
+        var command = new Command("get", "write a file or a folder to the file system");
+        var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
+        var output = new Option<string?>("-o", "--output") { Description = "where to (the CID or the last name of the path, when it is not said)", HelpName = "PATH" };
+        command.Arguments.Add(path);
+        command.Options.Add(output);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string source = parsed.GetRequiredValue(path);
+            string name = source.TrimEnd('/').Split('/')[^1];
+            string target = Path.GetFullPath(parsed.GetValue(output) is { Length: > 0 } given ? given : name);
+            using ApiClient client = global.Client(parsed);
+            long bytes = 0;
+            await client.ReadAsync(
+                "get", GlobalOptions.Query(("arg", source)), async tar => bytes = await new TarFolder(target).ExtractAsync(tar, name, cancellationToken), cancellationToken);
+            global.Print(
+                parsed,
+                new JsonObject { ["Path"] = target, ["Bytes"] = bytes },
+                _ => Console.Out.WriteLine($"saved {source} to {target}"));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command List(GlobalOptions global)
+    {
+        var command = new Command("ls", "list a folder: CID, size and name of each entry");
+        var path = new Argument<string>("CID|CID/PATH");
+        command.Arguments.Add(path);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            if (parsed.GetValue(global.Json))
+            {
+                JsonNode document = await client.CallAsync("ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path))), cancellationToken);
+                Console.Out.WriteLine(document.ToJsonString());
+                return 0;
+            }
+
+            await foreach (JsonNode line in client.LinesAsync(
+                "ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path)), ("stream", "true")), body: null, cancellationToken))
+            {
+                JsonNode link = line["Objects"]![0]!["Links"]![0]!;
+                Console.Out.WriteLine(Text(link));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static string Text(JsonNode link)
+    {
+        const int Directory = 1;
+        bool folder = link["Type"]!.GetValue<int>() == Directory;
+        string target = link["Target"]?.ToString() is { Length: > 0 } to ? $" -> {Printable(to)}" : "";
+        return $"{link["Hash"]} {(folder ? "-" : link["Size"])} {Printable(link["Name"]!.ToString())}{(folder ? "/" : "")}{target}";
+    }
+
+    /// <summary>A name with what would play tricks on a terminal shown as what it is.</summary>
+    private static string Printable(string name) => name.Any(char.IsControl)
+        ? string.Concat(name.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
+        : name;
+
+    private static Option<long?> Number(string name, string help)
+    {
+        var option = new Option<long?>(name) { Description = help, HelpName = "N" };
+        option.Validators.Add(v =>
+        {
+            if (v.Tokens is [var token] && !ulong.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            {
+                v.AddError($"{name} takes a number from 0, not '{token.Value}'");
+            }
+        });
+        return option;
+    }
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary>The options that every client command takes.</summary>
+public sealed class GlobalOptions(CliSettings settings)
+{
+    /// <summary>What the command line takes from the program that it is part of.</summary>
+    public CliSettings Settings { get; } = settings;
+
+    /// <summary>Where the daemon is.</summary>
+    public Option<string?> ApiSocket { get; } = new("--api-socket")
+    {
+        Description = "the daemon's control socket (also IPCS_API_SOCKET)",
+        Recursive = true,
+        HelpName = "PATH",
+    };
+
+    /// <summary>Output for programs.</summary>
+    public Option<bool> Json { get; } = new("--json") { Description = "print one JSON document (or one per line while streaming)", Recursive = true };
+
+    /// <summary>A client for the daemon that this command is meant for.</summary>
+    public ApiClient Client(ParseResult parsed) => new(Socket(parsed));
+
+    /// <summary>The control socket of the daemon that this command is meant for.</summary>
+    public string Socket(ParseResult parsed) =>
+        parsed.GetValue(ApiSocket)
+        ?? (Environment.GetEnvironmentVariable("IPCS_API_SOCKET") is { Length: > 0 } socket ? socket : Settings.ApiSocket);
+
+    /// <summary>Prints a document as JSON when asked to, else by <paramref name="text"/>.</summary>
+    public void Print(ParseResult parsed, JsonNode document, Action<JsonNode> text)
+    {
+        if (parsed.GetValue(Json))
+        {
+            Console.Out.WriteLine(document.ToJsonString());
+        }
+        else
+        {
+            text(document);
+        }
+    }
+
+    /// <summary>A boolean as the API spells it.</summary>
+    public static string Word(bool value) => value ? "true" : "false";
+
+    /// <summary>A query from pairs; those with a null value are left out.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Query(params (string Key, string? Value)[] pairs) =>
+        pairs.Where(p => p.Value is not null).Select(p => KeyValuePair.Create(p.Key, p.Value!));
+}

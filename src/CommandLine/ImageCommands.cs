@@ -1,0 +1,147 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Ipcs.Oci.Containerd;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c>, <c>containerd config</c> and what containerd runs.</summary>
+internal static class ImageCommands
+{
+    /// <summary>The commands.</summary>
+    public static IEnumerable<Command> Build(GlobalOptions global)
+    {
+        yield return Convert(global);
+        yield return Pull(global);
+        yield return CompareCommand.Build(global);
+        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
+    }
+
+    private static Command Convert(GlobalOptions global)
+    {
+        var command = new Command("convert", "make an image whose descriptors are DAG roots");
+        var source = new Argument<string>("SRC") { Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | docker-archive:FILE | containerd:REF" };
+        var name = new Argument<string?>("NAME") { Description = "register it in containerd under this name", Arity = ArgumentArity.ZeroOrOne };
+        var space = Namespace();
+        var all = new Option<bool>("--all-platforms") { Description = "convert every platform of an index" };
+        var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registry (implied for localhost)" };
+        var chunker = new Option<string?>("--chunker") { Description = "how contents are cut (default size-262144)", HelpName = "CHUNKER" };
+        command.Arguments.Add(source);
+        command.Arguments.Add(name);
+        foreach (Option option in (Option[])[space, all, plain, chunker])
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", Logins.Absolute(parsed.GetRequiredValue(source))),
+                ("arg", parsed.GetValue(name)),
+                ("chunker", parsed.GetValue(chunker)),
+                ("namespace", parsed.GetValue(space)),
+                ("all-platforms", parsed.GetValue(all) ? "true" : null),
+                ("plain-http", parsed.GetValue(plain) ? "true" : null));
+            using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], cancellationToken);
+            using ApiClient client = global.Client(parsed);
+            var progress = new Progress();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, logins, cancellationToken))
+            {
+                if (!progress.Shows(line))
+                {
+                    global.Print(parsed, line, l => PrintConverted(l, parsed.GetValue(name) ?? parsed.GetRequiredValue(source)));
+                }
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Pull(GlobalOptions global)
+    {
+        var command = new Command("pull", "bring an image from the fleet into containerd, with no registry");
+        var image = new Argument<string>("IMAGE") { Description = "NAME@sha256:ROOT, or ipfs://CID with NAME" };
+        var name = new Argument<string?>("NAME") { Description = "the name, where IMAGE is a CID", Arity = ArgumentArity.ZeroOrOne };
+        var space = Namespace();
+        var unpack = new Option<bool>("--unpack") { Description = "unpack it for this host's platform" };
+        var snapshotter = new Option<string?>("--snapshotter") { Description = "containerd's snapshotter to unpack with (default overlayfs)", HelpName = "NAME" };
+        command.Arguments.Add(image);
+        command.Arguments.Add(name);
+        command.Options.Add(space);
+        command.Options.Add(unpack);
+        command.Options.Add(snapshotter);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(image)),
+                ("arg", parsed.GetValue(name)),
+                ("namespace", parsed.GetValue(space)),
+                ("unpack", parsed.GetValue(unpack) ? "true" : null),
+                ("snapshotter", parsed.GetValue(snapshotter)));
+            using ApiClient client = global.Client(parsed);
+            var progress = new Progress();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/pull", query, body: null, cancellationToken))
+            {
+                if (!progress.Shows(line))
+                {
+                    global.Print(parsed, line, l => Console.Out.WriteLine($"pulled {l["name"]} {l["digest"]}"));
+                }
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    internal static Option<string> Namespace() => new("-n", "--namespace")
+    {
+        Description = "containerd's namespace",
+        HelpName = "NAMESPACE",
+        DefaultValueFactory = _ => "default",
+    };
+
+    private static void PrintConverted(JsonNode image, string name)
+    {
+        Console.Out.WriteLine($"original   {image["original"]}");
+        Console.Out.WriteLine($"manifest   {image["converted"]}");
+        Console.Out.WriteLine($"{"bytes",12} {"blocks",7}  {"original",-71}  {"root",-71}  media type");
+        foreach (JsonNode? d in image["descriptors"]!.AsArray())
+        {
+            Console.Out.WriteLine($"{(long)d!["size"]!,12} {(long)d["blocks"]!,7}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
+        }
+
+        Console.Out.WriteLine($"converted {name} {image["converted"]}");
+    }
+
+    private static Command ContainerdConfig(GlobalOptions global)
+    {
+        var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
+        var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var socket = new Option<string>("--content-socket")
+        {
+            Description = "the daemon's content socket",
+            HelpName = "PATH",
+            DefaultValueFactory = _ => global.Settings.ContentSocket,
+        };
+        version.Validators.Add(v =>
+        {
+            if (v.GetValueOrDefault<int>() is not (2 or 3))
+            {
+                v.AddError("--version takes 2 or 3");
+            }
+        });
+        command.Options.Add(version);
+        command.Options.Add(socket);
+        command.SetAction(parsed => Console.Out.Write($"""
+            version = {parsed.GetValue(version)}
+            disabled_plugins = ["io.containerd.content.v1.content"]
+            required_plugins = ["io.containerd.content.v1.ipcs", "io.containerd.metadata.v1.bolt"]
+            [proxy_plugins.ipcs]
+              type = "content"
+              address = "{parsed.GetValue(socket)}"
+
+            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs", global.Socket(parsed))}
+            """));
+        return command;
+    }
+}

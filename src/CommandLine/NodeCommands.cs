@@ -1,0 +1,116 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>id</c>, <c>version</c>, <c>content …</c>.</summary>
+public static class NodeCommands
+{
+    /// <summary>The commands.</summary>
+    public static IEnumerable<Command> Build(GlobalOptions global)
+    {
+        yield return Simple(global, "id", "who this node is", "id", PrintId);
+        var version = new Command("version", "the version of this program");
+        version.SetAction(parsed => global.Print(
+            parsed,
+            new JsonObject { ["Version"] = global.Settings.Version },
+            _ => Console.Out.WriteLine($"ipcs version {global.Settings.Version}")));
+        yield return version;
+        yield return BitswapCommands.Build(global);
+        yield return RoutingCommands.Build(global);
+        yield return RepoCommands.Build(global);
+        yield return PinCommands.Build(global);
+        yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
+            ContentList(global),
+            WithArg(global, "info", "what the index says of a digest", "ipcs/content/info", "DIGEST", PrintPairs),
+            WithArg(global, "resolve", "who has a digest", "ipcs/content/resolve", "DIGEST", PrintProviders)]);
+    }
+
+    /// <summary>A command that only has others below it.</summary>
+    public static Command Group(string name, string help, params ReadOnlySpan<Command> commands)
+    {
+        var group = new Command(name, help);
+        foreach (Command command in commands)
+        {
+            group.Subcommands.Add(command);
+        }
+
+        return group;
+    }
+
+    /// <summary>A command with one argument and one document as its answer.</summary>
+    public static Command WithArg(GlobalOptions global, string name, string help, string path, string argument, Action<JsonNode> text)
+    {
+        var command = new Command(name, help);
+        var arg = new Argument<string>(argument);
+        command.Arguments.Add(arg);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            global.Print(parsed, await client.CallAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg))), cancellationToken), text);
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>A command with no argument and one document as its answer.</summary>
+    public static Command Simple(GlobalOptions global, string name, string help, string path, Action<JsonNode> text)
+    {
+        var command = new Command(name, help);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            global.Print(parsed, await client.CallAsync(path, [], cancellationToken), text);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command ContentList(GlobalOptions global)
+    {
+        var command = new Command("ls", "list what containerd owns");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            await foreach (JsonNode line in client.LinesAsync("ipcs/content/ls", [], body: null, cancellationToken))
+            {
+                global.Print(parsed, line, l => Console.Out.WriteLine(
+                    $"{l["digest"]}\t{l["size"]}\t{l["kind"]}\t{l["root"]}\t{(l["complete"]!.GetValue<bool>() ? "complete" : "arriving")}"));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static void PrintId(JsonNode id)
+    {
+        Console.Out.WriteLine($"peer      {id["ID"]}");
+        Console.Out.WriteLine($"agent     {id["AgentVersion"]}");
+        foreach (JsonNode? address in id["Addresses"]!.AsArray())
+        {
+            Console.Out.WriteLine($"address   {address}");
+        }
+
+        foreach (JsonNode? protocol in id["Protocols"]!.AsArray())
+        {
+            Console.Out.WriteLine($"protocol  {protocol}");
+        }
+    }
+
+    private static void PrintPairs(JsonNode answer)
+    {
+        foreach ((string key, JsonNode? value) in answer.AsObject())
+        {
+            Console.Out.WriteLine($"{key + ":",-12} {value}");
+        }
+    }
+
+    private static void PrintProviders(JsonNode answer)
+    {
+        foreach (JsonNode? p in answer["providers"]!.AsArray())
+        {
+            Console.Out.WriteLine($"{p!["peer"]}\t{p["kind"]}\t{p["root"]}\t{p["size"]}\t{(p["complete"]!.GetValue<bool>() ? "complete" : "arriving")}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>pin add|rm|ls</c>.</summary>
+internal static class PinCommands
+{
+    /// <summary>The commands.</summary>
+    public static Command Build(GlobalOptions global) =>
+        NodeCommands.Group("pin", "what is kept from garbage collection", Add(global), Remove(global), List(global));
+
+    private static Command Add(GlobalOptions global)
+    {
+        var command = new Command("add", "keep a DAG, and fetch what of it is not here");
+        Argument<string[]> cids = Cids(ArgumentArity.OneOrMore);
+        Option<bool> recursive = Recursive("keep all below it too");
+        var name = new Option<string?>("-n", "--name") { Description = "a name for people", HelpName = "NAME" };
+        command.Arguments.Add(cids);
+        command.Options.Add(recursive);
+        command.Options.Add(name);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            bool progress = !Console.IsErrorRedirected && !parsed.GetValue(global.Json);
+            var query = Query(parsed, cids, recursive)
+                .Concat(GlobalOptions.Query(("name", parsed.GetValue(name)), ("progress", progress ? "true" : null)));
+            string how = parsed.GetValue(recursive) ? "recursively" : "directly";
+            await foreach (JsonNode line in client.LinesAsync("pin/add", query, body: null, cancellationToken))
+            {
+                global.Print(parsed, line, answer => Print(answer, root => $"pinned {root} {how}"));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Remove(GlobalOptions global)
+    {
+        var command = new Command("rm", "no longer keep it");
+        Argument<string[]> cids = Cids(ArgumentArity.OneOrMore);
+        Option<bool> recursive = Recursive("also where it is kept with all below it");
+        command.Arguments.Add(cids);
+        command.Options.Add(recursive);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            JsonNode answer = await client.CallAsync("pin/rm", Query(parsed, cids, recursive), cancellationToken);
+            global.Print(parsed, answer, a => Print(a, root => $"unpinned {root}"));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command List(GlobalOptions global)
+    {
+        var command = new Command("ls", "list what is kept, or how these are");
+        Argument<string[]> cids = Cids(ArgumentArity.ZeroOrMore);
+        var type = new Option<string>("-t", "--type")
+        {
+            Description = "which: direct, indirect, recursive or all",
+            HelpName = "TYPE",
+            DefaultValueFactory = _ => "all",
+        };
+        var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
+        type.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is not ("all" or "direct" or "indirect" or "recursive"))
+            {
+                result.AddError("--type takes all, direct, indirect or recursive");
+            }
+        });
+        command.Arguments.Add(cids);
+        command.Options.Add(type);
+        command.Options.Add(quiet);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            var query = Args(parsed, cids).Concat(GlobalOptions.Query(("type", parsed.GetValue(type))));
+            if (parsed.GetValue(global.Json))
+            {
+                global.Print(parsed, await client.CallAsync("pin/ls", query, cancellationToken), _ => { });
+                return 0;
+            }
+
+            query = query.Append(KeyValuePair.Create("stream", "true"));
+            await foreach (JsonNode line in client.LinesAsync("pin/ls", query, body: null, cancellationToken))
+            {
+                string cid = line["Cid"]!.GetValue<string>();
+                Console.Out.WriteLine(parsed.GetValue(quiet) ? cid : $"{cid} {line["Type"]} {line["Name"]}".TrimEnd());
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Argument<string[]> Cids(ArgumentArity arity) => new("CID") { Arity = arity };
+
+    private static Option<bool> Recursive(string help) => new("-r", "--recursive") { Description = help, DefaultValueFactory = _ => true };
+
+    private static IEnumerable<KeyValuePair<string, string>> Args(ParseResult parsed, Argument<string[]> cids) =>
+        (parsed.GetValue(cids) ?? []).Select(cid => KeyValuePair.Create("arg", cid));
+
+    private static IEnumerable<KeyValuePair<string, string>> Query(ParseResult parsed, Argument<string[]> cids, Option<bool> recursive) =>
+        Args(parsed, cids).Concat(GlobalOptions.Query(("recursive", parsed.GetValue(recursive) ? "true" : "false")));
+
+    private static void Print(JsonNode answer, Func<string, string> line)
+    {
+        if (answer["Progress"] is { } blocks)
+        {
+            Console.Error.Write($"\r{blocks} blocks\r");
+            return;
+        }
+
+        foreach (JsonNode? root in answer["Pins"]!.AsArray())
+        {
+            Console.Out.WriteLine(line(root!.GetValue<string>()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using Ipcs.Multiformats;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine.Plot;
+
+/// <summary>Draws a comparison: for each chunker a bar per set of images, as long as the bytes that exactly these have.</summary>
+internal static class ComparisonPlot
+{
+    /// <summary>The most bars: a picture of more is not one for people, and the largest say the most.</summary>
+    private const int MaxBars = 200;
+
+    private const int Width = 960;
+    private const int Margin = 16;
+    private const int BarHeight = 17;
+    private const int BarStep = 36;
+    private const int Ink = 0x222222;
+    private const int Faint = 0x888888;
+
+    /// <summary>What one image alone has, and what two, three, … share: from red over yellow to green.</summary>
+    private static readonly int[] Colors = [0xd9534f, 0xe8a33d, 0x9cb83c, 0x3c9d4e];
+
+    /// <summary>The picture as PNG.</summary>
+    public static byte[] Draw(JsonNode comparison)
+    {
+        string[] images = [.. comparison["images"]!.AsArray().Select(i => (string)i!)];
+        JsonNode[] parts = [.. comparison["comparisons"]!.AsArray().Select(c => c!)];
+        JsonNode[][] bars = [.. parts.Select(p => p["buckets"]!.AsArray().Select(b => b!).OrderByDescending(Bytes).Take(MaxBars / parts.Length).ToArray())];
+        var picture = new Raster(Width, (2 * Margin) + (Line * (images.Length + 1)) + bars.Sum(b => (BarStep * b.Length) + (3 * Line)));
+        int y = Margin;
+        for (int i = 0; i < images.Length; i++)
+        {
+            picture.Write(Margin, y, Fit($"{Letter(i)}  {images[i]}"), Ink);
+            y += Line;
+        }
+
+        long longest = Math.Max(1, bars.SelectMany(b => b).Select(Bytes).DefaultIfEmpty(0).Max());
+        for (int i = 0; i < parts.Length; i++)
+        {
+            y = DrawPart(picture, y + Line, (string)parts[i]["chunker"]!, bars[i], images, longest);
+        }
+
+        return picture.ToPng();
+    }
+
+    private const int Line = Font.Height + 3;
+
+    private static int DrawPart(Raster picture, int y, string chunker, JsonNode[] bars, string[] images, long longest)
+    {
+        long all = bars.Sum(Bytes);
+        picture.Write(Margin, y, Fit($"{chunker}: {ByteSize.Format(all)} in all"), Ink);
+        picture.Fill(Margin, y + Line, Width - (2 * Margin), 1, Faint);
+        y += Line + 4;
+        foreach (JsonNode bar in bars)
+        {
+            string[] owners = [.. bar["images"]!.AsArray().Select(i => (string)i!)];
+            double share = 100.0 * Bytes(bar) / Math.Max(1, all);
+            string label = string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"{Names(owners, images)}  {ByteSize.Format(Bytes(bar))}, {(long)bar["blocks"]!} blocks, {share:F1}%");
+            picture.Write(Margin, y, Fit(label), Ink);
+            int width = (int)Math.Max(1, (Width - (2 * Margin)) * Bytes(bar) / longest);
+            picture.Fill(Margin, y + Line - 2, width, BarHeight - 2, Colors[images.Length == 1 ? 0 : (owners.Length - 1) * (Colors.Length - 1) / (images.Length - 1)]);
+            y += BarStep;
+        }
+
+        return y + Line;
+    }
+
+    /// <summary>The images' letters; images that were given twice have both.</summary>
+    private static string Names(string[] owners, string[] images) =>
+        string.Join(" + ", Enumerable.Range(0, images.Length).Where(i => owners.Contains(images[i], StringComparer.Ordinal)).Select(Letter)) + (owners.Length == 1 ? " only" : "");
+
+    private static string Letter(int image) => image < 26 ? ((char)('A' + image)).ToString() : $"#{image + 1}";
+
+    private static long Bytes(JsonNode bucket) => (long)bucket["bytes"]!;
+
+    private static string Fit(string text) => text.Length <= (Width - (2 * Margin)) / Font.Width ? text : text[..((Width - (2 * Margin)) / Font.Width)];
+}

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>repo stat|gc|verify</c>.</summary>
+internal static class RepoCommands
+{
+    /// <summary>The commands.</summary>
+    public static Command Build(GlobalOptions global) =>
+        NodeCommands.Group("repo", "the store", Stat(global), Gc(global), Verify(global));
+
+    private static Command Stat(GlobalOptions global)
+    {
+        var command = new Command("stat", "its size");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            global.Print(parsed, await client.CallAsync("repo/stat", [], cancellationToken), answer =>
+            {
+                foreach ((string key, JsonNode? value) in answer.AsObject())
+                {
+                    Console.Out.WriteLine($"{key + ":",-12} {value}");
+                }
+            });
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Gc(GlobalOptions global)
+    {
+        var command = new Command("gc", "remove every block that no content, pin or work under way needs");
+        var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
+        var silent = new Option<bool>("--silent") { Description = "print nothing" };
+        command.Options.Add(quiet);
+        command.Options.Add(silent);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            string before = parsed.GetValue(quiet) ? "" : "removed ";
+            var query = GlobalOptions.Query(("silent", parsed.GetValue(silent) ? "true" : null));
+            await foreach (JsonNode line in client.LinesAsync("repo/gc", query, body: null, cancellationToken))
+            {
+                global.Print(parsed, line, l => Console.Out.WriteLine($"{before}{l["Key"]!["/"]}"));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Verify(GlobalOptions global)
+    {
+        var command = new Command("verify", "read every block, check its hash, and that every content and pin is whole");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            await foreach (JsonNode line in client.LinesAsync("repo/verify", [], body: null, cancellationToken))
+            {
+                global.Print(parsed, line, Show);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Show(JsonNode line)
+    {
+        if (line["Msg"]!.GetValue<string>() is { Length: > 0 } message)
+        {
+            Console.Out.WriteLine(message);
+        }
+        else if (!Console.IsErrorRedirected)
+        {
+            Console.Error.Write($"\r{line["Progress"]} blocks checked\r");
+        }
+    }
+}

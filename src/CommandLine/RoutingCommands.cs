@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>routing provide</c>, <c>findprovs</c>, <c>findpeer</c>.</summary>
+internal static class RoutingCommands
+{
+    /// <summary>The commands.</summary>
+    public static Command Build(GlobalOptions global) => NodeCommands.Group("routing", "the DHT: who has what, and where peers are", [
+        Streaming(global, "provide", "announce that this node has a content", "routing/provide", "CID", line => Console.Out.WriteLine($"announced to {line["Extra"]} peers")),
+        FindProviders(global),
+        Streaming(global, "findpeer", "find where a peer can be dialled", "routing/findpeer", "PEER", PrintAddresses)]);
+
+    private static Command FindProviders(GlobalOptions global)
+    {
+        var command = new Command("findprovs", "find who has a content");
+        var key = new Argument<string>("CID");
+        var count = new Option<int>("-n", "--num-providers") { Description = "how many are enough", HelpName = "N", DefaultValueFactory = _ => 20 };
+        command.Arguments.Add(key);
+        command.Options.Add(count);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(key)), ("num-providers", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
+            await foreach (JsonNode line in client.LinesAsync("routing/findprovs", query, body: null, cancellationToken))
+            {
+                global.Print(parsed, line, l => Responses(l, p => Console.Out.WriteLine(p["ID"])));
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Streaming(GlobalOptions global, string name, string help, string path, string argument, Action<JsonNode> text)
+    {
+        var command = new Command(name, help);
+        var arg = new Argument<string>(argument);
+        command.Arguments.Add(arg);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using ApiClient client = global.Client(parsed);
+            await foreach (JsonNode line in client.LinesAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg))), body: null, cancellationToken))
+            {
+                global.Print(parsed, line, text);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static void PrintAddresses(JsonNode line) => Responses(line, peer =>
+    {
+        foreach (JsonNode? address in peer["Addrs"]!.AsArray())
+        {
+            Console.Out.WriteLine(address);
+        }
+    });
+
+    private static void Responses(JsonNode line, Action<JsonNode> each)
+    {
+        foreach (JsonNode? response in line["Responses"]?.AsArray() ?? [])
+        {
+            each(response!);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+
+namespace Ipcs.CommandLine;
+
+/// <summary>Nobody reads our standard output any more.</summary>
+internal sealed class BrokenPipeException() : IOException("nobody reads the output");
+
+/// <summary>
+/// Standard output that says when nobody reads it (the runtime's own hides EPIPE, and <c>ipcs cat … | head</c> would go on to the end), and that
+/// moves the descriptor's offset, which several commands may share.
+/// </summary>
+internal sealed partial class StandardOutput : Stream
+{
+    // errno of Linux: https://man7.org/linux/man-pages/man3/errno.3.html
+    private const int Interrupted = 4;
+    private const int Again = 11;
+    private const int BrokenPipe = 32;
+    private const int Descriptor = 1;
+
+    // https://man7.org/linux/man-pages/man2/poll.2.html
+    private const short PollOut = 4;
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="BrokenPipeException">Nobody reads it.</exception>
+    /// <exception cref="IOException">The disk behind it is full, or worse.</exception>
+    public override unsafe void Write(ReadOnlySpan<byte> buffer)
+    {
+        while (!buffer.IsEmpty)
+        {
+            nint n;
+            fixed (byte* bytes = buffer)
+            {
+                n = write(Descriptor, bytes, (nuint)buffer.Length);
+            }
+
+            if (n >= 0)
+            {
+                buffer = buffer[(int)n..];
+                continue;
+            }
+
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case Interrupted:
+                    break;
+                case Again:
+                    WaitForRoom();
+                    break;
+                case BrokenPipe:
+                    throw new BrokenPipeException();
+                case var error:
+                    throw new IOException($"standard output: {Marshal.GetPInvokeErrorMessage(error)}");
+            }
+        }
+    }
+
+    /// <summary>The wait, not the write, ends with the token: an interrupted command ends even when its reader stands still.</summary>
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        await Task.Run(() => Write(buffer.Span), CancellationToken.None).WaitAsync(cancellationToken);
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Flush()
+    {
+        // Nothing is held back.
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>Where somebody made the descriptor non-blocking.</summary>
+    private static void WaitForRoom()
+    {
+        var one = new PollDescriptor { Descriptor = Descriptor, Events = PollOut };
+        _ = poll(ref one, 1, -1);
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int poll(ref PollDescriptor descriptors, nuint count, int milliseconds);
+
+    // https://man7.org/linux/man-pages/man2/write.2.html
+    [LibraryImport("libc", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static unsafe partial nint write(int descriptor, byte* bytes, nuint count);
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}

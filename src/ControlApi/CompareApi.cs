@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
+using Ipcs.Oci;
+using Ipcs.Oci.Compare;
+
+namespace Ipcs.ControlApi;
+
+/// <summary><c>compare</c>: what images share, for one chunker or several side by side.</summary>
+internal sealed class CompareApi(string containerdAddress, IStore store, TimeProvider time)
+{
+    /// <summary>The most chunkers side by side: each reads all images again.</summary>
+    private const int MaxChunkers = 16;
+
+    public async Task CompareAsync(ApiRequest request)
+    {
+        string[] images = Values(request, "arg");
+        if (images.Length < 2)
+        {
+            throw ApiException.Bad("two or more images are needed");
+        }
+
+        string[] chunkers = Values(request, "chunker") is { Length: > 0 } given ? given : [ConvertChunkers.Default];
+        ImportProfile[] profiles = chunkers.Length <= MaxChunkers
+            ? [.. chunkers.Select(ConvertApi.ParseChunker)]
+            : throw ApiException.Bad($"{chunkers.Length} chunkers are more than {MaxChunkers}");
+        bool all = request.Flag("all-platforms");
+        using SourceOpener opener = await SourceOpener.OfAsync(containerdAddress, store, request);
+        var sources = new List<IImageSource>();
+        try
+        {
+            foreach (string image in images)
+            {
+                sources.Add(await opener.OpenAsync(image, request.Aborted));
+            }
+
+            await request.LineAsync(await CompareAsync(request, images, chunkers, profiles, sources, all));
+        }
+        finally
+        {
+            foreach (IImageSource source in sources)
+            {
+                await source.DisposeAsync();
+            }
+        }
+    }
+
+    private async Task<JsonObject> CompareAsync(
+        ApiRequest request, string[] images, string[] chunkers, ImportProfile[] profiles, IReadOnlyList<IImageSource> sources, bool all)
+    {
+        var comparisons = new JsonArray();
+        for (int i = 0; i < profiles.Length; i++)
+        {
+            string where = "";
+            TransferProgress? progress = null;
+            var rate = new Rate(time);
+            ImportProfile profile = profiles[i];
+            string chunker = chunkers[i];
+            Comparison comparison = await ProgressStream.RunAsync(
+                request,
+                () => progress is null ? null : $"{chunker}: {where}: {rate.Describe(progress)}",
+                () => Comparison.MakeAsync(sources, profile, all, (n, p) => (where, progress, rate) = (images[n], p, new Rate(time)), request.Aborted));
+            comparisons.Add((JsonNode)new JsonObject { ["chunker"] = chunker, ["buckets"] = Buckets(comparison, images) });
+        }
+
+        return new JsonObject
+        {
+            ["images"] = new JsonArray([.. images.Select(i => (JsonNode)i)]),
+            ["chunker"] = chunkers[0],
+            ["buckets"] = comparisons[0]!["buckets"]!.DeepClone(),
+            ["comparisons"] = comparisons,
+        };
+    }
+
+    private static JsonArray Buckets(Comparison comparison, string[] images) => new([.. comparison.Buckets.Select(b => (JsonNode)new JsonObject
+    {
+        ["images"] = new JsonArray([.. b.Images.Select(i => (JsonNode)images[i])]),
+        ["blocks"] = b.Blocks,
+        ["bytes"] = b.Bytes,
+    })]);
+
+    private static string[] Values(ApiRequest request, string name) =>
+        [.. request.Context.Request.Query[name].Select(v => v ?? "").Where(v => v.Length > 0)];
+}

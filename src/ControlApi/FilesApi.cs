@@ -1,0 +1,151 @@
+using System.Formats.Tar;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Ipcs.Dag;
+using Ipcs.Dag.Directories;
+using Ipcs.Dag.Read;
+using Ipcs.Dag.UnixFs;
+using Ipcs.Multiformats;
+
+namespace Ipcs.ControlApi;
+
+/// <summary><c>cat</c>, <c>get</c> and <c>ls</c>.</summary>
+internal sealed class FilesApi(RequestBlockSources sources)
+{
+    /// <summary>Leaves asked for ahead of the client.</summary>
+    private const int ReadAhead = 32;
+
+    /// <summary>The most entries in one answer of <c>get</c>: the same folder linked over and over would make a tree without end.</summary>
+    private const int MaxEntries = 1 << 22;
+
+    public async Task CatAsync(ApiRequest request)
+    {
+        string arg = request.Arg(0, "ipfs-path");
+        long offset = request.Number("offset") ?? 0;
+        long most = request.Number("length") ?? long.MaxValue;
+        await using var blocks = sources.Open(request);
+        Cid root = await blocks.ResolveAsync(arg, request.Aborted);
+        UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
+        if (stat.Type != UnixFsType.File)
+        {
+            throw new ApiException(stat.IsDirectory ? $"{arg} is a directory" : $"{arg} is a symbolic link to {stat.Target}");
+        }
+
+        await using DagReader reader = await DagReader.OpenAsync(root, blocks, ReadAhead, request.Aborted);
+        if (offset > reader.Length)
+        {
+            throw ApiException.Bad($"option offset: {offset} is past the end, {reader.Length}");
+        }
+
+        long length = Math.Min(most, reader.Length - offset);
+        await reader.CopyToAsync(request.Bytes("application/octet-stream", length), offset, length, request.Aborted);
+    }
+
+    public async Task GetAsync(ApiRequest request)
+    {
+        request.Refuse("compress");
+        string arg = request.Arg(0, "ipfs-path");
+        await using var blocks = sources.Open(request);
+        Cid root = await blocks.ResolveAsync(arg, request.Aborted);
+        UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
+        string name = arg.TrimEnd('/').Split('/')[^1];
+
+        // Ended by hand: the end mark under an archive that broke off would make it look whole.
+#pragma warning disable CA2000
+        var tar = new TarWriter(request.Bytes("application/x-tar"), TarEntryFormat.Pax, leaveOpen: true);
+#pragma warning restore CA2000
+        var entries = new TarEntries(tar, blocks, MaxEntries);
+        await entries.AddAsync(name, stat, request.Aborted);
+        await tar.DisposeAsync();
+    }
+
+    /// <summary><c>{"Objects":[{"Hash":arg,"Links":[…]}]}</c>, or with <c>stream</c> one such line for each link.</summary>
+    public async Task ListAsync(ApiRequest request)
+    {
+        bool stream = request.Flag("stream");
+        await using var blocks = sources.Open(request);
+        var roots = new List<(string Arg, UnixFsStat Stat)>();
+        for (int i = 0; i < Math.Max(1, request.Args()); i++)
+        {
+            string arg = request.Arg(i, "ipfs-path");
+            roots.Add((arg, await UnixFsStat.GetAsync(await blocks.ResolveAsync(arg, request.Aborted), blocks, request.Aborted)));
+        }
+
+        if (stream)
+        {
+            request.Lines();
+            foreach ((string arg, UnixFsStat stat) in roots)
+            {
+                await foreach (JsonObject link in LinksAsync(stat, blocks, request.Aborted))
+                {
+                    await request.LineAsync(Output(arg, new JsonArray((JsonNode)link)));
+                }
+            }
+
+            return;
+        }
+
+        // Written as it comes: a directory may be larger than one would like to have in memory.
+        request.Context.Response.ContentType = "application/json";
+        await WriteAsync("{\"Objects\":[");
+        for (int i = 0; i < roots.Count; i++)
+        {
+            await WriteAsync($"{(i > 0 ? "," : "")}{{\"Hash\":\"{JsonEncodedText.Encode(roots[i].Arg)}\",\"Links\":[");
+            bool first = true;
+            await foreach (JsonObject link in LinksAsync(roots[i].Stat, blocks, request.Aborted))
+            {
+                await WriteAsync((first ? "" : ",") + link.ToJsonString());
+                first = false;
+            }
+
+            await WriteAsync("]}");
+        }
+
+        await WriteAsync("]}\n");
+
+        Task WriteAsync(string text) => request.Context.Response.WriteAsync(text, request.Aborted);
+    }
+
+    private static JsonObject Output(string arg, JsonArray links) =>
+        new() { ["Objects"] = new JsonArray((JsonNode)new JsonObject { ["Hash"] = arg, ["Links"] = links }) };
+
+    /// <summary>The entries of a directory; the nameless links of a file.</summary>
+    private static async IAsyncEnumerable<JsonObject> LinksAsync(
+        UnixFsStat root, IBlockSource blocks, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (root.IsDirectory)
+        {
+            await foreach (DirectoryEntry entry in DirectoryReader.ListAsync(root.Cid, blocks, cancellationToken))
+            {
+                yield return await LinkAsync(entry.Name, entry.Cid, entry.Tsize, blocks, cancellationToken);
+            }
+        }
+        else if (root.Cid.Codec == Multicodec.DagPb)
+        {
+            await foreach (DagRef link in DagRefs.ListAsync(root.Cid, blocks, recursive: false, unique: false, cancellationToken))
+            {
+                yield return await LinkAsync(link.Name, link.Target, null, blocks, cancellationToken);
+            }
+        }
+    }
+
+    private static async Task<JsonObject> LinkAsync(string name, Cid cid, ulong? size, IBlockSource blocks, CancellationToken cancellationToken)
+    {
+        // A raw block is a file as long as the link says: it need not be fetched to be listed.
+        UnixFsStat? stat = cid.Codec == Multicodec.Raw && size is not null ? null : await UnixFsStat.GetAsync(cid, blocks, cancellationToken);
+        UnixFsType type = stat switch
+        {
+            null => UnixFsType.File,
+            { IsDirectory: true } => UnixFsType.Directory,
+            _ => stat.Type,
+        };
+        return new JsonObject
+        {
+            ["Name"] = name,
+            ["Hash"] = cid.ToString(),
+            ["Size"] = stat is null ? size : (ulong)stat.Size,
+            ["Type"] = (int)type,
+            ["Target"] = stat?.Target ?? "",
+        };
+    }
+}

@@ -1,0 +1,102 @@
+using System.Buffers;
+using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Dag.Directories;
+using Ipcs.Fleet;
+using Ipcs.Multiformats;
+
+namespace Ipcs.ControlApi;
+
+/// <summary>The blocks of one request: from here, and from the fleet unless it says <c>offline</c>, each within a time. Owns the session.</summary>
+internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
+{
+    /// <summary>How long one block may be looked for.</summary>
+    private static readonly TimeSpan FindTime = TimeSpan.FromSeconds(60);
+
+    private readonly RequestBlockSources _sources;
+    private readonly BitswapSource? _fleet;
+
+    public RequestBlocks(RequestBlockSources sources, ApiRequest request)
+    {
+        _sources = sources;
+        _fleet = request.Flag("offline") ? null : sources.Fetcher.AnySource();
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="BlockNotFoundException">Nobody sent it within the time.</exception>
+    public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
+    {
+        if (_sources.Store.Blocks.Get(cid.Hash) is { } block)
+        {
+            return block;
+        }
+
+        if (_fleet is null)
+        {
+            throw new BlockNotFoundException(cid, "not in the local store");
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(FindTime);
+        try
+        {
+            return await _fleet.GetAsync(cid, limit.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new BlockNotFoundException(cid, $"not here, and no peer sent it within {FindTime.TotalSeconds} s");
+        }
+    }
+
+    /// <summary>What an argument names: a CID, a path below one, or the digest of a content, which is brought here first.</summary>
+    public async Task<Cid> ResolveAsync(string arg, CancellationToken cancellationToken)
+    {
+        if (Digest.TryParse(arg, out Digest digest))
+        {
+            return (await BringAsync(digest, cancellationToken)).Root;
+        }
+
+        if (!DagPath.TryParse(arg, out DagPath? path))
+        {
+            throw ApiException.Bad($"'{arg}' is not a CID, a path below one, or a digest");
+        }
+
+        if (_fleet is not null)
+        {
+            _fleet.Root = path.Root;
+        }
+
+        return await path.ResolveAsync(this, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _fleet?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private async Task<ContentRecord> BringAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        ContentRecord? record = _sources.Store.Contents.Get(digest);
+        if (record is null && _fleet is not null && await _sources.Fetcher.SearchAsync(digest, cancellationToken) is { } found)
+        {
+            DateTimeOffset now = _sources.Time.GetUtcNow();
+            record = _sources.Catalog.Change(digest, there => there ?? found with { CreatedAt = now, UpdatedAt = now });
+        }
+
+        if (record is null)
+        {
+            throw new ApiException($"{digest} is not here" + (_fleet is null ? "" : $", and none of the {_sources.Host.Peers.Count} connected peers has it"));
+        }
+
+        // The bytes of a blob are served once all of them have been checked; of a DAG every block is checked by itself.
+        if (record is { Complete: false, Kind: ContentKind.Blob })
+        {
+            await _sources.Fetcher.WaitAsync(digest, cancellationToken);
+        }
+
+        if (_fleet is not null)
+        {
+            _fleet.Root = record.Root;
+        }
+
+        return record;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Text.Json.Nodes;
+using Ipcs.Blockstore;
+using Ipcs.Fleet.Routing;
+using Ipcs.Kademlia;
+using Ipcs.Multiformats;
+
+namespace Ipcs.ControlApi;
+
+/// <summary>
+/// <c>routing …</c>, its answers as Kubo streams them: documents with a <c>Type</c> (2 a peer that was looked for, 4 a provider) and <c>Responses</c>.
+/// Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-routing-findprovs.
+/// </summary>
+internal sealed class RoutingApi(IStore store, NodeRouting routing)
+{
+    private const int FinalPeer = 2;
+    private const int Provider = 4;
+
+    /// <summary>The most providers given out for one question.</summary>
+    private const long MaxProviders = 1000;
+
+    /// <summary>How long one command may look.</summary>
+    private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(60);
+
+    public async Task FindProvidersAsync(ApiRequest request)
+    {
+        Multihash key = KeyArg(request);
+        long wanted = request.Number("num-providers") ?? 20;
+        if (wanted is < 1 or > MaxProviders)
+        {
+            throw ApiException.Bad($"option num-providers: {wanted} is not from 1 to {MaxProviders}");
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
+        limit.CancelAfter(SearchTime);
+        request.Context.Response.ContentType = "application/json";
+        try
+        {
+            await foreach (ProviderRecord provider in Dht.FindProvidersAsync(key, limit.Token))
+            {
+                await request.LineAsync(Event(Provider, provider));
+                if (--wanted == 0)
+                {
+                    return;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        {
+            // What was found in time has been told.
+        }
+    }
+
+    public async Task FindPeerAsync(ApiRequest request)
+    {
+        string text = request.Arg(0, "peer");
+        PeerId peer = PeerId.TryParse(text, out PeerId id) ? id : throw ApiException.Bad($"'{text}' is not a peer id");
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
+        limit.CancelAfter(SearchTime);
+        try
+        {
+            ProviderRecord found = await Dht.FindPeerAsync(peer, limit.Token) ?? throw new ApiException($"{peer}: none of the peers that were asked knows it");
+            await request.LineAsync(Event(FinalPeer, found));
+        }
+        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        {
+            throw new ApiException($"{peer} was not found within {SearchTime.TotalSeconds} s");
+        }
+    }
+
+    public async Task ProvideAsync(ApiRequest request)
+    {
+        Multihash key = KeyArg(request);
+        bool here = store.Blocks.Has(key) || (Digest.TryParse(request.Arg(0, "key"), out Digest digest) && store.Contents.Get(digest) is { Complete: true });
+        if (!here)
+        {
+            throw new ApiException($"{request.Arg(0, "key")} is not here, so it can't be announced");
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
+        limit.CancelAfter(SearchTime);
+        int peers;
+        try
+        {
+            peers = await Dht.ProvideAsync(key, limit.Token);
+        }
+        catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
+        {
+            throw new ApiException($"announcing was not done within {SearchTime.TotalSeconds} s");
+        }
+
+        if (peers == 0)
+        {
+            throw new ApiException("nobody took the announcement: no peer of the DHT is reachable");
+        }
+
+        await request.LineAsync(new JsonObject { ["Extra"] = $"{peers}", ["ID"] = "", ["Responses"] = null, ["Type"] = Provider });
+    }
+
+    private Dht Dht => routing.Dht ?? throw new ApiException("the DHT is off (option dht)");
+
+    private static JsonObject Event(int type, ProviderRecord peer) => new()
+    {
+        ["Extra"] = "",
+        ["ID"] = "",
+        ["Responses"] = new JsonArray(new JsonObject
+        {
+            ["Addrs"] = new JsonArray([.. peer.Addresses.Select(a => (JsonNode)a.ToString())]),
+            ["ID"] = peer.Peer.ToString(),
+        }),
+        ["Type"] = type,
+    };
+
+    /// <summary>A key as a CID or a digest.</summary>
+    private static Multihash KeyArg(ApiRequest request) =>
+        Digest.TryParse(request.Arg(0, "key"), out Digest digest) ? digest.Hash : request.CidArg(0).Hash;
+}

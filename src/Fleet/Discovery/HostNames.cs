@@ -1,0 +1,37 @@
+using System.Net;
+using System.Net.Sockets;
+using Ipcs.Libp2p.Dns;
+using Ipcs.Libp2p.Transport;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Fleet.Discovery;
+
+/// <summary>Addresses whose name may stand for several peers, such as that of a headless service.</summary>
+public static class HostNames
+{
+    private static readonly SystemDnsResolver Resolver = new(TimeProvider.System);
+
+    /// <summary>True for an address with a DNS name and no <c>/p2p</c>, <c>/dnsaddr</c> among them.</summary>
+    public static bool IsName(Multiaddr address) => address.PeerId is null
+        && (address.TryGetTcp(out string? host, out _) ? !IPAddress.TryParse(host, out _) : AddressResolver.CanDial(address));
+
+    /// <summary>The addresses that a name stands for now; those of <c>/dnsaddr</c> with their peers.</summary>
+    /// <exception cref="IOException">It stands for none.</exception>
+    public static async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr name, CancellationToken cancellationToken)
+    {
+        if (!name.TryGetTcp(out string? host, out int port))
+        {
+            IReadOnlyList<DialTarget> targets = await new AddressResolver(Resolver).ResolveAsync(name, cancellationToken);
+            return [.. targets.Select(t => t.Peer is { } peer ? Multiaddr.FromEndPoint(t.EndPoint).WithPeer(peer) : Multiaddr.FromEndPoint(t.EndPoint))];
+        }
+
+        AddressFamily family = name.Components[0].Protocol.Name switch
+        {
+            "dns4" => AddressFamily.InterNetwork,
+            "dns6" => AddressFamily.InterNetworkV6,
+            _ => AddressFamily.Unspecified,
+        };
+        IReadOnlyList<IPAddress> addresses = await Resolver.ResolveAsync(host, family, cancellationToken);
+        return [.. addresses.Select(a => Multiaddr.FromEndPoint(new IPEndPoint(a, port)))];
+    }
+}

@@ -1,0 +1,133 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Ipcs.Libp2p;
+using Ipcs.Libp2p.Discovery;
+using Ipcs.Multiformats;
+using Microsoft.Extensions.Logging;
+using IHost = Ipcs.Libp2p.IHost;
+
+namespace Ipcs.Fleet.Discovery;
+
+/// <summary>
+/// Dials peers that were discovered, each at most every so often, and no more than a node has use for: the rest of a large fleet is found through the DHT.
+/// Owns a few workers, which are awaited at disposal.
+/// </summary>
+internal sealed partial class PeerFinder : IAsyncDisposable
+{
+    /// <summary>With so many connections no more are made only because a peer was discovered: enough for every image of a fleet to be near.</summary>
+    private const int EnoughPeers = 128;
+
+    /// <summary>Peers that wait to be dialled; more are dropped, and found again when they next say that they are there.</summary>
+    private const int MaxWaiting = 512;
+
+    /// <summary>Peers dialled at once.</summary>
+    private const int Workers = 4;
+
+    /// <summary>Failures remembered.</summary>
+    private const int MaxFailures = 4096;
+
+    private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
+
+    private readonly IHost _host;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<FoundPeer> _waiting = Channel.CreateBounded<FoundPeer>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _failed = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task[] _workers;
+
+    public PeerFinder(IHost host, TimeProvider time, int seed, ILogger logger)
+    {
+        _host = host;
+        _time = time;
+        _logger = logger;
+        // Each worker has a generator of its own: Random is not thread-safe.
+        _workers = [.. Enumerable.Range(0, Workers).Select(i => Task.Run(() => DialAllAsync(new Random(seed + i))))];
+    }
+
+    /// <summary>A peer was discovered. Does not block.</summary>
+    public void Found(FoundPeer peer)
+    {
+        if (IsWanted(peer.Peer))
+        {
+            _waiting.Writer.TryWrite(peer);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await Task.WhenAll(_workers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stopping.Dispose();
+    }
+
+    private bool IsWanted(PeerId peer)
+    {
+        IReadOnlyList<PeerInfo> peers = _host.Peers;
+        return peer != _host.LocalPeer && peers.Count < EnoughPeers && peers.All(p => p.Peer != peer)
+            && !(_failed.TryGetValue(peer, out DateTimeOffset at) && _time.GetUtcNow() - at < RetryAfter);
+    }
+
+    private async Task DialAllAsync(Random random)
+    {
+        try
+        {
+            await foreach (FoundPeer peer in _waiting.Reader.ReadAllAsync(_stopping.Token))
+            {
+                // Two peers that discover each other in the same moment would dial each other: the one that waits longer finds itself connected.
+                await Task.Delay(TimeSpan.FromMilliseconds(random.Next(300)), _time, _stopping.Token);
+                if (IsWanted(peer.Peer))
+                {
+                    await DialAsync(peer);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // The daemon ends.
+        }
+    }
+
+    private async Task DialAsync(FoundPeer peer)
+    {
+        string reason = "";
+        foreach (Multiaddr address in peer.Addresses)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            limit.CancelAfter(DialTime);
+            try
+            {
+                await _host.ConnectAsync(address.WithPeer(peer.Peer), limit.Token);
+                _failed.TryRemove(peer.Peer, out _);
+                LogConnected(peer.Peer, address);
+                return;
+            }
+            catch (Exception e) when (e is IOException || (e is OperationCanceledException && !_stopping.IsCancellationRequested))
+            {
+                reason = e.Message;
+            }
+        }
+
+        if (_failed.Count < MaxFailures || _failed.ContainsKey(peer.Peer))
+        {
+            _failed[peer.Peer] = _time.GetUtcNow();
+        }
+        else
+        {
+            foreach ((PeerId old, DateTimeOffset at) in _failed.Where(f => _time.GetUtcNow() - f.Value >= RetryAfter))
+            {
+                _failed.TryRemove(KeyValuePair.Create(old, at));
+            }
+        }
+
+        LogUnreachable(peer.Peer, reason);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "discovered {Peer} at {Address}")]
+    private partial void LogConnected(PeerId peer, Multiaddr address);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "discovered {Peer}, which can't be reached: {Reason}")]
+    private partial void LogUnreachable(PeerId peer, string reason);
+}

@@ -1,0 +1,141 @@
+using Ipcs.Blockstore;
+using Ipcs.Fleet.Discovery;
+using Ipcs.Kademlia;
+using Ipcs.Kademlia.Providers;
+using Ipcs.Libp2p.Discovery.Mdns;
+using Ipcs.Multiformats;
+using Microsoft.Extensions.Logging;
+using IHost = Ipcs.Libp2p.IHost;
+
+namespace Ipcs.Fleet.Routing;
+
+/// <summary>
+/// How this node finds peers and contents beyond its connections: the DHT, what is announced in it, mDNS, and peers by name. Each part may be off.
+/// Owns them all.
+/// </summary>
+public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
+{
+    /// <summary>How often the store is looked through for what is to be announced when nobody says that it changed (pins do not); every block takes longer.</summary>
+    private static readonly TimeSpan ScanInterval = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ScanAllInterval = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long changes are gathered before one scan: a pull commits tens of contents in a second.</summary>
+    private static readonly TimeSpan GatherTime = TimeSpan.FromSeconds(1);
+
+    private readonly RoutingOptions _options;
+    private readonly IHost _host;
+    private readonly ProvideSource _source;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly ILoggerFactory _loggers;
+    private readonly SemaphoreSlim _changed = new(1, 1);
+    private readonly Stack<IAsyncDisposable> _parts = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _scanning = Task.CompletedTask;
+
+    public NodeRouting(RoutingOptions options, IHost host, IStore store, TimeProvider time, Random random, ILoggerFactory loggers)
+    {
+        _options = options;
+        _host = host;
+        _time = time;
+        _random = random;
+        _loggers = loggers;
+        _source = new ProvideSource(store, options.Provide);
+        if (options.Dht is { } dht)
+        {
+            Dht = new Dht(host, dht, new StoredPeers(store.Peers), _time, _random.Next(), loggers.CreateLogger<Dht>());
+            Reprovider = new Reprovider(
+                Dht, new StoredProvides(store.Provides), new ReproviderOptions { Interval = options.ProvideInterval }, _time, _random.Next(), loggers.CreateLogger<Reprovider>());
+        }
+    }
+
+    /// <summary>The DHT node; null when it is off.</summary>
+    public Dht? Dht { get; }
+
+    /// <summary>What announces; null when the DHT is off.</summary>
+    public Reprovider? Reprovider { get; }
+
+    /// <summary>Starts everything, once the host listens. Till then the DHT only answers.</summary>
+    public void Start()
+    {
+        if (Dht is not null && Reprovider is not null)
+        {
+            _parts.Push(Dht);
+            _parts.Push(Reprovider);
+            Dht.Start();
+            Reprovider.Start();
+            _scanning = ScanAsync(Reprovider);
+        }
+
+        if (_options.Mdns)
+        {
+            var finder = new PeerFinder(_host, _time, _random.Next(), _loggers.CreateLogger<PeerFinder>());
+            var mdns = new MdnsService(_host, finder.Found, _time, _random.Next(), _loggers.CreateLogger<MdnsService>());
+            _parts.Push(finder);
+            _parts.Push(mdns);
+            mdns.Start();
+        }
+
+        Multiaddr[] names = [.. _options.Peers.Where(HostNames.IsName)];
+        if (names.Length > 0)
+        {
+            _parts.Push(new NamedPeers(_host, names, HostNames.ResolveAsync, _time, _loggers.CreateLogger<NamedPeers>()));
+        }
+    }
+
+    /// <summary>What is owned or pinned has changed: what is announced follows. Does not block.</summary>
+    public void StoreChanged()
+    {
+        try
+        {
+            _changed.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // A scan is due already.
+        }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, CancellationToken cancellationToken) =>
+        Dht?.FindProvidersAsync(content, cancellationToken) ?? AsyncEnumerable.Empty<ProviderRecord>();
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _scanning.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        while (_parts.TryPop(out IAsyncDisposable? part))
+        {
+            await part.DisposeAsync();
+        }
+
+        _stopping.Dispose();
+    }
+
+    private async Task ScanAsync(Reprovider reprovider)
+    {
+        ILogger logger = _loggers.CreateLogger<NodeRouting>();
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await _changed.WaitAsync(_options.Provide == ProvideStrategy.All ? ScanAllInterval : ScanInterval, _stopping.Token);
+                await Task.Delay(GatherTime, _time, _stopping.Token);
+                await Task.Run(() => reprovider.Update(_source.Keys()), _stopping.Token);
+            }
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                // The store may be closing, or a record be damaged: the next scan sees what there is then.
+                LogScanFailed(logger, e);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "what is to be announced could not be read from the store")]
+    private static partial void LogScanFailed(ILogger logger, Exception error);
+}

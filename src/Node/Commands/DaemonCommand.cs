@@ -1,0 +1,48 @@
+using Ipcs.CommandLine;
+using System.CommandLine;
+using Ipcs.Node.Daemon;
+using Ipcs.Node.Options;
+
+namespace Ipcs.Node.Commands;
+
+/// <summary><c>ipcs daemon</c>: runs the node until SIGTERM or SIGINT.</summary>
+internal static partial class DaemonCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Build(GlobalOptions global)
+    {
+        var command = new Command("daemon", "run the daemon; prints one line `ready …` when all doors are open");
+        var flags = new OptionFlags(global, command);
+        command.SetAction(async (parsed, stop) =>
+        {
+            await RunAsync(flags.Load(parsed), stop);
+            return 0;
+        });
+        return command;
+    }
+
+    private static async Task RunAsync(NodeOptions options, CancellationToken stop)
+    {
+        using ILoggerFactory loggers = Logs.Create(options);
+        ILogger logger = loggers.CreateLogger(nameof(Daemon));
+        foreach (string name in OptionsLoader.UnknownVariables(OptionsLoader.ProcessEnvironment().Keys))
+        {
+            LogUnknownVariable(logger, name);
+        }
+
+        await using var manager = new ServiceManager(logger);
+        await using var daemon = new NodeDaemon(options, loggers);
+        await Console.Out.WriteLineAsync(await daemon.StartAsync(stop));
+        await Console.Out.FlushAsync(CancellationToken.None);
+        manager.Ready();
+        await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        LogStopping(logger);
+        manager.Stopping();
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the variable {Name} of the environment sets nothing")]
+    private static partial void LogUnknownVariable(ILogger logger, string name);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "stopping")]
+    private static partial void LogStopping(ILogger logger);
+}

@@ -1,0 +1,38 @@
+using Ipcs.CommandLine;
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Ipcs.Multiformats;
+using Ipcs.Node.Daemon;
+using Ipcs.Node.Listeners;
+using Ipcs.Node.Options;
+
+namespace Ipcs.Node.Commands;
+
+/// <summary><c>ipcs init</c>: makes the key and the folders, which the daemon does too when they are missing.</summary>
+internal static class InitCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Build(GlobalOptions global)
+    {
+        var command = new Command("init", "make this node's key and folders, and say its peer id");
+        var flags = new OptionFlags(global, command, "data", "content-socket");
+        command.SetAction(parsed =>
+        {
+            NodeOptions options = flags.Load(parsed);
+            string key = DataFolder.KeyFile(options.Data);
+            if (File.Exists(key))
+            {
+                throw new CommandException($"{key} is there already: this node is {DataFolder.Prepare(options.Data).PeerId}");
+            }
+
+            PeerId peer = DataFolder.Prepare(options.Data).PeerId;
+            UnixListener.Prepare(options.ContentSocket);
+            UnixListener.Prepare(options.ApiSocket);
+            global.Print(
+                parsed,
+                new JsonObject { ["ID"] = peer.ToString(), ["Data"] = options.Data },
+                _ => Console.Out.WriteLine($"peer  {peer}\ndata  {options.Data}"));
+        });
+        return command;
+    }
+}

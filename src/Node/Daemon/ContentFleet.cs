@@ -1,0 +1,26 @@
+using Ipcs.Blockstore;
+using Ipcs.ContentApi;
+using Ipcs.Dag;
+using Ipcs.Fleet;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Node.Daemon;
+
+/// <summary>The fleet as the content service needs it.</summary>
+internal sealed class ContentFleet(ContentFetcher fetcher) : IContentFleet
+{
+    /// <inheritdoc/>
+    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) => fetcher.FindAsync(digest, cancellationToken);
+
+    /// <inheritdoc/>
+    public void StartFetch(ContentRecord content) => fetcher.StartFetch(content);
+
+    /// <inheritdoc/>
+    public Task WaitAsync(Digest digest, CancellationToken cancellationToken) => fetcher.WaitAsync(digest, cancellationToken);
+
+    /// <inheritdoc/>
+    public IBlockSource SourceFor(ContentRecord content) => fetcher.SourceFor(content);
+
+    /// <inheritdoc/>
+    public void LookAhead(IReadOnlyList<Digest> digests) => fetcher.LookAhead(digests);
+}

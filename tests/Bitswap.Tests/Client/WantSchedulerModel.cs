@@ -1,0 +1,390 @@
+using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Tests.Client;
+
+/// <summary>
+/// A want book with peers that answer it, and beside it a plain account of who has said what, which every want that the book sends is held against.
+/// </summary>
+internal sealed class WantSchedulerModel
+{
+    private const int BlockLength = 200_000;
+    private const long TickTime = 100_000;
+    private const long RetryTime = 3_000_000;
+
+    private readonly WantScheduler _book;
+    private readonly Cid[] _cids;
+    private readonly ModelPeer[] _peers;
+    private readonly BitswapSession[] _sessions;
+    private readonly Dictionary<int, ModelWant> _wants = [];
+    private long _now = 1_000_000;
+
+    public WantSchedulerModel(int peers, int blocks, params PeerScope[] sessions)
+        : this(0, peers, blocks, sessions)
+    {
+    }
+
+    /// <summary>Four peers, all but one of whom say HAVE, and three sessions of chance.</summary>
+    public WantSchedulerModel(int seed)
+        : this(seed, 4, 24, [.. new Random(seed).GetItems([PeerScope.Named, PeerScope.Connected, PeerScope.Broadcast], 3)])
+    {
+        var random = new Random(seed);
+        _peers[3].SaysHave = false;
+        foreach (ModelPeer peer in _peers)
+        {
+            peer.Has.UnionWith(Enumerable.Range(0, _cids.Length).Where(_ => random.Next(3) == 0));
+            Come(peer);
+        }
+    }
+
+    private WantSchedulerModel(int seed, int peers, int blocks, PeerScope[] sessions)
+    {
+        // A small window: many wants wait.
+        _book = new WantScheduler(Simulation.PeerOf(200), new BitswapOptions { FirstWindow = peers > 1 ? 600_000 : 4 << 20 }, new Random(seed));
+        _cids = [.. Enumerable.Range(0, blocks).Select(i => Cid.V1(Multicodec.Raw, Multihash.Sha256(BitConverter.GetBytes(i))))];
+        _peers = [.. Enumerable.Range(0, peers).Select(i => new ModelPeer(Simulation.PeerOf(i)))];
+        _sessions = [.. sessions.Select(r => new BitswapSession(null!, null!, r))];
+        if (seed == 0)
+        {
+            Array.ForEach(_peers, Come);
+        }
+    }
+
+    public int Wanted => _wants.Count;
+
+    /// <summary>What a peer is to send next.</summary>
+    public int? NextAsked(int peer) => _peers[peer].Asked.TryPeek(out int number) ? number : null;
+
+    /// <summary>Something happens.</summary>
+    public void Step(int kind, Random random)
+    {
+        int peer = random.Next(_peers.Length), session = random.Next(_sessions.Length), number = random.Next(_cids.Length);
+        switch (kind)
+        {
+            case < 16:
+                Add(session, [.. Enumerable.Range(number, 1 + random.Next(4)).Select(n => n % _cids.Length)], urgent: random.Next(4) == 0);
+                break;
+            case < 20:
+                Tell(session, peer, (PeerAvailability)random.Next(3));
+                break;
+            case 20:
+                Do(() => _book.Broadcast(_sessions[session], _now));
+                break;
+            case < 44:
+                Deliver(peer);
+                break;
+            case < 48:
+                Answer(_peers[peer]);
+                break;
+            case < 52:
+                Gets(peer, number);
+                break;
+            case < 54:
+                Toggle(_peers[peer]);
+                break;
+            case < 58:
+                LetGo(session, number);
+                break;
+            default:
+                Pass(1 + random.Next(12));
+                break;
+        }
+    }
+
+    /// <summary>From now on all answer at once, with the truth: all that can be had comes.</summary>
+    public void Finish()
+    {
+        for (int i = 0; i < 150 && _wants.Count > 0; i++)
+        {
+            for (int peer = 0; peer < _peers.Length; peer++)
+            {
+                Answer(_peers[peer]);
+                while (_peers[peer].Asked.Count > 0)
+                {
+                    Deliver(peer);
+                }
+            }
+
+            Pass(1);
+        }
+
+        Assert.DoesNotContain(_wants, w => Array.Exists(_peers, p => p.Has.Contains(w.Key) && Gives(p, w.Value)));
+    }
+
+    public void Add(int session, int[] numbers, bool urgent)
+    {
+        numbers = [.. numbers.Distinct()];
+        foreach (int number in numbers)
+        {
+            if (!_wants.TryGetValue(number, out ModelWant? want))
+            {
+                _wants[number] = want = new ModelWant();
+            }
+
+            want.Sessions.Add(_sessions[session]);
+            want.Urgent |= urgent;
+        }
+
+        Do(() =>
+        {
+            Want[] wants = _book.Add(_sessions[session], [.. numbers.Select(n => _cids[n])], urgent, _now);
+            for (int i = 0; i < numbers.Length; i++)
+            {
+                _wants[numbers[i]].Real = wants[i];
+            }
+        });
+    }
+
+    public void Tell(int session, int peer, PeerAvailability holding) => Do(() => _book.Tell(_sessions[session], _peers[peer].Id, holding, _now));
+
+    /// <summary>A peer gets a block, and says so to who has asked.</summary>
+    public void Gets(int peer, int number)
+    {
+        if (_peers[peer].Has.Add(number))
+        {
+            Answer(_peers[peer]);
+        }
+    }
+
+    /// <summary>A peer sends what it was asked for first, or says that it has it not.</summary>
+    public void Deliver(int peer)
+    {
+        ModelPeer from = _peers[peer];
+        if (!from.Asked.TryDequeue(out int number))
+        {
+            return;
+        }
+
+        _now += 1000;
+        if (from.Has.Contains(number) || _sessions.Length == 1)
+        {
+            _wants.Remove(number);
+            Do(() => _book.Received(from.Id, _cids[number].Hash, BlockLength, isLeaf: false, _now));
+        }
+        else
+        {
+            Say(from, number, have: false);
+        }
+    }
+
+    private void Answer(ModelPeer peer)
+    {
+        foreach ((int number, bool sayDontHave) in peer.Told.ToArray())
+        {
+            if (peer.Has.Contains(number) || sayDontHave)
+            {
+                peer.Told.Remove(number);
+                Say(peer, number, peer.Has.Contains(number));
+            }
+        }
+    }
+
+    private void Say(ModelPeer peer, int number, bool have)
+    {
+        if (_wants.TryGetValue(number, out ModelWant? want))
+        {
+            want.Says(peer, have, _now);
+        }
+
+        Do(() => _book.Presence(peer.Id, new PresenceEntry(_cids[number], have), _now));
+    }
+
+    private void Toggle(ModelPeer peer)
+    {
+        if (!peer.IsConnected)
+        {
+            Come(peer);
+            return;
+        }
+
+        peer.IsConnected = false;
+        peer.Asked.Clear();
+        peer.Told.Clear();
+        foreach (ModelWant want in _wants.Values)
+        {
+            want.Loses(peer);
+        }
+
+        Do(() => _book.PeerGone(peer.Id, _now));
+    }
+
+    private void Come(ModelPeer peer)
+    {
+        peer.IsConnected = true;
+        foreach (ModelWant want in _wants.Values)
+        {
+            want.Refused.Remove(peer);
+        }
+
+        Do(() => _book.PeerCame(peer.Id, peer.SaysHave, _now));
+    }
+
+    private void LetGo(int session, int number)
+    {
+        if (_wants.TryGetValue(number, out ModelWant? want) && want.Sessions.Remove(_sessions[session]))
+        {
+            if (want.Sessions.Count == 0)
+            {
+                _wants.Remove(number);
+            }
+
+            Do(() => _book.LetGo(want.Real!, _sessions[session]));
+        }
+    }
+
+    private void Pass(int ticks)
+    {
+        for (int i = 0; i < ticks; i++)
+        {
+            _now += TickTime;
+            Do(() => _book.Tick(_now));
+            foreach (ModelPeer peer in _peers.Where(p => p.IsConnected && p.Asked.Count == 0 && !IsSource(p)))
+            {
+                Assert.DoesNotContain(_wants.Values, w => w.Asked is null && Must(peer, w));
+            }
+        }
+    }
+
+    // It may be left to others to take what it could be asked for.
+    private bool IsSource(ModelPeer peer) => _sessions.Any(s => s.Trades && s.Peers.TryGetValue(peer.Id, out PeerAvailability holding) && holding != PeerAvailability.Partial);
+
+    private void Do(Action step)
+    {
+        step();
+        foreach ((int number, ModelWant want) in _wants.ToArray())
+        {
+            if (want.Real!.Done.Task.IsFaulted)
+            {
+                Assert.DoesNotContain(_peers, p => want.Asked is null && Must(p, want));
+                _wants.Remove(number);
+            }
+        }
+
+        foreach ((PeerId id, WantEntry entry) in _book.Outbox)
+        {
+            Take(_peers.Single(p => p.Id == id), entry);
+        }
+
+        _book.Outbox.Clear();
+    }
+
+    private void Take(ModelPeer peer, WantEntry entry)
+    {
+        int number = Array.IndexOf(_cids, entry.Cid);
+        Assert.True(peer.IsConnected);
+        if (entry.Cancel)
+        {
+            peer.Told.Remove(number);
+            peer.Forget(number);
+            if (_wants.TryGetValue(number, out ModelWant? moved) && moved.Asked == peer)
+            {
+                moved.Asked = null;
+                moved.Moved.Add(peer);
+            }
+        }
+        else if (entry.WantHave)
+        {
+            peer.Told[number] = entry.SendDontHave;
+        }
+        else
+        {
+            ModelWant want = _wants[number];
+            if (want.Asked != peer)
+            {
+                Assert.Null(want.Asked);
+                Assert.True(May(peer, want));
+                Assert.True(want.Urgent || !_wants.Values.Any(w => w.Asked is null && w.Urgent && Must(peer, w)));
+                want.Asked = peer;
+                peer.Asked.Enqueue(number);
+            }
+        }
+    }
+
+    /// <summary>False when a peer can by no rule be asked.</summary>
+    private bool May(ModelPeer peer, ModelWant want) =>
+        !(want.Refused.TryGetValue(peer, out long at) && _now - at < RetryTime)
+        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
+            ? holding != PeerAvailability.Partial || want.Holders.Contains(peer)
+            : s.PeerScope != PeerScope.Named && (want.Holders.Contains(peer) || (want.Holders.Count == 0 && MayBeGuessed(peer, want, s))));
+
+    private bool MayBeGuessed(ModelPeer peer, ModelWant want, BitswapSession session) => session.PeerScope == PeerScope.Broadcast
+        ? !peer.SaysHave
+        : !Array.Exists(_peers, p => p.IsConnected && session.Peers.ContainsKey(p.Id) && !want.Refused.ContainsKey(p) && !want.Moved.Contains(p));
+
+    /// <summary>True when nothing speaks against asking a peer.</summary>
+    private static bool Must(ModelPeer peer, ModelWant want) =>
+        peer.IsConnected && !want.Refused.ContainsKey(peer) && !want.Moved.Contains(peer)
+        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
+            ? holding == PeerAvailability.Partial ? want.Holders.Contains(peer) : want.Urgent || !s.Trades
+            : s.PeerScope != PeerScope.Named && want.Holders.Contains(peer));
+
+    /// <summary>True when a peer is asked for a block sooner or later, if it has it.</summary>
+    private static bool Gives(ModelPeer peer, ModelWant want) =>
+        peer.IsConnected && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
+            ? holding != PeerAvailability.Partial || peer.SaysHave
+            : s.PeerScope == PeerScope.Broadcast && peer.SaysHave);
+
+    private sealed class ModelPeer(PeerId id)
+    {
+        public PeerId Id { get; } = id;
+
+        public bool SaysHave { get; set; } = true;
+
+        public bool IsConnected { get; set; }
+
+        public HashSet<int> Has { get; } = [];
+
+        public Queue<int> Asked { get; } = new();
+
+        public Dictionary<int, bool> Told { get; } = [];
+
+        public void Forget(int number)
+        {
+            int[] others = [.. Asked.Where(n => n != number)];
+            Asked.Clear();
+            Array.ForEach(others, Asked.Enqueue);
+        }
+    }
+
+    private sealed class ModelWant
+    {
+        public Want? Real { get; set; }
+
+        public bool Urgent { get; set; }
+
+        public List<BitswapSession> Sessions { get; } = [];
+
+        public HashSet<ModelPeer> Holders { get; } = [];
+
+        /// <summary>Who has refused, and when.</summary>
+        public Dictionary<ModelPeer, long> Refused { get; } = [];
+
+        /// <summary>From whom it was taken for slowness: it may count as refused.</summary>
+        public HashSet<ModelPeer> Moved { get; } = [];
+
+        public ModelPeer? Asked { get; set; }
+
+        public void Says(ModelPeer peer, bool have, long now)
+        {
+            if (have)
+            {
+                Holders.Add(peer);
+                Refused.Remove(peer);
+                Moved.Remove(peer);
+                return;
+            }
+
+            Holders.Remove(peer);
+            Refused[peer] = now;
+            Asked = Asked == peer ? null : Asked;
+        }
+
+        public void Loses(ModelPeer peer)
+        {
+            Holders.Remove(peer);
+            Moved.Remove(peer);
+            Asked = Asked == peer ? null : Asked;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+using System.Buffers;
+using Ipcs.Bitswap.Server;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Blockstore;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Bitswap.Tests.Server;
+
+public sealed class PeerWantlistTests
+{
+    private static readonly byte[] Block = new byte[4096];
+    private static readonly Multihash Hash = Multihash.Sha256(Block);
+    private static readonly Cid Cid = Cid.V1(Multicodec.Raw, Hash);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_block_that_comes_while_it_is_looked_for_is_answered(bool wantHave)
+    {
+        using var store = new MemoryStore();
+        var late = new LateStore(store.Blocks);
+        var wants = new PeerWantlist(late);
+        late.AfterLook = () =>
+        {
+            store.Blocks.Put(Hash, Block);
+            Assert.False(wants.Arrived(Hash, Block.Length));
+        };
+        Assert.True(wants.Take(new WantEntry(Cid, 1, Cancel: false, wantHave, SendDontHave: false)));
+        if (wantHave)
+        {
+            Assert.True(wants.TryNext(out PresenceEntry presence));
+            Assert.Equal(new PresenceEntry(Cid, Have: true), presence);
+        }
+        else
+        {
+            Assert.True(wants.TryNext(out WantEntry next));
+            Assert.Equal(Cid, next.Cid);
+        }
+
+        Assert.False(wants.Arrived(Hash, Block.Length));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_block_that_is_not_here_is_waited_for_and_that_is_said_when_asked(bool says)
+    {
+        using var store = new MemoryStore();
+        var wants = new PeerWantlist(store.Blocks);
+        Assert.Equal(says, wants.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: true, SendDontHave: says)));
+        Assert.Equal(says, wants.TryNext(out PresenceEntry presence));
+        Assert.False(presence.Have);
+        Assert.Equal([Cid], wants.Wanted());
+        Assert.True(wants.Arrived(Hash, Block.Length));
+        Assert.True(wants.TryNext(out presence));
+        Assert.True(presence.Have);
+    }
+
+    [Fact]
+    public void A_want_that_is_cancelled_is_not_answered()
+    {
+        using var store = new MemoryStore();
+        store.Blocks.Put(Hash, Block);
+        var wants = new PeerWantlist(store.Blocks);
+        Assert.True(wants.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: false, SendDontHave: true)));
+        Assert.True(wants.HasNext);
+        Assert.False(wants.Take(new WantEntry(Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
+        Assert.False(wants.TryNext(out WantEntry _));
+    }
+
+    /// <summary>Runs something after the first look at it has found nothing.</summary>
+    private sealed class LateStore(IBlockstore inner) : IBlockstore
+    {
+        public Action? AfterLook { get; set; }
+
+        public bool Has(in Multihash hash) => inner.Has(hash);
+
+        public bool TryGetLength(in Multihash hash, out int length)
+        {
+            bool here = inner.TryGetLength(hash, out length);
+            Action? after = AfterLook;
+            AfterLook = null;
+            after?.Invoke();
+            return here;
+        }
+
+        public IMemoryOwner<byte>? Get(in Multihash hash) => inner.Get(hash);
+
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => inner.Put(hash, data, bulk);
+
+        public void Delete(in Multihash hash) => inner.Delete(hash);
+
+        public IEnumerable<(Multihash Hash, int Length)> Enumerate() => inner.Enumerate();
+    }
+}

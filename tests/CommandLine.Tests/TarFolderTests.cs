@@ -1,0 +1,111 @@
+using Ipcs.TestKit;
+using System.Formats.Tar;
+using Ipcs.CommandLine;
+
+namespace Ipcs.CommandLine.Tests;
+
+public sealed class TarFolderTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("../evil")]
+    [InlineData("/evil")]
+    [InlineData("root/../../evil")]
+    [InlineData("root/./evil")]
+    [InlineData("root//evil")]
+    [InlineData("other/evil")]
+    [InlineData("rootevil")]
+    public async Task ANameThatLeadsElsewhereIsRefused(string name)
+    {
+        CommandException error = await Assert.ThrowsAsync<CommandException>(() => ExtractAsync(File(name, "x")));
+        Assert.Contains(name, error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder.Path, "evil", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public async Task NothingIsWrittenThroughALinkOfTheArchive()
+    {
+        Directory.CreateDirectory(_folder["victim"]);
+        await Assert.ThrowsAnyAsync<Exception>(() => ExtractAsync(
+            new PaxTarEntry(TarEntryType.Directory, "root/"),
+            new PaxTarEntry(TarEntryType.SymbolicLink, "root/way") { LinkName = _folder["victim"] },
+            File("root/way/evil", "x")));
+        Assert.Empty(Directory.GetFiles(_folder["victim"]));
+    }
+
+    [Fact]
+    public async Task NothingIsWrittenThroughALinkThatWasThere()
+    {
+        Directory.CreateDirectory(_folder["victim"]);
+        Directory.CreateDirectory(_folder["out"]);
+        System.IO.File.CreateSymbolicLink(_folder["out/way"], _folder["victim"]);
+        await Assert.ThrowsAsync<CommandException>(() => ExtractAsync(new PaxTarEntry(TarEntryType.Directory, "root/"), File("root/way/evil", "x")));
+        Assert.Empty(Directory.GetFiles(_folder["victim"]));
+    }
+
+    [Fact]
+    public async Task AFileTakesThePlaceOfALink()
+    {
+        System.IO.File.WriteAllText(_folder["victim"], "untouched");
+        Directory.CreateDirectory(_folder["out"]);
+        System.IO.File.CreateSymbolicLink(_folder["out/f"], _folder["victim"]);
+        Assert.Equal(1, await ExtractAsync(new PaxTarEntry(TarEntryType.Directory, "root/"), File("root/f", "x")));
+        Assert.Equal("untouched", System.IO.File.ReadAllText(_folder["victim"]));
+        Assert.Equal("x", System.IO.File.ReadAllText(_folder["out/f"]));
+    }
+
+    [Theory]
+    [InlineData(TarEntryType.HardLink)]
+    [InlineData(TarEntryType.Fifo)]
+    [InlineData(TarEntryType.CharacterDevice)]
+    public async Task OnlyFilesFoldersAndLinksAreMade(TarEntryType type)
+    {
+        var entry = new PaxTarEntry(type, "root");
+        if (type == TarEntryType.HardLink)
+        {
+            entry.LinkName = "/etc/passwd";
+        }
+
+        await Assert.ThrowsAsync<CommandException>(() => ExtractAsync(entry));
+        Assert.False(Path.Exists(_folder["out"]));
+    }
+
+    [Fact]
+    public async Task AnArchiveWithNothingOrRubbishIsTold()
+    {
+        await Assert.ThrowsAsync<CommandException>(() => ExtractAsync());
+        using var rubbish = new MemoryStream([.. Enumerable.Repeat((byte)0x7f, 2000)]);
+        await Assert.ThrowsAsync<CommandException>(() => new TarFolder(_folder["out"]).ExtractAsync(rubbish, "root", TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task AReadOnlyFolderIsFilledFirst()
+    {
+        await ExtractAsync(
+            new PaxTarEntry(TarEntryType.Directory, "root/") { Mode = UnixFileMode.UserRead | UnixFileMode.UserExecute }, File("root/f", "x"));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserExecute, System.IO.File.GetUnixFileMode(_folder["out"]));
+        Assert.Equal("x", System.IO.File.ReadAllText(_folder["out/f"]));
+        System.IO.File.SetUnixFileMode(_folder["out"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    private static PaxTarEntry File(string name, string text) =>
+        new(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(text)) };
+
+    private async Task<long> ExtractAsync(params TarEntry[] entries)
+    {
+        using var archive = new MemoryStream();
+        await using (var writer = new TarWriter(archive, TarEntryFormat.Pax, leaveOpen: true))
+        {
+            foreach (TarEntry entry in entries)
+            {
+                await writer.WriteEntryAsync(entry);
+            }
+        }
+
+        archive.Position = 0;
+        return await new TarFolder(_folder["out"]).ExtractAsync(archive, "root", TestContext.Current.CancellationToken);
+    }
+}

@@ -1,0 +1,13 @@
+using System.Collections.Concurrent;
+using Ipcs.Dag.Gc;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Dag.Tests.Gc;
+
+/// <summary>Ingests whose roots the tests say.</summary>
+internal sealed class FakeIngests : IIngestRoots
+{
+    public ConcurrentDictionary<object, Func<IReadOnlyList<Cid>>> Open { get; } = new();
+
+    public IReadOnlyCollection<Cid> LeasedRoots() => [.. Open.Values.SelectMany(roots => roots())];
+}
