@@ -9,19 +9,19 @@ using Ipcs.Multiformats;
 namespace Ipcs.Microbenchmarks;
 
 /// <summary>
-/// The want book alone, in virtual time: what it costs for a block to choose who is asked for it, from its want to its arrival. Blocks
-/// are small, so that many are wanted at a time, and the peers' windows are full. A peer sends a message of blocks at a time, some peers
-/// longer ones than others.
+/// The want scheduler alone, in virtual time: the cost per block of choosing the peer to request it from, from its want to its arrival.
+/// Blocks are small, so that many are wanted at a time, and the windows of the peers are full. Peers send messages of several blocks, of
+/// different lengths.
 /// </summary>
 internal sealed class WantSchedulerBenchmark
 {
     private const int Blocks = 30_000;
     private const int BlockLength = 10_000;
 
-    /// <summary>Blocks wanted at a time: what three fetches want ahead.</summary>
-    private const int Ahead = 1536;
+    /// <summary>Blocks wanted at a time: as many as three fetches prefetch.</summary>
+    private const int Prefetched = 1536;
 
-    /// <summary>Microseconds from one block to the next: 100 MB/s in all.</summary>
+    /// <summary>Microseconds between blocks: 100 MB/s in total.</summary>
     private const long BlockTime = 100;
 
     private const long TickTime = 100_000;
@@ -29,17 +29,17 @@ internal sealed class WantSchedulerBenchmark
     private readonly Cid[] _cids = [.. Enumerable.Range(0, Blocks).Select(Block)];
     private readonly Dictionary<Multihash, int> _numbers = [];
     private readonly Dictionary<PeerId, Source> _sources = [];
-    private readonly WantScheduler _book;
+    private readonly WantScheduler _scheduler;
     private readonly BitswapSession _session;
     private readonly Random _random = new(1);
     private long _now = 1_000_000;
     private int _wanted;
     private int _received;
 
-    private WantSchedulerBenchmark(PeerScope reach)
+    private WantSchedulerBenchmark(PeerScope scope)
     {
-        _book = new WantScheduler(Peer(0), new BitswapOptions { MaxWindow = 1 << 20 }, new Random(2));
-        _session = new BitswapSession(new ForgetfulStore(), null!, reach);
+        _scheduler = new WantScheduler(Peer(0), new BitswapOptions { MaxWindow = 1 << 20 }, new Random(2));
+        _session = new BitswapSession(new ForgetfulStore(), null!, scope);
         for (int i = 0; i < Blocks; i++)
         {
             _numbers[_cids[i].Hash] = i;
@@ -48,12 +48,13 @@ internal sealed class WantSchedulerBenchmark
 
     public static void Run()
     {
-        Console.WriteLine($"| the want book, {Blocks} blocks of {BlockLength} bytes, {Ahead} wanted at a time | µs per block |");
+        Console.WriteLine($"| the want scheduler, {Blocks} blocks of {BlockLength} bytes, {Prefetched} wanted at a time | µs per block |");
         Console.WriteLine("|---|---|");
-        Print("one peer has the whole", PeerScope.Named, b => b.AddPeer(1, PeerAvailability.Complete, _ => true));
-        Print("three peers have the whole", PeerScope.Named, b => b.AddPeers(3, PeerAvailability.Complete, (_, _) => true));
-        Print("three peers have a third each", PeerScope.Broadcast, b => b.AddPeers(3, PeerAvailability.Partial, (peer, number) => number % 3 == peer));
-        Print("one has the whole, five fetch the same", PeerScope.Named, b =>
+        Print("one peer has the complete content", PeerScope.Named, b => b.AddPeer(1, PeerAvailability.Complete, _ => true));
+        Print("three peers have the complete content", PeerScope.Named, b => b.AddPeers(3, PeerAvailability.Complete, (_, _) => true));
+        Print("three peers have a third each", PeerScope.Broadcast, b =>
+            b.AddPeers(3, PeerAvailability.Partial, (peer, number) => number % 3 == peer));
+        Print("one has the complete content, five fetch it too", PeerScope.Named, b =>
         {
             b.AddPeer(1, PeerAvailability.Complete, _ => true);
             for (int i = 0; i < 5; i++)
@@ -63,12 +64,12 @@ internal sealed class WantSchedulerBenchmark
         });
     }
 
-    private static void Print(string name, PeerScope reach, Action<WantSchedulerBenchmark> add)
+    private static void Print(string name, PeerScope scope, Action<WantSchedulerBenchmark> add)
     {
         double best = double.MaxValue;
         for (int i = 0; i < 3; i++)
         {
-            var benchmark = new WantSchedulerBenchmark(reach);
+            var benchmark = new WantSchedulerBenchmark(scope);
             add(benchmark);
             best = Math.Min(best, benchmark.Fetch());
         }
@@ -91,28 +92,28 @@ internal sealed class WantSchedulerBenchmark
         return PeerId.FromPublicKey(key);
     }
 
-    private void AddPeers(int count, PeerAvailability holding, Func<int, int, bool> has)
+    private void AddPeers(int count, PeerAvailability availability, Func<int, int, bool> has)
     {
         for (int i = 0; i < count; i++)
         {
             int number = i;
-            AddPeer(1 + i, holding, block => has(number, block));
+            AddPeer(1 + i, availability, block => has(number, block));
         }
     }
 
-    // Who has no rule has at first nothing, and gets blocks as this node does.
-    private void AddPeer(int number, PeerAvailability holding, Func<int, bool>? has)
+    // A peer without a rule has nothing at first, and receives blocks as this node does.
+    private void AddPeer(int number, PeerAvailability availability, Func<int, bool>? has)
     {
         PeerId peer = Peer(number);
         _sources[peer] = new Source(has, messageBlocks: 8 * number);
-        _book.PeerCame(peer, saysHave: true, _now);
+        _scheduler.PeerCame(peer, saysHave: true, _now);
         if (_session.PeerScope == PeerScope.Named)
         {
-            _book.Tell(_session, peer, holding, _now);
+            _scheduler.Tell(_session, peer, availability, _now);
         }
     }
 
-    /// <summary>Returns the microseconds for each block that are the book's.</summary>
+    /// <summary>Fetches everything. Returns the scheduler's microseconds per block.</summary>
     private double Fetch()
     {
         long start = Stopwatch.GetTimestamp();
@@ -133,7 +134,7 @@ internal sealed class WantSchedulerBenchmark
             {
                 tick += TickTime;
                 _now = Math.Max(_now, tick - TickTime);
-                _book.Tick(_now);
+                _scheduler.Tick(_now);
                 Deliver();
             }
         }
@@ -156,13 +157,13 @@ internal sealed class WantSchedulerBenchmark
 
         _now += BlockTime;
         _received++;
-        _book.Received(peer, _cids[number].Hash, BlockLength, isLeaf: false, _now);
+        _scheduler.Received(peer, _cids[number].Hash, BlockLength, isLeaf: false, _now);
         Deliver();
-        foreach ((PeerId fellow, Source other) in _sources)
+        foreach ((PeerId receiver, Source other) in _sources)
         {
-            if (other.Has is null && _random.Next(_wanted) is var got && other.Got.Add(got) && other.Told.Remove(got))
+            if (other.Has is null && _random.Next(_wanted) is var got && other.Got.Add(got) && other.HaveRequests.Remove(got))
             {
-                _book.Presence(fellow, new PresenceEntry(_cids[got], Have: true), _now);
+                _scheduler.Presence(receiver, new PresenceEntry(_cids[got], Have: true), _now);
                 Deliver();
             }
         }
@@ -173,10 +174,10 @@ internal sealed class WantSchedulerBenchmark
 
     private void Want()
     {
-        int count = Math.Min(Ahead - (_wanted - _received), Blocks - _wanted);
+        int count = Math.Min(Prefetched - (_wanted - _received), Blocks - _wanted);
         if (count > 0)
         {
-            _book.Add(_session, _cids[_wanted..(_wanted + count)], urgent: false, _now);
+            _scheduler.Add(_session, _cids[_wanted..(_wanted + count)], urgent: false, _now);
             _wanted += count;
             Deliver();
         }
@@ -184,11 +185,11 @@ internal sealed class WantSchedulerBenchmark
 
     private void Deliver()
     {
-        // Answers make more to be said.
-        while (_book.Outbox.Count > 0)
+        // Answers cause more messages.
+        while (_scheduler.Outbox.Count > 0)
         {
-            (PeerId Peer, WantEntry Entry)[] said = [.. _book.Outbox];
-            _book.Outbox.Clear();
+            (PeerId Peer, WantEntry Entry)[] said = [.. _scheduler.Outbox];
+            _scheduler.Outbox.Clear();
             foreach ((PeerId peer, WantEntry entry) in said)
             {
                 Source source = _sources[peer];
@@ -196,7 +197,7 @@ internal sealed class WantSchedulerBenchmark
                 if (entry.Cancel)
                 {
                     source.Asks.Remove(number);
-                    source.Told.Remove(number);
+                    source.HaveRequests.Remove(number);
                 }
                 else if (!entry.WantHave)
                 {
@@ -205,11 +206,11 @@ internal sealed class WantSchedulerBenchmark
                 }
                 else if (source.Has?.Invoke(number) ?? source.Got.Contains(number))
                 {
-                    _book.Presence(peer, new PresenceEntry(entry.Cid, Have: true), _now);
+                    _scheduler.Presence(peer, new PresenceEntry(entry.Cid, Have: true), _now);
                 }
                 else
                 {
-                    source.Told.Add(number);
+                    source.HaveRequests.Add(number);
                 }
             }
         }
@@ -225,7 +226,7 @@ internal sealed class WantSchedulerBenchmark
 
         public HashSet<int> Asks { get; } = [];
 
-        public HashSet<int> Told { get; } = [];
+        public HashSet<int> HaveRequests { get; } = [];
 
         public HashSet<int> Got { get; } = [];
     }

@@ -7,10 +7,10 @@ public sealed class FolderCycleTests
     private static readonly HashSet<string> NotCleanYet =
         ["Bitswap", "Blockstore", "ContentApi", "Fleet", "Kademlia", "Node", "Oci"];
 
-    private static readonly Lazy<FolderGraph> Source =
-        new(() => new FolderGraph(SourceFile.Load(Path.Combine(Rooms.Root, "src")), project => Rooms.Closure(project, Rooms.References)));
+    private static readonly Lazy<FolderGraph> Source = new(() => new FolderGraph(
+        SourceFile.Load(Path.Combine(Projects.Root, "src")), project => Projects.Closure(project, Projects.References)));
 
-    public static TheoryData<string> Clean => [.. Rooms.Names.Except(NotCleanYet)];
+    public static TheoryData<string> Clean => [.. Projects.Names.Except(NotCleanYet)];
 
     public static TheoryData<string> NotClean => [.. NotCleanYet];
 

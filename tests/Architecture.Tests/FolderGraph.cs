@@ -42,7 +42,8 @@ internal sealed class FolderGraph
     public IReadOnlyList<string> Cycles(string project)
     {
         string[] folders = [.. _edges.Keys.Select(edge => edge.From).Where(folder => folder.Split('/')[0] == project).Distinct()];
-        Dictionary<string, IReadOnlySet<string>> reached = folders.ToDictionary(folder => folder, folder => Rooms.Closure(folder, Targets));
+        Dictionary<string, IReadOnlySet<string>> reached =
+            folders.ToDictionary(folder => folder, folder => Projects.Closure(folder, Targets));
         return [.. folders
             .Select(folder => string.Join(' ', folders.Where(other => reached[folder].Contains(other) && reached[other].Contains(folder))))
             .Where(cycle => cycle.Length > 0)
