@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Bitswap;
 
 /// <summary>
-/// Bitswap on one host: takes messages, serves the store, and fetches for sessions. Owns a link per peer, the wants and the list of those cut off.
+/// Bitswap on one host: takes messages, serves the store, and fetches for sessions. Owns a link per peer, the wants and the list of banned peers.
 /// </summary>
 public sealed partial class BitswapService : IAsyncDisposable
 {
@@ -35,7 +35,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>Pieces of one stream's messages that wait for the store, or are in it, while the next is read into its own memory instead of the stream's queue.</summary>
     private const int Ahead = 2;
 
-    /// <summary>Peers that are remembered as cut off; past that the one whose time is over first is forgiven.</summary>
+    /// <summary>The maximum number of banned peers. Over that the ban that ends first is lifted.</summary>
     private const int MaxBanned = 4096;
 
     /// <summary>How long a connected peer to whom nothing could be sent is left alone.</summary>
@@ -130,9 +130,9 @@ public sealed partial class BitswapService : IAsyncDisposable
     }
 
     /// <summary>Disconnects a peer that lied or sent false bytes, and refuses it for a while.</summary>
-    public async Task CutOffAsync(PeerId peer, string reason)
+    public async Task BanAsync(PeerId peer, string reason)
     {
-        LogCutOff(peer, reason);
+        LogBanned(peer, reason);
         if (_banned.Count >= MaxBanned)
         {
             _banned.TryRemove(_banned.MinBy(b => b.Value).Key, out _);
@@ -144,7 +144,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     }
 
     /// <summary>True while a peer is refused.</summary>
-    public bool IsCutOff(PeerId peer)
+    public bool IsBanned(PeerId peer)
     {
         if (!_banned.TryGetValue(peer, out DateTimeOffset until))
         {
@@ -235,7 +235,7 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void OnIdentified(PeerInfo peer)
     {
-        if (IsCutOff(peer.Peer))
+        if (IsBanned(peer.Peer))
         {
             _ = _host.DisconnectAsync(peer.Peer).AsTask();
         }
@@ -248,10 +248,10 @@ public sealed partial class BitswapService : IAsyncDisposable
     private async Task TakeStreamAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         PeerId peer = stream.RemotePeer;
-        if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams || IsCutOff(peer))
+        if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams || IsBanned(peer))
         {
             Leave(peer);
-            throw new InvalidDataException($"{peer} has {MaxStreams} streams open, or is cut off");
+            throw new InvalidDataException($"{peer} has {MaxStreams} streams open, or is banned");
         }
 
         try
@@ -260,7 +260,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         catch (InvalidDataException e)
         {
-            await CutOffAsync(peer, e.Message);
+            await BanAsync(peer, e.Message);
         }
         finally
         {
@@ -360,7 +360,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         catch (InvalidDataException e)
         {
             // Now, and not when the next message comes.
-            await CutOffAsync(peer, e.Message);
+            await BanAsync(peer, e.Message);
             throw;
         }
         finally
@@ -377,8 +377,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} is cut off: {Reason}")]
-    private partial void LogCutOff(PeerId peer, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} is banned: {Reason}")]
+    private partial void LogBanned(PeerId peer, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "sending to {Peer} failed: {Reason}")]
     private partial void LogLinkFailed(PeerId peer, string reason);

@@ -274,7 +274,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         {
             foreach (PeerId liar in _questions.WholeHolders(record.Digest))
             {
-                await _bitswap.CutOffAsync(liar, e.Message);
+                await _bitswap.BanAsync(liar, e.Message);
             }
 
             _questions.Forget(record.Digest);

@@ -104,7 +104,7 @@ public sealed class PackedTests
             _ => [.. frame, .. new byte[] { 0x50, 0x2a, 0x4d, 0x18, 0xe8, 0x03, 0, 0 }, .. new byte[1000]],
         };
         await SendAsync(b, a, [sent]);
-        Assert.True(a.Bitswap.IsCutOff(b.Host.LocalPeer));
+        Assert.True(a.Bitswap.IsBanned(b.Host.LocalPeer));
         Assert.False(a.Store.Blocks.Has(Multihash.Sha256(block)));
         Assert.Empty(a.Store.Blocks.Enumerate());
     }
@@ -118,7 +118,7 @@ public sealed class PackedTests
         await AskAsync(a, b, block);
         byte[] frame = Wrap(block);
         await SendAsync(b, a, [.. Enumerable.Repeat(frame, 17)]);
-        Assert.True(a.Bitswap.IsCutOff(b.Host.LocalPeer));
+        Assert.True(a.Bitswap.IsBanned(b.Host.LocalPeer));
 
         // What was wanted is true, and the others were late, up to the bound.
         Assert.Equal((1, 15), (a.Bitswap.Statistics.BlocksReceived, a.Bitswap.Statistics.DuplicateBlocks));
@@ -153,7 +153,7 @@ public sealed class PackedTests
         await AskAsync(a, b, new byte[2 << 20]);
         await AskAsync(a, b, filler.Data.ToArray());
         await SendAsync(b, a, message);
-        Assert.True(a.Bitswap.IsCutOff(b.Host.LocalPeer));
+        Assert.True(a.Bitswap.IsBanned(b.Host.LocalPeer));
     }
 
     /// <summary>Has <paramref name="a"/> ask <paramref name="b"/> for a block that it has not.</summary>

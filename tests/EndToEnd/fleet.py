@@ -207,7 +207,7 @@ def check_disconnected(host, liar):
     true(count_lines(liar, "false") > 0, "no false block was sent")
     lab.wait("end of the connection with the liar", lambda: liar.peer not in host.peers())
     with open(host.path("ipcs.log")) as f:
-        true(f"{liar.peer} is cut off" in f.read(), "the log does not say so")
+        true(f"{liar.peer} is banned" in f.read(), "the log does not say so")
 
 
 def sends_false_blocks(fleet, layout):

@@ -73,7 +73,7 @@ public sealed class FetchTests
         // Alone at first, so that it is asked.
         await two.ConnectAsync(liar);
         await two.TakeAsync(there.Digest);
-        while (!two.Bitswap.IsCutOff(liar.Host.LocalPeer))
+        while (!two.Bitswap.IsBanned(liar.Host.LocalPeer))
         {
             await Task.Delay(5, Cancel);
         }
@@ -84,7 +84,7 @@ public sealed class FetchTests
             await Task.Delay(5, Cancel);
         }
 
-        Assert.False(two.Bitswap.IsCutOff(honest.Host.LocalPeer));
+        Assert.False(two.Bitswap.IsBanned(honest.Host.LocalPeer));
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class FetchTests
         await two.ConnectAsync(liar);
         await two.TakeAsync(there.Digest);
         await Assert.ThrowsAsync<ContentUnavailableException>(() => two.Fleet.WaitAsync(there.Digest, Cancel));
-        Assert.True(two.Bitswap.IsCutOff(liar.Host.LocalPeer));
+        Assert.True(two.Bitswap.IsBanned(liar.Host.LocalPeer));
         Assert.False(two.Store.Contents.Get(there.Digest)!.Complete);
         await two.ConnectAsync(honest);
         while (!two.Store.Contents.Get(there.Digest)!.Complete)

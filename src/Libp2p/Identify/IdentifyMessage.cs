@@ -8,7 +8,8 @@ namespace Ipcs.Libp2p.Identify;
 /// <summary>
 /// A peer's identify message. Spec: https://github.com/libp2p/specs/blob/master/identify/README.md.
 /// <code>
-/// Identify { 1: publicKey, 2: repeated listenAddrs, 3: repeated protocols, 4: observedAddr, 5: protocolVersion, 6: agentVersion, 8: signedPeerRecord }
+/// Identify { 1: publicKey, 2: repeated listenAddrs, 3: repeated protocols, 4: observedAddr, 5: protocolVersion,
+///            6: agentVersion, 8: signedPeerRecord }
 /// </code>
 /// On the stream the message is preceded by its length as a varint.
 /// </summary>

@@ -243,7 +243,7 @@ internal sealed class FrameWriter(NoiseChannel channel, Action<string> onFailure
     }
 
     /// <summary>
-    /// Starts to send and keeps the task for <see cref="Completion"/>. Called by the writer for which <see cref="TryBeginSending"/> was
+    /// Starts to send and stores the task for <see cref="Completion"/>. Called by the writer for which <see cref="TryBeginSending"/> was
     /// true.
     /// </summary>
     private void Send()
