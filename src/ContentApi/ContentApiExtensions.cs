@@ -1,5 +1,7 @@
+using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
+using Ipcs.ContentApi.Rpc;
 using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
@@ -53,18 +55,18 @@ public static class ContentApiExtensions
             kestrel.Limits.Http2.InitialConnectionWindowSize = Window;
             kestrel.Limits.Http2.InitialStreamWindowSize = Window;
         });
-        services.AddSingleton<RpcErrors>();
-        services.AddSingleton(_ => new ReaderCache(options.MaxWarmReaders));
+        services.AddSingleton(provider => new RpcErrors(provider.GetRequiredService<ILogger<ContentService>>()));
+        services.AddSingleton(_ => new ReaderCache(options.MaxIdleReaders));
         services.AddSingleton(_ => new RecentReads(options.Time));
-        services.AddSingleton(provider => new IngestTable(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestTable>>()));
-        services.AddSingleton<IIngestRoots>(provider => provider.GetRequiredService<IngestTable>());
+        services.AddSingleton(provider => new IngestRegistry(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestRegistry>>()));
+        services.AddSingleton<IIngestRoots>(provider => provider.GetRequiredService<IngestRegistry>());
         services.AddSingleton(provider => new ContentService(
             needs().Store,
             needs().Fleet,
             profile,
             options,
             needs().Updates,
-            provider.GetRequiredService<IngestTable>(),
+            provider.GetRequiredService<IngestRegistry>(),
             provider.GetRequiredService<ReaderCache>(),
             provider.GetRequiredService<RecentReads>(),
             provider.GetRequiredService<RpcErrors>()));

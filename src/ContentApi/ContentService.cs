@@ -2,8 +2,10 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Filters;
+using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.Reading;
+using Ipcs.ContentApi.Rpc;
 using Ipcs.ContentApi.V1;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag.Import;
@@ -22,7 +24,7 @@ internal sealed class ContentService(
     ImportProfile profile,
     ContentApiOptions options,
     ContentCatalog updates,
-    IngestTable ingests,
+    IngestRegistry ingests,
     ReaderCache readers,
     RecentReads recent,
     RpcErrors errors) : ContentServiceBase

@@ -1,6 +1,7 @@
 using Ipcs.CommandLine;
-using Ipcs.Node;
 using Ipcs.Node.Commands;
+using Ipcs.Node.Daemon;
+using Ipcs.Node.Native;
 using Ipcs.Node.Options;
 
 if (args is ["containerd", "layer", var apiSocket])
@@ -14,7 +15,7 @@ if (args is ["containerd", OutputHold.Command, var pid])
     return 0;
 }
 
-NativeMemory.Initialize();
+GlibcAllocator.Initialize();
 NativeLibraries.Initialize();
 var defaults = new NodeOptions();
 return await Cli.RunAsync(args, new CliSettings(

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Interop;
 using Ipcs.Multiformats;
-using Ipcs.Node;
+using Ipcs.Node.Native;
 using NSec.Cryptography;
 
 // Tests the native libraries in one binary compiled ahead of time: RocksDB, libzstd, libsodium, OpenSSL. Prints a line `ok` per check; at

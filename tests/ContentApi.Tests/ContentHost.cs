@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Grpc.Net.Client;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.V1;
 using Ipcs.Dag.Import;
 using Microsoft.AspNetCore.Builder;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
 using Ipcs.Dag;
 using Ipcs.Multiformats;
 

@@ -25,7 +25,7 @@ internal sealed class ReferenceLocks
         try
         {
             taken = await entry.Semaphore.WaitAsync(wait, cancellationToken);
-            return taken ? new GcLease(this, reference, entry) : null;
+            return taken ? new LockHandle(this, reference, entry) : null;
         }
         finally
         {
@@ -55,7 +55,7 @@ internal sealed class ReferenceLocks
         public int Users { get; set; }
     }
 
-    private sealed class GcLease(ReferenceLocks owner, string reference, Entry entry) : IDisposable
+    private sealed class LockHandle(ReferenceLocks owner, string reference, Entry entry) : IDisposable
     {
         private int _disposed;
 

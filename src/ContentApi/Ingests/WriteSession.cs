@@ -2,6 +2,8 @@ using System.Text;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
+using Ipcs.ContentApi.Rpc;
 using Ipcs.ContentApi.V1;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag;
@@ -16,7 +18,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// Semantics: https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto, rpc Write.
 /// </summary>
 internal sealed class WriteSession(
-    IStore store, IContentFleet fleet, ContentCatalog updates, IngestTable table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
+    IStore store, IContentFleet fleet, ContentCatalog updates, IngestRegistry table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
 {
     private long _total;
     private Digest _expected;
@@ -37,7 +39,7 @@ internal sealed class WriteSession(
 
         // Blocks stored from here on stay until the ingest is kept by the table or the content by the index.
         using GcLease hold = store.LeaseTouched();
-        await using IngestLease lease = await table.AcquireAsync(request.Ref, cancellationToken)
+        await using LockedIngest lease = await table.AcquireAsync(request.Ref, cancellationToken)
             ?? throw RpcErrors.Unavailable($"ref {request.Ref} is locked");
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lease.Aborted);
         try
@@ -109,7 +111,7 @@ internal sealed class WriteSession(
         }
     }
 
-    private async ValueTask<WriteContentResponse> HandleAsync(IngestLease lease, WriteRequest request)
+    private async ValueTask<WriteContentResponse> HandleAsync(LockedIngest lease, WriteRequest request)
     {
         CheckNumbers(request);
         if (request.Ref.Length > 0 && request.Ref != lease.Ref)
@@ -169,7 +171,7 @@ internal sealed class WriteSession(
         }
     }
 
-    private async ValueTask<WriteContentResponse> CommitAsync(IngestLease lease, WriteRequest request)
+    private async ValueTask<WriteContentResponse> CommitAsync(LockedIngest lease, WriteRequest request)
     {
         Ingest ingest = lease.Ingest;
         await ingest.SettleAsync();

@@ -1,5 +1,7 @@
 using Grpc.Core;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
+using Ipcs.ContentApi.Rpc;
 using Ipcs.ContentApi.V1;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag;
@@ -90,7 +92,7 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
     private async Task ReadAsync(
         ContentRecord content, long offset, long length, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
-        WarmReader reader = await OpenAsync(content, cancellationToken);
+        ContentReader reader = await OpenAsync(content, cancellationToken);
         bool good = false;
         try
         {
@@ -109,7 +111,7 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
         }
     }
 
-    private async ValueTask<WarmReader> OpenAsync(ContentRecord content, CancellationToken cancellationToken)
+    private async ValueTask<ContentReader> OpenAsync(ContentRecord content, CancellationToken cancellationToken)
     {
         var key = new ReaderKey(content.Digest, content.Root, content.Complete);
         if (readers.Take(key) is { } warm)
@@ -126,12 +128,12 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
 
             // What is whole is read without the network.
             source = content.Complete ? new LocalBlockSource(store.Blocks) : fleet.SourceFor(content);
-            return new WarmReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source, kept);
+            return new ContentReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source, kept);
         }
         catch
         {
             kept.Dispose();
-            await WarmReader.DisposeAsync(source);
+            await ContentReader.DisposeAsync(source);
             throw;
         }
     }

@@ -9,15 +9,15 @@ namespace Ipcs.ContentApi.Reading;
 internal sealed class ReaderCache(int capacity) : IAsyncDisposable
 {
     private readonly Lock _gate = new();
-    private readonly LinkedList<WarmReader> _idle = new();
+    private readonly LinkedList<ContentReader> _idle = new();
     private bool _disposed;
 
     /// <summary>An idle reader, which is the caller's from then on; null when there is none.</summary>
-    public WarmReader? Take(ReaderKey key)
+    public ContentReader? Take(ReaderKey key)
     {
         lock (_gate)
         {
-            for (LinkedListNode<WarmReader>? node = _idle.First; node is not null; node = node.Next)
+            for (LinkedListNode<ContentReader>? node = _idle.First; node is not null; node = node.Next)
             {
                 if (node.Value.Key == key)
                 {
@@ -31,9 +31,9 @@ internal sealed class ReaderCache(int capacity) : IAsyncDisposable
     }
 
     /// <summary>Gives a reader back.</summary>
-    public ValueTask GiveAsync(WarmReader reader)
+    public ValueTask GiveAsync(ContentReader reader)
     {
-        WarmReader? dropped = null;
+        ContentReader? dropped = null;
         lock (_gate)
         {
             if (_disposed)
@@ -67,16 +67,16 @@ internal sealed class ReaderCache(int capacity) : IAsyncDisposable
         return DropAsync(_ => true);
     }
 
-    private async ValueTask DropAsync(Predicate<WarmReader> which)
+    private async ValueTask DropAsync(Predicate<ContentReader> which)
     {
-        var dropped = new List<WarmReader>();
+        var dropped = new List<ContentReader>();
         lock (_gate)
         {
             dropped.AddRange(_idle.Where(reader => which(reader)));
             dropped.ForEach(reader => _idle.Remove(reader));
         }
 
-        foreach (WarmReader reader in dropped)
+        foreach (ContentReader reader in dropped)
         {
             await reader.DisposeAsync();
         }

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Grpc.Core;
+using Ipcs.ContentApi.Rpc;
 
 namespace Ipcs.ContentApi.Wire;
 

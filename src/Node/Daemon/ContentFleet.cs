@@ -1,5 +1,5 @@
 using Ipcs.Blockstore;
-using Ipcs.ContentApi;
+using Ipcs.ContentApi.Hosting;
 using Ipcs.Dag;
 using Ipcs.Fleet;
 using Ipcs.Multiformats;

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Ipcs.Node;
+namespace Ipcs.Node.Native;
 
 /// <summary>
 /// libsodium inside the one binary. NSec takes exactly one version of it, which no distribution has as an archive to link; so the package's shared

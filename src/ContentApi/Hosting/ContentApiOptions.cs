@@ -1,4 +1,4 @@
-namespace Ipcs.ContentApi;
+namespace Ipcs.ContentApi.Hosting;
 
 /// <summary>The bounds and times of the content service.</summary>
 public sealed class ContentApiOptions
@@ -18,10 +18,10 @@ public sealed class ContentApiOptions
     /// <summary>
     /// How many interrupted ingests keep their hash and their open chunk in memory, so that reopening one needn't read its bytes back.
     /// </summary>
-    public int MaxWarmIngests { get; set; } = 16;
+    public int MaxIdleIngests { get; set; } = 16;
 
     /// <summary>How many contents stay open between two Reads, each with its last leaf (at most 2 MiB) and its inner nodes.</summary>
-    public int MaxWarmReaders { get; set; } = 16;
+    public int MaxIdleReaders { get; set; } = 16;
 
     /// <summary>After how many new bytes an open ingest's place is written down.</summary>
     public long SaveEvery { get; set; } = 16 << 20;

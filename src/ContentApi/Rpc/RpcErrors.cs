@@ -5,10 +5,10 @@ using Ipcs.Dag;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 
-namespace Ipcs.ContentApi;
+namespace Ipcs.ContentApi.Rpc;
 
 /// <summary>The one place where errors become gRPC codes. Codes: https://grpc.io/docs/guides/status-codes/.</summary>
-internal sealed partial class RpcErrors(ILogger<ContentService> logger)
+internal sealed partial class RpcErrors(ILogger logger)
 {
     public static RpcException InvalidArgument(string message) => Error(StatusCode.InvalidArgument, message);
 

@@ -1,4 +1,6 @@
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
+using Ipcs.ContentApi.Rpc;
 using Ipcs.Dag;
 using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
@@ -11,7 +13,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// All ingests that are not committed. Owns their locks, what is known of them without asking the store, and the few interrupted ones that
 /// stay warm. Thread-safe.
 /// </summary>
-internal sealed partial class IngestTable : IIngestRoots, IDisposable
+internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
 {
     /// <summary>How long an abort waits for the session it has ended before it looks whether another one has the reference now.</summary>
     private static readonly TimeSpan AbortTurn = TimeSpan.FromMilliseconds(100);
@@ -19,14 +21,14 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
     private readonly IStore _store;
     private readonly ImportProfile _profile;
     private readonly ContentApiOptions _options;
-    private readonly ILogger<IngestTable> _logger;
+    private readonly ILogger<IngestRegistry> _logger;
     private readonly ReferenceLocks _locks = new();
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, IngestStatus> _known = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, IngestLease> _open = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LockedIngest> _open = new(StringComparer.Ordinal);
     private readonly LinkedList<Ingest> _warm = new();
 
-    public IngestTable(IStore store, ImportProfile profile, ContentApiOptions options, ILogger<IngestTable> logger)
+    public IngestRegistry(IStore store, ImportProfile profile, ContentApiOptions options, ILogger<IngestRegistry> logger)
     {
         _store = store;
         _profile = profile;
@@ -40,10 +42,10 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
 
     /// <summary>Takes a reference's lock.</summary>
     /// <returns>Null when another held it all the time.</returns>
-    public ValueTask<IngestLease?> AcquireAsync(string reference, CancellationToken cancellationToken) =>
+    public ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken) =>
         AcquireAsync(reference, _options.LockWait, cancellationToken);
 
-    private async ValueTask<IngestLease?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
+    private async ValueTask<LockedIngest?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
     {
         IDisposable? hold = await _locks.AcquireAsync(reference, wait, cancellationToken);
         if (hold is null)
@@ -51,7 +53,7 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
             return null;
         }
 
-        var lease = new IngestLease(this, reference, hold);
+        var lease = new LockedIngest(this, reference, hold);
         lock (_gate)
         {
             _open[reference] = lease;
@@ -86,7 +88,7 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
         // Another session may have waited for the lock and got it first: each turn ends the one that has it now.
         for (TimeSpan left = _options.LockWait; left > TimeSpan.Zero; left -= AbortTurn)
         {
-            IngestLease? session;
+            LockedIngest? session;
             lock (_gate)
             {
                 session = _open.GetValueOrDefault(reference);
@@ -195,7 +197,7 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
         {
             _known[ingest.Ref] = status;
             _warm.AddFirst(ingest);
-            if (_warm.Count > _options.MaxWarmIngests)
+            if (_warm.Count > _options.MaxIdleIngests)
             {
                 oldest = _warm.Last!.Value;
                 _warm.RemoveLast();
@@ -227,7 +229,7 @@ internal sealed partial class IngestTable : IIngestRoots, IDisposable
     }
 
     /// <summary>The session is over.</summary>
-    internal void Closed(IngestLease lease)
+    internal void Closed(LockedIngest lease)
     {
         lock (_gate)
         {

@@ -2,7 +2,7 @@ using Ipcs.Blockstore;
 using Ipcs.Dag;
 using Ipcs.Multiformats;
 
-namespace Ipcs.ContentApi;
+namespace Ipcs.ContentApi.Hosting;
 
 /// <summary>What the content service needs of the fleet. Declared here, wired by Node; a node alone has <see cref="NoFleet"/>.</summary>
 public interface IContentFleet
@@ -25,28 +25,4 @@ public interface IContentFleet
 
     /// <summary>Asks the fleet now for what containerd will ask soon.</summary>
     void LookAhead(IReadOnlyList<Digest> digests);
-}
-
-/// <summary>No fleet at all: nothing is found, nothing is fetched.</summary>
-public sealed class NoFleet(IBlockstore blocks) : IContentFleet
-{
-    /// <inheritdoc/>
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult<ContentRecord?>(null);
-
-    /// <inheritdoc/>
-    public void StartFetch(ContentRecord content)
-    {
-    }
-
-    /// <inheritdoc/>
-    public Task WaitAsync(Digest digest, CancellationToken cancellationToken) =>
-        Task.FromException(new ContentUnavailableException($"{digest} is not whole here and there is no fleet to ask"));
-
-    /// <inheritdoc/>
-    public IBlockSource SourceFor(ContentRecord content) => new LocalBlockSource(blocks);
-
-    /// <inheritdoc/>
-    public void LookAhead(IReadOnlyList<Digest> digests)
-    {
-    }
 }

@@ -1,6 +1,6 @@
 using Ipcs.Blockstore;
 
-namespace Ipcs.ContentApi;
+namespace Ipcs.ContentApi.Hosting;
 
 /// <summary>What the content service works on. None of it is disposed by the service.</summary>
 /// <param name="Store">Where contents are.</param>

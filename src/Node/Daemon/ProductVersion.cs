@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace Ipcs.Node;
+namespace Ipcs.Node.Daemon;
 
 /// <summary>What this program calls itself.</summary>
 internal static class ProductVersion

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Ipcs.ContentApi;
+namespace Ipcs.ContentApi.Rpc;
 
 /// <summary>containerd's rules for labels: https://github.com/containerd/containerd/blob/main/pkg/labels/validate.go.</summary>
 internal static class Labels

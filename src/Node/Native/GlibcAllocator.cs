@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
 
-namespace Ipcs.Node;
+namespace Ipcs.Node.Native;
 
 /// <summary>How glibc's allocator keeps memory for RocksDB, whose write buffers of 4 MiB pieces come and go with every buffer written.</summary>
-internal static partial class NativeMemory
+internal static partial class GlibcAllocator
 {
     // https://man7.org/linux/man-pages/man3/mallopt.3.html
     private const int TrimThreshold = -1;

@@ -6,7 +6,7 @@ namespace Ipcs.ContentApi.Ingests;
 /// <summary>
 /// One session's hold on a reference. Disposing gives the lock back, with the ingest kept where it is, unless it was committed or discarded.
 /// </summary>
-internal sealed class IngestLease(IngestTable table, string reference, IDisposable hold) : IAsyncDisposable
+internal sealed class LockedIngest(IngestRegistry table, string reference, IDisposable hold) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _abort = new();
     private volatile Ingest? _ingest;

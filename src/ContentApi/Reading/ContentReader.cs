@@ -5,7 +5,7 @@ using Ipcs.Dag.Read;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>An open content: its reader, and where its blocks come from. Owns both, and keeps it from garbage collection.</summary>
-internal sealed class WarmReader(ReaderKey key, DagReader reader, IBlockSource source, GcLease kept) : IAsyncDisposable
+internal sealed class ContentReader(ReaderKey key, DagReader reader, IBlockSource source, GcLease kept) : IAsyncDisposable
 {
     public ReaderKey Key { get; } = key;
 

@@ -1,0 +1,29 @@
+using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Multiformats;
+
+namespace Ipcs.ContentApi.Hosting;
+
+/// <summary>No fleet at all: nothing is found, nothing is fetched.</summary>
+public sealed class NoFleet(IBlockstore blocks) : IContentFleet
+{
+    /// <inheritdoc/>
+    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult<ContentRecord?>(null);
+
+    /// <inheritdoc/>
+    public void StartFetch(ContentRecord content)
+    {
+    }
+
+    /// <inheritdoc/>
+    public Task WaitAsync(Digest digest, CancellationToken cancellationToken) =>
+        Task.FromException(new ContentUnavailableException($"{digest} is not whole here and there is no fleet to ask"));
+
+    /// <inheritdoc/>
+    public IBlockSource SourceFor(ContentRecord content) => new LocalBlockSource(blocks);
+
+    /// <inheritdoc/>
+    public void LookAhead(IReadOnlyList<Digest> digests)
+    {
+    }
+}
