@@ -60,7 +60,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task APeerThatSendsFalseBlocksIsCutOffAndTheOthersGiveThem()
+    public async Task A_peer_that_sends_false_blocks_is_banned_and_the_others_serve_them()
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
