@@ -95,7 +95,9 @@ static void Measure(RocksStore store, int count)
         {
             using IMemoryOwner<byte>? got = store.Blocks.Get(hashes[i]);
             if (got is null || got.Memory.Length != block.Length)
+            {
                 throw new InvalidDataException("a block is missing");
+            }
         });
         Console.WriteLine($"get {Rate(count, watch)} MB/s by {threads}");
     }

@@ -25,7 +25,10 @@ internal static partial class NativeLibraries
     public static void Initialize()
     {
         if (RuntimeFeature.IsDynamicCodeSupported)
+        {
             return;
+        }
+
         NativeLibrary.SetDllImportResolver(typeof(NSec.Cryptography.Key).Assembly, Resolve);
         NativeLibrary.SetDllImportResolver(typeof(Libp2p.IHost).Assembly, Resolve);
     }
@@ -36,7 +39,10 @@ internal static partial class NativeLibraries
     {
         using Stream? resource = typeof(NativeLibraries).Assembly.GetManifestResourceStream(Resource);
         if (resource is null)
+        {
             return 0;
+        }
+
         nint library = LoadFromMemory(resource);
         return library != 0 ? library : LoadFromFile(resource);
     }
@@ -46,9 +52,15 @@ internal static partial class NativeLibraries
     {
         int descriptor;
         fixed (byte* name = "libsodium\0"u8)
+        {
             descriptor = memfd_create(name, CloseOnExec);
+        }
+
         if (descriptor < 0)
+        {
             return 0;
+        }
+
         using SafeFileHandle handle = new(descriptor, ownsHandle: true);
         Write(resource, handle);
         return NativeLibrary.TryLoad($"/proc/self/fd/{descriptor}", out nint library) ? library : 0;
@@ -61,7 +73,10 @@ internal static partial class NativeLibraries
         {
             string file = Path.Combine(folder.FullName, Resource);
             using (SafeFileHandle handle = File.OpenHandle(file, FileMode.CreateNew, FileAccess.Write))
+            {
                 Write(resource, handle);
+            }
+
             return NativeLibrary.Load(file);
         }
         finally
