@@ -1,5 +1,5 @@
 using System.Buffers;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Microbenchmarks;

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Dag.Import;
 
 namespace Ipcs.Microbenchmarks;

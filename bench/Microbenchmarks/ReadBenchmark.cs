@@ -1,4 +1,4 @@
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Dag;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;

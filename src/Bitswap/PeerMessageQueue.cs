@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -243,12 +244,12 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             do
             {
                 Cid cid = want.Cid;
-                IMemoryOwner<byte>? frame = packs ? _engine.Store.GetPacked(cid.Hash) : null;
+                IMemoryOwner<byte>? frame = packs ? _engine.Store.GetCompressed(cid.Hash) : null;
                 if ((frame ?? _engine.Store.Get(cid.Hash)) is { } block)
                 {
                     blocks.Add(block);
                     bytes += block.Memory.Length;
-                    unpacked += frame is not null && PackedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
+                    unpacked += frame is not null && CompressedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
                     message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Packed: frame is not null));
                 }
                 else if (want.SendDontHave)

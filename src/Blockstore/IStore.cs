@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
-/// <summary>All the tables of one node. Owns them; disposing closes them.</summary>
+/// <summary>All tables of one node. Disposing closes them.</summary>
 public interface IStore : IDisposable
 {
     /// <summary>Blocks by multihash.</summary>
@@ -17,92 +17,42 @@ public interface IStore : IDisposable
     /// <summary>Interrupted writes by reference.</summary>
     IIngestStore Ingests { get; }
 
-    /// <summary>What is to be announced to the DHT.</summary>
+    /// <summary>The keys to announce to the DHT.</summary>
     IProvideStore Provides { get; }
 
-    /// <summary>Peers that were met.</summary>
+    /// <summary>The peers that were connected.</summary>
     IPeerStore Peers { get; }
 
-    /// <summary>Small durable facts of the rooms above.</summary>
+    /// <summary>Small durable values of other projects.</summary>
     IMetadataTable Metadata { get; }
 
     /// <summary>
-    /// Makes a content durable: its record is put and its ingest (if any) removed in one synced batch,
-    /// after which every block put before is durable too.
+    /// Makes a content durable: puts its record and removes its ingest, if any, in one synced batch. On return every block that was put before
+    /// is durable too.
     /// </summary>
     void Commit(ContentRecord content, string? ingestRef);
 
     /// <summary>
-    /// From now until its disposal no garbage collection takes a block that anybody stores, reads or asks for. Who makes a DAG and then names it by
-    /// a pin or a content opens a hold first. It costs memory for every block touched while it lasts, so it lasts as long as one piece of
-    /// work, not as long as the daemon.
+    /// Protects every block that anyone stores, reads or looks up from garbage collection until the lease is disposed. To be taken before a DAG
+    /// is made that a pin or a content will name. It costs memory for each block touched, so it must last as long as one operation, not as long
+    /// as the daemon.
     /// </summary>
     GcLease LeaseTouched();
 
     /// <summary>
-    /// From now until its disposal no garbage collection takes what is here, or comes, below a root. For who fetches or reads a DAG whose root he
-    /// knows; it costs nothing and may last. Who has the root from a record looks afterwards whether the record is still there: a collection
-    /// that began in between has not seen this.
+    /// Protects the DAG under a root from garbage collection until the lease is disposed, including blocks that are stored later. Costs almost
+    /// no memory and may last. A caller that has the root from a record must look the record up again afterwards: a GC cycle that began in
+    /// between may not know of this lease.
     /// </summary>
     GcLease LeaseDag(in Cid root);
 
-    /// <summary>Begins a garbage collection. One at a time.</summary>
-    /// <exception cref="InvalidOperationException">Another is under way.</exception>
-    Collection BeginCollection();
+    /// <summary>Begins a garbage collection. Only one runs at a time.</summary>
+    /// <exception cref="InvalidOperationException">Another is running.</exception>
+    IGcCycle BeginCollection();
 
-    /// <summary>Gives the room of deleted blocks back to the disk. May take minutes; everything else goes on meanwhile.</summary>
+    /// <summary>Gives the space of deleted blocks back to the disk. May take minutes; other calls proceed meanwhile.</summary>
     void Compact();
 
-    /// <summary>Figures for <c>repo stat</c>.</summary>
+    /// <summary>The figures of <c>repo stat</c>.</summary>
     StoreStatistics GetStatistics();
-}
-
-/// <summary>Contents by digest. Thread-safe.</summary>
-public interface IContentIndex
-{
-    /// <summary>The record; null when there is none.</summary>
-    ContentRecord? Get(in Digest digest);
-
-    /// <summary>Puts or replaces a record. With <paramref name="sync"/> it is durable on return.</summary>
-    void Put(ContentRecord record, bool sync = false);
-
-    /// <summary>Removes a record. False when there was none.</summary>
-    bool Delete(in Digest digest);
-
-    /// <summary>All records, as of the call, in the order of their digests.</summary>
-    IEnumerable<ContentRecord> Enumerate();
-}
-
-/// <summary>Pins by root. Thread-safe.</summary>
-public interface IPinStore
-{
-    /// <summary>Puts or replaces a pin, durably.</summary>
-    void Put(PinRecord pin);
-
-    /// <summary>The pin of exactly this root; null when there is none.</summary>
-    PinRecord? Get(in Cid root);
-
-    /// <summary>Removes a pin. False when there was none.</summary>
-    bool Delete(in Cid root);
-
-    /// <summary>All pins, as of the call.</summary>
-    IEnumerable<PinRecord> Enumerate();
-}
-
-/// <summary>Interrupted writes by reference. Thread-safe.</summary>
-public interface IIngestStore
-{
-    /// <summary>The record; null when there is none.</summary>
-    IngestRecord? Get(string reference);
-
-    /// <summary>
-    /// Puts or replaces a record. One that names blocks put in bulk is put in bulk too, or synced: a crash then loses both or none.
-    /// </summary>
-    void Put(IngestRecord record, Durability keeping = Durability.Logged);
-
-    /// <summary>Removes a record. False when there was none.</summary>
-    bool Delete(string reference);
-
-    /// <summary>All records, as of the call.</summary>
-    IEnumerable<IngestRecord> Enumerate();
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Dag.Gc;
 using Ipcs.Multiformats;
 

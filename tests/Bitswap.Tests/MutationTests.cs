@@ -1,6 +1,7 @@
 using System.Buffers;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
@@ -27,7 +28,7 @@ public sealed class MutationTests
             foreach (BlockEntry block in message.Blocks)
             {
                 Assert.True(packed || !block.Packed);
-                using IMemoryOwner<byte>? unpacked = block.Packed ? PackedBlock.TryUnpack(block.Data.Span) : null;
+                using IMemoryOwner<byte>? unpacked = block.Packed ? CompressedBlock.TryDecompress(block.Data.Span) : null;
                 Assert.True(unpacked is null || unpacked.Memory.Length <= IBlockstore.MaxBlockLength);
                 _ = Multihash.TryCompute(block.HashCode, block.Data.Span, out _);
             }

@@ -1,6 +1,6 @@
 using System.Buffers;
 using Ipcs.Bitswap.Client;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Multiformats;

@@ -1,6 +1,6 @@
 using System.Buffers;
 using Ipcs.Bitswap.Wire;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
@@ -34,7 +34,7 @@ public sealed class PackedTests
         Assert.Equal(frames + 600_000, leecher.Bitswap.LedgerOf(seeder.Host.LocalPeer)!.Received);
         Assert.Equal(frames + 600_000, seeder.Bitswap.LedgerOf(leecher.Host.LocalPeer)!.Sent);
         Assert.All(packed, c => Assert.Equal(FrameOf(seeder, c), FrameOf(leecher, c)));
-        Assert.All(plain, c => Assert.Null(leecher.Store.Blocks.GetPacked(c.Hash)));
+        Assert.All(plain, c => Assert.Null(leecher.Store.Blocks.GetCompressed(c.Hash)));
     }
 
     [Fact]
@@ -196,14 +196,14 @@ public sealed class PackedTests
     private static Cid AddPacked(Node node, byte[] block)
     {
         Multihash hash = Multihash.Sha256(block);
-        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
-        node.Store.Blocks.PutPacked(hash, frame.Memory.Span);
+        using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(block)!;
+        node.Store.Blocks.PutCompressed(hash, frame.Memory.Span);
         return Cid.V1(Multicodec.Raw, hash);
     }
 
     private static byte[] FrameOf(Node node, Cid cid)
     {
-        using IMemoryOwner<byte>? frame = node.Store.Blocks.GetPacked(cid.Hash);
+        using IMemoryOwner<byte>? frame = node.Store.Blocks.GetCompressed(cid.Hash);
         return frame!.Memory.ToArray();
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using CsCheck;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
@@ -52,14 +53,14 @@ public abstract class StoreConformance : IDisposable
         byte[] block = new byte[length];
         Xs128.Bytes("half", length / 2).CopyTo(block, 0);
         Multihash hash = Multihash.Sha256(block);
-        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
-        Assert.Null(Store.Blocks.GetPacked(hash));
-        Store.Blocks.PutPacked(hash, frame.Memory.Span);
+        using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(block)!;
+        Assert.Null(Store.Blocks.GetCompressed(hash));
+        Store.Blocks.PutCompressed(hash, frame.Memory.Span);
         Store.Blocks.Put(hash, block);
 
         using IMemoryOwner<byte>? got = Store.Blocks.Get(hash);
         Assert.Equal(block, got!.Memory.ToArray());
-        using IMemoryOwner<byte>? packed = Store.Blocks.GetPacked(hash);
+        using IMemoryOwner<byte>? packed = Store.Blocks.GetCompressed(hash);
         Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
         Assert.True(Store.Blocks.TryGetLength(hash, out int n));
         Assert.Equal(length, n);
@@ -68,11 +69,11 @@ public abstract class StoreConformance : IDisposable
 
         Store.Blocks.Delete(hash);
         Assert.Null(Store.Blocks.Get(hash));
-        Assert.Null(Store.Blocks.GetPacked(hash));
+        Assert.Null(Store.Blocks.GetCompressed(hash));
         Assert.Equal((0, 0), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
         Store.Blocks.Put(hash, block);
-        Store.Blocks.PutPacked(hash, frame.Memory.Span);
-        Assert.Null(Store.Blocks.GetPacked(hash));
+        Store.Blocks.PutCompressed(hash, frame.Memory.Span);
+        Assert.Null(Store.Blocks.GetCompressed(hash));
     }
 
     [Fact]
@@ -80,14 +81,14 @@ public abstract class StoreConformance : IDisposable
     {
         byte[][] blocks = [.. Enumerable.Range(0, 40).Select(i => Xs128.Bytes($"block-{i}", 100 * i))];
         byte[] half = new byte[3000];
-        using IMemoryOwner<byte> frame = PackedBlock.TryPack(half)!;
+        using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(half)!;
         Multihash there = Multihash.Sha256(blocks[7]);
         Store.Blocks.Put(there, blocks[7]);
         NewBlock[] together =
         [
-            .. blocks.Select(b => new NewBlock(Multihash.Sha256(b), b, Packed: false)),
-            new NewBlock(Multihash.Sha256(half), frame.Memory, Packed: true),
-            new NewBlock(Multihash.Sha256(blocks[3]), blocks[3], Packed: false),
+            .. blocks.Select(b => new NewBlock(Multihash.Sha256(b), b, Compressed: false)),
+            new NewBlock(Multihash.Sha256(half), frame.Memory, Compressed: true),
+            new NewBlock(Multihash.Sha256(blocks[3]), blocks[3], Compressed: false),
         ];
         Store.Blocks.PutAll(together);
         Store.Blocks.PutAll(together, bulk: true);
@@ -101,7 +102,7 @@ public abstract class StoreConformance : IDisposable
             Assert.Equal(block.Length, length);
         }
 
-        using IMemoryOwner<byte>? packed = Store.Blocks.GetPacked(Multihash.Sha256(half));
+        using IMemoryOwner<byte>? packed = Store.Blocks.GetCompressed(Multihash.Sha256(half));
         Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
         Assert.Equal((41, blocks.Sum(b => b.Length) + 3000), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
         Assert.Equal(41, Store.Blocks.Enumerate().Count());
@@ -111,9 +112,9 @@ public abstract class StoreConformance : IDisposable
     public void Of_blocks_put_together_one_that_is_none_is_refused()
     {
         byte[] good = [1, 2, 3];
-        NewBlock[] together = [new NewBlock(Multihash.Sha256(good), good, Packed: false), new NewBlock(Multihash.Sha256("x"u8), "no frame"u8.ToArray(), Packed: true)];
+        NewBlock[] together = [new NewBlock(Multihash.Sha256(good), good, Compressed: false), new NewBlock(Multihash.Sha256("x"u8), "no frame"u8.ToArray(), Compressed: true)];
         Assert.Throws<StoreException>(() => Store.Blocks.PutAll(together));
-        Assert.Throws<StoreException>(() => Store.Blocks.PutAll([together[0], new NewBlock(together[1].Hash, new byte[IBlockstore.MaxBlockLength + 1], Packed: false)]));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutAll([together[0], new NewBlock(together[1].Hash, new byte[IBlockstore.MaxBlockLength + 1], Compressed: false)]));
 
         // Nobody waits for one of them now.
         Store.Blocks.Put(Multihash.Sha256(good), good);
@@ -130,7 +131,7 @@ public abstract class StoreConformance : IDisposable
             var order = new Random(k);
             for (int round = 0; round < 20; round++)
             {
-                NewBlock[] some = [.. blocks.OrderBy(_ => order.Next()).Take(25).Select(b => new NewBlock(Multihash.Sha256(b), b, Packed: false))];
+                NewBlock[] some = [.. blocks.OrderBy(_ => order.Next()).Take(25).Select(b => new NewBlock(Multihash.Sha256(b), b, Compressed: false))];
                 Store.Blocks.PutAll(some, bulk: round % 2 == 0);
                 Store.Blocks.Put(some[0].Hash, some[0].Data.Span);
             }
@@ -143,8 +144,8 @@ public abstract class StoreConformance : IDisposable
     public void What_is_no_frame_is_refused()
     {
         Multihash hash = Multihash.Sha256("x"u8);
-        Assert.Throws<StoreException>(() => Store.Blocks.PutPacked(hash, "no frame"u8));
-        Assert.Throws<StoreException>(() => Store.Blocks.PutPacked(hash, []));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutCompressed(hash, "no frame"u8));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutCompressed(hash, []));
         Assert.Empty(Store.Blocks.Enumerate());
     }
 
@@ -155,18 +156,18 @@ public abstract class StoreConformance : IDisposable
         byte[] swept = new byte[2000];
         foreach (byte[] block in (byte[][])[kept, swept])
         {
-            using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
-            Store.Blocks.PutPacked(Multihash.Sha256(block), frame.Memory.Span);
+            using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(block)!;
+            Store.Blocks.PutCompressed(Multihash.Sha256(block), frame.Memory.Span);
         }
 
         BlockSet marks = new();
         marks.Add(Multihash.Sha256(kept));
         List<(Multihash, int)> removed = [];
-        using (Collection collection = Store.BeginCollection())
+        using (IGcCycle collection = Store.BeginCollection())
             collection.Sweep(marks, (hash, length) => removed.Add((hash, length)), TestContext.Current.CancellationToken);
         Assert.Equal([(Multihash.Sha256(swept), 2000)], removed);
-        Assert.Null(Store.Blocks.GetPacked(Multihash.Sha256(swept)));
-        Assert.NotNull(Store.Blocks.GetPacked(Multihash.Sha256(kept)));
+        Assert.Null(Store.Blocks.GetCompressed(Multihash.Sha256(swept)));
+        Assert.NotNull(Store.Blocks.GetCompressed(Multihash.Sha256(kept)));
         Store.Compact();
         using IMemoryOwner<byte>? got = Store.Blocks.Get(Multihash.Sha256(kept));
         Assert.Equal(kept, got!.Memory.ToArray());
@@ -452,7 +453,7 @@ public abstract class StoreConformance : IDisposable
         BlockSet marks = new();
         foreach (Multihash hash in hashes.Take(100))
             Assert.True(marks.Add(hash));
-        using (Collection collection = Store.BeginCollection())
+        using (IGcCycle collection = Store.BeginCollection())
         {
             Assert.Throws<InvalidOperationException>(() => Store.BeginCollection());
             Assert.True(Store.Blocks.Has(hashes[100]));
@@ -497,7 +498,7 @@ public abstract class StoreConformance : IDisposable
     {
         GcLease hold = Store.LeaseTouched();
         Multihash block = PutBlock("b", 10);
-        using (Collection collection = Store.BeginCollection())
+        using (IGcCycle collection = Store.BeginCollection())
         {
             hold.Dispose();
             collection.Sweep(new BlockSet(), (_, _) => Assert.Fail(), TestContext.Current.CancellationToken);
@@ -540,7 +541,7 @@ public abstract class StoreConformance : IDisposable
         Multihash touched = PutBlock("t", 10);
         GcLease hold = Store.LeaseDag(root);
         using (GcLease other = Store.LeaseTouched())
-        using (Collection collection = Store.BeginCollection())
+        using (IGcCycle collection = Store.BeginCollection())
         {
             other.Add(root);
             Assert.Equal([root], collection.LeasedRoots());
@@ -550,7 +551,7 @@ public abstract class StoreConformance : IDisposable
         Assert.True(Store.Blocks.Has(touched));
         Assert.Equal(1, Sweep(new BlockSet()));
         hold.Dispose();
-        using (Collection collection = Store.BeginCollection())
+        using (IGcCycle collection = Store.BeginCollection())
             Assert.Empty(collection.LeasedRoots());
     }
 
@@ -764,7 +765,7 @@ public abstract class StoreConformance : IDisposable
     protected long Sweep(BlockSet marks)
     {
         long removed = 0;
-        using Collection collection = Store.BeginCollection();
+        using IGcCycle collection = Store.BeginCollection();
         collection.Sweep(marks, (_, _) => removed++, TestContext.Current.CancellationToken);
         return removed;
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Tests;
@@ -50,7 +51,7 @@ internal sealed class BrokenStore : IStore
 
     public GcLease LeaseDag(in Cid root) => _inner.LeaseDag(root);
 
-    public Collection BeginCollection() => _inner.BeginCollection();
+    public IGcCycle BeginCollection() => _inner.BeginCollection();
 
     public void Compact() => _inner.Compact();
 

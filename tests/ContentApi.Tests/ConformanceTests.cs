@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
+using Ipcs.Blockstore.Rocks;
 
 namespace Ipcs.ContentApi.Tests;
 

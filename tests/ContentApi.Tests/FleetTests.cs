@@ -1,10 +1,11 @@
-using Ipcs.Dag;
-using Ipcs.Dag.Gc;
 using System.Text;
 using Grpc.Core;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.ContentApi.V1;
+using Ipcs.Dag;
 using Ipcs.Dag.Chunking;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.DependencyInjection;
@@ -266,7 +267,7 @@ public sealed class FleetTests
 
     private static void Collect(ContentHost host, MemoryStore store)
     {
-        using Collection collection = store.BeginCollection();
+        using IGcCycle collection = store.BeginCollection();
         var kept = new BlockSet();
         var waiting = new Stack<Cid>(collection.LeasedRoots().Concat(host.Services.GetRequiredService<IIngestRoots>().LeasedRoots()));
         foreach (ContentRecord content in store.Contents.Enumerate())

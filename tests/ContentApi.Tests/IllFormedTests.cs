@@ -1,7 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.ContentApi.V1;
 
 namespace Ipcs.ContentApi.Tests;

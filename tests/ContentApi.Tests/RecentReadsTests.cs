@@ -1,8 +1,9 @@
-using Ipcs.Dag;
-using Ipcs.Dag.Read;
 using Grpc.Core;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.ContentApi.Reading;
+using Ipcs.Dag;
+using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;

@@ -1,12 +1,12 @@
-using Ipcs.Dag.Gc;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.ContentApi.V1;
 using Ipcs.Dag.Chunking;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;

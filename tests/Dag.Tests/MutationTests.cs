@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CsCheck;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Directories;

@@ -1,5 +1,6 @@
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
 using Ipcs.Kademlia;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
@@ -49,7 +50,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
         {
             foreach (BlockEntry block in message.Blocks)
             {
-                if (block.Packed && PackedBlock.TryGetLength(block.Data.Span, out int packed) && (unpacked += packed) > BitswapMessage.MaxUnpacked)
+                if (block.Packed && CompressedBlock.TryGetLength(block.Data.Span, out int packed) && (unpacked += packed) > BitswapMessage.MaxUnpacked)
                 {
                     throw new InvalidDataException($"the packed blocks of one message are longer than {BitswapMessage.MaxUnpacked} bytes");
                 }
@@ -77,7 +78,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
     /// <summary>Hashes a block once. What is counted is what came over the wire; a packed block is stored as it came, once it is seen to unpack.</summary>
     private ReceivedBlock Check(BlockEntry entry)
     {
-        IMemoryOwner<byte>? unpacked = entry.Packed ? PackedBlock.TryUnpack(entry.Data.Span) : null;
+        IMemoryOwner<byte>? unpacked = entry.Packed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
         ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
         if (block.Length > IBlockstore.MaxBlockLength || (entry.Packed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
         {
@@ -159,7 +160,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
         {
             if (expected[i] == BlockExpectation.Wanted)
             {
-                bool packed = group[i].Entry.Packed && store.KeepsPacked;
+                bool packed = group[i].Entry.Packed && store.KeepsCompressed;
                 blocks.Add(new NewBlock(group[i].Hash, packed ? group[i].Entry.Data : group[i].Block, packed));
                 length += blocks[^1].Data.Length;
             }

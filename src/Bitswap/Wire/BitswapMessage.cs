@@ -1,5 +1,5 @@
 using System.Buffers;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -18,7 +18,7 @@ public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool
 /// <param name="Codec">The codec.</param>
 /// <param name="HashCode">The hash function.</param>
 /// <param name="Data">The bytes as they go over the wire, lent by the message's buffer.</param>
-/// <param name="Packed">True when they are the block's zstd frame (<see cref="PackedBlock"/>): between nodes of ours alone.</param>
+/// <param name="Packed">True when they are the block's zstd frame (<see cref="CompressedBlock"/>): between nodes of ours alone.</param>
 public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Packed = false);
 
 /// <summary>Whether a block is there.</summary>
@@ -150,7 +150,7 @@ public sealed class BitswapMessage
     }
 
     /// <summary>What the packed blocks here have, unpacked, in bytes, as far as their frames say.</summary>
-    internal long Unpacked() => Blocks.Sum(b => b.Packed && PackedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
+    internal long Unpacked() => Blocks.Sum(b => b.Packed && CompressedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
 
     /// <summary>All but the blocks.</summary>
     private ArrayBufferWriter<byte> EncodeSmall()

@@ -1,11 +1,13 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using Ipcs.Blockstore.Compression;
+using Ipcs.Blockstore.Gc;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Memory;
 
 /// <summary>Blocks in memory.</summary>
-internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockstore, ISweptBlocks
+internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBlockstore, ISweptBlocks
 {
     private readonly ConcurrentDictionary<Multihash, Entry> _blocks = new();
     private long _blockBytes;
@@ -22,14 +24,14 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockst
     public bool Has(in Multihash hash)
     {
         store.ThrowIfDisposed();
-        gate.Touch(hash);
+        barrier.Touch(hash);
         return _blocks.ContainsKey(hash);
     }
 
     public bool TryGetLength(in Multihash hash, out int length)
     {
         store.ThrowIfDisposed();
-        gate.Touch(hash);
+        barrier.Touch(hash);
         bool found = _blocks.TryGetValue(hash, out Entry block);
         length = block.Length;
         return found;
@@ -38,36 +40,36 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockst
     public IMemoryOwner<byte>? Get(in Multihash hash)
     {
         store.ThrowIfDisposed();
-        gate.Touch(hash);
+        barrier.Touch(hash);
         return !_blocks.TryGetValue(hash, out Entry block) ? null
-            : !block.IsPacked ? new ArrayOwner(block.Bytes)
-            : PackedBlock.TryUnpack(block.Bytes) ?? throw new StoreException($"block {hash}: its frame is damaged") { IsCorruption = true };
+            : !block.IsCompressed ? new ArrayOwner(block.Bytes)
+            : CompressedBlock.TryDecompress(block.Bytes) ?? throw new StoreException($"block {hash}: its frame is damaged") { IsCorruption = true };
     }
 
-    public bool KeepsPacked => true;
+    public bool KeepsCompressed => true;
 
-    public IMemoryOwner<byte>? GetPacked(in Multihash hash)
+    public IMemoryOwner<byte>? GetCompressed(in Multihash hash)
     {
         store.ThrowIfDisposed();
-        gate.Touch(hash);
-        return _blocks.TryGetValue(hash, out Entry block) && block.IsPacked ? new ArrayOwner(block.Bytes) : null;
+        barrier.Touch(hash);
+        return _blocks.TryGetValue(hash, out Entry block) && block.IsCompressed ? new ArrayOwner(block.Bytes) : null;
     }
 
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, data, data.Length);
 
-    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) => Put(hash, frame, BlockLimit.LengthOf(hash, frame));
+    public void PutCompressed(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) => Put(hash, frame, CompressedBlock.LengthOf(hash, frame));
 
     public void Delete(in Multihash hash)
     {
         store.ThrowIfDisposed();
-        gate.Enter(hash);
+        barrier.BeginChange(hash);
         try
         {
             DeleteAll([hash]);
         }
         finally
         {
-            gate.Leave(hash);
+            barrier.EndChange(hash);
         }
     }
 
@@ -98,7 +100,7 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockst
     {
         BlockLimit.Check(hash, length);
         store.ThrowIfDisposed();
-        gate.Enter(hash);
+        barrier.BeginChange(hash);
         try
         {
             if (!_blocks.ContainsKey(hash) && _blocks.TryAdd(hash, new Entry(bytes.ToArray(), length)))
@@ -109,13 +111,13 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier gate) : IBlockst
         }
         finally
         {
-            gate.Leave(hash);
+            barrier.EndChange(hash);
         }
     }
 
     /// <summary>A block's bytes or, when they are fewer than its length, its frame.</summary>
     private readonly record struct Entry(byte[] Bytes, int Length)
     {
-        public bool IsPacked => Bytes.Length != Length;
+        public bool IsCompressed => Bytes.Length != Length;
     }
 }

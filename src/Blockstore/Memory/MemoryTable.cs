@@ -3,7 +3,7 @@ using Ipcs.Blockstore.Tables;
 namespace Ipcs.Blockstore.Memory;
 
 /// <summary>A table in memory. All tables of a store share one lock, so that a commit is seen whole or not at all.</summary>
-internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
+internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
 {
     private readonly SortedDictionary<byte[], byte[]> _rows = new(KeyComparer.Instance);
 
@@ -11,7 +11,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
     {
         get
         {
-            lock (gate)
+            lock (storeLock)
                 return _rows.Count;
         }
     }
@@ -20,7 +20,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
     {
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
-        lock (gate)
+        lock (storeLock)
             return _rows.TryGetValue(name, out byte[]? value) ? [.. value] : null;
     }
 
@@ -29,7 +29,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
         byte[] copy = value.ToArray();
-        lock (gate)
+        lock (storeLock)
             _rows[name] = copy;
     }
 
@@ -37,7 +37,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
     {
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
-        lock (gate)
+        lock (storeLock)
             return _rows.Remove(name);
     }
 
@@ -45,7 +45,7 @@ internal sealed class MemoryTable(MemoryStore store, Lock gate) : ITable
     {
         store.ThrowIfDisposed();
         List<KeyValuePair<byte[], byte[]>> found = [];
-        lock (gate)
+        lock (storeLock)
         {
             foreach ((byte[] key, byte[] value) in _rows)
             {

@@ -16,12 +16,12 @@ internal static class BlockKey
 
     /// <summary>
     /// A multihash follows; the value is the block's length, unpacked, as a varint: questions for presence and length, and walks over all blocks, never
-    /// touch the blob files. Written in one batch with <see cref="Block"/> or <see cref="Packed"/>.
+    /// touch the blob files. Written in one batch with <see cref="Block"/> or <see cref="Compressed"/>.
     /// </summary>
     public const byte Length = (byte)'l';
 
-    /// <summary>A multihash follows; the value is the zstd frame of the block (<see cref="PackedBlock"/>): a block lies here or under <see cref="Block"/>.</summary>
-    public const byte Packed = (byte)'p';
+    /// <summary>A multihash follows; the value is the zstd frame of the block (<see cref="Compression.CompressedBlock"/>): a block lies here or under <see cref="Block"/>.</summary>
+    public const byte Compressed = (byte)'p';
 
     /// <summary>The longest key of a block.</summary>
     public const int MaxLength = 1 + Multihash.MaxLength;

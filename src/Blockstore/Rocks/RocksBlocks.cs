@@ -1,4 +1,6 @@
 using System.Buffers;
+using Ipcs.Blockstore.Compression;
+using Ipcs.Blockstore.Gc;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Rocks;
@@ -7,50 +9,50 @@ namespace Ipcs.Blockstore.Rocks;
 /// Blocks in RocksDB. Reads check RocksDB's checksum, so that a block damaged on disk is an exception
 /// (<see cref="StoreException.IsCorruption"/>) for every reader, those that don't hash again too.
 /// </summary>
-internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
+internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
     {
-        gate.Touch(hash);
+        barrier.Touch(hash);
         return database.Contains(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash));
     }
 
     public bool TryGetLength(in Multihash hash, out int length)
     {
-        gate.Touch(hash);
+        barrier.Touch(hash);
         return TryGetLength(BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash), out length);
     }
 
     public IMemoryOwner<byte>? Get(in Multihash hash)
     {
-        gate.Touch(hash);
+        barrier.Touch(hash);
         Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
         if (database.Get(ColumnFamily.Blocks, key) is { } block)
             return block;
-        key[0] = BlockKey.Packed;
+        key[0] = BlockKey.Compressed;
         using PinnedBlock? frame = database.Get(ColumnFamily.Blocks, key);
-        return frame is null ? null : PackedBlock.TryUnpack(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
+        return frame is null ? null : CompressedBlock.TryDecompress(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
     }
 
-    public bool KeepsPacked => true;
+    public bool KeepsCompressed => true;
 
-    public IMemoryOwner<byte>? GetPacked(in Multihash hash)
+    public IMemoryOwner<byte>? GetCompressed(in Multihash hash)
     {
-        gate.Touch(hash);
-        return database.Get(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Packed, hash));
+        barrier.Touch(hash);
+        return database.Get(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Compressed, hash));
     }
 
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, BlockKey.Block, data, data.Length, bulk);
 
-    public void PutPacked(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) =>
-        Put(hash, BlockKey.Packed, frame, BlockLimit.LengthOf(hash, frame), bulk);
+    public void PutCompressed(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) =>
+        Put(hash, BlockKey.Compressed, frame, CompressedBlock.LengthOf(hash, frame), bulk);
 
     public void PutAll(IReadOnlyList<NewBlock> blocks, bool bulk = false)
     {
         if (blocks is [var only])
         {
-            if (only.Packed)
-                PutPacked(only.Hash, only.Data.Span, bulk);
+            if (only.Compressed)
+                PutCompressed(only.Hash, only.Data.Span, bulk);
             else
                 Put(only.Hash, only.Data.Span, bulk);
             return;
@@ -58,7 +60,7 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
 
         Span<byte> buffer = stackalloc byte[BlockKey.MaxLength];
         Span<byte> length = stackalloc byte[Varint.MaxLength];
-        List<int> entered = gate.EnterAll(blocks);
+        List<int> entered = barrier.BeginChanges(blocks);
         try
         {
             using Batch batch = database.NewBatch();
@@ -71,10 +73,10 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
                     continue;
 
                 ReadOnlySpan<byte> value = block.Data.Span;
-                int blockLength = block.Packed ? BlockLimit.LengthOf(block.Hash, value) : value.Length;
+                int blockLength = block.Compressed ? CompressedBlock.LengthOf(block.Hash, value) : value.Length;
                 BlockLimit.Check(block.Hash, blockLength);
                 batch.Put(ColumnFamily.Blocks, key, length[..Varint.Write(length, (ulong)blockLength)]);
-                key[0] = block.Packed ? BlockKey.Packed : BlockKey.Block;
+                key[0] = block.Compressed ? BlockKey.Compressed : BlockKey.Block;
                 batch.Put(ColumnFamily.Blocks, key, value);
                 count++;
                 lengths += blockLength;
@@ -90,20 +92,20 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
         }
         finally
         {
-            gate.LeaveAll(blocks);
+            barrier.EndChanges(blocks);
         }
     }
 
     public void Delete(in Multihash hash)
     {
-        gate.Enter(hash);
+        barrier.BeginChange(hash);
         try
         {
             DeleteAll([hash]);
         }
         finally
         {
-            gate.Leave(hash);
+            barrier.EndChange(hash);
         }
     }
 
@@ -126,7 +128,7 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
             batch.Delete(ColumnFamily.Blocks, key);
             key[0] = BlockKey.Block;
             batch.Delete(ColumnFamily.Blocks, key);
-            key[0] = BlockKey.Packed;
+            key[0] = BlockKey.Compressed;
             batch.Delete(ColumnFamily.Blocks, key);
             bytes += length;
             gone.Add((hash, length));
@@ -151,7 +153,7 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
     {
         BlockLimit.Check(hash, blockLength);
         Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Length, hash);
-        gate.Enter(hash);
+        barrier.BeginChange(hash);
         try
         {
             // Writing it again would leave a copy in the blob files for the compactions to find.
@@ -173,7 +175,7 @@ internal sealed class RocksBlocks(Database database, GcBarrier gate, BlockCounte
         }
         finally
         {
-            gate.Leave(hash);
+            barrier.EndChange(hash);
         }
     }
 

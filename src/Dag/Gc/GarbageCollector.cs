@@ -7,7 +7,7 @@ namespace Ipcs.Dag.Gc;
 
 /// <summary>
 /// Takes what nothing needs: marks from what work under way keeps, the ingests, the contents that containerd owns and the pins, and sweeps the
-/// rest, beside writers and readers (<see cref="Collection"/> and the gate behind it say how that is safe). Contents that nobody owns
+/// rest, beside writers and readers (<see cref="IGcCycle"/> and the gate behind it say how that is safe). Contents that nobody owns
 /// and no pin keeps leave the index first, one at a time under the lock of their changes, so that none can be claimed while its blocks go.
 /// Memory: some 22 to 43 bytes for each block that is needed, while it runs.
 /// </summary>
@@ -63,7 +63,7 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
         long blocks = 0;
         long bytes = 0;
         GcResult result;
-        using (Collection collection = store.BeginCollection())
+        using (IGcCycle collection = store.BeginCollection())
         {
             int forgotten = ForgetUnowned(collection);
             BlockSet marks = Mark(collection, cancellationToken);
@@ -92,7 +92,7 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
         return result;
     }
 
-    private int ForgetUnowned(Collection collection)
+    private int ForgetUnowned(IGcCycle collection)
     {
         HashSet<Multihash> pinned = [.. store.Pins.Enumerate().Where(pin => pin.Recursive).Select(pin => pin.Root.Hash)];
         int forgotten = 0;
@@ -110,12 +110,12 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
     }
 
     // Asked anew each time: who found the record, kept its root and looked again must find that it stays.
-    private bool IsKept(Cid root, Collection collection) =>
+    private bool IsKept(Cid root, IGcCycle collection) =>
         collection.LeasedRoots().Any(held => held.Hash == root.Hash)
         || store.Pins.Get(root) is { Recursive: true } || store.Pins.Get(root.ToV1()) is { Recursive: true };
 
     // In the order in which things move: from work under way and ingests to contents and pins.
-    private BlockSet Mark(Collection collection, CancellationToken cancellationToken)
+    private BlockSet Mark(IGcCycle collection, CancellationToken cancellationToken)
     {
         var mark = new DagMark(store.Blocks);
         foreach (Cid root in collection.LeasedRoots())

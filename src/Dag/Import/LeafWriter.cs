@@ -1,5 +1,6 @@
 using System.Buffers;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.UnixFs;
 using Ipcs.Multiformats;
@@ -27,7 +28,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
     // In the trickle layout, leaves of dag-pb are of the type that old files have.
     private readonly UnixFsType _leafType = profile.Layout == DagLayout.Trickle ? UnixFsType.Raw : UnixFsType.File;
 
-    private readonly bool _packs = profile.Chunker.IsTar && store.KeepsPacked;
+    private readonly bool _packs = profile.Chunker.IsTar && store.KeepsCompressed;
 
     /// <summary>True when chunks can be stored from where they are.</summary>
     public bool IsRaw => profile.RawLeaves;
@@ -121,14 +122,14 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
             return;
         }
 
-        using IMemoryOwner<byte>? frame = _packs ? PackedBlock.TryPack(block) : null;
+        using IMemoryOwner<byte>? frame = _packs ? CompressedBlock.TryCompress(block) : null;
         if (frame is null)
         {
             store.Put(hash, block, bulk);
         }
         else
         {
-            store.PutPacked(hash, frame.Memory.Span, bulk);
+            store.PutCompressed(hash, frame.Memory.Span, bulk);
         }
     }
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Posix;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi;
 using Ipcs.Dag.Gc;

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using Ipcs.Blockstore.Interop;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci;

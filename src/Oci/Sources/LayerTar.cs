@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using Ipcs.Blockstore.Interop;
+using Ipcs.Blockstore.Compression;
 
 namespace Ipcs.Oci.Sources;
 

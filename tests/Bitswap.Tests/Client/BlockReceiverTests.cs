@@ -2,6 +2,7 @@ using System.Buffers;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 using Microsoft.Extensions.Time.Testing;

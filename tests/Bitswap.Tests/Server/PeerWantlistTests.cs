@@ -2,6 +2,7 @@ using System.Buffers;
 using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests.Server;

@@ -1,4 +1,4 @@
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Car;
 using Ipcs.TestKit;
 

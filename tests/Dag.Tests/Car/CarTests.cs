@@ -1,6 +1,6 @@
 using System.Buffers;
 using CsCheck;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Car;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.Import;

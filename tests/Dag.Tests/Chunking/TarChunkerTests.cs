@@ -2,7 +2,7 @@ using System.Formats.Tar;
 using System.Security.Cryptography;
 using System.Text;
 using CsCheck;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
@@ -132,7 +132,7 @@ public sealed class TarChunkerTests
             await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, TestContext.Current.CancellationToken);
 
             // The headers in front, the zeros at the end, and the node above; the file between is noise.
-            Assert.Equal(packed, store.Blocks.Enumerate().Count(b => store.Blocks.GetPacked(b.Hash) is not null));
+            Assert.Equal(packed, store.Blocks.Enumerate().Count(b => store.Blocks.GetCompressed(b.Hash) is not null));
             Assert.Equal(packed > 0, store.GetStatistics().Bytes < store.GetStatistics().BlockBytes);
         }
     }

@@ -1,5 +1,5 @@
 using CsCheck;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.Import;

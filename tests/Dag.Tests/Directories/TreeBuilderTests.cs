@@ -1,4 +1,5 @@
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.UnixFs;

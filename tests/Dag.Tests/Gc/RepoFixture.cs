@@ -1,8 +1,10 @@
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Dag.Chunking;
+using Ipcs.Dag.Gc;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
-using Ipcs.Dag.Gc;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Dag.Tests.Gc;

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CsCheck;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;

@@ -1,5 +1,5 @@
 using CsCheck;
-using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;

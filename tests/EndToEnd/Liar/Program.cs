@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Globalization;
-using Ipcs.Fleet.Resolve;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Import;
+using Ipcs.Fleet.Resolve;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;

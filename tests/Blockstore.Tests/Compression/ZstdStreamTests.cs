@@ -1,8 +1,8 @@
-using Ipcs.Blockstore.Interop;
+using Ipcs.Blockstore.Compression;
 using Ipcs.TestKit;
 using ZstdSharp;
 
-namespace Ipcs.Blockstore.Tests.Interop;
+namespace Ipcs.Blockstore.Tests.Compression;
 
 /// <summary>Reading of zstd frames that another implementation wrote, or that nothing wrote.</summary>
 public sealed class ZstdStreamTests

@@ -1,30 +1,30 @@
 using System.Collections.Concurrent;
 
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Compression;
 
 /// <summary>
-/// Contexts of a library, costly to make and used by one thread at a time. One for each core waits for its next use (one for packing holds a
-/// megabyte or two); those over that are given up after it. Thread-safe.
+/// Reuses native contexts that are costly to create. Keeps at most one idle context per core (a compressor's takes one or two megabytes) and
+/// disposes the others on return. Thread-safe.
 /// </summary>
-internal sealed class ContextPool<T>(Func<T> make)
+internal sealed class ContextPool<T>(Func<T> create)
     where T : class, IDisposable
 {
     private readonly ConcurrentStack<T> _idle = new();
     private int _count;
 
-    /// <summary>One that nobody else uses.</summary>
+    /// <summary>Takes a context that nobody else uses.</summary>
     public T Take()
     {
         if (!_idle.TryPop(out T? context))
         {
-            return make();
+            return create();
         }
 
         Interlocked.Decrement(ref _count);
         return context;
     }
 
-    /// <summary>Gives it back.</summary>
+    /// <summary>Returns a context that <see cref="Take"/> gave.</summary>
     public void Return(T context)
     {
         if (Interlocked.Increment(ref _count) <= Environment.ProcessorCount)

@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Diagnostics;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
-namespace Ipcs.Blockstore.Tests;
+namespace Ipcs.Blockstore.Tests.Rocks;
 
 /// <summary>A store on a small file system of its own, which only root can mount.</summary>
 public sealed class DiskFullTests : IDisposable
@@ -50,7 +51,7 @@ public sealed class DiskFullTests : IDisposable
         {
             // The reserve is for these.
             store.Commit(Record(stored[0]), null);
-            using Collection collection = store.BeginCollection();
+            using IGcCycle collection = store.BeginCollection();
             BlockSet marks = new();
             stored.ForEach(hash => marks.Add(hash));
             collection.Sweep(marks, (_, _) => Assert.Fail(), TestContext.Current.CancellationToken);

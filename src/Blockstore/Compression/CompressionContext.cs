@@ -1,23 +1,25 @@
 using System.Runtime.InteropServices;
 using Ipcs.Blockstore.Interop;
 
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Compression;
 
-/// <summary>zstd's working memory for packing. One thread at a time.</summary>
-internal sealed unsafe class PackContext : SafeHandle
+/// <summary>The working memory of zstd's compressor (<c>ZSTD_CCtx</c>). For one thread at a time.</summary>
+internal sealed unsafe class CompressionContext : SafeHandle
 {
-    public PackContext()
+    public CompressionContext()
         : base(0, ownsHandle: true)
     {
         SetHandle(Zstd.ZSTD_createCCtx());
         if (IsInvalid)
-            throw new InvalidOperationException("zstd has no memory");
+        {
+            throw new InvalidOperationException("zstd could not allocate a compression context");
+        }
     }
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Packs a block into one frame. False when the frame does not fit.</summary>
-    public bool TryPack(ReadOnlySpan<byte> block, Span<byte> frame, int level, out int length)
+    /// <summary>Compresses a block into one frame. False when the frame does not fit.</summary>
+    public bool TryCompress(ReadOnlySpan<byte> block, Span<byte> frame, int level, out int length)
     {
         fixed (byte* input = block, output = frame)
         {

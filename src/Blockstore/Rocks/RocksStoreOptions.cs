@@ -1,4 +1,4 @@
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>What a <see cref="RocksStore"/> may use of the machine.</summary>
 public sealed record RocksStoreOptions

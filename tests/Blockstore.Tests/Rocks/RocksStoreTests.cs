@@ -1,11 +1,12 @@
 using System.Buffers;
+using Ipcs.Blockstore.Compression;
 using Ipcs.Blockstore.Interop;
 using Ipcs.Blockstore.Rocks;
 using Ipcs.Blockstore.Tables;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
-namespace Ipcs.Blockstore.Tests;
+namespace Ipcs.Blockstore.Tests.Rocks;
 
 public sealed class RocksStoreTests : StoreConformance
 {
@@ -247,9 +248,9 @@ public sealed class RocksStoreTests : StoreConformance
     {
         byte[] block = new byte[1000];
         Multihash hash = Multihash.Sha256(block);
-        using IMemoryOwner<byte> frame = PackedBlock.TryPack(block)!;
-        Store.Blocks.PutPacked(hash, frame.Memory.Span);
-        byte[] key = [BlockKey.Packed, .. hash.ToArray()];
+        using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(block)!;
+        Store.Blocks.PutCompressed(hash, frame.Memory.Span);
+        byte[] key = [BlockKey.Compressed, .. hash.ToArray()];
         Rocks.Database.Put(ColumnFamily.Blocks, key, frame.Memory.Span[..^3], Durability.Synced);
         StoreException e = Assert.Throws<StoreException>(() => Store.Blocks.Get(hash));
         Assert.True(e.IsCorruption);

@@ -1,10 +1,10 @@
 using System.Buffers.Text;
 using System.Text;
-using Ipcs.Blockstore.Rocks;
+using Ipcs.Blockstore.Gc;
 using Ipcs.Blockstore.Tables;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
 /// All the tables of one node in one RocksDB: blocks in blob files, the rest in small tables. Blocks go to the write-ahead log unsynced or,
@@ -22,7 +22,7 @@ public sealed class RocksStore : IStore
     private static readonly ColumnFamily[] AllFamilies = Enum.GetValues<ColumnFamily>();
 
     private readonly Database _database;
-    private readonly GcBarrier _gate = new();
+    private readonly GcBarrier _barrier = new();
     private readonly BlockCounters _counters;
     private readonly RocksBlocks _blocks;
 
@@ -30,7 +30,7 @@ public sealed class RocksStore : IStore
     {
         _database = database;
         _counters = new BlockCounters(database);
-        _blocks = new RocksBlocks(database, _gate, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
+        _blocks = new RocksBlocks(database, _barrier, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
         Contents = new ContentTable(new RocksTable(database, ColumnFamily.Contents));
         Pins = new PinTable(new RocksTable(database, ColumnFamily.Pins));
         Ingests = new IngestTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Blocks), BlockKey.Ingest));
@@ -110,21 +110,21 @@ public sealed class RocksStore : IStore
     public GcLease LeaseTouched()
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
-        return _gate.Open();
+        return _barrier.LeaseTouched();
     }
 
     /// <inheritdoc/>
     public GcLease LeaseDag(in Cid root)
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
-        return _gate.LeaseDag(root);
+        return _barrier.LeaseDag(root);
     }
 
     /// <inheritdoc/>
-    public Collection BeginCollection()
+    public IGcCycle BeginCollection()
     {
         ObjectDisposedException.ThrowIf(_database.IsDisposed, this);
-        return new Collection(_gate, _blocks);
+        return new GcCycle(_barrier, _blocks);
     }
 
     /// <inheritdoc/>

@@ -1,8 +1,9 @@
 using System.Buffers;
+using System.Diagnostics;
 
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Compression;
 
-/// <summary>Bytes in pooled memory. After its disposal they can't be read.</summary>
+/// <summary>A buffer from the shared array pool. Cannot be read after disposal, which returns it.</summary>
 internal sealed class RentedBlock(int length) : IMemoryOwner<byte>
 {
     private byte[]? _bytes = ArrayPool<byte>.Shared.Rent(length);
@@ -11,8 +12,12 @@ internal sealed class RentedBlock(int length) : IMemoryOwner<byte>
     /// <inheritdoc/>
     public Memory<byte> Memory => (_bytes ?? throw new ObjectDisposedException(nameof(RentedBlock))).AsMemory(0, _length);
 
-    /// <summary>Only the first bytes are used. For who made it, before anybody else has it.</summary>
-    public void Shorten(int length) => _length = length;
+    /// <summary>Keeps only the first bytes. Called by the creator before anyone else has the buffer.</summary>
+    public void Shorten(int length)
+    {
+        Debug.Assert(length <= _length, "shortened only");
+        _length = length;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,17 +1,17 @@
-using Ipcs.Blockstore.Memory;
+using Ipcs.Blockstore.Gc;
 using Ipcs.Blockstore.Tables;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Blockstore;
+namespace Ipcs.Blockstore.Memory;
 
 /// <summary>
-/// All the tables in memory: the twin of <see cref="RocksStore"/> for tests and for nodes that keep nothing.
+/// All the tables in memory: the twin of <see cref="Rocks.RocksStore"/> for tests and for nodes that keep nothing.
 /// Nothing bounds it but what is put. It holds records in the same encoded form as the store on disk.
 /// </summary>
 public sealed class MemoryStore : IStore
 {
-    private readonly Lock _gate = new();
-    private readonly GcBarrier _blockGate = new();
+    private readonly Lock _lock = new();
+    private readonly GcBarrier _barrier = new();
     private readonly MemoryBlocks _blocks;
     private readonly MemoryTable _contents;
     private readonly MemoryTable _ingests;
@@ -20,15 +20,15 @@ public sealed class MemoryStore : IStore
     /// <summary>An empty store.</summary>
     public MemoryStore()
     {
-        _blocks = new MemoryBlocks(this, _blockGate);
-        _contents = new MemoryTable(this, _gate);
-        _ingests = new MemoryTable(this, _gate);
+        _blocks = new MemoryBlocks(this, _barrier);
+        _contents = new MemoryTable(this, _lock);
+        _ingests = new MemoryTable(this, _lock);
         Contents = new ContentTable(_contents);
         Ingests = new IngestTable(_ingests);
-        Pins = new PinTable(new MemoryTable(this, _gate));
-        Provides = new ProvideTable(new MemoryTable(this, _gate));
-        Peers = new PeerTable(new MemoryTable(this, _gate));
-        Metadata = new MetadataTable(new MemoryTable(this, _gate));
+        Pins = new PinTable(new MemoryTable(this, _lock));
+        Provides = new ProvideTable(new MemoryTable(this, _lock));
+        Peers = new PeerTable(new MemoryTable(this, _lock));
+        Metadata = new MetadataTable(new MemoryTable(this, _lock));
     }
 
     /// <inheritdoc/>
@@ -58,7 +58,7 @@ public sealed class MemoryStore : IStore
         byte[] key = RecordCodec.Key(content.Digest);
         byte[] value = RecordCodec.Encode(content);
         byte[]? ingest = ingestRef is null ? null : RecordCodec.Key(ingestRef);
-        lock (_gate)
+        lock (_lock)
         {
             _contents.Put(key, value, Durability.Synced);
             if (ingest is not null)
@@ -70,21 +70,21 @@ public sealed class MemoryStore : IStore
     public GcLease LeaseTouched()
     {
         ThrowIfDisposed();
-        return _blockGate.Open();
+        return _barrier.LeaseTouched();
     }
 
     /// <inheritdoc/>
     public GcLease LeaseDag(in Cid root)
     {
         ThrowIfDisposed();
-        return _blockGate.LeaseDag(root);
+        return _barrier.LeaseDag(root);
     }
 
     /// <inheritdoc/>
-    public Collection BeginCollection()
+    public IGcCycle BeginCollection()
     {
         ThrowIfDisposed();
-        return new Collection(_blockGate, _blocks);
+        return new GcCycle(_barrier, _blocks);
     }
 
     /// <inheritdoc/>

@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
+using Ipcs.Blockstore.Interop;
 
-namespace Ipcs.Blockstore.Interop;
+namespace Ipcs.Blockstore.Compression;
 
 /// <summary>
 /// Reads the content of zstd frames, one after the other, skippable frames left out: https://www.rfc-editor.org/rfc/rfc8878. Not thread-safe.

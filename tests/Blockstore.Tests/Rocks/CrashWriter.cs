@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
-namespace Ipcs.Blockstore.Tests;
+namespace Ipcs.Blockstore.Tests.Rocks;
 
 /// <summary>
 /// The process that is killed: this program again, which then does nothing but commit. What it commits follows from a number; once the commit is

@@ -1,4 +1,6 @@
-namespace Ipcs.Blockstore.Tests;
+using Ipcs.Blockstore.Memory;
+
+namespace Ipcs.Blockstore.Tests.Memory;
 
 public sealed class MemoryStoreTests : StoreConformance
 {

@@ -1,10 +1,11 @@
-using Ipcs.TestKit;
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
+using Ipcs.Blockstore.Rocks;
 using Ipcs.Multiformats;
+using Ipcs.TestKit;
 
-namespace Ipcs.Blockstore.Tests;
+namespace Ipcs.Blockstore.Tests.Rocks;
 
 public sealed class CrashTests : IDisposable
 {
