@@ -1,41 +1,29 @@
-using Ipcs.Blockstore.Posix;
 using System.Globalization;
 using System.Text;
+using Ipcs.Blockstore.Posix;
 using Ipcs.Dag.Directories;
 using Ipcs.Dag.UnixFs;
 using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>What a part of <c>add</c> is.</summary>
-internal enum AddKind
-{
-    /// <summary>A file; the part's body is its bytes.</summary>
-    File,
-
-    /// <summary>A folder.</summary>
-    Directory,
-
-    /// <summary>A symbolic link; the part's body is its target.</summary>
-    Symlink,
-}
-
 /// <summary>
-/// The head of a part of <c>add</c>, as Kubo's clients write it: the path escaped in <c>filename</c>, the kind as the content type
-/// (<c>application/x-directory</c>, <c>application/symlink</c>, else a file), mode and time after a question mark in <c>name</c>.
-/// Described at https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-add.
+/// The head of a part of <c>add</c>, as Kubo's clients write it: the escaped path in <c>filename</c>, the kind as the content type
+/// (<c>application/x-directory</c>, <c>application/symlink</c>, else a file), mode and modification time as a query in <c>name</c>.
+/// Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-add.
 /// </summary>
-/// <param name="Kind">What it is.</param>
-/// <param name="Path">Its path with single slashes and none around; empty where it has no name.</param>
-/// <param name="Mode">POSIX mode; null when none is said.</param>
-/// <param name="MTime">Modification time; null when none is said.</param>
+/// <param name="Kind">What the part is.</param>
+/// <param name="Path">The path, without empty names and slashes around it; empty when there is none.</param>
+/// <param name="Mode">POSIX mode; null when it is not given.</param>
+/// <param name="MTime">Modification time; null when it is not given.</param>
 internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, UnixFsTime? MTime)
 {
-    /// <summary>The client's descriptor of a file, which is read instead of the part's body; null when the body is the file.</summary>
+    /// <summary>The client's descriptor of the file; null when the part's body is the file.</summary>
     public int? Descriptor { get; init; }
 
-    /// <summary>Reads it.</summary>
+    /// <summary>Parses the head of a part.</summary>
     public static AddPart Parse(MultipartSection part)
     {
         AddKind kind = MediaTypeHeaderValue.TryParse(part.ContentType, out MediaTypeHeaderValue? type)
@@ -53,14 +41,17 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
 
         string field = HeaderUtilities.RemoveQuotes(disposition.Name).ToString();
         int query = field.IndexOf('?', StringComparison.Ordinal);
-        Dictionary<string, Microsoft.Extensions.Primitives.StringValues> meta = query < 0 ? [] : QueryHelpers.ParseQuery(field[query..]);
+        Dictionary<string, StringValues> meta = query < 0 ? [] : QueryHelpers.ParseQuery(field[query..]);
         return new AddPart(kind, Clean(HeaderUtilities.RemoveQuotes(disposition.FileName).ToString()), ModeOf(meta), TimeOf(meta))
         {
             Descriptor = DescriptorOf(part, kind),
         };
     }
 
-    /// <summary>Unescapes a path (a plus is a space, as in a form) and takes <c>.</c>, <c>..</c> and doubled slashes out; it can't lead above its root.</summary>
+    /// <summary>
+    /// Unescapes a path (a plus is a space, as in a form) and resolves <c>.</c>, <c>..</c> and doubled slashes. The result can't lead above
+    /// its root.
+    /// </summary>
     internal static string Clean(string escaped)
     {
         var names = new List<string>();
@@ -82,8 +73,8 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
         return string.Join('/', names);
     }
 
-    /// <summary>The target of a symbolic link, which is the part's body.</summary>
-    /// <exception cref="ApiException">It is longer than a target may be.</exception>
+    /// <summary>Reads the target of a symbolic link from the part's body.</summary>
+    /// <exception cref="ApiException">Status 400: the target is too long.</exception>
     public static async Task<string> ReadTargetAsync(Stream body, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[DirectoryBuilder.MaxTargetLength + 1];
@@ -95,7 +86,7 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
 
     private static int? DescriptorOf(MultipartSection part, AddKind kind)
     {
-        if (part.Headers is null || !part.Headers.TryGetValue(PassedDescriptor.Header, out Microsoft.Extensions.Primitives.StringValues text))
+        if (part.Headers is null || !part.Headers.TryGetValue(PassedDescriptor.Header, out StringValues text))
         {
             return null;
         }
@@ -105,34 +96,39 @@ internal readonly record struct AddPart(AddKind Kind, string Path, uint? Mode, U
             : throw ApiException.Bad($"{PassedDescriptor.Header}: '{text}' is not the number of a file's descriptor");
     }
 
-    private static uint? ModeOf(Dictionary<string, Microsoft.Extensions.Primitives.StringValues> meta)
+    private static uint? ModeOf(Dictionary<string, StringValues> meta)
     {
-        if (!meta.TryGetValue("mode", out Microsoft.Extensions.Primitives.StringValues text))
+        if (!meta.TryGetValue("mode", out StringValues text))
         {
             return null;
         }
 
-        // Octal: the permissions, with setuid and its like.
+        // Octal: the permission bits with setuid, setgid and sticky.
         uint mode = 0;
         foreach (char digit in text.ToString())
         {
-            mode = digit is >= '0' and <= '7' && mode <= 0xfff >> 3 ? (mode << 3) | (uint)(digit - '0') : throw ApiException.Bad($"mode '{text}' is not an octal number up to 7777");
+            mode = digit is >= '0' and <= '7' && mode <= 0xfff >> 3
+                ? (mode << 3) | (uint)(digit - '0')
+                : throw ApiException.Bad($"mode '{text}' is not an octal number up to 7777");
         }
 
         return mode;
     }
 
-    private static UnixFsTime? TimeOf(Dictionary<string, Microsoft.Extensions.Primitives.StringValues> meta)
+    private static UnixFsTime? TimeOf(Dictionary<string, StringValues> meta)
     {
-        if (!meta.TryGetValue("mtime", out Microsoft.Extensions.Primitives.StringValues text))
+        if (!meta.TryGetValue("mtime", out StringValues text))
         {
             return null;
         }
 
         uint fraction = 0;
         bool good = long.TryParse(text.ToString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long seconds)
-            && (!meta.TryGetValue("mtime-nsecs", out Microsoft.Extensions.Primitives.StringValues nanoseconds)
-                || (uint.TryParse(nanoseconds.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out fraction) && fraction < 1_000_000_000));
-        return good ? new UnixFsTime(seconds, fraction == 0 ? null : fraction) : throw ApiException.Bad($"mtime '{text}' is not a time in seconds");
+            && (!meta.TryGetValue("mtime-nsecs", out StringValues nanoseconds)
+                || (uint.TryParse(nanoseconds.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out fraction)
+                    && fraction < 1_000_000_000));
+        return good
+            ? new UnixFsTime(seconds, fraction == 0 ? null : fraction)
+            : throw ApiException.Bad($"mtime '{text}' is not a time in seconds");
     }
 }

@@ -1,11 +1,11 @@
 namespace Ipcs.ControlApi;
 
-/// <summary>A request to the control API that can't be answered; its message is the one line that the user sees.</summary>
+/// <summary>A request to the control API fails. The user sees the message, which is one line.</summary>
 internal sealed class ApiException(string message, int status = StatusCodes.Status500InternalServerError) : Exception(message)
 {
-    /// <summary>The HTTP status: 400 for what the caller got wrong, 500 for the rest, as Kubo does.</summary>
+    /// <summary>The HTTP status. As in Kubo: 400 for a malformed request, 500 for the rest.</summary>
     public int Status { get; } = status;
 
-    /// <summary>The caller's mistake.</summary>
+    /// <summary>Status 400: the request is malformed.</summary>
     public static ApiException Bad(string message) => new(message, StatusCodes.Status400BadRequest);
 }

@@ -5,31 +5,41 @@ using Ipcs.Multiformats;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// A request in the shape of Kubo's RPC: a POST whose arguments and options are in the query.
+/// A request of Kubo's RPC: a POST with its arguments and options in the query.
 /// Spec: https://docs.ipfs.tech/reference/kubo/rpc/.
 /// </summary>
 internal readonly struct ApiRequest(HttpContext context)
 {
-    /// <summary>The most arguments of a command that takes several; a request line has no room for many more CIDs.</summary>
+    /// <summary>The header of a response that is bytes.</summary>
+    public const string StreamOutputHeader = "X-Stream-Output";
+
+    /// <summary>The header with the length of a response that is bytes.</summary>
+    public const string ContentLengthHeader = "X-Content-Length";
+
+    /// <summary>The header of a response that is JSON lines.</summary>
+    public const string ChunkedOutputHeader = "X-Chunked-Output";
+
+    /// <summary>The most arguments of a command that takes several. A request line has no room for many more CIDs.</summary>
     private const int MaxArgs = 256;
 
-    /// <summary>Ends when the client goes or the daemon stops.</summary>
+    /// <summary>Cancelled when the client disconnects or the daemon stops.</summary>
     public CancellationToken Aborted => context.RequestAborted;
 
-    /// <summary>The body.</summary>
+    /// <summary>The request's body.</summary>
     public Stream Body => context.Request.Body;
 
-    /// <summary>The request as ASP.NET has it.</summary>
+    /// <summary>ASP.NET's context of the request.</summary>
     public HttpContext Context => context;
 
-    /// <summary>The n-th <c>arg</c>.</summary>
+    /// <summary>An <c>arg</c>, counted from 0.</summary>
+    /// <exception cref="ApiException">Status 400: the request has no such argument.</exception>
     public string Arg(int index, string what)
     {
         var args = context.Request.Query["arg"];
         return args.Count > index && args[index] is { Length: > 0 } arg ? arg : throw ApiException.Bad($"argument \"{what}\" is required");
     }
 
-    /// <summary>The n-th <c>arg</c>; null when there is none.</summary>
+    /// <summary>An <c>arg</c>, counted from 0; null when there is none.</summary>
     public string? OptionalArg(int index)
     {
         var args = context.Request.Query["arg"];
@@ -39,7 +49,7 @@ internal readonly struct ApiRequest(HttpContext context)
     /// <summary>An option; null when it is not given.</summary>
     public string? Option(string name) => context.Request.Query[name] is [{ } value, ..] ? value : null;
 
-    /// <summary>A boolean option: <c>true</c>, <c>1</c> or nothing after the name is true.</summary>
+    /// <summary>A boolean option. <c>true</c>, <c>1</c> and an empty value are true.</summary>
     public bool Flag(string name, bool fallback = false) => Option(name) switch
     {
         null => fallback,
@@ -48,7 +58,7 @@ internal readonly struct ApiRequest(HttpContext context)
         var other => throw ApiException.Bad($"option {name}: '{other}' is not true or false"),
     };
 
-    /// <summary>A non-negative number option; null when it is not given.</summary>
+    /// <summary>An option whose value is an integer from 0 on; null when it is not given.</summary>
     public long? Number(string name) => Option(name) switch
     {
         null => null,
@@ -56,14 +66,15 @@ internal readonly struct ApiRequest(HttpContext context)
         var other => throw ApiException.Bad($"option {name}: '{other}' is not a number from 0"),
     };
 
-    /// <summary>How many arguments there are, up to the most that are taken.</summary>
+    /// <summary>The number of arguments.</summary>
+    /// <exception cref="ApiException">Status 400: there are more than are allowed.</exception>
     public int Args()
     {
         int count = context.Request.Query["arg"].Count;
         return count <= MaxArgs ? count : throw ApiException.Bad($"{count} arguments are more than {MaxArgs}");
     }
 
-    /// <summary>Refuses options whose results would be others than asked for.</summary>
+    /// <summary>Refuses options that are not implemented and would change the result.</summary>
     public void Refuse(params ReadOnlySpan<string> options)
     {
         foreach (string option in options)
@@ -75,11 +86,13 @@ internal readonly struct ApiRequest(HttpContext context)
         }
     }
 
-    /// <summary>An argument that is a CID, <c>ipfs://</c> and <c>/ipfs/</c> in front allowed.</summary>
+    /// <summary>An argument that is a CID, with or without the prefix <c>ipfs://</c> or <c>/ipfs/</c>.</summary>
     public Cid CidArg(int index)
     {
         string text = Arg(index, "cid");
-        string bare = text.StartsWith("/ipfs/", StringComparison.Ordinal) ? text[6..] : text.StartsWith("ipfs://", StringComparison.Ordinal) ? text[7..] : text;
+        string bare = text.StartsWith("/ipfs/", StringComparison.Ordinal) ? text[6..]
+            : text.StartsWith("ipfs://", StringComparison.Ordinal) ? text[7..]
+            : text;
         return Cid.TryParse(bare, out Cid cid) ? cid : throw ApiException.Bad($"'{text}' is not a CID");
     }
 
@@ -87,38 +100,40 @@ internal readonly struct ApiRequest(HttpContext context)
     public Digest DigestArg(int index)
     {
         string text = Arg(index, "digest");
-        return Digest.TryParse(text, out Digest digest) ? digest : throw ApiException.Bad($"'{text}' is not a digest such as sha256:<64 hex digits>");
+        return Digest.TryParse(text, out Digest digest)
+            ? digest
+            : throw ApiException.Bad($"'{text}' is not a digest such as sha256:<64 hex digits>");
     }
 
-    /// <summary>Begins an answer of bytes, with the header by which Kubo's clients know one.</summary>
+    /// <summary>Begins a response of bytes, marked by the header that Kubo's clients look for.</summary>
     public Stream Bytes(string contentType, long? length = null)
     {
         context.Response.ContentType = contentType;
-        context.Response.Headers["X-Stream-Output"] = "1";
+        context.Response.Headers[StreamOutputHeader] = "1";
         if (length is { } known)
         {
             context.Response.ContentLength = known;
-            context.Response.Headers["X-Content-Length"] = known.ToString(CultureInfo.InvariantCulture);
+            context.Response.Headers[ContentLengthHeader] = known.ToString(CultureInfo.InvariantCulture);
         }
 
         return context.Response.Body;
     }
 
-    /// <summary>Begins an answer of JSON lines, which may stay without any.</summary>
+    /// <summary>Begins a response of JSON lines, also of none.</summary>
     public void Lines()
     {
         context.Response.ContentType = "application/json";
-        context.Response.Headers["X-Chunked-Output"] = "1";
+        context.Response.Headers[ChunkedOutputHeader] = "1";
     }
 
-    /// <summary>Answers with one JSON document.</summary>
+    /// <summary>Sends a response of one JSON document.</summary>
     public Task JsonAsync(JsonNode document)
     {
         context.Response.ContentType = "application/json";
         return context.Response.WriteAsync(document.ToJsonString() + "\n", Aborted);
     }
 
-    /// <summary>Writes one of many JSON documents, a line each, and sends it off.</summary>
+    /// <summary>Sends one line of a response of JSON lines.</summary>
     public async Task LineAsync(JsonNode document)
     {
         if (!context.Response.HasStarted)

@@ -6,7 +6,9 @@ using IHost = Ipcs.Libp2p.IHost;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>bitswap …</c>. Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-bitswap-stat and those below it.</summary>
+/// <summary>
+/// <c>bitswap stat</c>, <c>ledger</c> and <c>wantlist</c>. Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-bitswap-stat.
+/// </summary>
 internal sealed class BitswapApi(IHost host, BitswapService bitswap, IStore store)
 {
     public Task Stat(ApiRequest request)
@@ -36,7 +38,7 @@ internal sealed class BitswapApi(IHost host, BitswapService bitswap, IStore stor
         {
             ["Peer"] = peer.ToString(),
 
-            // As Kubo has it: what they owe us, in proportion.
+            // Kubo's debt ratio.
             ["Value"] = (double)sent / (received + 1),
             ["Sent"] = sent,
             ["Recv"] = received,
@@ -53,7 +55,9 @@ internal sealed class BitswapApi(IHost host, BitswapService bitswap, IStore stor
         });
     }
 
-    private static JsonArray Links(IReadOnlyList<Cid> cids) => new([.. cids.Select(c => (JsonNode)new JsonObject { ["/"] = c.ToString() })]);
+    private static JsonArray Links(IReadOnlyList<Cid> cids) =>
+        new([.. cids.Select(c => (JsonNode)new JsonObject { ["/"] = c.ToString() })]);
 
-    private static PeerId ParsePeer(string text) => PeerId.TryParse(text, out PeerId peer) ? peer : throw ApiException.Bad($"'{text}' is not a peer id");
+    private static PeerId ParsePeer(string text) =>
+        PeerId.TryParse(text, out PeerId peer) ? peer : throw ApiException.Bad($"'{text}' is not a peer id");
 }

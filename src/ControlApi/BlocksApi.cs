@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>block …</c>.</summary>
+/// <summary><c>block get</c>, <c>put</c>, <c>stat</c> and <c>rm</c>.</summary>
 internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
 {
     public async Task GetAsync(ApiRequest request)
@@ -20,7 +20,7 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
 
     public async Task PutAsync(ApiRequest request)
     {
-        Func<Multihash, Cid> form = Form(request);
+        Func<Multihash, Cid> toCid = CidFormat(request);
         uint function = request.Option("mhtype") switch
         {
             null or "sha2-256" => Multihash.Sha2_256,
@@ -30,13 +30,13 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
         };
         bool pin = request.Flag("pin");
         MultipartReader parts = Multipart.Open(request);
-        using GcLease hold = store.LeaseTouched();
+        using GcLease gcLease = store.LeaseTouched();
         bool any = false;
         while (await Multipart.NextAsync(parts, request.Aborted) is { } part)
         {
             byte[] block = await ReadBlockAsync(part.Body, request.Aborted);
             Multihash.TryCompute(function, block, out Multihash hash);
-            Cid cid = form(hash);
+            Cid cid = toCid(hash);
             store.Blocks.Put(hash, block);
             if (pin)
             {
@@ -66,7 +66,9 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
         await request.JsonAsync(new JsonObject { ["Key"] = cid.ToString(), ["Size"] = length });
     }
 
-    /// <summary>A line <c>{"Hash":…}</c> for each block that went, with <c>Error</c> for one that did not.</summary>
+    /// <summary>
+    /// Removes blocks. Sends a line <c>{"Hash":…}</c> for each removed block, and one with <c>Error</c> for each that was not removed.
+    /// </summary>
     public async Task RemoveAsync(ApiRequest request)
     {
         bool force = request.Flag("force");
@@ -75,7 +77,9 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
         request.Lines();
         foreach (Cid cid in cids)
         {
-            string? problem = !store.Blocks.Has(cid.Hash) ? (force ? null : $"block {cid} is not here") : HeldBy(cid, request.Aborted);
+            string? problem = store.Blocks.Has(cid.Hash) ? FindReferrer(cid, request.Aborted)
+                : force ? null
+                : $"block {cid} is not here";
             if (problem is null)
             {
                 store.Blocks.Delete(cid.Hash);
@@ -94,9 +98,9 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
         }
     }
 
-    private static Func<Multihash, Cid> Form(ApiRequest request)
+    private static Func<Multihash, Cid> CidFormat(ApiRequest request)
     {
-        // Kubo's older word, which its clients still send.
+        // The older option for the codec, which Kubo's clients still send.
         string? format = request.Option("format");
         if (format is not (null or "" or "v0" or "raw" or "protobuf" or "dag-pb"))
         {
@@ -105,15 +109,17 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
 
         return (request.Option("cid-codec"), format) switch
         {
-            (null, "v0") => hash => hash.Code == Multihash.Sha2_256 ? Cid.V0(hash) : throw ApiException.Bad("option format: v0 takes a sha2-256 hash"),
+            (null, "v0") => hash => hash.Code == Multihash.Sha2_256
+                ? Cid.V0(hash)
+                : throw ApiException.Bad("option format: v0 takes a sha2-256 hash"),
             (null, "protobuf" or "dag-pb") or ("dag-pb", _) => hash => Cid.V1(Multicodec.DagPb, hash),
             (null or "" or "raw", _) => hash => Cid.V1(Multicodec.Raw, hash),
             (var codec, _) => throw ApiException.Bad($"option cid-codec: '{codec}' is not raw or dag-pb"),
         };
     }
 
-    /// <summary>What needs a block: the pin or the content that reaches it; null when nothing does.</summary>
-    private string? HeldBy(Cid cid, CancellationToken cancellationToken)
+    /// <summary>Says which pin or content reaches a block; null when none does.</summary>
+    private string? FindReferrer(Cid cid, CancellationToken cancellationToken)
     {
         foreach (PinRecord pin in store.Pins.Enumerate())
         {

@@ -6,10 +6,10 @@ using Ipcs.Oci.Compare;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>compare</c>: what images share, for one chunker or several side by side.</summary>
+/// <summary><c>compare</c>: counts the blocks that images share, for one or several chunkers.</summary>
 internal sealed class CompareApi(string containerdAddress, IStore store, TimeProvider time)
 {
-    /// <summary>The most chunkers side by side: each reads all images again.</summary>
+    /// <summary>The most chunkers in one request. Each reads all images again.</summary>
     private const int MaxChunkers = 16;
 
     public async Task CompareAsync(ApiRequest request)
@@ -17,7 +17,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
         string[] images = Values(request, "arg");
         if (images.Length < 2)
         {
-            throw ApiException.Bad("two or more images are needed");
+            throw ApiException.Bad("compare takes two or more images");
         }
 
         string[] chunkers = Values(request, "chunker") is { Length: > 0 } given ? given : [ConvertChunkers.Default];
@@ -25,7 +25,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
             ? [.. chunkers.Select(ConvertApi.ParseChunker)]
             : throw ApiException.Bad($"{chunkers.Length} chunkers are more than {MaxChunkers}");
         bool all = request.Flag("all-platforms");
-        using SourceOpener opener = await SourceOpener.OfAsync(containerdAddress, store, request);
+        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request);
         var sources = new List<IImageSource>();
         try
         {
@@ -51,15 +51,17 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
         var comparisons = new JsonArray();
         for (int i = 0; i < profiles.Length; i++)
         {
-            string where = "";
+            string image = "";
             TransferProgress? progress = null;
-            var rate = new Rate(time);
+            var rate = new TransferRate(time);
             ImportProfile profile = profiles[i];
             string chunker = chunkers[i];
             Comparison comparison = await ProgressStream.RunAsync(
                 request,
-                () => progress is null ? null : $"{chunker}: {where}: {rate.Describe(progress)}",
-                () => Comparison.MakeAsync(sources, profile, all, (n, p) => (where, progress, rate) = (images[n], p, new Rate(time)), request.Aborted));
+                time,
+                () => progress is null ? null : $"{chunker}: {image}: {rate.Describe(progress)}",
+                () => Comparison.MakeAsync(
+                    sources, profile, all, (n, p) => (image, progress, rate) = (images[n], p, new TransferRate(time)), request.Aborted));
             comparisons.Add((JsonNode)new JsonObject { ["chunker"] = chunker, ["buckets"] = Buckets(comparison, images) });
         }
 
@@ -72,12 +74,15 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
         };
     }
 
-    private static JsonArray Buckets(Comparison comparison, string[] images) => new([.. comparison.Buckets.Select(b => (JsonNode)new JsonObject
-    {
-        ["images"] = new JsonArray([.. b.Images.Select(i => (JsonNode)images[i])]),
-        ["blocks"] = b.Blocks,
-        ["bytes"] = b.Bytes,
-    })]);
+    private static JsonArray Buckets(Comparison comparison, string[] images) => new(
+    [
+        .. comparison.Buckets.Select(b => (JsonNode)new JsonObject
+        {
+            ["images"] = new JsonArray([.. b.Images.Select(i => (JsonNode)images[i])]),
+            ["blocks"] = b.Blocks,
+            ["bytes"] = b.Bytes,
+        }),
+    ]);
 
     private static string[] Values(ApiRequest request, string name) =>
         [.. request.Context.Request.Query[name].Select(v => v ?? "").Where(v => v.Length > 0)];

@@ -10,11 +10,11 @@ using IHost = Ipcs.Libp2p.IHost;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>content …</c>: what containerd owns, and where in the fleet a digest is.</summary>
+/// <summary><c>content ls</c>, <c>info</c> and <c>resolve</c>, and what <c>ipcs containerd layer</c> asks the daemon.</summary>
 internal sealed class ContentsApi(IHost host, IStore store, ContentFetcher fetcher, RecentReads recentReads)
 {
-    /// <summary>The most that is compared of each content, in bytes.</summary>
-    private const int MaxBegin = 1 << 20;
+    /// <summary>The longest prefix that is compared, in bytes.</summary>
+    private const int MaxPrefix = 1 << 20;
 
     public async Task ListAsync(ApiRequest request)
     {
@@ -37,26 +37,36 @@ internal sealed class ContentsApi(IHost host, IStore store, ContentFetcher fetch
     }
 
     /// <summary>
-    /// Which content somebody reads through the content socket just now, told by the hash of its first bytes: only when one alone begins so. What a program
-    /// has on its standard input it can thus have in one stream.
+    /// Finds which of the contents that were lately read through the content socket starts with bytes of this hash; an error unless exactly
+    /// one does. The stream processor that gets a layer on its standard input thus learns the digest, and reads the layer from the daemon
+    /// in one stream.
     /// </summary>
-    public async Task ReadingAsync(ApiRequest request)
+    public async Task FindByPrefixAsync(ApiRequest request)
     {
         string hash = request.Arg(0, "sha256 of the first bytes");
-        long length = request.Number("length") is > 0 and <= MaxBegin and { } given ? given : throw ApiException.Bad($"option length takes 1 to {MaxBegin}");
+        long length = request.Number("length") is > 0 and <= MaxPrefix and { } given
+            ? given
+            : throw ApiException.Bad($"option length takes 1 to {MaxPrefix}");
         var found = new List<Digest>();
         foreach (Digest digest in recentReads.Latest)
         {
-            if (store.Contents.Get(digest) is { Complete: true } record && record.Size > length && await BeginsAsync(record, (int)length, hash, request.Aborted))
+            if (store.Contents.Get(digest) is { Complete: true } record
+                && record.Size > length
+                && await HasPrefixAsync(record, (int)length, hash, request.Aborted))
             {
                 found.Add(digest);
             }
         }
 
-        await request.JsonAsync(found is [var only] ? new JsonObject { ["digest"] = only.ToString() } : throw new ApiException($"{found.Count} contents begin so"));
+        await request.JsonAsync(found is [var only]
+            ? new JsonObject { ["digest"] = only.ToString() }
+            : throw new ApiException($"{found.Count} contents start with these bytes"));
     }
 
-    /// <summary>Which content could lately not be read through the content socket, and why: to whoever unpacks it containerd doesn't say.</summary>
+    /// <summary>
+    /// The last content that could not be read through the content socket, and why. containerd does not pass the reason on to a stream
+    /// processor.
+    /// </summary>
     public Task FailedAsync(ApiRequest request) => request.JsonAsync(recentReads.LastFailure is { } failure
         ? new JsonObject { ["digest"] = failure.Digest.ToString(), ["error"] = failure.Error }
         : throw new ApiException("no read has failed lately"));
@@ -83,28 +93,28 @@ internal sealed class ContentsApi(IHost host, IStore store, ContentFetcher fetch
         await request.JsonAsync(new JsonObject { ["digest"] = digest.ToString(), ["providers"] = providers });
     }
 
-    private async Task<bool> BeginsAsync(ContentRecord record, int length, string hash, CancellationToken cancellationToken)
+    private async Task<bool> HasPrefixAsync(ContentRecord record, int length, string hash, CancellationToken cancellationToken)
     {
-        byte[] begin = ArrayPool<byte>.Shared.Rent(length);
+        byte[] prefix = ArrayPool<byte>.Shared.Rent(length);
         try
         {
             await using DagReader reader = await DagReader.OpenAsync(record.Root, new LocalBlockSource(store.Blocks), 0, cancellationToken);
             for (int done = 0; done < length;)
             {
-                int n = await reader.ReadAsync(done, begin.AsMemory(done, length - done), cancellationToken);
+                int n = await reader.ReadAsync(done, prefix.AsMemory(done, length - done), cancellationToken);
                 done += n > 0 ? n : throw new DagFormatException($"{record.Digest} ends early");
             }
 
-            return Convert.ToHexStringLower(SHA256.HashData(begin.AsSpan(0, length))) == hash;
+            return Convert.ToHexStringLower(SHA256.HashData(prefix.AsSpan(0, length))) == hash;
         }
         catch (BlockNotFoundException)
         {
-            // Deleted meanwhile.
+            // Deleted since its record was read.
             return false;
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(begin);
+            ArrayPool<byte>.Shared.Return(prefix);
         }
     }
 

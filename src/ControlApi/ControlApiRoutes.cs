@@ -15,8 +15,8 @@ using Host = Ipcs.Libp2p.Swarm.Host;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// The control API: every command but <c>daemon</c> as a POST under <c>/api/v0</c>. One place maps errors to answers,
-/// <c>{"Message": …, "Code": 0, "Type": "error"}</c> as Kubo writes them.
+/// The control API: Kubo's RPC for the commands that Kubo has, and commands of ipcs under <c>/api/v0/ipcs/</c>. Each is a POST. Exceptions
+/// become responses here.
 /// </summary>
 public sealed partial class ControlApiRoutes(
     ControlApiOptions options,
@@ -35,15 +35,15 @@ public sealed partial class ControlApiRoutes(
     public void Map(IEndpointRouteBuilder routes)
     {
         var sources = new RequestBlockSources(store, catalog, fetcher, host, time);
-        var swarm = new SwarmApi(host);
-        var routingApi = new RoutingApi(store, routing);
+        var swarm = new SwarmApi(host, time);
+        var routingApi = new RoutingApi(store, routing, time);
         var add = new AddApi(store);
         var files = new FilesApi(sources);
         var dag = new DagApi(store, sources);
         var blocks = new BlocksApi(store, sources);
         var bitswapApi = new BitswapApi(host, bitswap, store);
         var repo = new RepoApi(options, store, collector);
-        var pins = new PinsApi(store, fetcher);
+        var pins = new PinsApi(store, fetcher, time);
         var contents = new ContentsApi(host, store, fetcher, recentReads);
         Post(routes, "id", Id);
         Post(routes, "version", Version);
@@ -79,36 +79,37 @@ public sealed partial class ControlApiRoutes(
         Post(routes, "pin/ls", pins.ListAsync);
         Post(routes, "ipcs/content/ls", contents.ListAsync);
         Post(routes, "ipcs/content/info", contents.Info);
-        Post(routes, "ipcs/content/reading", contents.ReadingAsync);
+        Post(routes, "ipcs/content/reading", contents.FindByPrefixAsync);
         Post(routes, "ipcs/content/failed", contents.FailedAsync);
         Post(routes, "ipcs/content/resolve", contents.ResolveAsync);
         Post(routes, "ipcs/add", add.AddPassedAsync);
         Post(routes, "ipcs/convert", new ConvertApi(options.Containerd, store, catalog, time).ConvertAsync);
         Post(routes, "ipcs/compare", new CompareApi(options.Containerd, store, time).CompareAsync);
-        Post(routes, "ipcs/pull", new ImagesApi(options, host, store, catalog, fetcher, time).PullAsync);
+        Post(routes, "ipcs/pull", new PullApi(options, host, store, catalog, fetcher, time).PullAsync);
         routes.MapFallback("{*path}", NoSuchCommandAsync);
     }
 
     private void Post(IEndpointRouteBuilder routes, string path, Func<ApiRequest, Task> handler) =>
         routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler)));
 
-    /// <summary>Kubo too takes POST alone: a page in a browser can send a GET anywhere.</summary>
+    /// <summary>Only POST is allowed, as in Kubo, since a web page can make a browser send a GET to any address.</summary>
     private static Task NoSuchCommandAsync(HttpContext context)
     {
         if (HttpMethods.IsPost(context.Request.Method))
         {
-            return WriteErrorAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}");
+            return ErrorResponse.WriteAsync(context, StatusCodes.Status404NotFound, $"no such command: {context.Request.Path}");
         }
 
         context.Response.Headers.Allow = HttpMethods.Post;
-        return WriteErrorAsync(context, StatusCodes.Status405MethodNotAllowed, "commands are called by POST");
+        return ErrorResponse.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "commands are called by POST");
     }
 
     private async Task AnswerAsync(HttpContext context, Func<ApiRequest, Task> handler)
     {
         if (!OriginCheck.Allows(context))
         {
-            await WriteErrorAsync(context, StatusCodes.Status403Forbidden, "forbidden: neither a page of another origin nor a name that is no address may call commands");
+            await ErrorResponse.WriteAsync(
+                context, StatusCodes.Status403Forbidden, "forbidden: a page of another origin, or a Host that is not an address");
             return;
         }
 
@@ -118,7 +119,7 @@ public sealed partial class ControlApiRoutes(
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client is gone: nobody reads an answer.
+            // The client has disconnected.
         }
         catch (Exception e)
         {
@@ -127,33 +128,19 @@ public sealed partial class ControlApiRoutes(
                 LogUnexpected(context.Request.Path, e);
             }
 
-            await WriteErrorAsync(context, (e as ApiException)?.Status ?? StatusCodes.Status500InternalServerError, e.Message);
+            int status = (e as ApiException)?.Status ?? StatusCodes.Status500InternalServerError;
+            if (!await ErrorResponse.WriteAsync(context, status, e.Message) && IsExpected(e))
+            {
+                LogCutOff(context.Request.Path, e.Message);
+            }
         }
     }
 
     private static bool IsExpected(Exception e) => e
-        is ApiException or ConnectException or StreamResetException or BlockNotFoundException or BlockUnavailableException or DagFormatException
-        or DagPathException or StoreException or ContentUnavailableException or ImageSourceException or ContainerdException or BadHttpRequestException or FormatException;
-
-    private static async Task WriteErrorAsync(HttpContext context, int status, string message)
-    {
-        var error = new JsonObject { ["Message"] = message, ["Code"] = 0, ["Type"] = "error" };
-        if (!context.Response.HasStarted)
-        {
-            context.Response.StatusCode = status;
-            context.Response.ContentType = "application/json";
-            await context.Response.WriteAsync(error.ToJsonString() + "\n");
-        }
-        else if (context.Response.ContentType == "application/json")
-        {
-            // A stream of JSON lines says it in its last line; in a stream of bytes only the cut-off connection can.
-            await context.Response.WriteAsync(error.ToJsonString() + "\n");
-        }
-        else
-        {
-            context.Abort();
-        }
-    }
+        is ApiException or BadHttpRequestException or FormatException
+        or ConnectException or StreamResetException or BlockUnavailableException
+        or BlockNotFoundException or DagFormatException or DagPathException or StoreException
+        or ContentUnavailableException or ImageSourceException or ContainerdException;
 
     private Task Id(ApiRequest request) => request.JsonAsync(new JsonObject
     {
@@ -176,4 +163,7 @@ public sealed partial class ControlApiRoutes(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
     private partial void LogUnexpected(string path, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Path}: connection closed in the middle of the response: {Reason}")]
+    private partial void LogCutOff(string path, string reason);
 }

@@ -6,7 +6,7 @@ using Ipcs.Oci.Containerd;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>convert</c>: nothing is named by a pin, a record or containerd before the whole image is here.</summary>
+/// <summary><c>convert</c>. Pins, content records and the image in containerd are made after the whole image was converted.</summary>
 internal sealed class ConvertApi(string containerdAddress, IStore store, ContentCatalog catalog, TimeProvider time)
 {
     public async Task ConvertAsync(ApiRequest request)
@@ -15,23 +15,25 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         string? name = request.OptionalArg(1);
         bool all = request.Flag("all-platforms");
         ImportProfile profile = ParseChunker(request.Option("chunker"));
-        using SourceOpener opener = await SourceOpener.OfAsync(containerdAddress, store, request);
+        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request);
 
-        using GcLease hold = store.LeaseTouched();
+        using GcLease gcLease = store.LeaseTouched();
 
-        // First of all: containerd must be there to take the image.
-        await using ContainerdLease? lease = name is null ? null : await ContainerdLease.OpenAsync(opener.Containerd, Space(request), request.Aborted);
+        // Opened before the work, so that an unreachable containerd is reported at once.
+        await using ContainerdLease? lease = name is null
+            ? null
+            : await ContainerdLease.OpenAsync(opener.Containerd, Namespace(request), request.Aborted);
         await using IImageSource source = await opener.OpenAsync(spec, request.Aborted);
         var converter = new Converter(source, _ => store.Blocks, profile) { AllPlatforms = all, Memory = new StoreMemory(store) };
-        var rate = new Rate(time);
-        ConvertedImage image = await ProgressStream.RunAsync(request, () => rate.Describe(converter.Progress), async () =>
+        var rate = new TransferRate(time);
+        ConvertedImage image = await ProgressStream.RunAsync(request, time, () => rate.Describe(converter.Progress), async () =>
         {
             ConvertedImage converted = await converter.ConvertAsync(request.Aborted);
             ConvertedStore.Record(store, catalog, converted, name ?? spec, profile);
             if (lease is not null)
             {
-                await new ContainerdImages(opener.Containerd, Space(request), lease).RegisterAsync(
-                    name!, converted.Target, new ContentDocuments(store).ReadHereAsync, all ? null : Platform.Host,
+                await new ContainerdImages(opener.Containerd, Namespace(request), lease).RegisterAsync(
+                    name!, converted.Target, new DocumentReader(store).ReadLocalAsync, all ? null : Platform.Host,
                     opener.FromContainerd?.Labels ?? new Dictionary<string, string>(0), request.Aborted);
             }
 
@@ -40,7 +42,7 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         await request.LineAsync(ToJson(image, name ?? spec));
     }
 
-    /// <summary>The profile of the option <c>chunker</c>.</summary>
+    /// <summary>The import profile for a value of the option <c>chunker</c>.</summary>
     internal static ImportProfile ParseChunker(string? chunker)
     {
         try
@@ -53,7 +55,7 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         }
     }
 
-    private static string Space(ApiRequest request) => request.Option("namespace") ?? "default";
+    private static string Namespace(ApiRequest request) => request.Option("namespace") ?? "default";
 
     private static JsonObject ToJson(ConvertedImage image, string name) => new()
     {

@@ -8,10 +8,10 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>refs</c> and <c>dag …</c>.</summary>
+/// <summary><c>refs</c>, <c>dag stat</c>, <c>export</c> and <c>import</c>.</summary>
 internal sealed class DagApi(IStore store, RequestBlockSources sources)
 {
-    /// <summary>A line <c>{"Ref":CID,"Err":""}</c> for each link.</summary>
+    /// <summary>Sends a line <c>{"Ref":CID,"Err":""}</c> for each link.</summary>
     public async Task RefsAsync(ApiRequest request)
     {
         request.Refuse("max-depth");
@@ -34,7 +34,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         }
     }
 
-    /// <summary>Counts blocks: of each root, and of all of them together.</summary>
+    /// <summary>Counts the blocks and bytes of each root, and those of all roots together.</summary>
     public async Task StatAsync(ApiRequest request)
     {
         await using var blocks = sources.Open(request);
@@ -45,7 +45,8 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         foreach (Cid root in await RootsAsync(request, blocks))
         {
             (lastSize, lastBlocks) = (0, 0);
-            await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync([root], blocks, DagReader.MaxReadAhead, request.Aborted))
+            await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
+                [root], blocks, DagReader.MaxReadAhead, request.Aborted))
             {
                 lastSize += block.Length;
                 lastBlocks++;
@@ -66,7 +67,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         };
         if (stats.Count == 1)
         {
-            // Where Kubo had them before it took several roots.
+            // Kubo's fields from before the command took several roots.
             document["Size"] = lastSize;
             document["NumBlocks"] = lastBlocks;
         }
@@ -79,18 +80,21 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         await using var blocks = sources.Open(request);
         Cid root = await blocks.ResolveAsync(request.Arg(0, "root"), request.Aborted);
 
-        // A root that is nowhere must be an error, not the beginning of a file.
+        // A root that is not found must be an error response, not a CAR that is cut off.
         (await blocks.GetAsync(root, request.Aborted)).Dispose();
         await CarWriter.WriteAsync([root], blocks, request.Bytes("application/vnd.ipld.car"), request.Aborted);
     }
 
-    /// <summary>A line <c>{"Root":{"Cid":{"/":…},"PinErrorMsg":""}}</c> for each root that is to be pinned, then <c>{"Stats":…}</c> when asked for.</summary>
+    /// <summary>
+    /// Stores the blocks of CARs. Sends a line <c>{"Root":{"Cid":{"/":…},"PinErrorMsg":""}}</c> for each root to be pinned, then
+    /// <c>{"Stats":…}</c> with the option <c>stats</c>.
+    /// </summary>
     public async Task ImportAsync(ApiRequest request)
     {
         bool pin = request.Flag("pin-roots", true);
         bool silent = request.Flag("silent");
         MultipartReader parts = Multipart.Open(request);
-        using GcLease hold = store.LeaseTouched();
+        using GcLease gcLease = store.LeaseTouched();
         var roots = new List<Cid>();
         long count = 0, bytes = 0;
         bool any = false;
@@ -131,7 +135,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         }
     }
 
-    /// <summary>How JSON says a CID: https://ipld.io/specs/codecs/dag-json/spec/#links.</summary>
+    /// <summary>A CID in JSON: https://ipld.io/specs/codecs/dag-json/spec/#links.</summary>
     private static JsonObject Link(Cid cid) => new() { ["/"] = cid.ToString() };
 
     private static async Task<Cid[]> RootsAsync(ApiRequest request, RequestBlocks blocks)
@@ -145,7 +149,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         return roots;
     }
 
-    /// <summary>Pins a root all of whose blocks are here; what keeps it from being pinned, else nothing.</summary>
+    /// <summary>Pins a root whose blocks are all in the store. Returns why it was not pinned; empty when it was.</summary>
     private string Pin(Cid root, CancellationToken cancellationToken)
     {
         Cid missing;

@@ -2,7 +2,7 @@ using Ipcs.Dag.Read;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>A file's DAG as a stream, for those who take nothing else. Doesn't own the reader.</summary>
+/// <summary>A UnixFS file as a <see cref="Stream"/>. Does not own the reader.</summary>
 internal sealed class DagStream(DagReader reader) : Stream
 {
     public override bool CanRead => true;

@@ -12,10 +12,12 @@ namespace Ipcs.ControlApi;
 /// <summary><c>cat</c>, <c>get</c> and <c>ls</c>.</summary>
 internal sealed class FilesApi(RequestBlockSources sources)
 {
-    /// <summary>Leaves asked for ahead of the client.</summary>
+    /// <summary>How many leaves are read ahead of the client.</summary>
     private const int ReadAhead = 32;
 
-    /// <summary>The most entries in one answer of <c>get</c>: the same folder linked over and over would make a tree without end.</summary>
+    /// <summary>
+    /// The most entries in one archive of <c>get</c>. A small DAG that links to the same directory many times is a huge tree.
+    /// </summary>
     private const int MaxEntries = 1 << 22;
 
     public async Task CatAsync(ApiRequest request)
@@ -50,16 +52,18 @@ internal sealed class FilesApi(RequestBlockSources sources)
         UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
         string name = arg.TrimEnd('/').Split('/')[^1];
 
-        // Ended by hand: the end mark under an archive that broke off would make it look whole.
+        // Disposed only on success, since the end mark would make an archive that was cut off look complete.
 #pragma warning disable CA2000
         var tar = new TarWriter(request.Bytes("application/x-tar"), TarEntryFormat.Pax, leaveOpen: true);
 #pragma warning restore CA2000
-        var entries = new TarEntries(tar, blocks, MaxEntries);
-        await entries.AddAsync(name, stat, request.Aborted);
+        var writer = new UnixFsTarWriter(tar, blocks, MaxEntries);
+        await writer.AddAsync(name, stat, request.Aborted);
         await tar.DisposeAsync();
     }
 
-    /// <summary><c>{"Objects":[{"Hash":arg,"Links":[…]}]}</c>, or with <c>stream</c> one such line for each link.</summary>
+    /// <summary>
+    /// Sends <c>{"Objects":[{"Hash":arg,"Links":[…]}]}</c>, or with the option <c>stream</c> one such line for each link.
+    /// </summary>
     public async Task ListAsync(ApiRequest request)
     {
         bool stream = request.Flag("stream");
@@ -85,7 +89,7 @@ internal sealed class FilesApi(RequestBlockSources sources)
             return;
         }
 
-        // Written as it comes: a directory may be larger than one would like to have in memory.
+        // Written piece by piece, since a directory may be too large for the memory.
         request.Context.Response.ContentType = "application/json";
         await WriteAsync("{\"Objects\":[");
         for (int i = 0; i < roots.Count; i++)
@@ -109,7 +113,7 @@ internal sealed class FilesApi(RequestBlockSources sources)
     private static JsonObject Output(string arg, JsonArray links) =>
         new() { ["Objects"] = new JsonArray((JsonNode)new JsonObject { ["Hash"] = arg, ["Links"] = links }) };
 
-    /// <summary>The entries of a directory; the nameless links of a file.</summary>
+    /// <summary>The entries of a directory, or the nameless links of a file.</summary>
     private static async IAsyncEnumerable<JsonObject> LinksAsync(
         UnixFsStat root, IBlockSource blocks, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -129,10 +133,12 @@ internal sealed class FilesApi(RequestBlockSources sources)
         }
     }
 
-    private static async Task<JsonObject> LinkAsync(string name, Cid cid, ulong? size, IBlockSource blocks, CancellationToken cancellationToken)
+    private static async Task<JsonObject> LinkAsync(
+        string name, Cid cid, ulong? size, IBlockSource blocks, CancellationToken cancellationToken)
     {
-        // A raw block is a file as long as the link says: it need not be fetched to be listed.
-        UnixFsStat? stat = cid.Codec == Multicodec.Raw && size is not null ? null : await UnixFsStat.GetAsync(cid, blocks, cancellationToken);
+        // A raw block is a file with the size in the link, so that it need not be fetched.
+        bool known = cid.Codec == Multicodec.Raw && size is not null;
+        UnixFsStat? stat = known ? null : await UnixFsStat.GetAsync(cid, blocks, cancellationToken);
         UnixFsType type = stat switch
         {
             null => UnixFsType.File,

@@ -3,11 +3,14 @@ using Microsoft.Net.Http.Headers;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>The files of a request, as Kubo's clients send them: <c>multipart/form-data</c>, a part each. Headers of a part: 16 KiB at most.</summary>
+/// <summary>
+/// Reads a request's files, which Kubo's clients send as the parts of a <c>multipart/form-data</c> body. The headers of a part have at most
+/// 16 KiB.
+/// </summary>
 internal static class Multipart
 {
-    /// <summary>The reader of the parts.</summary>
-    /// <exception cref="ApiException">The body is something else.</exception>
+    /// <summary>Opens a reader of the parts.</summary>
+    /// <exception cref="ApiException">Status 400: the body is not <c>multipart/form-data</c>.</exception>
     public static MultipartReader Open(ApiRequest request)
     {
         string? boundary = MediaTypeHeaderValue.TryParse(request.Context.Request.ContentType, out MediaTypeHeaderValue? type)
@@ -15,14 +18,14 @@ internal static class Multipart
             ? HeaderUtilities.RemoveQuotes(type.Boundary).ToString()
             : null;
 
-        // A part is as long as it likes: it is streamed.
+        // The length of a part has no limit, since its body is streamed.
         return string.IsNullOrEmpty(boundary)
             ? throw ApiException.Bad("the request's body is not multipart/form-data")
             : new MultipartReader(boundary, request.Body, 1 << 16) { BodyLengthLimit = null };
     }
 
-    /// <summary>The next part; null at the end.</summary>
-    /// <exception cref="ApiException">The body is ill-formed or breaks off.</exception>
+    /// <summary>Reads the head of the next part; null at the end.</summary>
+    /// <exception cref="ApiException">Status 400: the body is malformed or ends too early.</exception>
     public static async Task<MultipartSection?> NextAsync(MultipartReader parts, CancellationToken cancellationToken)
     {
         try
@@ -31,7 +34,7 @@ internal static class Multipart
         }
         catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException)
         {
-            throw ApiException.Bad($"the request's body is ill-formed: {e.Message}");
+            throw ApiException.Bad($"the request's body is malformed: {e.Message}");
         }
     }
 }

@@ -3,20 +3,20 @@ using System.Net;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// Keeps web pages from calling commands through a browser on this host, where the API is on TCP. A page of another origin says so in
-/// <c>Origin</c> or <c>Referer</c> (cross-site request forgery); one whose name was pointed at our address says its name in <c>Host</c> (DNS
-/// rebinding), so a host must be an address or localhost. No browser reaches a unix socket.
+/// Keeps web pages from calling commands through a browser on this host, where the API listens on TCP. Against cross-site request forgery,
+/// <c>Origin</c> or <c>Referer</c> must be the API's own. Against DNS rebinding, <c>Host</c> must be an address or localhost. A Unix socket
+/// is out of a browser's reach.
 /// </summary>
 internal static class OriginCheck
 {
-    /// <summary>False when the request may come from a page that isn't ours.</summary>
+    /// <summary>False when a page of another origin may have sent the request.</summary>
     public static bool Allows(HttpContext context)
     {
-        // Kestrel has no address for a unix socket's peer.
+        // Kestrel has no address for a Unix socket.
         return context.Connection.LocalIpAddress is null || Allows(context.Request.Headers, context.Request.Host);
     }
 
-    /// <summary>The same, of the headers alone.</summary>
+    /// <summary>The check for a request over TCP, by its headers.</summary>
     public static bool Allows(IHeaderDictionary headers, HostString host)
     {
         if (host.Host != "localhost" && !IPAddress.TryParse(host.Host.Trim('[', ']'), out _))
@@ -29,7 +29,7 @@ internal static class OriginCheck
             return headers.Origin.All(o => IsSame(o, host));
         }
 
-        // Old browsers say no origin with some forms; they do call themselves Mozilla, all of them.
+        // Old browsers send no Origin with some forms. The user agent of every browser starts with Mozilla.
         return headers.Referer.Count > 0
             ? headers.Referer.All(r => IsSame(r, host))
             : !headers.UserAgent.ToString().StartsWith("Mozilla", StringComparison.Ordinal);

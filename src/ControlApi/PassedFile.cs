@@ -5,16 +5,16 @@ using Microsoft.Win32.SafeHandles;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// A client's open file, from its first byte to where it ended when it was taken: what is added to it meanwhile does not count, and when it becomes
-/// shorter, that is an error. Read straight into the buffers given, without one of its own. Owns the descriptor.
+/// A client's open file, from its first byte to the length that it had when it was opened here: bytes that are appended later are not read,
+/// and a file that becomes shorter is an error. Reads into the caller's buffers, without one of its own. Owns the descriptor.
 /// </summary>
 internal sealed class PassedFile(SafeFileHandle file, int descriptor) : ForwardStream
 {
     private readonly long _length = RandomAccess.GetLength(file);
     private long _position;
 
-    /// <summary>Reads synchronously: a file's bytes come at once.</summary>
-    /// <exception cref="ApiException">It can't be read, or has become shorter.</exception>
+    /// <summary>Reads synchronously, since a regular file does not block.</summary>
+    /// <exception cref="ApiException">The file can't be read, or became shorter.</exception>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -51,7 +51,7 @@ internal sealed class PassedFile(SafeFileHandle file, int descriptor) : ForwardS
 
         if (n == 0)
         {
-            throw ApiException.Bad($"the file of descriptor {descriptor} has become shorter while it was read");
+            throw ApiException.Bad($"the file of descriptor {descriptor} became shorter while it was read");
         }
 
         _position += n;

@@ -6,25 +6,25 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>pin …</c>: what is kept because a person asked for it.</summary>
-internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
+/// <summary><c>pin add</c>, <c>rm</c> and <c>ls</c>.</summary>
+internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider time)
 {
-    /// <summary>How long content that is not here may be looked for without any of it coming.</summary>
-    private static readonly TimeSpan FindTime = TimeSpan.FromSeconds(60);
+    /// <summary>How long a DAG may be fetched without a block arriving.</summary>
+    private static readonly TimeSpan SearchTimeout = TimeSpan.FromSeconds(60);
 
-    /// <summary>Blocks asked for at a time.</summary>
+    /// <summary>How many blocks are wanted at a time.</summary>
     private const int Parallelism = 32;
 
-    /// <summary>The most arguments: more belongs in several requests.</summary>
+    /// <summary>The most arguments of one request.</summary>
     private const int MaxArguments = 1024;
 
-    /// <summary>The longest name, in bytes of UTF-8, as Kubo.</summary>
+    /// <summary>The longest name in bytes of UTF-8, as in Kubo.</summary>
     private const int MaxName = 255;
 
-    /// <summary>The most pins in a document that is built in memory.</summary>
+    /// <summary>The most pins in one JSON document, which is built in memory.</summary>
     private const int MaxListed = 1 << 18;
 
-    /// <summary>Brings here what is not, and pins it.</summary>
+    /// <summary>Fetches the blocks that are not in the store, and pins the DAGs.</summary>
     public async Task AddAsync(ApiRequest request)
     {
         Cid[] roots = Arguments(request, required: true);
@@ -44,7 +44,7 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
                 throw new ApiException($"{root} already pinned recursively");
             }
 
-            using GcLease kept = store.LeaseDag(root);
+            using GcLease gcLease = store.LeaseDag(root);
             await FetchAsync(root, recursive, progress, request);
             store.Pins.Put(new PinRecord(root, recursive, name));
             pins.Add((JsonNode)root.ToString());
@@ -53,7 +53,7 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
         await request.LineAsync(new JsonObject { ["Pins"] = pins });
     }
 
-    /// <summary>Removes pins; all or none of them.</summary>
+    /// <summary>Removes all of the pins, or none when one of them can't be removed.</summary>
     public Task Remove(ApiRequest request)
     {
         Cid[] roots = Arguments(request, required: true);
@@ -72,8 +72,8 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
     }
 
     /// <summary>
-    /// Lists pins, of one type or all, or what pins the arguments: <c>{"Keys":{CID:{"Type":…,"Name":…}}}</c>, and with <c>stream</c> a line
-    /// <c>{"Cid":…,"Type":…,"Name":…}</c> each.
+    /// Lists the pins of one or all types, or how the arguments are pinned: <c>{"Keys":{CID:{"Type":…,"Name":…}}}</c>, or with the option
+    /// <c>stream</c> a line <c>{"Cid":…,"Type":…,"Name":…}</c> for each.
     /// </summary>
     public async Task ListAsync(ApiRequest request)
     {
@@ -83,28 +83,30 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
             throw ApiException.Bad($"option type: '{type}' is not all, direct, indirect or recursive");
         }
 
-        Cid[] asked = Arguments(request, required: false);
-        IEnumerable<(Cid Cid, string Type, string Name)> found = asked.Length == 0 ? All(type, request.Aborted) : asked.Select(cid => Find(cid, type, request.Aborted));
+        Cid[] cids = Arguments(request, required: false);
+        IEnumerable<(Cid Cid, string Type, string Name)> found = cids.Length == 0
+            ? All(type, request.Aborted)
+            : cids.Select(cid => Find(cid, type, request.Aborted));
         if (request.Flag("stream"))
         {
             request.Context.Response.ContentType = "application/json";
-            foreach ((Cid cid, string how, string name) in found)
+            foreach ((Cid cid, string kind, string name) in found)
             {
-                await request.LineAsync(new JsonObject { ["Cid"] = cid.ToString(), ["Type"] = how, ["Name"] = name });
+                await request.LineAsync(new JsonObject { ["Cid"] = cid.ToString(), ["Type"] = kind, ["Name"] = name });
             }
 
             return;
         }
 
         var keys = new JsonObject();
-        foreach ((Cid cid, string how, string name) in found)
+        foreach ((Cid cid, string kind, string name) in found)
         {
             if (keys.Count == MaxListed)
             {
                 throw new ApiException($"there are more than {MaxListed} pins: ask with stream=true");
             }
 
-            keys[cid.ToString()] = new JsonObject { ["Type"] = how, ["Name"] = name };
+            keys[cid.ToString()] = new JsonObject { ["Type"] = kind, ["Name"] = name };
         }
 
         await request.JsonAsync(new JsonObject { ["Keys"] = keys });
@@ -125,40 +127,40 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
     {
         await using BitswapSource source = fetcher.AnySource();
         source.Root = root;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(FindTime);
+        using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         long blocks = 0;
-        Task? writing = null;
+        Task? progressLine = null;
         try
         {
             if (recursive)
             {
-                await DagWalk.FetchAsync(root, source, Parallelism, Arrived, limit.Token);
+                await DagWalk.FetchAsync(root, source, Parallelism, OnBlock, deadline.Token);
             }
             else
             {
-                (await source.GetAsync(root, limit.Token)).Dispose();
+                (await source.GetAsync(root, deadline.Token)).Dispose();
             }
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw new ApiException($"{root} is not whole here after {blocks} blocks, and nobody sent more within {FindTime.TotalSeconds} s");
+            string fetched = $"{root} is incomplete after {blocks} blocks";
+            throw new ApiException($"{fetched}: no peer sent another one within {SearchTimeout.TotalSeconds} s");
         }
         finally
         {
-            if (writing is not null)
+            if (progressLine is not null)
             {
-                await writing;
+                await progressLine;
             }
         }
 
-        void Arrived(Cid cid, int length)
+        void OnBlock(Cid cid, int length)
         {
             const int Step = 1000;
-            limit.CancelAfter(FindTime);
-            if (++blocks % Step == 0 && progress && writing is not { IsCompleted: false })
+            deadline.Restart();
+            if (++blocks % Step == 0 && progress && progressLine is not { IsCompleted: false })
             {
-                writing = request.LineAsync(new JsonObject { ["Progress"] = blocks });
+                progressLine = request.LineAsync(new JsonObject { ["Progress"] = blocks });
             }
         }
     }
@@ -176,7 +178,7 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher)
             yield break;
         }
 
-        // What a recursive pin keeps below its root, once, and not what has a recursive pin of its own.
+        // Each block below the root of a recursive pin once, but not the roots of recursive pins.
         var listed = new BlockSet();
         foreach (PinRecord pin in pins.Where(pin => pin.Recursive || type is "all"))
         {

@@ -7,13 +7,13 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>repo …</c>: the store's size, its garbage collection, and whether all in it is sound.</summary>
+/// <summary><c>repo stat</c>, <c>gc</c> and <c>verify</c>.</summary>
 internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCollector collector)
 {
-    /// <summary>What Kubo writes for a store without a limit.</summary>
+    /// <summary>The <c>StorageMax</c> that Kubo sends for a store without a limit.</summary>
     private const ulong NoLimit = ulong.MaxValue;
 
-    /// <summary>Lines that may wait for a slow client; then the work waits too.</summary>
+    /// <summary>How many lines may be queued for a slow client before the work waits.</summary>
     private const int MaxWaiting = 1024;
 
     public Task Stat(ApiRequest request)
@@ -34,7 +34,9 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
             });
     }
 
-    /// <summary>Prints <c>{"Key":{"/":CID}}</c> for every block removed, as soon as it is; ends when the disk has its room back.</summary>
+    /// <summary>
+    /// Collects garbage. Sends a line <c>{"Key":{"/":CID}}</c> for every removed block; ends after the disk space was freed.
+    /// </summary>
     public Task GcAsync(ApiRequest request)
     {
         bool silent = request.Flag("silent");
@@ -49,7 +51,10 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
             cancellationToken));
     }
 
-    /// <summary>Prints <c>{"Msg":TEXT,"Progress":N}</c>, as Kubo: progress, faults, and the verdict, which is an error when there are faults.</summary>
+    /// <summary>
+    /// Checks the store. Sends lines <c>{"Msg":TEXT,"Progress":N}</c> as Kubo does: progress, faults, and the result, which is an error
+    /// when there are faults.
+    /// </summary>
     public Task VerifyAsync(ApiRequest request)
     {
         var verifier = new RepoVerifier(store);
@@ -61,7 +66,7 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
                     (hash, why) => Fault($"block {Cid.V1(Multicodec.Raw, hash)} was corrupt ({why})"),
                     n => write(new JsonObject { ["Msg"] = "", ["Progress"] = n }),
                     cancellationToken);
-                int contents = verifier.CheckWhole((what, why) => Fault($"{what} is not whole ({why})"), cancellationToken);
+                int contents = verifier.CheckWhole((what, why) => Fault($"{what} is not complete ({why})"), cancellationToken);
                 write(faults == 0
                     ? new JsonObject
                     {
@@ -81,7 +86,7 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
             TaskScheduler.Default));
     }
 
-    /// <summary>Runs work on threads of its own, and sends the lines that it writes.</summary>
+    /// <summary>Runs work in the background and sends the lines that it writes.</summary>
     private static async Task StreamAsync(ApiRequest request, Func<Action<JsonObject>, CancellationToken, Task> run)
     {
         request.Context.Response.ContentType = "application/json";
@@ -110,7 +115,7 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
             }
             catch (Exception e)
             {
-                // Thrown again where the lines are read.
+                // ReadAllAsync throws it.
                 lines.Writer.Complete(e);
             }
         }

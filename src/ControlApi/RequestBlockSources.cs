@@ -4,9 +4,9 @@ using IHost = Ipcs.Libp2p.IHost;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>Opens a <see cref="RequestBlocks"/> for each request: the parts of the node that it reads from.</summary>
+/// <summary>The parts of the node that a <see cref="RequestBlocks"/> reads from. Opens one for each request.</summary>
 internal sealed record RequestBlockSources(IStore Store, ContentCatalog Catalog, ContentFetcher Fetcher, IHost Host, TimeProvider Time)
 {
-    /// <summary>The blocks for one request. The caller disposes them.</summary>
+    /// <summary>Opens the blocks for a request. The caller disposes them.</summary>
     public RequestBlocks Open(ApiRequest request) => new(this, request);
 }

@@ -7,11 +7,14 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>The blocks of one request: from here, and from the fleet unless it says <c>offline</c>, each within a time. Owns the session.</summary>
+/// <summary>
+/// The blocks that one request reads: from the store, and from the fleet unless the request has the option <c>offline</c>. Owns the Bitswap
+/// session.
+/// </summary>
 internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
 {
-    /// <summary>How long one block may be looked for.</summary>
-    private static readonly TimeSpan FindTime = TimeSpan.FromSeconds(60);
+    /// <summary>How long the fleet may take to send a block.</summary>
+    private static readonly TimeSpan SearchTimeout = TimeSpan.FromSeconds(60);
 
     private readonly RequestBlockSources _sources;
     private readonly BitswapSource? _fleet;
@@ -23,7 +26,7 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    /// <exception cref="BlockNotFoundException">Nobody sent it within the time.</exception>
+    /// <exception cref="BlockNotFoundException">The block is not in the store and no peer sent it in time.</exception>
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
     {
         if (_sources.Store.Blocks.Get(cid.Hash) is { } block)
@@ -36,24 +39,23 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
             throw new BlockNotFoundException(cid, "not in the local store");
         }
 
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(FindTime);
+        using var deadline = new Deadline(_sources.Time, SearchTimeout, cancellationToken);
         try
         {
-            return await _fleet.GetAsync(cid, limit.Token);
+            return await _fleet.GetAsync(cid, deadline.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new BlockNotFoundException(cid, $"not here, and no peer sent it within {FindTime.TotalSeconds} s");
+            throw new BlockNotFoundException(cid, $"not here, and no peer sent it within {SearchTimeout.TotalSeconds} s");
         }
     }
 
-    /// <summary>What an argument names: a CID, a path below one, or the digest of a content, which is brought here first.</summary>
+    /// <summary>The root that an argument names: a CID, a path below a CID, or the digest of a content, which is fetched first.</summary>
     public async Task<Cid> ResolveAsync(string arg, CancellationToken cancellationToken)
     {
         if (Digest.TryParse(arg, out Digest digest))
         {
-            return (await BringAsync(digest, cancellationToken)).Root;
+            return (await FetchContentAsync(digest, cancellationToken)).Root;
         }
 
         if (!DagPath.TryParse(arg, out DagPath? path))
@@ -72,7 +74,7 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _fleet?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    private async Task<ContentRecord> BringAsync(Digest digest, CancellationToken cancellationToken)
+    private async Task<ContentRecord> FetchContentAsync(Digest digest, CancellationToken cancellationToken)
     {
         ContentRecord? record = _sources.Store.Contents.Get(digest);
         if (record is null && _fleet is not null && await _sources.Fetcher.SearchAsync(digest, cancellationToken) is { } found)
@@ -83,10 +85,11 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
 
         if (record is null)
         {
-            throw new ApiException($"{digest} is not here" + (_fleet is null ? "" : $", and none of the {_sources.Host.Peers.Count} connected peers has it"));
+            string peers = _fleet is null ? "" : $", and none of the {_sources.Host.Peers.Count} connected peers has it";
+            throw new ApiException($"{digest} is not here{peers}");
         }
 
-        // The bytes of a blob are served once all of them have been checked; of a DAG every block is checked by itself.
+        // A blob may be read only after its whole hash was checked. Of a dag content, each block is checked by itself.
         if (record is { Complete: false, Kind: ContentKind.Blob })
         {
             await _sources.Fetcher.WaitAsync(digest, cancellationToken);

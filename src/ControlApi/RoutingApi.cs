@@ -7,19 +7,19 @@ using Ipcs.Multiformats;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// <c>routing …</c>, its answers as Kubo streams them: documents with a <c>Type</c> (2 a peer that was looked for, 4 a provider) and <c>Responses</c>.
-/// Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-routing-findprovs.
+/// <c>routing findprovs</c>, <c>findpeer</c> and <c>provide</c>. As in Kubo, a response is JSON lines with a <c>Type</c> (2 for the peer
+/// that was looked for, 4 for a provider) and <c>Responses</c>. Spec: https://docs.ipfs.tech/reference/kubo/rpc/#api-v0-routing-findprovs.
 /// </summary>
-internal sealed class RoutingApi(IStore store, NodeRouting routing)
+internal sealed class RoutingApi(IStore store, NodeRouting routing, TimeProvider time)
 {
     private const int FinalPeer = 2;
     private const int Provider = 4;
 
-    /// <summary>The most providers given out for one question.</summary>
+    /// <summary>The most providers in one response.</summary>
     private const long MaxProviders = 1000;
 
-    /// <summary>How long one command may look.</summary>
-    private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(60);
+    /// <summary>How long one command may search.</summary>
+    private static readonly TimeSpan SearchTimeout = TimeSpan.FromSeconds(60);
 
     public async Task FindProvidersAsync(ApiRequest request)
     {
@@ -30,12 +30,11 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing)
             throw ApiException.Bad($"option num-providers: {wanted} is not from 1 to {MaxProviders}");
         }
 
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(SearchTime);
+        using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         request.Context.Response.ContentType = "application/json";
         try
         {
-            await foreach (ProviderRecord provider in Dht.FindProvidersAsync(key, limit.Token))
+            await foreach (ProviderRecord provider in Dht.FindProvidersAsync(key, deadline.Token))
             {
                 await request.LineAsync(Event(Provider, provider));
                 if (--wanted == 0)
@@ -46,7 +45,7 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing)
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            // What was found in time has been told.
+            // The providers that were found in time have been sent.
         }
     }
 
@@ -54,43 +53,43 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing)
     {
         string text = request.Arg(0, "peer");
         PeerId peer = PeerId.TryParse(text, out PeerId id) ? id : throw ApiException.Bad($"'{text}' is not a peer id");
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(SearchTime);
+        using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         try
         {
-            ProviderRecord found = await Dht.FindPeerAsync(peer, limit.Token) ?? throw new ApiException($"{peer}: none of the peers that were asked knows it");
+            ProviderRecord found = await Dht.FindPeerAsync(peer, deadline.Token)
+                ?? throw new ApiException($"{peer}: none of the peers that were queried knows it");
             await request.LineAsync(Event(FinalPeer, found));
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw new ApiException($"{peer} was not found within {SearchTime.TotalSeconds} s");
+            throw new ApiException($"{peer} was not found within {SearchTimeout.TotalSeconds} s");
         }
     }
 
     public async Task ProvideAsync(ApiRequest request)
     {
         Multihash key = KeyArg(request);
-        bool here = store.Blocks.Has(key) || (Digest.TryParse(request.Arg(0, "key"), out Digest digest) && store.Contents.Get(digest) is { Complete: true });
+        bool here = store.Blocks.Has(key)
+            || (Digest.TryParse(request.Arg(0, "key"), out Digest digest) && store.Contents.Get(digest) is { Complete: true });
         if (!here)
         {
             throw new ApiException($"{request.Arg(0, "key")} is not here, so it can't be announced");
         }
 
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(SearchTime);
+        using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         int peers;
         try
         {
-            peers = await Dht.ProvideAsync(key, limit.Token);
+            peers = await Dht.ProvideAsync(key, deadline.Token);
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw new ApiException($"announcing was not done within {SearchTime.TotalSeconds} s");
+            throw new ApiException($"the announcement was not done within {SearchTimeout.TotalSeconds} s");
         }
 
         if (peers == 0)
         {
-            throw new ApiException("nobody took the announcement: no peer of the DHT is reachable");
+            throw new ApiException("no peer of the DHT is reachable");
         }
 
         await request.LineAsync(new JsonObject { ["Extra"] = $"{peers}", ["ID"] = "", ["Responses"] = null, ["Type"] = Provider });
@@ -98,19 +97,19 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing)
 
     private Dht Dht => routing.Dht ?? throw new ApiException("the DHT is off (option dht)");
 
-    private static JsonObject Event(int type, ProviderRecord peer) => new()
+    private static JsonObject Event(int type, ProviderRecord record) => new()
     {
         ["Extra"] = "",
         ["ID"] = "",
         ["Responses"] = new JsonArray(new JsonObject
         {
-            ["Addrs"] = new JsonArray([.. peer.Addresses.Select(a => (JsonNode)a.ToString())]),
-            ["ID"] = peer.Peer.ToString(),
+            ["Addrs"] = new JsonArray([.. record.Addresses.Select(a => (JsonNode)a.ToString())]),
+            ["ID"] = record.Peer.ToString(),
         }),
         ["Type"] = type,
     };
 
-    /// <summary>A key as a CID or a digest.</summary>
+    /// <summary>The key of a CID or a digest.</summary>
     private static Multihash KeyArg(ApiRequest request) =>
         Digest.TryParse(request.Arg(0, "key"), out Digest digest) ? digest.Hash : request.CidArg(0).Hash;
 }

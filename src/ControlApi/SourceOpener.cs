@@ -10,44 +10,45 @@ using Ipcs.Oci.Sources;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// Opens the sources that a request names. Its body may have logins, <c>{"auths": {HOST: {"username", "password", "identitytoken"}}}</c>: the
-/// command looks them up where its user has them. For other hosts the daemon's own files are asked.
+/// Opens the image sources that a request names. The command sends its user's logins in the body,
+/// <c>{"auths": {HOST: {"username", "password", "identitytoken"}}}</c>. For other hosts the daemon's own credential files are used.
 /// </summary>
 internal sealed class SourceOpener : IDisposable
 {
-    /// <summary>The longest body, in bytes: a login per source.</summary>
+    /// <summary>The longest body in bytes. It has at most one login per source.</summary>
     private const int MaxBody = 1 << 20;
 
     private readonly IStore _store;
-    private readonly string _space;
+    private readonly string _containerdNamespace;
     private readonly ImageSourceOptions _options;
 
     private SourceOpener(string containerdAddress, IStore store, ApiRequest request, ICredentials credentials)
     {
         _store = store;
-        _space = request.Option("namespace") ?? "default";
+        _containerdNamespace = request.Option("namespace") ?? "default";
         Containerd = new ContainerdClient(containerdAddress);
         _options = new ImageSourceOptions
         {
             Registry = new RegistryOptions { PlainHttp = request.Flag("plain-http"), Credentials = credentials },
-            Containerd = name => FromContainerd = new ContainerdSource(Containerd, _space, name),
+            Containerd = name => FromContainerd = new ContainerdSource(Containerd, _containerdNamespace, name),
         };
     }
 
-    /// <summary>containerd's services.</summary>
+    /// <summary>The client of containerd.</summary>
     public ContainerdClient Containerd { get; }
 
-    /// <summary>The last source opened that is an image of containerd's; null when none is.</summary>
+    /// <summary>The last opened source that is an image in containerd; null when there is none.</summary>
     public ContainerdSource? FromContainerd { get; private set; }
 
-    /// <summary>Reads what the request says of sources.</summary>
-    public static async Task<SourceOpener> OfAsync(string containerdAddress, IStore store, ApiRequest request)
+    /// <summary>Reads the options and the logins of a request.</summary>
+    public static async Task<SourceOpener> CreateAsync(string containerdAddress, IStore store, ApiRequest request)
     {
         var own = CredentialFiles.OfUser(Environment.GetEnvironmentVariable);
-        return new SourceOpener(containerdAddress, store, request, await ReadLoginsAsync(request) is { } given ? new GivenCredentials(given, own) : own);
+        Dictionary<string, Login>? given = await ReadLoginsAsync(request);
+        return new SourceOpener(containerdAddress, store, request, given is null ? own : new GivenCredentials(given, own));
     }
 
-    /// <summary>Opens a source; what the store has of it is read from there.</summary>
+    /// <summary>Opens a source. Contents that are in the store are read from there.</summary>
     public async Task<IImageSource> OpenAsync(string text, CancellationToken cancellationToken)
     {
         try
@@ -86,7 +87,8 @@ internal sealed class SourceOpener : IDisposable
             var logins = new Dictionary<string, Login>(StringComparer.Ordinal);
             foreach ((string host, JsonNode? login) in JsonNode.Parse(body.ToArray())?["auths"]?.AsObject() ?? [])
             {
-                logins[host] = new Login((string?)login?["username"] ?? "", (string?)login?["password"] ?? "", (string?)login?["identitytoken"]);
+                logins[host] = new Login(
+                    (string?)login?["username"] ?? "", (string?)login?["password"] ?? "", (string?)login?["identitytoken"]);
             }
 
             return logins;

@@ -9,19 +9,19 @@ using Host = Ipcs.Libp2p.Swarm.Host;
 
 namespace Ipcs.ControlApi;
 
-/// <summary><c>swarm …</c>, <c>ping</c> and <c>perf</c>.</summary>
-internal sealed class SwarmApi(Host host)
+/// <summary><c>swarm peers</c>, <c>connect</c> and <c>disconnect</c>, <c>ping</c> and <c>perf</c>.</summary>
+internal sealed class SwarmApi(Host host, TimeProvider time)
 {
-    /// <summary>A dial, its handshakes and identify together: under the 40 s that the command promises.</summary>
-    private static readonly TimeSpan ConnectTime = TimeSpan.FromSeconds(30);
+    /// <summary>How long a dial, its handshakes and identify may take together: less than the 40 s that the command promises.</summary>
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>How long one ping may take.</summary>
-    private static readonly TimeSpan PingTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>What a throughput test sends each way when nothing is said, in bytes.</summary>
+    /// <summary>How many bytes a throughput test sends each way by default.</summary>
     private const long DefaultPerfBytes = 256 << 20;
 
-    /// <summary>The most that one may send each way, in bytes.</summary>
+    /// <summary>The most bytes that a throughput test may send each way.</summary>
     private const long MaxPerfBytes = 1L << 40;
 
     /// <summary>The most pings in one request.</summary>
@@ -54,16 +54,15 @@ internal sealed class SwarmApi(Host host)
             throw ApiException.Bad($"'{text}' is not a TCP multiaddr such as /ip4/10.0.0.1/tcp/4001/p2p/12D3…");
         }
 
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(request.Aborted);
-        limit.CancelAfter(ConnectTime);
+        using var deadline = new Deadline(time, ConnectTimeout, request.Aborted);
         PeerInfo peer;
         try
         {
-            peer = await host.ConnectAsync(address, force: true, limit.Token);
+            peer = await host.ConnectAsync(address, force: true, deadline.Token);
         }
         catch (OperationCanceledException) when (!request.Aborted.IsCancellationRequested)
         {
-            throw new ApiException($"connect {text}: no answer within {ConnectTime.TotalSeconds} s");
+            throw new ApiException($"connect {text}: no answer within {ConnectTimeout.TotalSeconds} s");
         }
 
         await request.JsonAsync(new JsonObject { ["Strings"] = new JsonArray($"connect {peer.Peer} success") });
@@ -92,8 +91,8 @@ internal sealed class SwarmApi(Host host)
         await ConnectIfAddressAsync(request);
         for (long i = 0; i < count; i++)
         {
-            TimeSpan time = await PingOnceAsync(peer, request.Aborted);
-            await request.LineAsync(new JsonObject { ["Success"] = true, ["Time"] = (long)time.TotalNanoseconds, ["Text"] = "" });
+            TimeSpan roundTrip = await PingOnceAsync(peer, request.Aborted);
+            await request.LineAsync(new JsonObject { ["Success"] = true, ["Time"] = (long)roundTrip.TotalNanoseconds, ["Text"] = "" });
         }
     }
 
@@ -122,19 +121,18 @@ internal sealed class SwarmApi(Host host)
 
     private async Task<TimeSpan> PingOnceAsync(PeerId peer, CancellationToken aborted)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(aborted);
-        limit.CancelAfter(PingTime);
+        using var deadline = new Deadline(time, PingTimeout, aborted);
         try
         {
-            return await host.PingAsync(peer, limit.Token);
+            return await host.PingAsync(peer, deadline.Token);
         }
         catch (OperationCanceledException) when (!aborted.IsCancellationRequested)
         {
-            throw new ApiException($"{peer} does not answer a ping within {PingTime.TotalSeconds} s");
+            throw new ApiException($"{peer} did not answer a ping within {PingTimeout.TotalSeconds} s");
         }
     }
 
-    /// <summary>A peer given by its address need not be connected yet.</summary>
+    /// <summary>Connects to the peer when the request names it by an address.</summary>
     private async Task ConnectIfAddressAsync(ApiRequest request)
     {
         if (Multiaddr.TryParse(request.Arg(0, "peer"), out Multiaddr? address) && AddressResolver.CanDial(address))
@@ -143,7 +141,7 @@ internal sealed class SwarmApi(Host host)
         }
     }
 
-    /// <summary>A peer as its id, or as an address that ends in it.</summary>
+    /// <summary>The peer that the request names by its id or by an address with it.</summary>
     private static PeerId PeerArg(ApiRequest request)
     {
         string text = request.Arg(0, "peer");

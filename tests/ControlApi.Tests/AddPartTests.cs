@@ -1,5 +1,4 @@
 using Ipcs.Dag.UnixFs;
-using Ipcs.ControlApi;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace Ipcs.ControlApi.Tests;
@@ -19,7 +18,7 @@ public sealed class AddPartTests
     [InlineData("%zz", "%zz")]
     [InlineData("..", "")]
     [InlineData("", "")]
-    public void APathIsCleanedAndStaysBelowItsRoot(string escaped, string path) => Assert.Equal(path, AddPart.Clean(escaped));
+    public void A_path_is_cleaned_and_stays_below_its_root(string escaped, string path) => Assert.Equal(path, AddPart.Clean(escaped));
 
     [Theory]
     [InlineData("application/x-directory", "Directory")]
@@ -27,13 +26,15 @@ public sealed class AddPartTests
     [InlineData("application/octet-stream", "File")]
     [InlineData("text/plain; charset=utf-8", "File")]
     [InlineData("nonsense", "File")]
-    public void TheKindIsTheContentType(string type, string kind) => Assert.Equal(kind, Parse("form-data; name=\"file\"; filename=\"x\"", type).Kind.ToString());
+    public void The_kind_is_the_content_type(string type, string kind) =>
+        Assert.Equal(kind, Parse("form-data; name=\"file\"; filename=\"x\"", type).Kind.ToString());
 
     [Fact]
-    public void APartWithoutAHeadIsAFileWithoutAName() => Assert.Equal(new AddPart(AddKind.File, "", null, null), AddPart.Parse(new MultipartSection()));
+    public void A_part_without_a_head_is_a_file_without_a_name() =>
+        Assert.Equal(new AddPart(AddKind.File, "", null, null), AddPart.Parse(new MultipartSection()));
 
     [Fact]
-    public void ModeAndTimeStandAfterTheFieldsName() =>
+    public void Mode_and_time_are_a_query_after_the_field_name() =>
         Assert.Equal(
             new AddPart(AddKind.File, "f", 0x1a4, new UnixFsTime(-5, 7)),
             Parse("form-data; name=\"file?mode=0644&mtime=-5&mtime-nsecs=7\"; filename=\"f\"", "application/octet-stream"));
@@ -45,14 +46,14 @@ public sealed class AddPartTests
     [InlineData("mtime=now")]
     [InlineData("mtime=1&mtime-nsecs=1000000000")]
     [InlineData("mtime=1&mtime-nsecs=-1")]
-    public void IllFormedModesAndTimesAreTheCallersMistake(string query) =>
-        Assert.Equal(400, Assert.Throws<ApiException>(() => Parse($"form-data; name=\"file?{query}\"; filename=\"f\"", "application/octet-stream")).Status);
+    public void Malformed_modes_and_times_are_status_400(string query) =>
+        Assert.Equal(400, Assert.Throws<ApiException>(() => Parse($"form-data; name=\"file?{query}\"", "application/octet-stream")).Status);
 
     [Theory]
     [InlineData("0", 0)]
     [InlineData("17", 17)]
     [InlineData("2147483647", int.MaxValue)]
-    public void ADescriptorIsANumber(string text, int descriptor) =>
+    public void A_descriptor_is_a_number(string text, int descriptor) =>
         Assert.Equal(descriptor, Passed(text, "application/octet-stream").Descriptor);
 
     [Theory]
@@ -66,12 +67,17 @@ public sealed class AddPartTests
     [InlineData("/etc/passwd")]
     [InlineData("3", "application/x-directory")]
     [InlineData("3", "application/symlink")]
-    public void WhatIsNoFilesDescriptorIsTheCallersMistake(string text, string type = "application/octet-stream") =>
+    public void A_malformed_or_misplaced_descriptor_is_status_400(string text, string type = "application/octet-stream") =>
         Assert.Equal(400, Assert.Throws<ApiException>(() => Passed(text, type)).Status);
 
     private static AddPart Passed(string descriptor, string type) => AddPart.Parse(new MultipartSection
     {
-        Headers = new() { ["Content-Disposition"] = "form-data; name=\"file\"; filename=\"x\"", ["Content-Type"] = type, ["Ipcs-Descriptor"] = descriptor },
+        Headers = new()
+        {
+            ["Content-Disposition"] = "form-data; name=\"file\"; filename=\"x\"",
+            ["Content-Type"] = type,
+            ["Ipcs-Descriptor"] = descriptor,
+        },
     });
 
     private static AddPart Parse(string disposition, string type) => AddPart.Parse(new MultipartSection

@@ -1,15 +1,14 @@
-using Ipcs.Blockstore.Posix;
-using Ipcs.TestKit;
 using System.IO.Pipes;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using Ipcs.ControlApi;
+using Ipcs.Blockstore.Posix;
+using Ipcs.TestKit;
 using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.ControlApi.Tests;
 
-/// <summary>Files that this process passes to itself, through a Unix socket to itself.</summary>
+/// <summary>This process passes descriptors to itself over a Unix socket.</summary>
 public sealed class PassedFileTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -37,38 +36,38 @@ public sealed class PassedFileTests : IDisposable
     }
 
     [Fact]
-    public async Task AFileIsReadFromItsBeginToItsEndAndSaysHowFar()
+    public async Task A_file_is_read_from_its_start_and_its_position_is_the_progress()
     {
         byte[] bytes = [.. Enumerable.Range(0, 100_000).Select(i => (byte)(i * 7))];
         using SafeFileHandle file = Marked("f", bytes);
         PassedDescriptor.SetPosition(file, 50_000);
-        Assert.Equal(bytes, await ReadAsync(Peer().OpenFile(Number(file))));
+        Assert.Equal(bytes, await ReadAsync(Client().OpenFile(Number(file))));
         Assert.Equal(bytes.Length, PassedDescriptor.Position(file));
     }
 
     [Fact]
-    public async Task WhatIsTakenStaysOpenWhenTheClientClosesIt()
+    public async Task A_passed_file_stays_open_when_the_client_closes_it()
     {
         SafeFileHandle file = Marked("f", [1, 2, 3]);
-        using PassedFile passed = Peer().OpenFile(Number(file));
+        using PassedFile passed = Client().OpenFile(Number(file));
         file.Dispose();
         Assert.Equal([1, 2, 3], await ReadAsync(passed));
     }
 
     [Fact]
-    public async Task WhatIsAddedToAFileMeanwhileDoesNotCount()
+    public async Task Bytes_that_are_appended_later_are_not_read()
     {
         using SafeFileHandle file = Marked("f", [1, 2, 3]);
-        using PassedFile passed = Peer().OpenFile(Number(file));
+        using PassedFile passed = Client().OpenFile(Number(file));
         await File.AppendAllBytesAsync(_folder["f"], [4], TestContext.Current.CancellationToken);
         Assert.Equal([1, 2, 3], await ReadAsync(passed));
     }
 
     [Fact]
-    public async Task AFileThatBecomesShorterIsAnError()
+    public async Task A_file_that_becomes_shorter_is_an_error()
     {
         using SafeFileHandle file = Marked("f", new byte[1000]);
-        using PassedFile passed = Peer().OpenFile(Number(file));
+        using PassedFile passed = Client().OpenFile(Number(file));
         Assert.Equal(600, await passed.ReadAsync(new byte[600], TestContext.Current.CancellationToken));
         await using (FileStream shorter = new(_folder["f"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
         {
@@ -83,13 +82,13 @@ public sealed class PassedFileTests : IDisposable
     [Theory]
     [InlineData("not open", "is not open in the client")]
     [InlineData("largest number", "is not open in the client")]
-    [InlineData("not marked", "is not open for reading alone and marked")]
-    [InlineData("write-only", "is not open for reading alone and marked")]
-    [InlineData("for reading and writing", "is not open for reading alone and marked")]
-    [InlineData("device", "is not a plain file")]
-    [InlineData("pipe", "is not a plain file")]
-    [InlineData("socket", "is not open for reading alone and marked")]
-    public void WhatIsNoMarkedPlainFileIsRefused(string what, string why)
+    [InlineData("not marked", "is not open read-only and marked")]
+    [InlineData("write-only", "is not open read-only and marked")]
+    [InlineData("for reading and writing", "is not open read-only and marked")]
+    [InlineData("device", "is not a regular file")]
+    [InlineData("pipe", "is not a regular file")]
+    [InlineData("socket", "is not open read-only and marked")]
+    public void Only_a_marked_regular_file_is_taken(string what, string why)
     {
         using SafeHandle? handle = what switch
         {
@@ -108,23 +107,23 @@ public sealed class PassedFileTests : IDisposable
             PassedDescriptor.Mark(borrowed);
         }
 
-        using PeerProcess peer = Peer();
-        ApiException error = Assert.Throws<ApiException>(() => peer.OpenFile(number));
+        using ClientProcess client = Client();
+        ApiException error = Assert.Throws<ApiException>(() => client.OpenFile(number));
         Assert.Equal(400, error.Status);
         Assert.Contains(why, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void APeerWithoutTheDescriptorThatItSaysItPassesIsAnothersConnection() =>
-        Assert.Equal(501, Assert.Throws<ApiException>(() => PeerProcess.Open(_accepted, 1_000_000)).Status);
+    public void A_process_without_the_probed_descriptor_is_not_the_client() =>
+        Assert.Equal(501, Assert.Throws<ApiException>(() => ClientProcess.Open(_accepted, 1_000_000)).Status);
 
     [Fact]
-    public void OverTcpNothingIsPassed()
+    public void Over_TCP_no_descriptor_is_passed()
     {
         using var tcp = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         tcp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        Assert.Equal(501, Assert.Throws<ApiException>(() => PeerProcess.Open(tcp, Number(_first))).Status);
-        Assert.Equal(501, Assert.Throws<ApiException>(() => PeerProcess.Open(null, Number(_first))).Status);
+        Assert.Equal(501, Assert.Throws<ApiException>(() => ClientProcess.Open(tcp, Number(_first))).Status);
+        Assert.Equal(501, Assert.Throws<ApiException>(() => ClientProcess.Open(null, Number(_first))).Status);
     }
 
     private static int Number(SafeFileHandle file) => (int)file.DangerousGetHandle();
@@ -136,7 +135,7 @@ public sealed class PassedFileTests : IDisposable
         return all.ToArray();
     }
 
-    private PeerProcess Peer() => PeerProcess.Open(_accepted, Number(_first));
+    private ClientProcess Client() => ClientProcess.Open(_accepted, Number(_first));
 
     private SafeFileHandle Marked(string name, byte[] bytes)
     {

@@ -209,7 +209,7 @@ def unpacking(host, fleet, layout):
         try:
             raise AssertionError(host.ask("ipcs/content/reading", hashlib.sha256(b"other").hexdigest() + "&length=4096"))
         except lab.LabError as e:
-            true("0 contents begin so" in str(e), str(e))
+            true("0 contents start with these bytes" in str(e), str(e))
     with check("layers that ipcs unpacks come from the daemon in one stream, as gzip or as tar", need=True):
         for words in ((), ("--chunker", "tar")):
             remove_images(host)

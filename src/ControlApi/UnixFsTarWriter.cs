@@ -6,20 +6,26 @@ using Ipcs.Dag.UnixFs;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>Writes UnixFS files, directories and links into a tar archive, depth first.</summary>
-internal sealed class TarEntries(TarWriter tar, IBlockSource blocks, int maxEntries)
+/// <summary>Writes UnixFS files, directories and symbolic links into a tar archive, depth first.</summary>
+internal sealed class UnixFsTarWriter(TarWriter tar, IBlockSource blocks, int maxEntries)
 {
-    /// <summary>Leaves asked for ahead of the client.</summary>
+    /// <summary>How many leaves are read ahead of the client.</summary>
     private const int ReadAhead = 32;
 
-    private const UnixFileMode DefaultFile = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode DefaultFile =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    private const UnixFileMode DefaultDirectory = DefaultFile | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+    private const UnixFileMode DefaultDirectory =
+        DefaultFile | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    // The times in seconds that an archive and DateTimeOffset can represent.
+    private const long MinSeconds = 0;
+    private const long MaxSeconds = 253402300799;
 
     private int _entries;
 
     /// <summary>Writes a node and everything below it.</summary>
-    /// <exception cref="DagFormatException">There are too many, or too deep.</exception>
+    /// <exception cref="DagFormatException">There are too many entries, or they are nested too deep.</exception>
     public async Task AddAsync(string root, UnixFsStat stat, CancellationToken cancellationToken)
     {
         var open = new Stack<(string Path, IAsyncEnumerator<DirectoryEntry> Entries)>();
@@ -87,17 +93,15 @@ internal sealed class TarEntries(TarWriter tar, IBlockSource blocks, int maxEntr
         }
     }
 
-    private static PaxTarEntry With(PaxTarEntry entry, UnixFsStat node, UnixFileMode usual)
+    private static PaxTarEntry With(PaxTarEntry entry, UnixFsStat node, UnixFileMode defaultMode)
     {
         const uint Permissions = 0xfff;
-        entry.Mode = node.Mode is { } mode ? (UnixFileMode)(mode & Permissions) : usual;
+        entry.Mode = node.Mode is { } mode ? (UnixFileMode)(mode & Permissions) : defaultMode;
 
-        // The same DAG makes the same archive: without a time of its own an entry is as old as time.
-        entry.ModificationTime = node.MTime is { Seconds: >= MinSeconds and <= MaxSeconds } time ? DateTimeOffset.FromUnixTimeSeconds(time.Seconds) : DateTimeOffset.UnixEpoch;
+        // An entry without a time gets a fixed one, so that the same DAG makes the same archive.
+        entry.ModificationTime = node.MTime is { Seconds: >= MinSeconds and <= MaxSeconds } time
+            ? DateTimeOffset.FromUnixTimeSeconds(time.Seconds)
+            : DateTimeOffset.UnixEpoch;
         return entry;
     }
-
-    // What an archive can say: from 1970 on, and what DateTimeOffset has.
-    private const long MinSeconds = 0;
-    private const long MaxSeconds = 253402300799;
 }

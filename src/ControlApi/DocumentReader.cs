@@ -6,19 +6,19 @@ using Ipcs.Oci;
 
 namespace Ipcs.ControlApi;
 
-/// <summary>Reads manifests, indexes and configs whole.</summary>
-internal sealed class ContentDocuments(IStore store)
+/// <summary>Reads image manifests, indexes and configs into memory.</summary>
+internal sealed class DocumentReader(IStore store)
 {
-    /// <summary>Reads one that is whole in the store.</summary>
-    public Task<byte[]> ReadHereAsync(Digest digest, CancellationToken cancellationToken) => ReadAsync(
+    /// <summary>Reads a content that is complete in the store.</summary>
+    public Task<byte[]> ReadLocalAsync(Digest digest, CancellationToken cancellationToken) => ReadAsync(
         store.Contents.Get(digest) ?? throw new ApiException($"{digest} is not here"), cancellationToken);
 
-    /// <summary>Reads one whose record says that it is whole.</summary>
+    /// <summary>Reads a content whose record is given. All its blocks must be in the store.</summary>
     public async Task<byte[]> ReadAsync(ContentRecord record, CancellationToken cancellationToken)
     {
         if (record.Size > ImageGraph.MaxDocument)
         {
-            throw new ApiException($"{record.Digest} has {record.Size} bytes: that is no manifest");
+            throw new ApiException($"{record.Digest} has {record.Size} bytes, too many for a manifest or config");
         }
 
         await using DagReader reader = await DagReader.OpenAsync(record.Root, new LocalBlockSource(store.Blocks), 0, cancellationToken);

@@ -1,0 +1,36 @@
+using System.Text.Json.Nodes;
+
+namespace Ipcs.ControlApi;
+
+/// <summary>Answers a request with an error, <c>{"Message": …, "Code": 0, "Type": "error"}</c> as Kubo writes it.</summary>
+internal static class ErrorResponse
+{
+    /// <summary>
+    /// Writes the error as the whole response. When a response has begun already, appends the error as its last JSON line, or closes the
+    /// connection in the middle of a body of bytes.
+    /// </summary>
+    /// <returns>False when the connection was closed, so that the client was not sent the message.</returns>
+    public static async Task<bool> WriteAsync(HttpContext context, int status, string message)
+    {
+        string error = new JsonObject { ["Message"] = message, ["Code"] = 0, ["Type"] = "error" }.ToJsonString() + "\n";
+        HttpResponse response = context.Response;
+        if (!response.HasStarted)
+        {
+            // The headers of the answer that failed, such as its length, are not those of the error.
+            response.ContentLength = null;
+            response.Headers.Remove(ApiRequest.StreamOutputHeader);
+            response.Headers.Remove(ApiRequest.ContentLengthHeader);
+            response.Headers.Remove(ApiRequest.ChunkedOutputHeader);
+            response.StatusCode = status;
+            response.ContentType = "application/json";
+        }
+        else if (response.ContentType != "application/json")
+        {
+            context.Abort();
+            return false;
+        }
+
+        await response.WriteAsync(error);
+        return true;
+    }
+}
