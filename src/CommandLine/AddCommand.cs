@@ -45,11 +45,11 @@ internal static class AddCommand
             IReadOnlyList<UploadEntry> entries = UploadEntry.Find(parsed.GetRequiredValue(path), parsed.GetValue(hidden));
             var query = GlobalOptions.Query(
                 ("cid-version", parsed.GetValue(version)?.ToString(CultureInfo.InvariantCulture)),
-                ("raw-leaves", parsed.GetValue(raw) is { } r ? GlobalOptions.Word(r) : null),
+                ("raw-leaves", parsed.GetValue(raw) is { } r ? GlobalOptions.Text(r) : null),
                 ("chunker", parsed.GetValue(chunker)),
-                ("trickle", GlobalOptions.Word(parsed.GetValue(trickle))),
-                ("wrap-with-directory", GlobalOptions.Word(parsed.GetValue(wrap))),
-                ("pin", GlobalOptions.Word(parsed.GetValue(pin))));
+                ("trickle", GlobalOptions.Text(parsed.GetValue(trickle))),
+                ("wrap-with-directory", GlobalOptions.Text(parsed.GetValue(wrap))),
+                ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
             using var passed = PassedFiles.Open(entries);
             JsonNode? whole;
@@ -57,7 +57,7 @@ internal static class AddCommand
             {
                 whole = await AddAsync(passed.IsEmpty ? null : passed);
             }
-            catch (NotOfferedException) when (!passed.IsEmpty)
+            catch (UnsupportedCommandException) when (!passed.IsEmpty)
             {
                 // Told before anything was read: the daemon is older, or can't get at what we have open.
                 whole = await AddAsync(passed: null);

@@ -76,7 +76,7 @@ public sealed class ApiClient : IDisposable
     {
         using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
         await using Stream answer = Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
-        using var progress = new TransferProgress(response.Content.Headers.ContentLength);
+        using var progress = new TransferDisplay(response.Content.Headers.ContentLength);
         byte[] buffer = new byte[CopyLength];
         for (int n; (n = await answer.ReadAsync(buffer, cancellationToken)) > 0;)
         {
@@ -104,7 +104,7 @@ public sealed class ApiClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private static Stream Unbroken(Stream answer) => new AnswerStream(answer);
+    private static Stream Unbroken(Stream answer) => new ResponseStream(answer);
 
     private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
     {
@@ -114,7 +114,7 @@ public sealed class ApiClient : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new CommandException(AnswerStream.Broke(e));
+            throw new CommandException(ResponseStream.Broke(e));
         }
     }
 
@@ -162,7 +162,7 @@ public sealed class ApiClient : IDisposable
             string text = await response.Content.ReadAsStringAsync(cancellationToken);
             JsonNode document = await ParseAsync(text.Length > 0 ? text : "{}");
             string message = document["Message"]?.GetValue<string>() ?? $"the daemon answered {(int)response.StatusCode}";
-            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented ? new NotOfferedException(message) : new CommandException(message);
+            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented ? new UnsupportedCommandException(message) : new CommandException(message);
         }
     }
 }

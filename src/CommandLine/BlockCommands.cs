@@ -53,7 +53,7 @@ internal static class BlockCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
-            var query = GlobalOptions.Query(("cid-codec", parsed.GetValue(codec)), ("mhtype", parsed.GetValue(hash)), ("pin", GlobalOptions.Word(parsed.GetValue(pin))));
+            var query = GlobalOptions.Query(("cid-codec", parsed.GetValue(codec)), ("mhtype", parsed.GetValue(hash)), ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
             global.Print(parsed, await client.CallAsync("block/put", query, cancellationToken, body), s => Console.Out.WriteLine(s["Key"]!.ToString()));
             return 0;
@@ -70,7 +70,7 @@ internal static class BlockCommands
         command.Options.Add(force);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var query = parsed.GetRequiredValue(cids).Select(c => KeyValuePair.Create("arg", c)).Append(KeyValuePair.Create("force", GlobalOptions.Word(parsed.GetValue(force))));
+            var query = parsed.GetRequiredValue(cids).Select(c => KeyValuePair.Create("arg", c)).Append(KeyValuePair.Create("force", GlobalOptions.Text(parsed.GetValue(force))));
             using ApiClient client = global.Client(parsed);
             string? problem = null;
             int failed = 0;
@@ -107,7 +107,7 @@ internal static class BlockCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
-            var query = GlobalOptions.Query(("pin-roots", GlobalOptions.Word(parsed.GetValue(pin))), ("stats", GlobalOptions.Word(parsed.GetValue(stats))));
+            var query = GlobalOptions.Query(("pin-roots", GlobalOptions.Text(parsed.GetValue(pin))), ("stats", GlobalOptions.Text(parsed.GetValue(stats))));
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("dag/import", query, body, cancellationToken))
             {
@@ -132,8 +132,8 @@ internal static class BlockCommands
         {
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(cid)),
-                ("recursive", GlobalOptions.Word(parsed.GetValue(recursive))),
-                ("unique", GlobalOptions.Word(parsed.GetValue(unique))));
+                ("recursive", GlobalOptions.Text(parsed.GetValue(recursive))),
+                ("unique", GlobalOptions.Text(parsed.GetValue(unique))));
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("refs", query, body: null, cancellationToken))
             {

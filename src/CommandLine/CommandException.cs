@@ -7,4 +7,4 @@ public class CommandException(string message) : Exception(message);
 public sealed class NoDaemonException(string message) : CommandException(message);
 
 /// <summary>The daemon has no such command, or can't do it for this client.</summary>
-public sealed class NotOfferedException(string message) : CommandException(message);
+public sealed class UnsupportedCommandException(string message) : CommandException(message);

@@ -35,7 +35,7 @@ internal static class CompareCommand
                     ("plain-http", parsed.GetValue(plain) ? "true" : null)));
             using HttpContent? logins = await Logins.BodyAsync(sources, cancellationToken);
             using ApiClient client = global.Client(parsed);
-            var progress = new Progress();
+            var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/compare", query, logins, cancellationToken))
             {
                 if (progress.Shows(line))

@@ -53,7 +53,7 @@ internal static class FileCommands
             using ApiClient client = global.Client(parsed);
             long bytes = 0;
             await client.ReadAsync(
-                "get", GlobalOptions.Query(("arg", source)), async tar => bytes = await new TarFolder(target).ExtractAsync(tar, name, cancellationToken), cancellationToken);
+                "get", GlobalOptions.Query(("arg", source)), async tar => bytes = await new TarExtractor(target).ExtractAsync(tar, name, cancellationToken), cancellationToken);
             global.Print(
                 parsed,
                 new JsonObject { ["Path"] = target, ["Bytes"] = bytes },

@@ -42,7 +42,7 @@ public sealed class GlobalOptions(CliSettings settings)
     }
 
     /// <summary>A boolean as the API spells it.</summary>
-    public static string Word(bool value) => value ? "true" : "false";
+    public static string Text(bool value) => value ? "true" : "false";
 
     /// <summary>A query from pairs; those with a null value are left out.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Query(params (string Key, string? Value)[] pairs) =>

@@ -43,7 +43,7 @@ internal static class ImageCommands
                 ("plain-http", parsed.GetValue(plain) ? "true" : null));
             using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], cancellationToken);
             using ApiClient client = global.Client(parsed);
-            var progress = new Progress();
+            var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, logins, cancellationToken))
             {
                 if (!progress.Shows(line))
@@ -79,7 +79,7 @@ internal static class ImageCommands
                 ("unpack", parsed.GetValue(unpack) ? "true" : null),
                 ("snapshotter", parsed.GetValue(snapshotter)));
             using ApiClient client = global.Client(parsed);
-            var progress = new Progress();
+            var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/pull", query, body: null, cancellationToken))
             {
                 if (!progress.Shows(line))

@@ -52,7 +52,7 @@ public static partial class LayerCommand
         catch (Exception e) when (LayerTar.IsBroken(e) || e is CommandException or IOException)
         {
             await Console.Error.WriteLineAsync($"ipcs: the layer can't be unpacked: {e.Message.ReplaceLineEndings(" ")}");
-            OutputHold.Begin();
+            OutputLinger.Start();
             return 1;
         }
     }

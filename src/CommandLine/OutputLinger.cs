@@ -8,7 +8,7 @@ namespace Ipcs.CommandLine;
 /// of the layer, and then looks whether the processor has failed without waiting for it: the reason was mostly lost, and the user told of a wrong diff id.
 /// https://github.com/containerd/containerd/blob/v1.6.20/diff/stream_unix.go
 /// </summary>
-public static class OutputHold
+public static class OutputLinger
 {
     /// <summary>The command, <c>ipcs containerd layer-hold PID</c>, that holds it when this process is no more.</summary>
     public const string Command = "layer-hold";
@@ -20,7 +20,7 @@ public static class OutputHold
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Starts a process that has our standard output and nothing else of ours.</summary>
-    public static void Begin()
+    public static void Start()
     {
         var command = new ProcessStartInfo(Environment.ProcessPath!, ["containerd", Command, Environment.ProcessId.ToString(CultureInfo.InvariantCulture)])
         {

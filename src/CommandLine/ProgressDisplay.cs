@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Ipcs.CommandLine;
 
 /// <summary>Progress lines of a long command: shown in place on a terminal, kept quiet when piped.</summary>
-internal sealed class Progress
+internal sealed class ProgressDisplay
 {
     private bool _shown;
 

@@ -3,7 +3,7 @@ using Ipcs.Oci.Sources;
 namespace Ipcs.CommandLine;
 
 /// <summary>An answer of the daemon whose breaking off is a <see cref="CommandException"/>. Owns the stream below it.</summary>
-internal sealed class AnswerStream(Stream answer) : ForwardStream
+internal sealed class ResponseStream(Stream answer) : ForwardStream
 {
     /// <summary>What the user is told when an answer broke off.</summary>
     public static string Broke(Exception e) => $"the daemon's answer broke off: {e.Message}";

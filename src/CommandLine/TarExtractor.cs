@@ -6,7 +6,7 @@ namespace Ipcs.CommandLine;
 /// Puts what an archive of <c>get</c> has to a place in the file system and nowhere else: no name may lead out of it, nothing is written through a
 /// symbolic link, and links are made last. What is there is replaced, file by file.
 /// </summary>
-internal sealed class TarFolder(string target)
+internal sealed class TarExtractor(string target)
 {
     private const UnixFileMode Permissions = (UnixFileMode)0x1ff;
 
@@ -21,7 +21,7 @@ internal sealed class TarFolder(string target)
     /// <exception cref="CommandException">The archive has a name that can't be, or breaks off.</exception>
     public async Task<long> ExtractAsync(Stream archive, string root, CancellationToken cancellationToken)
     {
-        using var progress = new TransferProgress(total: null);
+        using var progress = new TransferDisplay(total: null);
         await using var tar = new TarReader(archive, leaveOpen: true);
         bool any = false;
         while (await NextAsync(tar, cancellationToken) is { } entry)
@@ -100,7 +100,7 @@ internal sealed class TarFolder(string target)
         _folders.Add((path, mode & Permissions));
     }
 
-    private async Task WriteAsync(string path, TarEntry entry, TransferProgress progress, CancellationToken cancellationToken)
+    private async Task WriteAsync(string path, TarEntry entry, TransferDisplay progress, CancellationToken cancellationToken)
     {
         File.Delete(path);
         await using var file = new FileStream(path, new FileStreamOptions

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Ipcs.CommandLine;
 
 /// <summary>Shows how far a transfer is, in place, on a terminal; nothing when standard error is piped.</summary>
-internal sealed class TransferProgress : IDisposable
+internal sealed class TransferDisplay : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -20,7 +20,7 @@ internal sealed class TransferProgress : IDisposable
     /// <summary>Begins to show.</summary>
     /// <param name="total">How many bytes there are in all; null when that is not known.</param>
     /// <param name="elsewhere">How many bytes more have gone without <see cref="Add"/>; asked now and then, never after the end. May be null.</param>
-    public TransferProgress(long? total, Func<long>? elsewhere = null)
+    public TransferDisplay(long? total, Func<long>? elsewhere = null)
     {
         _total = total;
         _watch = _visible && elsewhere is not null ? new Timer(_ => Take(elsewhere), null, Interval, Interval) : null;

@@ -22,14 +22,14 @@ internal sealed class UploadContent : HttpContent
     private readonly string _boundary = $"ipcs-{Guid.NewGuid():N}";
     private readonly IReadOnlyList<UploadEntry> _entries;
     private readonly PassedFiles? _passed;
-    private readonly TransferProgress _progress;
+    private readonly TransferDisplay _progress;
     private readonly long? _length;
 
     public UploadContent(IReadOnlyList<UploadEntry> entries, PassedFiles? passed = null)
     {
         _entries = entries;
         _passed = passed;
-        _progress = new TransferProgress(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0), passed is null ? null : passed.TakeRead);
+        _progress = new TransferDisplay(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0), passed is null ? null : passed.TakeRead);
         _length = Length();
         Headers.ContentType = new MediaTypeHeaderValue("multipart/form-data") { Parameters = { new NameValueHeaderValue("boundary", _boundary) } };
     }

@@ -9,9 +9,9 @@ if (args is ["containerd", "layer", var apiSocket])
     return await LayerCommand.RunAsync(apiSocket);
 }
 
-if (args is ["containerd", OutputHold.Command, var pid])
+if (args is ["containerd", OutputLinger.Command, var pid])
 {
-    await OutputHold.WaitAsync(pid);
+    await OutputLinger.WaitAsync(pid);
     return 0;
 }
 

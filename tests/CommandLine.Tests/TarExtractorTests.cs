@@ -4,7 +4,7 @@ using Ipcs.CommandLine;
 
 namespace Ipcs.CommandLine.Tests;
 
-public sealed class TarFolderTests : IDisposable
+public sealed class TarExtractorTests : IDisposable
 {
     private readonly TempFolder _folder = new();
 
@@ -18,7 +18,7 @@ public sealed class TarFolderTests : IDisposable
     [InlineData("root//evil")]
     [InlineData("other/evil")]
     [InlineData("rootevil")]
-    public async Task ANameThatLeadsElsewhereIsRefused(string name)
+    public async Task A_name_that_leads_elsewhere_is_refused(string name)
     {
         CommandException error = await Assert.ThrowsAsync<CommandException>(() => ExtractAsync(File(name, "x")));
         Assert.Contains(name, error.Message, StringComparison.Ordinal);
@@ -26,7 +26,7 @@ public sealed class TarFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task NothingIsWrittenThroughALinkOfTheArchive()
+    public async Task Nothing_is_written_through_a_link_of_the_archive()
     {
         Directory.CreateDirectory(_folder["victim"]);
         await Assert.ThrowsAnyAsync<Exception>(() => ExtractAsync(
@@ -37,7 +37,7 @@ public sealed class TarFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task NothingIsWrittenThroughALinkThatWasThere()
+    public async Task Nothing_is_written_through_a_link_that_was_there()
     {
         Directory.CreateDirectory(_folder["victim"]);
         Directory.CreateDirectory(_folder["out"]);
@@ -47,7 +47,7 @@ public sealed class TarFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task AFileTakesThePlaceOfALink()
+    public async Task A_file_takes_the_place_of_a_link()
     {
         System.IO.File.WriteAllText(_folder["victim"], "untouched");
         Directory.CreateDirectory(_folder["out"]);
@@ -61,7 +61,7 @@ public sealed class TarFolderTests : IDisposable
     [InlineData(TarEntryType.HardLink)]
     [InlineData(TarEntryType.Fifo)]
     [InlineData(TarEntryType.CharacterDevice)]
-    public async Task OnlyFilesFoldersAndLinksAreMade(TarEntryType type)
+    public async Task Only_files_folders_and_links_are_made(TarEntryType type)
     {
         var entry = new PaxTarEntry(type, "root");
         if (type == TarEntryType.HardLink)
@@ -74,15 +74,15 @@ public sealed class TarFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task AnArchiveWithNothingOrRubbishIsTold()
+    public async Task An_archive_with_nothing_or_rubbish_is_told()
     {
         await Assert.ThrowsAsync<CommandException>(() => ExtractAsync());
         using var rubbish = new MemoryStream([.. Enumerable.Repeat((byte)0x7f, 2000)]);
-        await Assert.ThrowsAsync<CommandException>(() => new TarFolder(_folder["out"]).ExtractAsync(rubbish, "root", TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<CommandException>(() => new TarExtractor(_folder["out"]).ExtractAsync(rubbish, "root", TestContext.Current.CancellationToken));
     }
 
     [Fact]
-    public async Task AReadOnlyFolderIsFilledFirst()
+    public async Task A_read_only_folder_is_filled_first()
     {
         await ExtractAsync(
             new PaxTarEntry(TarEntryType.Directory, "root/") { Mode = UnixFileMode.UserRead | UnixFileMode.UserExecute }, File("root/f", "x"));
@@ -106,6 +106,6 @@ public sealed class TarFolderTests : IDisposable
         }
 
         archive.Position = 0;
-        return await new TarFolder(_folder["out"]).ExtractAsync(archive, "root", TestContext.Current.CancellationToken);
+        return await new TarExtractor(_folder["out"]).ExtractAsync(archive, "root", TestContext.Current.CancellationToken);
     }
 }

@@ -13,7 +13,7 @@ public sealed partial class UploadContentTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task LargeFilesArePassedAndSmallOnesSent()
+    public async Task Large_files_are_passed_and_small_ones_sent()
     {
         Write("d/large", 1 << 20);
         Write("d/small", 1000);
@@ -29,7 +29,7 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public async Task WithoutPassingEverythingIsSent()
+    public async Task Without_passing_everything_is_sent()
     {
         Write("f", 1 << 20);
         using var content = new UploadContent(UploadEntry.Find(_folder["f"], hidden: false));
@@ -39,7 +39,7 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public void OfManyFilesTheLargestArePassed()
+    public void Of_many_files_the_largest_are_passed()
     {
         for (int i = 0; i < 300; i++)
         {
@@ -54,7 +54,7 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public void WhatTheOtherSideReadsIsSeen()
+    public void What_the_other_side_reads_is_seen()
     {
         Write("f", 1 << 20);
         IReadOnlyList<UploadEntry> entries = UploadEntry.Find(_folder["f"], hidden: false);
@@ -70,7 +70,7 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public void AFileThatIsGoneIsNamed()
+    public void A_file_that_is_gone_is_named()
     {
         Write("f", 1 << 20);
         IReadOnlyList<UploadEntry> entries = UploadEntry.Find(_folder["f"], hidden: false);
