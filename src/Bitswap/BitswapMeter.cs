@@ -13,7 +13,7 @@ internal sealed class BitswapMeter : IDisposable
         _firstBlock = _meter.CreateHistogram<double>("first_block", "s", "The time from a session's first want to its first block.");
         Count("blocks_received", null, "Blocks that were wanted and hold their hash.", s => s.BlocksReceived);
         Count("bytes_received", "By", "Their bytes, as they came over the wire.", s => s.BytesReceived);
-        Count("blocks_packed", null, "Those of them that came packed.", s => s.PackedReceived);
+        Count("blocks_packed", null, "Those of them that came packed.", s => s.CompressedReceived);
         Count("blocks_duplicate", null, "Blocks that came and were not wanted any more.", s => s.DuplicateBlocks);
         Count("bytes_duplicate", "By", "Their bytes.", s => s.DuplicateBytes);
         Count("blocks_sent", null, "Blocks sent.", s => s.BlocksSent);

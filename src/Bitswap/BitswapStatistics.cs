@@ -3,7 +3,7 @@ namespace Ipcs.Bitswap;
 /// <summary>What Bitswap has done since it began.</summary>
 /// <param name="BlocksReceived">Blocks that were wanted and hold their hash.</param>
 /// <param name="BytesReceived">Their bytes, as they came over the wire.</param>
-/// <param name="PackedReceived">How many of them came packed.</param>
+/// <param name="CompressedReceived">How many of them came packed.</param>
 /// <param name="DuplicateBlocks">Blocks that came and were not wanted any more.</param>
 /// <param name="DuplicateBytes">Their bytes, as they came over the wire.</param>
 /// <param name="BlocksSent">Blocks sent.</param>
@@ -14,7 +14,7 @@ namespace Ipcs.Bitswap;
 public sealed record BitswapStatistics(
     long BlocksReceived,
     long BytesReceived,
-    long PackedReceived,
+    long CompressedReceived,
     long DuplicateBlocks,
     long DuplicateBytes,
     long BlocksSent,

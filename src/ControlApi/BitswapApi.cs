@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Ipcs.Bitswap;
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 using IHost = Ipcs.Libp2p.IHost;

@@ -34,10 +34,10 @@ internal sealed class ContentFetch : IAsyncDisposable
     public ICollection<PeerId> Sources => _sources.Keys;
 
     /// <summary>One more who has the content or a part of it.</summary>
-    public void AddSource(PeerId peer, PeerAvailability holding)
+    public void AddSource(PeerId peer, PeerAvailability availability)
     {
         _sources.TryAdd(peer, 0);
-        _session.AddPeer(peer, holding);
+        _session.AddPeer(peer, availability);
     }
 
     /// <summary>Nobody who is connected is known to have the whole: each block is had from whoever has it.</summary>

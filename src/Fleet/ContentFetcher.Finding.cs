@@ -92,7 +92,7 @@ public sealed partial class ContentFetcher
     }
 
     /// <summary>True once a connected peer is known to have the whole of a content.</summary>
-    public bool Knows(Digest digest) => _questions.WholeHolders(digest).Length > 0;
+    public bool Knows(Digest digest) => _questions.CompleteProviders(digest).Length > 0;
 
     /// <summary>Asks the fleet now for contents that containerd will ask for soon.</summary>
     public void LookAhead(IReadOnlyList<Digest> digests)

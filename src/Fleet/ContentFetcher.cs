@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
+using Ipcs.Fleet.Locating;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Kademlia;
 using Ipcs.Libp2p;
@@ -70,7 +72,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _resolve = new ResolveService(host, _index, store.Blocks);
         _questions = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger, _stopping.Token);
         _search = new ProviderSearch(host, routing, time, logger, _stopping.Token);
-        _index.LeecherSeen += OnFellowSeen;
+        _index.LeecherSeen += OnLeecherSeen;
         host.PeerIdentified += OnIdentified;
     }
 
@@ -113,9 +115,9 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
 
         BitswapSession session = _bitswap.CreateSession();
-        foreach ((PeerId peer, PeerAvailability holding) in _questions.Holders(content.Digest))
+        foreach ((PeerId peer, PeerAvailability availability) in _questions.Providers(content.Digest))
         {
-            session.AddPeer(peer, holding);
+            session.AddPeer(peer, availability);
         }
 
         return new BitswapSource(session);
@@ -134,7 +136,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _host.PeerIdentified -= OnIdentified;
-        _index.LeecherSeen -= OnFellowSeen;
+        _index.LeecherSeen -= OnLeecherSeen;
         await _stopping.CancelAsync();
         foreach (Lazy<Task> fetch in _fetches.Values)
         {
@@ -145,7 +147,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private void OnFellowSeen(Digest digest, PeerId peer)
+    private void OnLeecherSeen(Digest digest, PeerId peer)
     {
         if (_active.TryGetValue(digest, out ContentFetch? fetch))
         {
@@ -272,7 +274,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
         catch (FalseContentException e)
         {
-            foreach (PeerId liar in _questions.WholeHolders(record.Digest))
+            foreach (PeerId liar in _questions.CompleteProviders(record.Digest))
             {
                 await _bitswap.BanAsync(liar, e.Message);
             }
@@ -282,7 +284,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
-            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(_questions.WholeHolders(record.Digest))}: {e.Message}", e);
+            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(_questions.CompleteProviders(record.Digest))}: {e.Message}", e);
         }
         finally
         {
@@ -302,7 +304,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         Feed(fetch);
         while (!over.IsCancellationRequested)
         {
-            if (!IsConnected(pause == FirstLook ? fetch.Sources : _questions.WholeHolders(fetch.Record.Digest)))
+            if (!IsConnected(pause == FirstLook ? fetch.Sources : _questions.CompleteProviders(fetch.Record.Digest)))
             {
                 Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
                 await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -331,17 +333,17 @@ public sealed partial class ContentFetcher : IAsyncDisposable
 
     private void Feed(ContentFetch fetch)
     {
-        foreach ((PeerId peer, PeerAvailability holding) in _questions.Holders(fetch.Record.Digest))
+        foreach ((PeerId peer, PeerAvailability availability) in _questions.Providers(fetch.Record.Digest))
         {
-            fetch.AddSource(peer, holding);
+            fetch.AddSource(peer, availability);
         }
 
-        foreach (PeerId fellow in _index.AskersOf(fetch.Record.Digest))
+        foreach (PeerId leecher in _index.AskersOf(fetch.Record.Digest))
         {
-            fetch.AddSource(fellow, PeerAvailability.Partial);
+            fetch.AddSource(leecher, PeerAvailability.Partial);
         }
 
-        if (!IsConnected(_questions.WholeHolders(fetch.Record.Digest)))
+        if (!IsConnected(_questions.CompleteProviders(fetch.Record.Digest)))
         {
             fetch.Broadcast();
         }

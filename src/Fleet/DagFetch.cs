@@ -40,12 +40,12 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
         Want();
         while (_outstanding > 0)
         {
-            PrefetchResult block = await session.Ahead.ReadAsync(cancellationToken);
+            PrefetchResult block = await session.Results.ReadAsync(cancellationToken);
             do
             {
                 Take(block);
             }
-            while (session.Ahead.TryRead(out block));
+            while (session.Results.TryRead(out block));
 
             if (_outstanding <= Window - Refill)
             {

@@ -1,3 +1,4 @@
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
@@ -10,7 +11,7 @@ internal sealed class BytesStream(ReadOnlyMemory<byte> bytes, int slice) : PeerS
 
     public override PeerId RemotePeer => default;
 
-    public override string Protocol => BitswapService.PackedProtocol;
+    public override string Protocol => BitswapProtocols.Compressed;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) => ValueTask.FromResult(Read(buffer, slice));
 

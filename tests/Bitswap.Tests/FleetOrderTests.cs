@@ -18,7 +18,7 @@ public sealed class FleetOrderTests
     [InlineData(5, 3)]
     [InlineData(10, 4)]
     [InlineData(10, 5)]
-    public void OneUplinkCarriesEachBlockAboutOnce(int receivers, int seed)
+    public void One_uplink_carries_each_block_about_once(int receivers, int seed)
     {
         var simulation = new Simulation(seed);
         Cid[] cids = Blocks(400);
@@ -30,9 +30,9 @@ public sealed class FleetOrderTests
             simulation.After(simulation.Random.Next(20_000), () =>
             {
                 node.Tell(seeder, PeerAvailability.Complete);
-                foreach (SimulatedNode fellow in nodes.Where(n => n != node))
+                foreach (SimulatedNode leecher in nodes.Where(n => n != node))
                 {
-                    node.Tell(fellow, PeerAvailability.Partial);
+                    node.Tell(leecher, PeerAvailability.Partial);
                 }
 
                 node.Want(cids, cids.Length);
@@ -54,7 +54,7 @@ public sealed class FleetOrderTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void WhatASlowPeerOwesComesFromTheOthers(int seed)
+    public void What_a_slow_peer_owes_comes_from_the_others(int seed)
     {
         var simulation = new Simulation(seed);
         Cid[] cids = Blocks(400);
@@ -79,7 +79,7 @@ public sealed class FleetOrderTests
     }
 
     [Fact]
-    public void WhatADeadPeerOwesMovesWithinASecond()
+    public void What_a_dead_peer_owes_moves_within_a_second()
     {
         var simulation = new Simulation(7);
         Cid[] cids = Blocks(400);
@@ -101,7 +101,7 @@ public sealed class FleetOrderTests
     }
 
     [Fact]
-    public void ThreePeersGiveThreeTimesTheRateOfOne()
+    public void Three_peers_give_three_times_the_rate_of_one()
     {
         double one = Seconds(1);
         double three = Seconds(3);
@@ -131,7 +131,7 @@ public sealed class FleetOrderTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void WhoAsksAnybodyFindsAllThatHaveIt(int seed)
+    public void Who_asks_anybody_finds_all_that_have_it(int seed)
     {
         var simulation = new Simulation(seed);
         Cid[] cids = Blocks(500);
@@ -165,7 +165,7 @@ public sealed class FleetOrderTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void ThirdsComeAlmostAsQuicklyAsFromThreeThatHaveAll(int seed)
+    public void Thirds_come_almost_as_quickly_as_from_three_that_have_all(int seed)
     {
         double all = Seconds(parts: false);
         double thirds = Seconds(parts: true);
@@ -205,7 +205,7 @@ public sealed class FleetOrderTests
     [InlineData(1, 1_000_000)]
     [InlineData(1, 20_000_000)]
     [InlineData(3, 20_000_000)]
-    public void DownloadsKeepToTheirRate(int peers, long rate)
+    public void Downloads_keep_to_their_rate(int peers, long rate)
     {
         var simulation = new Simulation(5);
         int seconds = 10;

@@ -24,7 +24,7 @@ public sealed class MessageReaderTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task ThePiecesOfMessagesHaveAllThatTheMessagesHave() => await Gen.Select(Messages.Array[1, 4], Gen.Int[1, 400_000]).SampleAsync(async (messages, slice) =>
+    public async Task The_pieces_of_messages_have_all_that_the_messages_have() => await Gen.Select(Messages.Array[1, 4], Gen.Int[1, 400_000]).SampleAsync(async (messages, slice) =>
     {
         var wire = new ArrayBufferWriter<byte>();
         foreach (BitswapMessage message in messages)
@@ -70,7 +70,7 @@ public sealed class MessageReaderTests
     [InlineData("a block longer than any", "808080 02 1a81908001")]
     [InlineData("a wire type that no field of ours has", "808080 01 1d00000000")]
     [InlineData("a tag that does not end", "808080 01 ffffffffffffffffffffff")]
-    public async Task WhatIsNoMessageIsRefused(string what, string wire)
+    public async Task What_is_no_message_is_refused(string what, string wire)
     {
         Assert.NotEmpty(what);
         var reader = new MessageReader(new BytesStream(Convert.FromHexString(wire.Replace(" ", "", StringComparison.Ordinal)), 1));
@@ -78,7 +78,7 @@ public sealed class MessageReaderTests
     }
 
     [Fact]
-    public async Task AStreamThatEndsBetweenMessagesEnds()
+    public async Task A_stream_that_ends_between_messages_ends()
     {
         Assert.Null(await new MessageReader(new BytesStream(default, 1)).ReadAsync(Cancel));
         Assert.Null(await new MessageReader(new BytesStream(new byte[3], 1)).ReadAsync(Cancel));

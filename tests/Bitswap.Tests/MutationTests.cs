@@ -27,8 +27,8 @@ public sealed class MutationTests
             Assert.Equal(message.Presences, again.Presences);
             foreach (BlockEntry block in message.Blocks)
             {
-                Assert.True(packed || !block.Packed);
-                using IMemoryOwner<byte>? unpacked = block.Packed ? CompressedBlock.TryDecompress(block.Data.Span) : null;
+                Assert.True(packed || !block.Compressed);
+                using IMemoryOwner<byte>? unpacked = block.Compressed ? CompressedBlock.TryDecompress(block.Data.Span) : null;
                 Assert.True(unpacked is null || unpacked.Memory.Length <= IBlockstore.MaxBlockLength);
                 _ = Multihash.TryCompute(block.HashCode, block.Data.Span, out _);
             }

@@ -1,5 +1,7 @@
 using System.Buffers;
 using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Exchange;
+using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
 using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Swarm;

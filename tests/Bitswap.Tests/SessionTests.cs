@@ -14,7 +14,7 @@ public sealed class SessionTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task ManyBlocksFromOnePeer(string muxer)
+    public async Task Many_blocks_from_one_peer(string muxer)
     {
         await using Node seeder = await Node.StartAsync(muxer);
         await using Node leecher = await Node.StartAsync(muxer);
@@ -30,7 +30,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task ThreePeersShareTheWork()
+    public async Task Three_peers_share_the_work()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         var seeders = new List<Node>();
@@ -60,7 +60,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task EachHasAPartAndTheOthersSayDontHave()
+    public async Task Each_has_a_part_and_the_others_say_donthave()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         await using Node a = await Node.StartAsync("yamux");
@@ -73,7 +73,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task OnceAPeerHasNotWhatItWasThoughtToHaveAllAreAskedForAllAtOnce()
+    public async Task Once_a_peer_has_not_what_it_was_thought_to_have_all_are_asked_for_all_at_once()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         await using Node a = await Node.StartAsync("yamux");
@@ -93,7 +93,7 @@ public sealed class SessionTests
         var come = new HashSet<Cid>();
         while (come.Count < cids.Length)
         {
-            PrefetchResult block = await session.Ahead.ReadAsync(Cancel);
+            PrefetchResult block = await session.Results.ReadAsync(Cancel);
             Assert.Null(block.Failure);
             Assert.True(come.Add(block.Cid));
         }
@@ -106,7 +106,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task WhatNobodyHasSaidToHaveFailsAndAPeerThatComesInTimeGivesIt()
+    public async Task What_nobody_has_said_to_have_fails_and_a_peer_that_comes_in_time_gives_it()
     {
         await using Node leecher = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(500) });
         await using Node a = await Node.StartAsync("yamux");
@@ -123,7 +123,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task APeerThatDiesInTheMiddleIsReplacedByTheOther()
+    public async Task A_peer_that_dies_in_the_middle_is_replaced_by_the_other()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         Node dying = await Node.StartAsync("yamux");
@@ -144,7 +144,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task ABlockThatNobodyHasFailsWithinItsTimeAndNamesIt()
+    public async Task A_block_that_nobody_has_fails_within_its_time_and_names_it()
     {
         await using Node a = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(300) });
         await using Node b = await Node.StartAsync("yamux");
@@ -157,7 +157,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task ABlockThatArrivesLaterIsServedToWhoWaits()
+    public async Task A_block_that_arrives_later_is_served_to_who_waits()
     {
         await using Node a = await Node.StartAsync("yamux", bitswap: false);
         await using Node b = await Node.StartAsync("yamux");
@@ -193,7 +193,7 @@ public sealed class SessionTests
     [Theory]
     [InlineData("/ipfs/bitswap/1.1.0")]
     [InlineData("/ipfs/bitswap/1.0.0")]
-    public async Task OlderVersionsAreAnsweredInTheirOwnForm(string version)
+    public async Task Older_versions_are_answered_in_their_own_form(string version)
     {
         await using Node a = await Node.StartAsync("yamux", bitswap: false);
         await using Node b = await Node.StartAsync("yamux");
@@ -219,7 +219,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task LedgersAndWantlistsAreKept()
+    public async Task Ledgers_and_wantlists_are_kept()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -247,7 +247,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task UploadsKeepToTheirRate()
+    public async Task Uploads_keep_to_their_rate()
     {
         await using Node seeder = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 4_000_000 });
         await using Node leecher = await Node.StartAsync("yamux");
@@ -261,7 +261,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task DownloadsKeepToTheirRateAndTheStreamIsReadAllTheSame()
+    public async Task Downloads_keep_to_their_rate_and_the_stream_is_read_all_the_same()
     {
         await using Node seeder = await Node.StartAsync("mplex");
         await using Node leecher = await Node.StartAsync("mplex", new BitswapOptions { DownloadRate = 4_000_000 });
@@ -276,7 +276,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task WhatANodeAsksForDoesNotWaitBehindItsUploads()
+    public async Task What_a_node_asks_for_does_not_wait_behind_its_uploads()
     {
         await using Node slow = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 200_000 });
         await using Node other = await Node.StartAsync("yamux");
@@ -301,7 +301,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task AFalseBlockCutsItsSenderOff()
+    public async Task A_false_block_cuts_its_sender_off()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");

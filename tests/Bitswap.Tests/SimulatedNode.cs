@@ -23,13 +23,13 @@ internal sealed class SimulatedNode
         _simulation = simulation;
         Uplink = uplink;
         Peer = Simulation.PeerOf(number);
-        Book = new WantScheduler(Peer, options, new Random(simulation.Random.Next()));
+        Scheduler = new WantScheduler(Peer, options, new Random(simulation.Random.Next()));
         Session = new BitswapSession(_store, null!, PeerScope.Named);
     }
 
     public PeerId Peer { get; }
 
-    public WantScheduler Book { get; }
+    public WantScheduler Scheduler { get; }
 
     public BitswapSession Session { get; }
 
@@ -50,7 +50,7 @@ internal sealed class SimulatedNode
     {
         _serving[other] = new PeerWantlist(_store);
         _turns.Add(other);
-        Book.PeerCame(other.Peer, saysHave: true, _simulation.Now);
+        Scheduler.PeerCame(other.Peer, saysHave: true, _simulation.Now);
     }
 
     public void Seed(IEnumerable<Cid> cids, int length)
@@ -64,27 +64,27 @@ internal sealed class SimulatedNode
     public void Want(IReadOnlyList<Cid> cids, int total) => Step(() =>
     {
         Total = total;
-        Book.Add(Session, cids, urgent: false, _simulation.Now);
+        Scheduler.Add(Session, cids, urgent: false, _simulation.Now);
     });
 
-    public void Tell(SimulatedNode peer, PeerAvailability holding) => Step(() => Book.Tell(Session, peer.Peer, holding, _simulation.Now));
+    public void Tell(SimulatedNode peer, PeerAvailability availability) => Step(() => Scheduler.Tell(Session, peer.Peer, availability, _simulation.Now));
 
-    public void Broadcast() => Step(() => Book.Broadcast(Session, _simulation.Now));
+    public void Broadcast() => Step(() => Scheduler.Broadcast(Session, _simulation.Now));
 
-    public void Tick() => Step(() => Book.Tick(_simulation.Now));
+    public void Tick() => Step(() => Scheduler.Tick(_simulation.Now));
 
     private int Total { get; set; } = int.MaxValue;
 
     private void Step(Action step)
     {
         step();
-        foreach ((PeerId peer, WantEntry entry) in Book.Outbox)
+        foreach ((PeerId peer, WantEntry entry) in Scheduler.Outbox)
         {
             SimulatedNode to = _simulation.Nodes.First(n => n.Peer == peer);
             _simulation.After(Simulation.Latency, () => to.Take(this, entry));
         }
 
-        Book.Outbox.Clear();
+        Scheduler.Outbox.Clear();
     }
 
     private void Take(SimulatedNode from, WantEntry entry)
@@ -100,7 +100,7 @@ internal sealed class SimulatedNode
             while (wants.TryNext(out PresenceEntry presence))
             {
                 PresenceEntry said = presence;
-                _simulation.After(Simulation.Latency, () => to.Step(() => to.Book.Presence(Peer, said, _simulation.Now)));
+                _simulation.After(Simulation.Latency, () => to.Step(() => to.Scheduler.Presence(Peer, said, _simulation.Now)));
             }
         }
 
@@ -133,14 +133,14 @@ internal sealed class SimulatedNode
     private void Arrive(SimulatedNode from, Cid cid, int length)
     {
         Received += length;
-        Assert.NotEqual(BlockExpectation.Unknown, Book.Expects(from.Peer, cid.Hash));
-        if (Book.Expects(from.Peer, cid.Hash) == BlockExpectation.Late)
+        Assert.NotEqual(BlockExpectation.Unknown, Scheduler.Expects(from.Peer, cid.Hash));
+        if (Scheduler.Expects(from.Peer, cid.Hash) == BlockExpectation.Late)
         {
             Duplicates += length;
         }
 
         _store.Lengths[cid.Hash] = length;
-        Step(() => Book.Received(from.Peer, cid.Hash, length, isLeaf: false, _simulation.Now));
+        Step(() => Scheduler.Received(from.Peer, cid.Hash, length, isLeaf: false, _simulation.Now));
         if (Has == Total && DoneAt < 0)
         {
             DoneAt = _simulation.Now;

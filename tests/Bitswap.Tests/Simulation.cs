@@ -10,8 +10,8 @@ internal sealed class Simulation(int seed)
 
     private const long TickTime = 100_000;
 
-    private readonly PriorityQueue<Action, (long At, long Turn)> _events = new();
-    private long _turn;
+    private readonly PriorityQueue<Action, (long At, long Sequence)> _events = new();
+    private long _sequence;
 
     public Random Random { get; } = new(seed);
 
@@ -42,7 +42,7 @@ internal sealed class Simulation(int seed)
         return node;
     }
 
-    public void After(long microseconds, Action action) => _events.Enqueue(action, (Now + microseconds, _turn++));
+    public void After(long microseconds, Action action) => _events.Enqueue(action, (Now + microseconds, _sequence++));
 
     /// <summary>Runs until the condition holds.</summary>
     public void Run(Func<bool> isOver, double seconds)
@@ -55,7 +55,7 @@ internal sealed class Simulation(int seed)
 
         while (!isOver())
         {
-            Assert.True(_events.TryDequeue(out Action? action, out (long At, long Turn) when) && when.At <= end, $"not over after {seconds} s");
+            Assert.True(_events.TryDequeue(out Action? action, out (long At, long Sequence) when) && when.At <= end, $"not over after {seconds} s");
             Now = when.At;
             action();
         }

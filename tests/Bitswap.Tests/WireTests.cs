@@ -14,7 +14,7 @@ public sealed class WireTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void VectorDecodes(string name)
+    public void Vector_decodes(string name)
     {
         JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
         Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
@@ -40,7 +40,7 @@ public sealed class WireTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void WhatIsEncodedDecodesToTheSame(string name)
+    public void What_is_encoded_decodes_to_the_same(string name)
     {
         JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
         Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? first));
@@ -53,7 +53,7 @@ public sealed class WireTests
     }
 
     [Fact]
-    public void BlocksOfVersion100AreRead()
+    public void Blocks_of_version100_are_read()
     {
         JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("handmade")[0];
         Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
@@ -61,7 +61,7 @@ public sealed class WireTests
     }
 
     [Fact]
-    public void BlocksOfVersion100AreWritten()
+    public void Blocks_of_version100_are_written()
     {
         JsonElement vector = Vectors.Load("bitswap-vectors.json").GetProperty("handmade")[0];
         Assert.True(BitswapMessage.TryDecode(vector.Hex("hex"), out BitswapMessage? message));
@@ -71,29 +71,29 @@ public sealed class WireTests
     }
 
     [Fact]
-    public void PackedBlocksAreReadWhereTheyWereAgreedOn()
+    public void Packed_blocks_are_read_where_they_were_agreed_on()
     {
         var message = new BitswapMessage();
-        message.Blocks.Add(new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, new byte[] { 1, 2, 3 }, Packed: true));
+        message.Blocks.Add(new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, new byte[] { 1, 2, 3 }, Compressed: true));
         message.Blocks.Add(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, new byte[] { 4 }));
         byte[] encoded = message.Encode();
         Assert.Equal("320b" + "0a0401551220" + "1203010203" + "1a09" + "0a0400701220" + "120104", Convert.ToHexStringLower(encoded));
         Assert.True(BitswapMessage.TryDecode(encoded, out BitswapMessage? decoded, packed: true));
-        Assert.Equal([(true, 3), (false, 1)], decoded!.Blocks.Select(b => (b.Packed, b.Data.Length)));
+        Assert.Equal([(true, 3), (false, 1)], decoded!.Blocks.Select(b => (b.Compressed, b.Data.Length)));
 
         Assert.True(BitswapMessage.TryDecode(encoded, out BitswapMessage? plain));
-        Assert.False(Assert.Single(plain!.Blocks).Packed);
+        Assert.False(Assert.Single(plain!.Blocks).Compressed);
     }
 
     [Fact]
-    public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 300].Sample(bytes =>
+    public void Random_bytes_never_throw() => Gen.Byte.Array[0, 300].Sample(bytes =>
     {
         _ = BitswapMessage.TryDecode(bytes, out _, packed: true);
         return true;
     });
 
     [Fact]
-    public void TooManyWantsAreRefused()
+    public void Too_many_wants_are_refused()
     {
         var message = new BitswapMessage();
         Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256("x"u8));

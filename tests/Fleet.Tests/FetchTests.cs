@@ -17,7 +17,7 @@ public sealed class FetchTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task WhatWasPromisedBeforeARestartIsFetchedAfterIt()
+    public async Task What_was_promised_before_a_restart_is_fetched_after_it()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -42,7 +42,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task WithNoSourceLeftItFailsByNameAndGoesOnWhenOneComes()
+    public async Task With_no_source_left_it_fails_by_name_and_goes_on_when_one_comes()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(options: Impatient);
@@ -60,7 +60,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task A_peer_that_sends_false_blocks_is_banned_and_the_others_serve_them()
+    public async Task A_peer_that_sends_false_blocks_is_cut_off_and_the_others_give_them()
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
@@ -88,7 +88,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task ARootThatIsAnothersIsFoundOutByTheHashOfTheWhole()
+    public async Task A_root_that_is_anothers_is_found_out_by_the_hash_of_the_whole()
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
@@ -111,7 +111,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task ReceiversTradeAmongEachOther()
+    public async Task Receivers_trade_among_each_other()
     {
         const int Receivers = 4;
         await using FleetNode seeder = await FleetNode.StartAsync(options: new BitswapOptions { UploadRate = 12_000_000 });
@@ -148,7 +148,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task ADagIsReadWhileItComes()
+    public async Task A_dag_is_read_while_it_comes()
     {
         await using FleetNode one = await FleetNode.StartAsync(options: new BitswapOptions { UploadRate = 4_000_000 });
         await using FleetNode two = await FleetNode.StartAsync();

@@ -1,4 +1,5 @@
 using Ipcs.Bitswap;
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.Import;

@@ -26,7 +26,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task WhatLiesInThirdsIsFetchedWhereNobodyHasTheWhole()
+    public async Task What_lies_in_thirds_is_fetched_where_nobody_has_the_whole()
     {
         byte[] bytes = Xs128.Bytes("thirds", 20_000_000);
         (Digest digest, FleetNode[] holders, int blocks) = await ThirdsAsync(bytes);
@@ -45,7 +45,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task TheRootAloneIsFoundInAStoreThatSaysNothingOfIt()
+    public async Task The_root_alone_is_found_in_a_store_that_says_nothing_of_it()
     {
         byte[] bytes = Xs128.Bytes("root", 2_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -62,7 +62,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ABlobOfOneBlockNeedsNoRecord()
+    public async Task A_blob_of_one_block_needs_no_record()
     {
         FleetNode one = await StartAsync(), two = await StartAsync();
         byte[] bytes = Xs128.Bytes("raw", 5000);
@@ -77,7 +77,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task WithAThirdMissingItFailsByNameAndSucceedsWhenThatHolderIsBack()
+    public async Task With_a_third_missing_it_fails_by_name_and_succeeds_when_that_holder_is_back()
     {
         byte[] bytes = Xs128.Bytes("missing", 3_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -92,7 +92,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task WhatWasPromisedComesFromPartsWhenWhoeverHadTheWholeIsGone()
+    public async Task What_was_promised_comes_from_parts_when_whoever_had_the_whole_is_gone()
     {
         byte[] bytes = Xs128.Bytes("promised", 3_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -106,7 +106,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task AReaderGetsEachBlockFromWhoeverHasIt()
+    public async Task A_reader_gets_each_block_from_whoever_has_it()
     {
         byte[] bytes = Xs128.Bytes("reader", 5_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -124,7 +124,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     /// <summary>Three nodes with every third block of a file each; the digest is that of its root.</summary>
-    private async Task<(Digest Digest, FleetNode[] Holders, int Blocks)> ThirdsAsync(byte[] bytes)
+    private async Task<(Digest Digest, FleetNode[] Providers, int Blocks)> ThirdsAsync(byte[] bytes)
     {
         await using FleetNode maker = await FleetNode.StartAsync();
         ContentRecord made = await maker.AddAsync(bytes);

@@ -13,7 +13,7 @@ public sealed class RoutingTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task AContentThatIsSearchedForIsFound()
+    public async Task A_content_that_is_searched_for_is_found()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -25,7 +25,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task WhatAManifestNamesIsFoundWithinTheBudget()
+    public async Task What_a_manifest_names_is_found_within_the_budget()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -35,7 +35,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task WhatNobodyHasCostsTheBudgetOnceForAll()
+    public async Task What_nobody_has_costs_the_budget_once_for_all()
     {
         TimeSpan budget = TimeSpan.FromSeconds(1);
         await using FleetNode two = await FleetNode.StartAsync(budget, routing: new Names(null));
@@ -51,7 +51,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task ABlockIsFoundAndSoIsWhatIsMissingBelowARootThatIsHere()
+    public async Task A_block_is_found_and_so_is_what_is_missing_below_a_root_that_is_here()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -77,7 +77,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task AProviderWhoHasGoneIsForgotten()
+    public async Task A_provider_who_has_gone_is_forgotten()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         var names = new Names(one);
@@ -95,7 +95,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task AProviderWhoCannotBeDialledIsForgotten()
+    public async Task A_provider_who_cannot_be_dialled_is_forgotten()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         ContentRecord there = await one.AddAsync(Xs128.Bytes("elsewhere", 400_000));
@@ -107,7 +107,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task ThatNobodyIsFoundIsRemembered()
+    public async Task That_nobody_is_found_is_remembered()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         var names = new Names(one, Digest.Sha256([1]).Hash);

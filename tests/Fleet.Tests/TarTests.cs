@@ -16,7 +16,7 @@ public sealed class TarTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task OfTheSecondLayerOnlyWhatIsNewTravelsAndPacked()
+    public async Task Of_the_second_layer_only_what_is_new_travels_and_packed()
     {
         byte[] first = MakeLayer(changed: -1, day: 1);
         byte[] second = MakeLayer(changed: 7, day: 2);
@@ -28,7 +28,7 @@ public sealed class TarTests
 
         await FetchAsync(two, before);
         long firstPull = two.Bitswap.Statistics.BytesReceived;
-        Assert.True(two.Bitswap.Statistics.PackedReceived > 50);
+        Assert.True(two.Bitswap.Statistics.CompressedReceived > 50);
         Assert.InRange(firstPull, 1, first.Length / 3);
         Assert.Equal(first, await ReadAsync(two, before));
 

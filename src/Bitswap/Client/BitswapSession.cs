@@ -14,50 +14,50 @@ public sealed class BitswapSession : IAsyncDisposable
     private readonly IBlockstore _store;
     private readonly WantManager _wants;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<PrefetchResult> _ahead = Channel.CreateUnbounded<PrefetchResult>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<PrefetchResult> _results = Channel.CreateUnbounded<PrefetchResult>(new UnboundedChannelOptions { SingleReader = true });
 
-    internal BitswapSession(IBlockstore store, WantManager desk, PeerScope reach)
+    internal BitswapSession(IBlockstore store, WantManager wants, PeerScope reach)
     {
         _store = store;
-        _wants = desk;
+        _wants = wants;
         PeerScope = reach;
     }
 
-    /// <summary>Whom it asks beside those of whom it is told. Touched only under the want book's turn.</summary>
+    /// <summary>Whom it asks beside those of whom it is told. Touched only under the scheduler's lock.</summary>
     internal PeerScope PeerScope { get; set; }
 
-    /// <summary>What is thought of whom. Touched only under the want book's turn.</summary>
+    /// <summary>What is thought of whom. Touched only under the scheduler's lock.</summary>
     internal Dictionary<PeerId, PeerAvailability> Peers { get; } = [];
 
-    /// <summary>How many blocks it has wanted. Touched only under the want book's turn.</summary>
+    /// <summary>How many blocks it has wanted. Touched only under the scheduler's lock.</summary>
     internal int Wanted { get; set; }
 
-    /// <summary>With which of them it is next asked who else has the content. Touched only under the want book's turn.</summary>
+    /// <summary>With which of them it is next asked who else has the content. Touched only under the scheduler's lock.</summary>
     internal int NextProbe { get; set; } = 2;
 
-    /// <summary>How many others fetch the same. Touched only under the want book's turn.</summary>
+    /// <summary>How many others fetch the same. Touched only under the scheduler's lock.</summary>
     internal int Leechers { get; set; }
 
     /// <summary>True once there are any.</summary>
     internal bool Trades => Leechers > 0;
 
-    /// <summary>When for the first time there was nothing left whose turn at the source is this node's. Touched only under the want book's turn.</summary>
-    internal long TurnOverAt { get; set; } = long.MaxValue;
+    /// <summary>When for the first time there was nothing left whose turn at the source is this node's. Touched only under the scheduler's lock.</summary>
+    internal long AssignedDoneAt { get; set; } = long.MaxValue;
 
-    /// <summary>When it first wanted a block, in microseconds. Touched only under the want book's turn.</summary>
+    /// <summary>When it first wanted a block, in microseconds. Touched only under the scheduler's lock.</summary>
     internal long? FirstWantAt { get; set; }
 
-    /// <summary>True once a peer has sent it a block. Touched only under the want book's turn.</summary>
+    /// <summary>True once a peer has sent it a block. Touched only under the scheduler's lock.</summary>
     internal bool HasBlock { get; set; }
 
-    /// <summary>What is wanted ahead, to be let go at the end. Touched only under the want book's turn.</summary>
+    /// <summary>What is wanted ahead, to be let go at the end. Touched only under the scheduler's lock.</summary>
     internal HashSet<Want> Wants { get; } = [];
 
     /// <summary>What has become of the blocks that were wanted ahead, as it comes: one for each time that one was.</summary>
-    public ChannelReader<PrefetchResult> Ahead => _ahead.Reader;
+    public ChannelReader<PrefetchResult> Results => _results.Reader;
 
     /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
-    public void AddPeer(PeerId peer, PeerAvailability holding) => _wants.Tell(this, peer, holding);
+    public void AddPeer(PeerId peer, PeerAvailability availability) => _wants.Tell(this, peer, availability);
 
     /// <summary>Nobody is known to have the whole: from now on every connected peer, also one that comes later, is asked for each block whether it has it.</summary>
     public void Broadcast() => _wants.Broadcast(this);
@@ -92,7 +92,7 @@ public sealed class BitswapSession : IAsyncDisposable
     }
 
     /// <summary>
-    /// Wants blocks ahead, in this order as far as order matters: <see cref="Ahead"/> tells of each once it is in the store, or has failed. They are let go when the
+    /// Wants blocks ahead, in this order as far as order matters: <see cref="Results"/> tells of each once it is in the store, or has failed. They are let go when the
     /// session ends. The caller bounds how many it wants at a time.
     /// </summary>
     public void Prefetch(IReadOnlyList<Cid> cids) => _wants.Prefetch(cids, this);
@@ -104,15 +104,15 @@ public sealed class BitswapSession : IAsyncDisposable
         _wants.End(this);
     }
 
-    /// <summary>Tells what has become of a block. <paramref name="want"/> is null when it was here already, and else touched only under the want book's turn.</summary>
-    internal void Answer(Want? want, PrefetchResult block)
+    /// <summary>Tells what has become of a block. <paramref name="want"/> is null when it was here already, and else touched only under the scheduler's lock.</summary>
+    internal void Report(Want? want, PrefetchResult block)
     {
         if (want is not null)
         {
             Wants.Remove(want);
         }
 
-        _ahead.Writer.TryWrite(block);
+        _results.Writer.TryWrite(block);
     }
 
     private static BlockUnavailableException Removed(Cid cid) => new($"block {cid} came and was removed at once");

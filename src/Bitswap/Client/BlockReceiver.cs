@@ -8,9 +8,9 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>
 /// Checks the blocks that come, stores those that are wanted, and counts. Small blocks are taken some at a time, so that what is once for each time (turns of
-/// the want desk, the next wants' messages) is not for each block. Thread-safe.
+/// the want wants, the next wants' messages) is not for each block. Thread-safe.
 /// </summary>
-internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
+internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
 {
     /// <summary>Bytes of blocks taken at a time, and a block more: no wait for those who wait for the first of them, and little memory.</summary>
     private const int Together = 512 * 1024;
@@ -20,7 +20,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
 
     private long _blocks;
     private long _bytes;
-    private long _packed;
+    private long _compressed;
     private long _duplicateBlocks;
     private long _duplicateBytes;
 
@@ -31,7 +31,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
     public long Bytes => Interlocked.Read(ref _bytes);
 
     /// <summary>Those of them that came packed.</summary>
-    public long Packed => Interlocked.Read(ref _packed);
+    public long Compressed => Interlocked.Read(ref _compressed);
 
     /// <summary>Blocks that came and were not wanted any more.</summary>
     public long DuplicateBlocks => Interlocked.Read(ref _duplicateBlocks);
@@ -50,7 +50,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
         {
             foreach (BlockEntry block in message.Blocks)
             {
-                if (block.Packed && CompressedBlock.TryGetLength(block.Data.Span, out int packed) && (unpacked += packed) > BitswapMessage.MaxUnpacked)
+                if (block.Compressed && CompressedBlock.TryGetLength(block.Data.Span, out int packed) && (unpacked += packed) > BitswapMessage.MaxUnpacked)
                 {
                     throw new InvalidDataException($"the packed blocks of one message are longer than {BitswapMessage.MaxUnpacked} bytes");
                 }
@@ -78,12 +78,12 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
     /// <summary>Hashes a block once. What is counted is what came over the wire; a packed block is stored as it came, once it is seen to unpack.</summary>
     private ReceivedBlock Check(BlockEntry entry)
     {
-        IMemoryOwner<byte>? unpacked = entry.Packed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
+        IMemoryOwner<byte>? unpacked = entry.Compressed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
         ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
-        if (block.Length > IBlockstore.MaxBlockLength || (entry.Packed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
+        if (block.Length > IBlockstore.MaxBlockLength || (entry.Compressed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
         {
             unpacked?.Dispose();
-            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Packed ? "unpacked" : "checked")}");
+            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Compressed ? "unpacked" : "checked")}");
         }
 
         return new ReceivedBlock(entry, hash, block.Length, isLeaf(block), unpacked);
@@ -92,7 +92,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
     /// <summary>What nobody wants is counted and dropped. A false block hashes to what nobody wants.</summary>
     private void Take(PeerId peer, List<ReceivedBlock> group)
     {
-        BlockExpectation[] expected = desk.Expects(peer, group);
+        BlockExpectation[] expected = wants.Expects(peer, group);
         int unknown = Array.IndexOf(expected, BlockExpectation.Unknown);
         if (unknown >= 0)
         {
@@ -133,9 +133,9 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
             if (expected[i] == BlockExpectation.Wanted)
             {
                 Interlocked.Increment(ref _blocks);
-                if (group[i].Entry.Packed)
+                if (group[i].Entry.Compressed)
                 {
-                    Interlocked.Increment(ref _packed);
+                    Interlocked.Increment(ref _compressed);
                 }
 
                 Interlocked.Add(ref _bytes, length);
@@ -148,7 +148,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
             }
         }
 
-        desk.Received(peer, group, taken);
+        wants.Received(peer, group, taken);
     }
 
     /// <summary>Stores those of some arrivals that are wanted: small ones, or a single one.</summary>
@@ -160,7 +160,7 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager desk, Predica
         {
             if (expected[i] == BlockExpectation.Wanted)
             {
-                bool packed = group[i].Entry.Packed && store.KeepsCompressed;
+                bool packed = group[i].Entry.Compressed && store.KeepsCompressed;
                 blocks.Add(new NewBlock(group[i].Hash, packed ? group[i].Entry.Data : group[i].Block, packed));
                 length += blocks[^1].Data.Length;
             }

@@ -2,7 +2,7 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>
 /// Keeps what is asked for to so many bytes a second; 0 for no limit. What a block counts when it is asked for is a guess, which its real
-/// length replaces when it comes. Times are in microseconds. Touched only under the book's turn.
+/// length replaces when it comes. Times are in microseconds. Touched only under the scheduler's lock.
 /// </summary>
 internal sealed class DownloadLimiter(long bytesPerSecond)
 {

@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What the want book knows of one connected peer. Touched only under the book's turn.</summary>
+/// <summary>What the want scheduler knows of one connected peer. Touched only under the scheduler's lock.</summary>
 internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions options)
 {
     public PeerId Peer { get; } = peer;

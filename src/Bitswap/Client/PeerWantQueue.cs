@@ -4,7 +4,7 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>
 /// The wants that one peer may be asked for next, the best first. What lies here may have gone to another peer meanwhile, or rank behind what it did: that
-/// is seen when it comes to the top, so that nothing is searched for when something changes. Touched only under the want book's turn.
+/// is seen when it comes to the top, so that nothing is searched for when something changes. Touched only under the scheduler's lock.
 /// </summary>
 internal sealed class PeerWantQueue
 {

@@ -4,7 +4,7 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>
 /// What peers were asked for, in any way, to tell a block that comes late from a false one; also over a reconnection, since what was asked before may
-/// still be on its way. Touched only under the want book's turn.
+/// still be on its way. Touched only under the scheduler's lock.
 /// </summary>
 internal sealed class RequestHistory
 {

@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>One block that somebody here waits for. Touched only under the want book's turn.</summary>
+/// <summary>One block that somebody here waits for. Touched only under the scheduler's lock.</summary>
 internal sealed class Want(Cid cid, long now)
 {
     public Cid Cid { get; } = cid;
@@ -13,28 +13,28 @@ internal sealed class Want(Cid cid, long now)
     public List<BitswapSession> Sessions { get; } = [];
 
     /// <summary>The sessions that want it ahead, and how each calls it.</summary>
-    public List<(BitswapSession Session, Cid Cid)> Ahead { get; } = [];
+    public List<(BitswapSession Session, Cid Cid)> Prefetches { get; } = [];
 
     /// <summary>Those who said they don't have it, or were asked and sent nothing.</summary>
     public HashSet<PeerId> Refused { get; } = [];
 
     /// <summary>Those who said that they have it.</summary>
-    public HashSet<PeerId> Holders { get; } = [];
+    public HashSet<PeerId> Providers { get; } = [];
 
     /// <summary>When the first of them said so.</summary>
-    public long HeldAt { get; set; } = long.MaxValue;
+    public long FirstProvidedAt { get; set; } = long.MaxValue;
 
     /// <summary>Those who were asked to say whether they have it.</summary>
-    public HashSet<PeerId> Told { get; } = [];
+    public HashSet<PeerId> NotifiedPeers { get; } = [];
 
     /// <summary>True when a reader waits for just this one.</summary>
     public bool Urgent { get; set; }
 
-    /// <summary>Whether it is this node's turn to take it from who has the whole, among <see cref="TurnsAmong"/> others.</summary>
-    public bool IsOurTurn { get; set; }
+    /// <summary>Whether it is this node's turn to take it from who has the whole, among <see cref="AssignedAmong"/> others.</summary>
+    public bool IsAssigned { get; set; }
 
     /// <summary>With how many others that was reckoned.</summary>
-    public int TurnsAmong { get; set; }
+    public int AssignedAmong { get; set; }
 
     /// <summary>Of whom it is asked now.</summary>
     public PeerState? Asked { get; set; }
@@ -64,9 +64,9 @@ internal sealed class Want(Cid cid, long now)
     public void Complete(bool isLeaf)
     {
         Done.TrySetResult();
-        foreach ((BitswapSession session, Cid cid) in Ahead)
+        foreach ((BitswapSession session, Cid cid) in Prefetches)
         {
-            session.Answer(this, new PrefetchResult(cid, isLeaf));
+            session.Report(this, new PrefetchResult(cid, isLeaf));
         }
     }
 
@@ -74,9 +74,9 @@ internal sealed class Want(Cid cid, long now)
     public void Fail(BlockUnavailableException why)
     {
         Done.TrySetException(why);
-        foreach ((BitswapSession session, Cid cid) in Ahead)
+        foreach ((BitswapSession session, Cid cid) in Prefetches)
         {
-            session.Answer(this, new PrefetchResult(cid, IsLeaf: false, why));
+            session.Report(this, new PrefetchResult(cid, IsLeaf: false, why));
         }
     }
 }

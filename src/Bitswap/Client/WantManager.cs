@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// All wants of this node: the want book with a clock, a lock that is held for no I/O, and a timer. What the book wants sent is only queued.
+/// All wants of this node: the want scheduler with a clock, a lock that is held for no I/O, and a timer. What the scheduler wants sent is only queued.
 /// </summary>
 internal sealed class WantManager : IAsyncDisposable
 {
@@ -14,7 +14,7 @@ internal sealed class WantManager : IAsyncDisposable
     private readonly IBlockstore _store;
     private readonly Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> _send;
     private readonly TimeProvider _time;
-    private readonly WantScheduler _book;
+    private readonly WantScheduler _scheduler;
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
@@ -24,7 +24,7 @@ internal sealed class WantManager : IAsyncDisposable
         _store = store;
         _send = send;
         _time = time;
-        _book = new WantScheduler(self, options, new Random(), meter.FirstBlock);
+        _scheduler = new WantScheduler(self, options, new Random(), meter.FirstBlock);
         _watch = WatchAsync();
     }
 
@@ -35,7 +35,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             lock (_lock)
             {
-                return _book.Count;
+                return _scheduler.Count;
             }
         }
     }
@@ -47,7 +47,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             lock (_lock)
             {
-                return _book.Peers;
+                return _scheduler.Peers;
             }
         }
     }
@@ -59,7 +59,7 @@ internal sealed class WantManager : IAsyncDisposable
     {
         lock (_lock)
         {
-            return _book.Wanted();
+            return _scheduler.Wanted();
         }
     }
 
@@ -67,7 +67,7 @@ internal sealed class WantManager : IAsyncDisposable
     public async Task WantAsync(Cid cid, BitswapSession session, bool urgent, CancellationToken cancellationToken)
     {
         Want want = null!;
-        Turn((book, now) => want = book.Add(session, [cid], urgent, now)[0]);
+        Run((scheduler, now) => want = scheduler.Add(session, [cid], urgent, now)[0]);
 
         // It may have come between the look and the want.
         if (_store.Has(cid.Hash))
@@ -81,7 +81,7 @@ internal sealed class WantManager : IAsyncDisposable
         }
         finally
         {
-            Turn((book, now) => book.LetGo(want, session));
+            Run((scheduler, now) => scheduler.LetGo(want, session));
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             if (_store.Has(cid.Hash))
             {
-                session.Answer(null, new PrefetchResult(cid, IsLeaf: false));
+                session.Report(null, new PrefetchResult(cid, IsLeaf: false));
             }
             else
             {
@@ -106,12 +106,12 @@ internal sealed class WantManager : IAsyncDisposable
             return;
         }
 
-        Turn((book, now) =>
+        Run((scheduler, now) =>
         {
-            Want[] wants = book.Add(session, missing, urgent: false, now);
+            Want[] wants = scheduler.Add(session, missing, urgent: false, now);
             for (int i = 0; i < wants.Length; i++)
             {
-                wants[i].Ahead.Add((session, missing[i]));
+                wants[i].Prefetches.Add((session, missing[i]));
                 if (!session.Wants.Add(wants[i]))
                 {
                     // Once is enough, and once is what the end lets go.
@@ -131,22 +131,22 @@ internal sealed class WantManager : IAsyncDisposable
     }
 
     /// <summary>A session ends.</summary>
-    public void End(BitswapSession session) => Turn((book, now) =>
+    public void End(BitswapSession session) => Run((scheduler, now) =>
     {
         foreach (Want want in session.Wants)
         {
-            want.Ahead.RemoveAll(a => a.Session == session);
-            book.LetGo(want, session);
+            want.Prefetches.RemoveAll(a => a.Session == session);
+            scheduler.LetGo(want, session);
         }
 
         session.Wants.Clear();
     });
 
     /// <summary>What a session is told of a peer.</summary>
-    public void Tell(BitswapSession session, PeerId peer, PeerAvailability holding) => Turn((book, now) => book.Tell(session, peer, holding, now));
+    public void Tell(BitswapSession session, PeerId peer, PeerAvailability availability) => Run((scheduler, now) => scheduler.Tell(session, peer, availability, now));
 
     /// <summary>What a session wants is known to lie in parts.</summary>
-    public void Broadcast(BitswapSession session) => Turn((book, now) => book.Broadcast(session, now));
+    public void Broadcast(BitswapSession session) => Run((scheduler, now) => scheduler.Broadcast(session, now));
 
     /// <summary>What each of some blocks is that this peer has sent.</summary>
     public BlockExpectation[] Expects(PeerId peer, IReadOnlyList<ReceivedBlock> arrivals)
@@ -156,7 +156,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             for (int i = 0; i < expected.Length; i++)
             {
-                expected[i] = _book.Expects(peer, arrivals[i].Hash);
+                expected[i] = _scheduler.Expects(peer, arrivals[i].Hash);
             }
         }
 
@@ -164,50 +164,50 @@ internal sealed class WantManager : IAsyncDisposable
     }
 
     /// <summary>The first of some blocks that a peer has sent are stored, or not wanted any more.</summary>
-    public void Received(PeerId peer, IReadOnlyList<ReceivedBlock> arrivals, int count) => Turn((book, now) =>
+    public void Received(PeerId peer, IReadOnlyList<ReceivedBlock> arrivals, int count) => Run((scheduler, now) =>
     {
         for (int i = 0; i < count; i++)
         {
-            book.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, arrivals[i].IsLeaf, now);
+            scheduler.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, arrivals[i].IsLeaf, now);
         }
     });
 
     /// <summary>A wanted block is stored that did not come by Bitswap.</summary>
-    public void Received(Multihash hash) => Turn((book, now) => book.Received(null, hash, 0, isLeaf: false, now));
+    public void Received(Multihash hash) => Run((scheduler, now) => scheduler.Received(null, hash, 0, isLeaf: false, now));
 
     /// <summary>A peer says which blocks it has and which not.</summary>
-    public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Turn((book, now) =>
+    public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Run((scheduler, now) =>
     {
         foreach (PresenceEntry presence in presences)
         {
-            book.Presence(peer, presence, now);
+            scheduler.Presence(peer, presence, now);
         }
     });
 
     /// <summary>A peer is connected and known.</summary>
-    public void PeerCame(PeerId peer, bool saysHave) => Turn((book, now) => book.PeerCame(peer, saysHave, now));
+    public void PeerCame(PeerId peer, bool saysHave) => Run((scheduler, now) => scheduler.PeerCame(peer, saysHave, now));
 
     /// <summary>A peer is gone.</summary>
-    public void PeerGone(PeerId peer) => Turn((book, now) => book.PeerGone(peer, now));
+    public void PeerGone(PeerId peer) => Run((scheduler, now) => scheduler.PeerGone(peer, now));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        Turn((book, _) => book.Stop());
+        Run((scheduler, _) => scheduler.Stop());
     }
 
-    private void Turn(Action<WantScheduler, long> step)
+    private void Run(Action<WantScheduler, long> step)
     {
         lock (_lock)
         {
-            step(_book, Now);
-            if (_book.Outbox.Count > 0)
+            step(_scheduler, Now);
+            if (_scheduler.Outbox.Count > 0)
             {
                 // Under the lock, or a cancel could overtake its want.
-                _send(_book.Outbox);
-                _book.Outbox.Clear();
+                _send(_scheduler.Outbox);
+                _scheduler.Outbox.Clear();
             }
         }
     }
@@ -219,7 +219,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                Turn((book, now) => book.Tick(now));
+                Run((scheduler, now) => scheduler.Tick(now));
             }
         }
         catch (OperationCanceledException)

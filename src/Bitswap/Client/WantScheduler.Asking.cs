@@ -18,7 +18,7 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Asks those who may have a block whether they do: the session's fellow receivers, and everybody while the session knows nobody, or where what it
+    /// Asks those who may have a block whether they do: the session's leecher receivers, and everybody while the session knows nobody, or where what it
     /// wants lies in parts.
     /// </summary>
     private void AskWhetherHad(Want want, BitswapSession session)
@@ -27,8 +27,8 @@ internal sealed partial class WantScheduler
         bool knowsNobody = session.PeerScope == PeerScope.Connected && _peers.Count > 1 && !KnowsSomebody(session, want);
         foreach (PeerState state in _peers.Values)
         {
-            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability holding) ? holding == PeerAvailability.Partial : scattered || knowsNobody;
-            if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.Told.Add(state.Peer))
+            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability availability) ? availability == PeerAvailability.Partial : scattered || knowsNobody;
+            if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
 
@@ -46,7 +46,7 @@ internal sealed partial class WantScheduler
     {
         foreach (PeerState state in _peers.Values)
         {
-            if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.Told.Add(state.Peer))
+            if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
                 Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: false)));
@@ -116,11 +116,11 @@ internal sealed partial class WantScheduler
     {
         if (want.Asked is { } asked)
         {
-            want.Told.Add(asked.Peer);
+            want.NotifiedPeers.Add(asked.Peer);
             Release(want);
         }
 
-        foreach (PeerId peer in want.Told)
+        foreach (PeerId peer in want.NotifiedPeers)
         {
             if (_peers.ContainsKey(peer))
             {
@@ -135,7 +135,7 @@ internal sealed partial class WantScheduler
     private void Fail(Want want)
     {
         string tried = want.Refused.Count > 0 ? $"not had from {string.Join(", ", want.Refused)}"
-            : want.Told.Count > 0 ? $"none of the {want.Told.Count} peers asked has said to have it"
+            : want.NotifiedPeers.Count > 0 ? $"none of the {want.NotifiedPeers.Count} peers asked has said to have it"
             : "no connected peer to ask";
         Forget(want);
         want.Fail(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));

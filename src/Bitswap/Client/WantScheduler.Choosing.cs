@@ -6,7 +6,7 @@ namespace Ipcs.Bitswap.Client;
 internal sealed partial class WantScheduler
 {
     /// <summary>Ranks of wants for a peer, the best first; between the second and the last, the number of those who have it.</summary>
-    private const int UrgentRank = -2, OurTurnRank = -1, InOrderRank = int.MaxValue;
+    private const int UrgentRank = -2, AssignedRank = -1, InOrderRank = int.MaxValue;
 
     private readonly List<PeerState> _open = [];
 
@@ -91,7 +91,7 @@ internal sealed partial class WantScheduler
             }
             else
             {
-                return IsOthersTurn(peer, want, rank, now) ? null : want;
+                return IsLeftToLeechers(peer, want, rank, now) ? null : want;
             }
         }
 
@@ -136,8 +136,8 @@ internal sealed partial class WantScheduler
     private int RankOf(Want want, bool shuffled) =>
         want.Urgent ? UrgentRank
         : !shuffled && !want.Sessions.Exists(s => s.Trades) ? InOrderRank
-        : IsOurTurn(want) ? OurTurnRank
-        : want.Holders.Count;
+        : IsAssigned(want) ? AssignedRank
+        : want.Providers.Count;
 
     private long OrderOf(Want want, int rank) => rank is UrgentRank or InOrderRank ? want.Order : random.NextInt64();
 
@@ -145,22 +145,22 @@ internal sealed partial class WantScheduler
     /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
     /// once in a session, lest one who is slow stops all; more time where the source's link is not the quickest.
     /// </summary>
-    private bool IsOthersTurn(PeerState peer, Want want, int rank, long now)
+    private bool IsLeftToLeechers(PeerState peer, Want want, int rank, long now)
     {
-        if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out PeerAvailability holding) || holding == PeerAvailability.Partial)
+        if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability) || availability == PeerAvailability.Partial)
         {
             return false;
         }
 
-        session.TurnOverAt = Math.Min(session.TurnOverAt, now);
-        return now - session.TurnOverAt < (HasQuickerFellow(session, peer) ? LongTradeTime : TradeTime);
+        session.AssignedDoneAt = Math.Min(session.AssignedDoneAt, now);
+        return now - session.AssignedDoneAt < (HasFasterLeecher(session, peer) ? LongTradeTime : TradeTime);
     }
 
-    private bool HasQuickerFellow(BitswapSession session, PeerState whole)
+    private bool HasFasterLeecher(BitswapSession session, PeerState whole)
     {
-        foreach ((PeerId peer, PeerAvailability holding) in session.Peers)
+        foreach ((PeerId peer, PeerAvailability availability) in session.Peers)
         {
-            if (holding == PeerAvailability.Partial && _peers.TryGetValue(peer, out PeerState? fellow) && !fellow.Stalled && fellow.Window.Rate > whole.Window.Rate)
+            if (availability == PeerAvailability.Partial && _peers.TryGetValue(peer, out PeerState? leecher) && !leecher.Stalled && leecher.Window.Rate > whole.Window.Rate)
             {
                 return true;
             }
@@ -170,24 +170,24 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
-    private bool IsOurTurn(Want want)
+    private bool IsAssigned(Want want)
     {
-        if (want.Holders.Count > 0 || want.Sessions.Find(s => s.Trades) is not { } session)
+        if (want.Providers.Count > 0 || want.Sessions.Find(s => s.Trades) is not { } session)
         {
             return false;
         }
 
-        if (want.TurnsAmong != session.Leechers)
+        if (want.AssignedAmong != session.Leechers)
         {
             ulong ours = RendezvousHash.Score(self, want.Cid.Hash);
-            want.TurnsAmong = session.Leechers;
-            want.IsOurTurn = true;
-            foreach ((PeerId fellow, PeerAvailability holding) in session.Peers)
+            want.AssignedAmong = session.Leechers;
+            want.IsAssigned = true;
+            foreach ((PeerId leecher, PeerAvailability availability) in session.Peers)
             {
-                want.IsOurTurn &= holding != PeerAvailability.Partial || RendezvousHash.Score(fellow, want.Cid.Hash) <= ours;
+                want.IsAssigned &= availability != PeerAvailability.Partial || RendezvousHash.Score(leecher, want.Cid.Hash) <= ours;
             }
         }
 
-        return want.IsOurTurn;
+        return want.IsAssigned;
     }
 }

@@ -52,23 +52,23 @@ internal sealed partial class WantScheduler
         return false;
     }
 
-    private bool MayServe(PeerState peer, Want want, BitswapSession session) => session.Peers.TryGetValue(peer.Peer, out PeerAvailability holding)
-        ? holding != PeerAvailability.Partial || want.Holders.Contains(peer.Peer)
-        : session.PeerScope != PeerScope.Named && (want.Holders.Contains(peer.Peer) || MayBeGuessed(peer, want, session));
+    private bool MayServe(PeerState peer, Want want, BitswapSession session) => session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability)
+        ? availability != PeerAvailability.Partial || want.Providers.Contains(peer.Peer)
+        : session.PeerScope != PeerScope.Named && (want.Providers.Contains(peer.Peer) || MayBeGuessed(peer, want, session));
 
     /// <summary>True when a peer of whom nothing is known may be asked for the block itself, all the same.</summary>
     private bool MayBeGuessed(PeerState peer, Want want, BitswapSession session) =>
-        want.Holders.Count == 0 && (session.PeerScope == PeerScope.Broadcast ? !peer.SaysHave : !KnowsSomebody(session, want));
+        want.Providers.Count == 0 && (session.PeerScope == PeerScope.Broadcast ? !peer.SaysHave : !KnowsSomebody(session, want));
 
     /// <summary>True unless who has the whole is spared what the receivers can give each other, or those of whom nothing is known have time to say HAVE.</summary>
     private bool IsTimely(PeerState peer, Want want, BitswapSession session, long now)
     {
-        if (session.Peers.TryGetValue(peer.Peer, out PeerAvailability holding))
+        if (session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability))
         {
-            return holding == PeerAvailability.Partial || !session.Trades || want.Urgent || !HasFellowHolder(want, session, peer, now);
+            return availability == PeerAvailability.Partial || !session.Trades || want.Urgent || !HasLeecherWithBlock(want, session, peer, now);
         }
 
-        return want.Holders.Contains(peer.Peer) || !peer.SaysHave || _peers.Count == 1 || now - want.Since > HaveTime;
+        return want.Providers.Contains(peer.Peer) || !peer.SaysHave || _peers.Count == 1 || now - want.Since > HaveTime;
     }
 
     /// <summary>True when the session knows a connected peer, be it with a part only, that has not refused the block.</summary>
@@ -86,17 +86,17 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>True when a receiver has the block that is better asked than <paramref name="whole"/>, once it has room.</summary>
-    private bool HasFellowHolder(Want want, BitswapSession session, PeerState whole, long now)
+    private bool HasLeecherWithBlock(Want want, BitswapSession session, PeerState whole, long now)
     {
-        long age = now - want.HeldAt;
+        long age = now - want.FirstProvidedAt;
         if (age >= LongTradeTime)
         {
             return false;
         }
 
-        foreach (PeerId holder in want.Holders)
+        foreach (PeerId provider in want.Providers)
         {
-            if (session.Peers.TryGetValue(holder, out PeerAvailability holding) && holding == PeerAvailability.Partial && _peers.TryGetValue(holder, out PeerState? state)
+            if (session.Peers.TryGetValue(provider, out PeerAvailability availability) && availability == PeerAvailability.Partial && _peers.TryGetValue(provider, out PeerState? state)
                 && !state.Stalled && (state.UnderWay.Count == 0 || now - state.LastBlock < Microseconds(options.StallTime))
                 && (age < TradeTime || state.Window.Rate > whole.Window.Rate))
             {

@@ -55,7 +55,7 @@ internal sealed partial class WantScheduler
         {
             want.RetryAt = now + RetryTime;
             want.Refused.Clear();
-            want.Told.Clear();
+            want.NotifiedPeers.Clear();
             foreach (BitswapSession session in want.Sessions)
             {
                 AskWhetherHad(want, session);

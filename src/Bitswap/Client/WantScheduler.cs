@@ -91,14 +91,14 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
     }
 
     /// <summary>What a session is told of a peer.</summary>
-    public void Tell(BitswapSession session, PeerId peer, PeerAvailability holding, long now)
+    public void Tell(BitswapSession session, PeerId peer, PeerAvailability availability, long now)
     {
-        if (session.Peers.TryGetValue(peer, out PeerAvailability before) && before >= holding)
+        if (session.Peers.TryGetValue(peer, out PeerAvailability before) && before >= availability)
         {
             return;
         }
 
-        session.Peers[peer] = holding;
+        session.Peers[peer] = availability;
         session.Leechers = session.Peers.Values.Count(h => h == PeerAvailability.Partial);
         AskWhetherHad(session);
         OutdateAll();
@@ -146,7 +146,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
             }
 
             // The one who sent it is told too: some implementations keep a want until it is cancelled.
-            want.Told.Add(state.Peer);
+            want.NotifiedPeers.Add(state.Peer);
             foreach (BitswapSession session in want.Sessions)
             {
                 if (session.PeerScope == PeerScope.Connected && session.Peers.TryAdd(state.Peer, PeerAvailability.Assumed))
@@ -184,8 +184,8 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
 
         if (presence.Have)
         {
-            bool isNews = want.Holders.Add(peer) | want.Refused.Remove(peer);
-            want.HeldAt = Math.Min(want.HeldAt, now);
+            bool isNews = want.Providers.Add(peer) | want.Refused.Remove(peer);
+            want.FirstProvidedAt = Math.Min(want.FirstProvidedAt, now);
             foreach (BitswapSession session in want.Sessions)
             {
                 if (session.PeerScope == PeerScope.Connected && session.Peers.TryAdd(peer, PeerAvailability.Assumed))
@@ -204,13 +204,13 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         }
         else
         {
-            want.Holders.Remove(peer);
+            want.Providers.Remove(peer);
             want.Refused.Add(peer);
             want.RetryAt = now + RetryTime;
             if (want.Asked == state)
             {
                 // It goes on waiting for the block on our behalf, until it is told otherwise.
-                want.Told.Add(peer);
+                want.NotifiedPeers.Add(peer);
 
                 // What it has waited before counts on, or it would never fail while somebody refuses it time and again.
                 long waited = want.AskedAt - want.Since;
@@ -274,8 +274,8 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
 
         foreach (Want want in _wants.Values)
         {
-            want.Holders.Remove(peer);
-            want.Told.Remove(peer);
+            want.Providers.Remove(peer);
+            want.NotifiedPeers.Remove(peer);
         }
 
         OutdateAll();

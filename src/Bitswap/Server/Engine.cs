@@ -12,7 +12,7 @@ namespace Ipcs.Bitswap.Server;
 internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions options, TimeProvider time) : IDisposable
 {
     /// <summary>Messages put together at a time: enough to keep a disk busy, few enough that turns mean something.</summary>
-    private const int Turns = 4;
+    private const int ReadSlotCount = 4;
 
     /// <summary>Ledgers kept; past that, those of peers with whom little was exchanged are forgotten.</summary>
     private const int MaxLedgers = 4096;
@@ -27,8 +27,8 @@ internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions optio
 
     public TimeProvider Time { get; } = time;
 
-    /// <summary>Turns at reading blocks, in the order of asking.</summary>
-    public SemaphoreSlim Reading { get; } = new(Turns, Turns);
+    /// <summary>ReadSlotCount at reading blocks, in the order of asking.</summary>
+    public SemaphoreSlim ReadSlots { get; } = new(ReadSlotCount, ReadSlotCount);
 
     /// <summary>What may be sent a second.</summary>
     public FairUploadScheduler Upload { get; } = new(options.UploadRate, time);

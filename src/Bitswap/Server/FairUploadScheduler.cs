@@ -21,11 +21,11 @@ internal sealed class FairUploadScheduler : IDisposable
     private readonly long _rate;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
-    private readonly PriorityQueue<UploadFlow, (long Start, long Turn)> _waiting = new();
+    private readonly PriorityQueue<UploadFlow, (long Start, long Sequence)> _waiting = new();
     private readonly ITimer? _timer;
     private long _freeAt;
     private long _position;
-    private long _turn;
+    private long _sequence;
 
     /// <summary>With a rate in bytes a second; 0 for none.</summary>
     public FairUploadScheduler(long rate, TimeProvider time)
@@ -64,7 +64,7 @@ internal sealed class FairUploadScheduler : IDisposable
                 flow.Waits = true;
                 flow.Bytes = bytes;
                 flow.Start = Math.Max(_position - (long)(_rate * KeptPart), flow.End);
-                _waiting.Enqueue(flow, (flow.Start, _turn++));
+                _waiting.Enqueue(flow, (flow.Start, _sequence++));
             }
         }
 

@@ -22,9 +22,9 @@ internal sealed class PeerWantlist(IBlockstore store)
     private readonly Lock _lock = new();
     private readonly Dictionary<Multihash, WantEntry> _waiting = [];
     private readonly Dictionary<Multihash, WantEntry> _queued = [];
-    private readonly PriorityQueue<WantEntry, (int Priority, long Turn)> _answers = new();
+    private readonly PriorityQueue<WantEntry, (int Priority, long Sequence)> _answers = new();
     private readonly Queue<PresenceEntry> _presences = new();
-    private long _turn;
+    private long _sequence;
 
     /// <summary>Takes one entry. True when there is something to send now.</summary>
     public bool Take(WantEntry want)
@@ -162,7 +162,7 @@ internal sealed class PeerWantlist(IBlockstore store)
         }
         else if (_answers.Count < MaxQueued && _queued.TryAdd(want.Cid.Hash, want))
         {
-            _answers.Enqueue(want, (-want.Priority, _turn++));
+            _answers.Enqueue(want, (-want.Priority, _sequence++));
         }
     }
 }

@@ -18,8 +18,8 @@ public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool
 /// <param name="Codec">The codec.</param>
 /// <param name="HashCode">The hash function.</param>
 /// <param name="Data">The bytes as they go over the wire, lent by the message's buffer.</param>
-/// <param name="Packed">True when they are the block's zstd frame (<see cref="CompressedBlock"/>): between nodes of ours alone.</param>
-public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Packed = false);
+/// <param name="Compressed">True when they are the block's zstd frame (<see cref="CompressedBlock"/>): between nodes of ours alone.</param>
+public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Compressed = false);
 
 /// <summary>Whether a block is there.</summary>
 /// <param name="Cid">The block.</param>
@@ -150,7 +150,7 @@ public sealed class BitswapMessage
     }
 
     /// <summary>What the packed blocks here have, unpacked, in bytes, as far as their frames say.</summary>
-    internal long Unpacked() => Blocks.Sum(b => b.Packed && CompressedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
+    internal long Unpacked() => Blocks.Sum(b => b.Compressed && CompressedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
 
     /// <summary>All but the blocks.</summary>
     private ArrayBufferWriter<byte> EncodeSmall()
@@ -229,7 +229,7 @@ public sealed class BitswapMessage
         output.WriteHead(2, block.Data.Length);
     }
 
-    private static int FieldOf(BlockEntry block) => block.Packed ? 6 : 3;
+    private static int FieldOf(BlockEntry block) => block.Compressed ? 6 : 3;
 
     private static int InnerLength(int prefix, BlockEntry block) => ProtoOutput.BytesLength(1, prefix) + ProtoOutput.BytesLength(2, block.Data.Length);
 

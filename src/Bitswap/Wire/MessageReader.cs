@@ -45,7 +45,7 @@ internal sealed class MessageReader(PeerStream stream)
             return null;
         }
 
-        if (!BitswapMessage.TryDecode(piece.Memory, out BitswapMessage? message, packed: stream.Protocol == BitswapService.PackedProtocol))
+        if (!BitswapMessage.TryDecode(piece.Memory, out BitswapMessage? message, packed: stream.Protocol == BitswapProtocols.Compressed))
         {
             piece.Dispose();
             throw NoMessage();

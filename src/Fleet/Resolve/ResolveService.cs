@@ -6,7 +6,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Resolve;
 
-/// <summary>"Which of these digests do you have?", asked and answered. Owns a link per peer that is asked. Wire format: docs/protocols/resolve.md.</summary>
+/// <summary>"Which of these digests do you have?", asked and answered. Owns a stream per peer that is asked. Wire format: docs/protocols/resolve.md.</summary>
 public sealed class ResolveService : IAsyncDisposable
 {
     /// <summary>The protocol name.</summary>
@@ -23,8 +23,8 @@ public sealed class ResolveService : IAsyncDisposable
     private readonly IHost _host;
     private readonly IResolveSource _source;
     private readonly IBlockstore _blocks;
-    private readonly ConcurrentDictionary<PeerId, ResolveStream> _links = new();
-    private readonly ConcurrentDictionary<PeerId, int> _streams = new();
+    private readonly ConcurrentDictionary<PeerId, ResolveStream> _outbound = new();
+    private readonly ConcurrentDictionary<PeerId, int> _inbound = new();
 
     /// <summary>Begins to answer.</summary>
     public ResolveService(IHost host, IResolveSource source, IBlockstore blocks)
@@ -42,45 +42,45 @@ public sealed class ResolveService : IAsyncDisposable
     public Task<IReadOnlyList<ResolvedContent>> AskAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(digests.Count, MaxDigests);
-        return Link(peer).AskAsync(digests, cancellationToken);
+        return StreamTo(peer).AskAsync(digests, cancellationToken);
     }
 
     /// <summary>True when a peer owes an answer for longer than is normal: its next one is better not waited for.</summary>
-    public bool Hangs(PeerId peer) => _links.TryGetValue(peer, out ResolveStream? link) && link.Hangs;
+    public bool Hangs(PeerId peer) => _outbound.TryGetValue(peer, out ResolveStream? stream) && stream.Hangs;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         _host.PeerIdentified -= OnIdentified;
         _host.PeerDisconnected -= OnDisconnected;
-        foreach (ResolveStream link in _links.Values)
+        foreach (ResolveStream stream in _outbound.Values)
         {
-            await link.DisposeAsync();
+            await stream.DisposeAsync();
         }
     }
 
-    private ResolveStream Link(PeerId peer) => _links.GetOrAdd(peer, p => new ResolveStream(_host, p));
+    private ResolveStream StreamTo(PeerId peer) => _outbound.GetOrAdd(peer, p => new ResolveStream(_host, p));
 
     private void OnIdentified(PeerInfo peer)
     {
         if (peer.Protocols.Contains(Protocol))
         {
-            _ = Link(peer.Peer).WarmAsync();
+            _ = StreamTo(peer.Peer).WarmAsync();
         }
     }
 
     private void OnDisconnected(PeerId peer)
     {
-        if (_links.TryRemove(peer, out ResolveStream? link))
+        if (_outbound.TryRemove(peer, out ResolveStream? stream))
         {
-            _ = link.DisposeAsync().AsTask();
+            _ = stream.DisposeAsync().AsTask();
         }
     }
 
     private async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         PeerId peer = stream.RemotePeer;
-        if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams)
+        if (_inbound.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams)
         {
             Leave(peer);
             throw new InvalidDataException($"{MaxStreams} streams for questions are open already");
@@ -110,9 +110,9 @@ public sealed class ResolveService : IAsyncDisposable
 
     private void Leave(PeerId peer)
     {
-        if (_streams.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
+        if (_inbound.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
         {
-            _streams.TryRemove(new KeyValuePair<PeerId, int>(peer, 0));
+            _inbound.TryRemove(new KeyValuePair<PeerId, int>(peer, 0));
         }
     }
 

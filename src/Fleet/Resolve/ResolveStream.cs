@@ -20,7 +20,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
     /// <summary>How long a question may take to be sent, the opening of a stream with it.</summary>
     private static readonly TimeSpan SendTime = TimeSpan.FromSeconds(10);
 
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Queue<Question> _unanswered = new();
@@ -86,14 +86,14 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
             await sending.WaitAsync(cancellationToken);
         }
 
-        return await question.Resolution.Task.WaitAsync(cancellationToken);
+        return await question.Answer.Task.WaitAsync(cancellationToken);
     }
 
     private async Task SendAsync(Question? question)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         limit.CancelAfter(SendTime);
-        await _turn.WaitAsync(limit.Token);
+        await _sending.WaitAsync(limit.Token);
         try
         {
             PeerStream stream = _stream ?? await OpenAsync(limit.Token);
@@ -128,7 +128,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         }
         finally
         {
-            _turn.Release();
+            _sending.Release();
         }
     }
 
@@ -182,11 +182,11 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         if (!ResolveWire.TryDecodeAnswer(memory.Memory.Span, question.Digests, out List<ResolvedContent> contents))
         {
             var error = new InvalidDataException($"{peer} answers a resolve question with something else");
-            question.Resolution.TrySetException(error);
+            question.Answer.TrySetException(error);
             throw error;
         }
 
-        question.Resolution.TrySetResult(contents);
+        question.Answer.TrySetResult(contents);
     }
 
     private void Fail(PeerStream stream, Exception reason)
@@ -208,10 +208,10 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         stream.Reset();
         foreach (Question question in lost)
         {
-            question.Resolution.TrySetException(new StreamResetException(reason.Message, reason));
+            question.Answer.TrySetException(new StreamResetException(reason.Message, reason));
 
             // Its asker may be gone.
-            _ = question.Resolution.Task.Exception;
+            _ = question.Answer.Task.Exception;
         }
     }
 
@@ -221,6 +221,6 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
 
         public byte[] Encoded { get; } = ResolveWire.EncodeQuestion(digests);
 
-        public TaskCompletionSource<IReadOnlyList<ResolvedContent>> Resolution { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<ResolvedContent>> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -9,7 +9,7 @@ namespace Ipcs.Fleet.Resolve;
 /// The messages of the resolve protocol. Wire format: docs/protocols/resolve.md.
 /// <code>
 /// Question { 1: repeated bytes digest (multihash) }
-/// Resolution   { 1: repeated Content }
+/// Answer   { 1: repeated Content }
 /// Content  { 1: digest, 2: kind, 3: root (CID), 4: size, 5: profile, 6: complete, 7: root block }
 /// </code>
 /// </summary>

@@ -1,6 +1,7 @@
 using Ipcs.ControlApi;
 using Microsoft.AspNetCore.Connections;
 using Ipcs.Bitswap;
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Posix;
 using Ipcs.Blockstore.Rocks;

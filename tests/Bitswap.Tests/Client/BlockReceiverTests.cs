@@ -18,50 +18,50 @@ public sealed class BlockReceiverTests : IAsyncDisposable
     private readonly BitswapMeter _meter = new(() => throw new InvalidOperationException("nobody looks"));
     private readonly List<(PeerId Peer, WantEntry Entry)> _sent = [];
     private readonly List<Multihash> _announced = [];
-    private int _turns;
+    private int _runs;
 
     [Fact]
-    public async Task SmallBlocksOfAMessageAreTakenInOneTurn()
+    public async Task Small_blocks_of_a_message_are_taken_in_one_turn()
     {
-        await using WantManager desk = Desk(_store.Blocks);
-        BlockReceiver intake = Intake(_store.Blocks, desk);
-        (BlockEntry[] blocks, BitswapSession session) = Want(desk, count: 15, length: 5000);
-        _turns = 0;
-        Assert.Equal(75_000, intake.Take(Peer, Message(blocks)));
-        Assert.Equal(blocks.Select(Ahead), Come(session));
-        Assert.Equal((15, 75_000, 0, 1), (intake.Blocks, intake.Bytes, intake.DuplicateBlocks, _turns));
+        await using WantManager wants = NewManager(_store.Blocks);
+        BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
+        (BlockEntry[] blocks, BitswapSession session) = Want(wants, count: 15, length: 5000);
+        _runs = 0;
+        Assert.Equal(75_000, receiver.Take(Peer, Message(blocks)));
+        Assert.Equal(blocks.Select(Result), Come(session));
+        Assert.Equal((15, 75_000, 0, 1), (receiver.Blocks, receiver.Bytes, receiver.DuplicateBlocks, _runs));
         Assert.Equal([.. blocks.Select(b => Multihash.Sha256(b.Data.Span))], _announced);
         Assert.Equal(15, _sent.Count(s => s.Entry.Cancel));
-        Assert.Equal(75_000, intake.Take(Peer, Message(blocks)));
-        Assert.Equal((15, 15, 75_000), (intake.Blocks, intake.DuplicateBlocks, intake.DuplicateBytes));
+        Assert.Equal(75_000, receiver.Take(Peer, Message(blocks)));
+        Assert.Equal((15, 15, 75_000), (receiver.Blocks, receiver.DuplicateBlocks, receiver.DuplicateBytes));
     }
 
     [Fact]
-    public async Task AFalseBlockIsNeitherStoredNorCounted()
+    public async Task A_false_block_is_neither_stored_nor_counted()
     {
-        await using WantManager desk = Desk(_store.Blocks);
-        BlockReceiver intake = Intake(_store.Blocks, desk);
-        (BlockEntry[] blocks, _) = Want(desk, count: 3, length: 300_000);
+        await using WantManager wants = NewManager(_store.Blocks);
+        BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
+        (BlockEntry[] blocks, _) = Want(wants, count: 3, length: 300_000);
         BlockEntry wrong = Entry(Xs128.Bytes("wrong", 5000));
-        InvalidDataException e = Assert.Throws<InvalidDataException>(() => intake.Take(Peer, Message(blocks[0], blocks[1], blocks[2], wrong)));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => receiver.Take(Peer, Message(blocks[0], blocks[1], blocks[2], wrong)));
         Assert.Contains("never asked of this peer", e.Message, StringComparison.Ordinal);
 
         // Two were together and stored before; the third came with the false one.
-        Assert.Equal((2, 600_000), (intake.Blocks, intake.Bytes));
+        Assert.Equal((2, 600_000), (receiver.Blocks, receiver.Bytes));
         Assert.Equal([true, true, false, false], ((BlockEntry[])[.. blocks, wrong]).Select(b => _store.Blocks.Has(Multihash.Sha256(b.Data.Span))));
     }
 
     [Fact]
-    public async Task WhatAFullStoreHasTakenIsHereAllTheSame()
+    public async Task What_a_full_store_has_taken_is_here_all_the_same()
     {
         var store = new FullStore(_store.Blocks, room: 2);
-        await using WantManager desk = Desk(store);
-        BlockReceiver intake = Intake(store, desk);
-        (BlockEntry[] blocks, BitswapSession session) = Want(desk, count: 4, length: 70_000);
-        Assert.Throws<StoreException>(() => intake.Take(Peer, Message(blocks)));
-        Assert.Equal(blocks[..2].Select(Ahead), Come(session));
-        Assert.Equal(2, intake.Blocks);
-        Assert.Equal(2, desk.Count);
+        await using WantManager wants = NewManager(store);
+        BlockReceiver receiver = NewReceiver(store, wants);
+        (BlockEntry[] blocks, BitswapSession session) = Want(wants, count: 4, length: 70_000);
+        Assert.Throws<StoreException>(() => receiver.Take(Peer, Message(blocks)));
+        Assert.Equal(blocks[..2].Select(Result), Come(session));
+        Assert.Equal(2, receiver.Blocks);
+        Assert.Equal(2, wants.Count);
     }
 
     public ValueTask DisposeAsync()
@@ -79,13 +79,13 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         return message;
     }
 
-    private WantManager Desk(IBlockstore store) => new(
+    private WantManager NewManager(IBlockstore store) => new(
         Simulation.PeerOf(0),
         store,
         new BitswapOptions(),
         entries =>
         {
-            _turns++;
+            _runs++;
             _sent.AddRange(entries);
         },
         _meter,
@@ -93,14 +93,14 @@ public sealed class BlockReceiverTests : IAsyncDisposable
 
     private static Cid CidOf(BlockEntry block) => Cid.V1(Multicodec.Raw, Multihash.Sha256(block.Data.Span));
 
-    private static PrefetchResult Ahead(BlockEntry block) => new(CidOf(block), IsLeaf: IsLeaf(block.Data.Span));
+    private static PrefetchResult Result(BlockEntry block) => new(CidOf(block), IsLeaf: IsLeaf(block.Data.Span));
 
     private static bool IsLeaf(ReadOnlySpan<byte> block) => block[0] % 2 == 0;
 
     private static List<PrefetchResult> Come(BitswapSession session)
     {
         var come = new List<PrefetchResult>();
-        while (session.Ahead.TryRead(out PrefetchResult block))
+        while (session.Results.TryRead(out PrefetchResult block))
         {
             come.Add(block);
         }
@@ -108,15 +108,15 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         return come;
     }
 
-    private BlockReceiver Intake(IBlockstore store, WantManager desk) => new(store, desk, IsLeaf, (hash, _) => _announced.Add(hash));
+    private BlockReceiver NewReceiver(IBlockstore store, WantManager wants) => new(store, wants, IsLeaf, (hash, _) => _announced.Add(hash));
 
-    private (BlockEntry[] Blocks, BitswapSession Session) Want(WantManager desk, int count, int length)
+    private (BlockEntry[] Blocks, BitswapSession Session) Want(WantManager wants, int count, int length)
     {
         BlockEntry[] blocks = [.. Enumerable.Range(0, count).Select(i => Entry(Xs128.Bytes($"block-{i}", length)))];
-        var session = new BitswapSession(_store.Blocks, desk, PeerScope.Named);
-        desk.PeerCame(Peer, saysHave: true);
-        desk.Tell(session, Peer, PeerAvailability.Complete);
-        desk.Prefetch([.. blocks.Select(CidOf)], session);
+        var session = new BitswapSession(_store.Blocks, wants, PeerScope.Named);
+        wants.PeerCame(Peer, saysHave: true);
+        wants.Tell(session, Peer, PeerAvailability.Complete);
+        wants.Prefetch([.. blocks.Select(CidOf)], session);
         return (blocks, session);
     }
 

@@ -9,7 +9,7 @@ public sealed class PeerWantQueueTests
     private const int Many = 1000;
 
     [Fact]
-    public void TheBestComesFirst()
+    public void The_best_comes_first()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(4);
@@ -21,7 +21,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void WhatHasGoneBackInRankComesWhereItBelongs()
+    public void What_has_gone_back_in_rank_comes_where_it_belongs()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(2);
@@ -34,7 +34,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void WhatIsParkedComesBackWithTimeWhereItWas()
+    public void What_is_parked_comes_back_with_time_where_it_was()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(2);
@@ -48,7 +48,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void WhatIsMostlyOfThePastIsThrownAwayAndNothingIsAddedUntilALookIsTaken()
+    public void What_is_mostly_of_the_past_is_thrown_away_and_nothing_is_added_until_a_look_is_taken()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(200);

@@ -13,7 +13,7 @@ internal sealed class WantSchedulerModel
     private const long TickTime = 100_000;
     private const long RetryTime = 3_000_000;
 
-    private readonly WantScheduler _book;
+    private readonly WantScheduler _scheduler;
     private readonly Cid[] _cids;
     private readonly ModelPeer[] _peers;
     private readonly BitswapSession[] _sessions;
@@ -41,7 +41,7 @@ internal sealed class WantSchedulerModel
     private WantSchedulerModel(int seed, int peers, int blocks, PeerScope[] sessions)
     {
         // A small window: many wants wait.
-        _book = new WantScheduler(Simulation.PeerOf(200), new BitswapOptions { FirstWindow = peers > 1 ? 600_000 : 4 << 20 }, new Random(seed));
+        _scheduler = new WantScheduler(Simulation.PeerOf(200), new BitswapOptions { FirstWindow = peers > 1 ? 600_000 : 4 << 20 }, new Random(seed));
         _cids = [.. Enumerable.Range(0, blocks).Select(i => Cid.V1(Multicodec.Raw, Multihash.Sha256(BitConverter.GetBytes(i))))];
         _peers = [.. Enumerable.Range(0, peers).Select(i => new ModelPeer(Simulation.PeerOf(i)))];
         _sessions = [.. sessions.Select(r => new BitswapSession(null!, null!, r))];
@@ -69,7 +69,7 @@ internal sealed class WantSchedulerModel
                 Tell(session, peer, (PeerAvailability)random.Next(3));
                 break;
             case 20:
-                Do(() => _book.Broadcast(_sessions[session], _now));
+                Do(() => _scheduler.Broadcast(_sessions[session], _now));
                 break;
             case < 44:
                 Deliver(peer);
@@ -128,7 +128,7 @@ internal sealed class WantSchedulerModel
 
         Do(() =>
         {
-            Want[] wants = _book.Add(_sessions[session], [.. numbers.Select(n => _cids[n])], urgent, _now);
+            Want[] wants = _scheduler.Add(_sessions[session], [.. numbers.Select(n => _cids[n])], urgent, _now);
             for (int i = 0; i < numbers.Length; i++)
             {
                 _wants[numbers[i]].Real = wants[i];
@@ -136,7 +136,7 @@ internal sealed class WantSchedulerModel
         });
     }
 
-    public void Tell(int session, int peer, PeerAvailability holding) => Do(() => _book.Tell(_sessions[session], _peers[peer].Id, holding, _now));
+    public void Tell(int session, int peer, PeerAvailability availability) => Do(() => _scheduler.Tell(_sessions[session], _peers[peer].Id, availability, _now));
 
     /// <summary>A peer gets a block, and says so to who has asked.</summary>
     public void Gets(int peer, int number)
@@ -160,7 +160,7 @@ internal sealed class WantSchedulerModel
         if (from.Has.Contains(number) || _sessions.Length == 1)
         {
             _wants.Remove(number);
-            Do(() => _book.Received(from.Id, _cids[number].Hash, BlockLength, isLeaf: false, _now));
+            Do(() => _scheduler.Received(from.Id, _cids[number].Hash, BlockLength, isLeaf: false, _now));
         }
         else
         {
@@ -170,11 +170,11 @@ internal sealed class WantSchedulerModel
 
     private void Answer(ModelPeer peer)
     {
-        foreach ((int number, bool sayDontHave) in peer.Told.ToArray())
+        foreach ((int number, bool sayDontHave) in peer.Questions.ToArray())
         {
             if (peer.Has.Contains(number) || sayDontHave)
             {
-                peer.Told.Remove(number);
+                peer.Questions.Remove(number);
                 Say(peer, number, peer.Has.Contains(number));
             }
         }
@@ -187,7 +187,7 @@ internal sealed class WantSchedulerModel
             want.Says(peer, have, _now);
         }
 
-        Do(() => _book.Presence(peer.Id, new PresenceEntry(_cids[number], have), _now));
+        Do(() => _scheduler.Presence(peer.Id, new PresenceEntry(_cids[number], have), _now));
     }
 
     private void Toggle(ModelPeer peer)
@@ -200,13 +200,13 @@ internal sealed class WantSchedulerModel
 
         peer.IsConnected = false;
         peer.Asked.Clear();
-        peer.Told.Clear();
+        peer.Questions.Clear();
         foreach (ModelWant want in _wants.Values)
         {
             want.Loses(peer);
         }
 
-        Do(() => _book.PeerGone(peer.Id, _now));
+        Do(() => _scheduler.PeerGone(peer.Id, _now));
     }
 
     private void Come(ModelPeer peer)
@@ -217,7 +217,7 @@ internal sealed class WantSchedulerModel
             want.Refused.Remove(peer);
         }
 
-        Do(() => _book.PeerCame(peer.Id, peer.SaysHave, _now));
+        Do(() => _scheduler.PeerCame(peer.Id, peer.SaysHave, _now));
     }
 
     private void LetGo(int session, int number)
@@ -229,7 +229,7 @@ internal sealed class WantSchedulerModel
                 _wants.Remove(number);
             }
 
-            Do(() => _book.LetGo(want.Real!, _sessions[session]));
+            Do(() => _scheduler.LetGo(want.Real!, _sessions[session]));
         }
     }
 
@@ -238,7 +238,7 @@ internal sealed class WantSchedulerModel
         for (int i = 0; i < ticks; i++)
         {
             _now += TickTime;
-            Do(() => _book.Tick(_now));
+            Do(() => _scheduler.Tick(_now));
             foreach (ModelPeer peer in _peers.Where(p => p.IsConnected && p.Asked.Count == 0 && !IsSource(p)))
             {
                 Assert.DoesNotContain(_wants.Values, w => w.Asked is null && Must(peer, w));
@@ -247,7 +247,7 @@ internal sealed class WantSchedulerModel
     }
 
     // It may be left to others to take what it could be asked for.
-    private bool IsSource(ModelPeer peer) => _sessions.Any(s => s.Trades && s.Peers.TryGetValue(peer.Id, out PeerAvailability holding) && holding != PeerAvailability.Partial);
+    private bool IsSource(ModelPeer peer) => _sessions.Any(s => s.Trades && s.Peers.TryGetValue(peer.Id, out PeerAvailability availability) && availability != PeerAvailability.Partial);
 
     private void Do(Action step)
     {
@@ -261,12 +261,12 @@ internal sealed class WantSchedulerModel
             }
         }
 
-        foreach ((PeerId id, WantEntry entry) in _book.Outbox)
+        foreach ((PeerId id, WantEntry entry) in _scheduler.Outbox)
         {
             Take(_peers.Single(p => p.Id == id), entry);
         }
 
-        _book.Outbox.Clear();
+        _scheduler.Outbox.Clear();
     }
 
     private void Take(ModelPeer peer, WantEntry entry)
@@ -275,7 +275,7 @@ internal sealed class WantSchedulerModel
         Assert.True(peer.IsConnected);
         if (entry.Cancel)
         {
-            peer.Told.Remove(number);
+            peer.Questions.Remove(number);
             peer.Forget(number);
             if (_wants.TryGetValue(number, out ModelWant? moved) && moved.Asked == peer)
             {
@@ -285,7 +285,7 @@ internal sealed class WantSchedulerModel
         }
         else if (entry.WantHave)
         {
-            peer.Told[number] = entry.SendDontHave;
+            peer.Questions[number] = entry.SendDontHave;
         }
         else
         {
@@ -304,9 +304,9 @@ internal sealed class WantSchedulerModel
     /// <summary>False when a peer can by no rule be asked.</summary>
     private bool May(ModelPeer peer, ModelWant want) =>
         !(want.Refused.TryGetValue(peer, out long at) && _now - at < RetryTime)
-        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
-            ? holding != PeerAvailability.Partial || want.Holders.Contains(peer)
-            : s.PeerScope != PeerScope.Named && (want.Holders.Contains(peer) || (want.Holders.Count == 0 && MayBeGuessed(peer, want, s))));
+        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
+            ? availability != PeerAvailability.Partial || want.Providers.Contains(peer)
+            : s.PeerScope != PeerScope.Named && (want.Providers.Contains(peer) || (want.Providers.Count == 0 && MayBeGuessed(peer, want, s))));
 
     private bool MayBeGuessed(ModelPeer peer, ModelWant want, BitswapSession session) => session.PeerScope == PeerScope.Broadcast
         ? !peer.SaysHave
@@ -315,14 +315,14 @@ internal sealed class WantSchedulerModel
     /// <summary>True when nothing speaks against asking a peer.</summary>
     private static bool Must(ModelPeer peer, ModelWant want) =>
         peer.IsConnected && !want.Refused.ContainsKey(peer) && !want.Moved.Contains(peer)
-        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
-            ? holding == PeerAvailability.Partial ? want.Holders.Contains(peer) : want.Urgent || !s.Trades
-            : s.PeerScope != PeerScope.Named && want.Holders.Contains(peer));
+        && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
+            ? availability == PeerAvailability.Partial ? want.Providers.Contains(peer) : want.Urgent || !s.Trades
+            : s.PeerScope != PeerScope.Named && want.Providers.Contains(peer));
 
     /// <summary>True when a peer is asked for a block sooner or later, if it has it.</summary>
     private static bool Gives(ModelPeer peer, ModelWant want) =>
-        peer.IsConnected && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability holding)
-            ? holding != PeerAvailability.Partial || peer.SaysHave
+        peer.IsConnected && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
+            ? availability != PeerAvailability.Partial || peer.SaysHave
             : s.PeerScope == PeerScope.Broadcast && peer.SaysHave);
 
     private sealed class ModelPeer(PeerId id)
@@ -337,7 +337,7 @@ internal sealed class WantSchedulerModel
 
         public Queue<int> Asked { get; } = new();
 
-        public Dictionary<int, bool> Told { get; } = [];
+        public Dictionary<int, bool> Questions { get; } = [];
 
         public void Forget(int number)
         {
@@ -355,7 +355,7 @@ internal sealed class WantSchedulerModel
 
         public List<BitswapSession> Sessions { get; } = [];
 
-        public HashSet<ModelPeer> Holders { get; } = [];
+        public HashSet<ModelPeer> Providers { get; } = [];
 
         /// <summary>Who has refused, and when.</summary>
         public Dictionary<ModelPeer, long> Refused { get; } = [];
@@ -369,20 +369,20 @@ internal sealed class WantSchedulerModel
         {
             if (have)
             {
-                Holders.Add(peer);
+                Providers.Add(peer);
                 Refused.Remove(peer);
                 Moved.Remove(peer);
                 return;
             }
 
-            Holders.Remove(peer);
+            Providers.Remove(peer);
             Refused[peer] = now;
             Asked = Asked == peer ? null : Asked;
         }
 
         public void Loses(ModelPeer peer)
         {
-            Holders.Remove(peer);
+            Providers.Remove(peer);
             Moved.Remove(peer);
             Asked = Asked == peer ? null : Asked;
         }

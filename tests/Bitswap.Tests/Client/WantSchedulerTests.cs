@@ -11,7 +11,7 @@ public sealed class WantSchedulerTests
     /// what it can serve, and once all answer, all comes that anybody who is asked has.
     /// </summary>
     [Fact]
-    public void WhoIsAskedCanServeAndNothingStarves() => Gen.Select(Gen.Int, Gen.UInt.Array[0, 250]).Sample(
+    public void Who_is_asked_can_serve_and_nothing_starves() => Gen.Select(Gen.Int, Gen.UInt.Array[0, 250]).Sample(
         (seed, steps) =>
         {
             var model = new WantSchedulerModel(seed);
@@ -25,7 +25,7 @@ public sealed class WantSchedulerTests
         iter: 1500);
 
     [Fact]
-    public void WhoHasTheWholeIsAskedInOrderAndForWhatIsUrgentBefore()
+    public void Who_has_the_whole_is_asked_in_order_and_for_what_is_urgent_before()
     {
         var model = new WantSchedulerModel(peers: 1, blocks: 100, PeerScope.Named);
         model.Tell(0, 0, PeerAvailability.Complete);
@@ -50,7 +50,7 @@ public sealed class WantSchedulerTests
     }
 
     [Fact]
-    public void WhatAPeerHasSaidToHaveIsAskedOfIt()
+    public void What_a_peer_has_said_to_have_is_asked_of_it()
     {
         var model = new WantSchedulerModel(peers: 3, blocks: 30, PeerScope.Broadcast);
         model.Add(0, [.. Enumerable.Range(0, 30)], urgent: false);

@@ -5,7 +5,7 @@ using Ipcs.Dag.Read;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Fleet;
+namespace Ipcs.Fleet.Locating;
 
 /// <summary>
 /// What this node answers when the fleet asks for digests: the index, and DAG roots and blobs of one block that lie here without a record. Remembers for a moment who has asked

@@ -7,7 +7,7 @@ using Ipcs.Blockstore.Compression;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Bitswap;
+namespace Ipcs.Bitswap.Exchange;
 
 /// <summary>
 /// All that goes to one peer, over one stream that is kept while there is something to say: our wants and cancels, and the answers to
@@ -15,7 +15,7 @@ namespace Ipcs.Bitswap;
 /// </summary>
 internal sealed class PeerMessageQueue : IAsyncDisposable
 {
-    /// <summary>Block bytes in the first message; then as many as the link takes in <see cref="MessageTime"/>.</summary>
+    /// <summary>Block bytes in the first message; then as many as the queue takes in <see cref="MessageTime"/>.</summary>
     private const int FirstMessage = 512 << 10;
 
     /// <summary>One block of the usual length at least.</summary>
@@ -158,7 +158,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // What could not be sent is lost; whoever keeps the link decides what that means.
+            // What could not be sent is lost; whoever keeps the queue decides what that means.
             _onFailure(this, e.Message);
         }
         finally
@@ -237,7 +237,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
 
         bool packs = await TakesPackedAsync();
-        await _engine.Reading.WaitAsync(_stop.Token);
+        await _engine.ReadSlots.WaitAsync(_stop.Token);
         try
         {
             int bytes = 0, unpacked = 0;
@@ -250,7 +250,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
                     blocks.Add(block);
                     bytes += block.Memory.Length;
                     unpacked += frame is not null && CompressedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
-                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Packed: frame is not null));
+                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Compressed: frame is not null));
                 }
                 else if (want.SendDontHave)
                 {
@@ -264,11 +264,11 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
         finally
         {
-            _engine.Reading.Release();
+            _engine.ReadSlots.Release();
         }
     }
 
-    /// <summary>Follows the link: half of the next size is what it took to send this one, and half is what it was.</summary>
+    /// <summary>Follows the queue: half of the next size is what it took to send this one, and half is what it was.</summary>
     private void Resize(int bytes, TimeSpan took)
     {
         double fitting = bytes * (MessageTime / (took > TimeSpan.Zero ? took : TimeSpan.FromTicks(1)));
@@ -294,7 +294,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
 
         _stream = await OpenAsync(limit.Token);
-        if (_stream.Protocol != BitswapService.PackedProtocol && message.Blocks.Exists(b => b.Packed))
+        if (_stream.Protocol != BitswapProtocols.Compressed && message.Blocks.Exists(b => b.Compressed))
         {
             throw new IOException("the peer takes packed blocks no more");
         }
@@ -312,14 +312,14 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             _stream = await OpenAsync(limit.Token);
         }
 
-        return _stream.Protocol == BitswapService.PackedProtocol;
+        return _stream.Protocol == BitswapProtocols.Compressed;
     }
 
     private ValueTask<PeerStream> OpenAsync(CancellationToken cancellationToken) =>
-        _engine.Host.OpenStreamAsync(Peer, BitswapService.Protocols, cancellationToken);
+        _engine.Host.OpenStreamAsync(Peer, BitswapProtocols.All, cancellationToken);
 
     private static ValueTask WriteAsync(PeerStream stream, BitswapMessage message, CancellationToken cancellationToken) =>
-        message.WriteAsync(stream, stream.Protocol == BitswapService.BareProtocol, cancellationToken);
+        message.WriteAsync(stream, stream.Protocol == BitswapProtocols.Bare, cancellationToken);
 
     private async Task CloseStreamAsync()
     {

@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
 
-namespace Ipcs.Fleet;
+namespace Ipcs.Fleet.Locating;
 
 /// <summary>
 /// Beyond the connected peers: asks the DHT who provides a digest or a root, and connects to them. They are then connected peers like the others, and

@@ -16,7 +16,7 @@ public sealed class DoorTests
     [InlineData(20_000)]
     [InlineData(200_000)]
     [InlineData(3_000_000)]
-    public async Task WhatAPeerHasIsFoundAndFetched(int length)
+    public async Task What_a_peer_has_is_found_and_fetched(int length)
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -29,7 +29,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task AfterALookAheadTheAnswerIsThereAtOnce()
+    public async Task After_a_look_ahead_the_answer_is_there_at_once()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
@@ -52,7 +52,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task WhatAFetchedManifestNamesIsAskedForAhead()
+    public async Task What_a_fetched_manifest_names_is_asked_for_ahead()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -70,7 +70,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task NobodyHasItIsSaidOnceAllHaveAnswered()
+    public async Task Nobody_has_it_is_said_once_all_have_answered()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5));
@@ -79,7 +79,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task APeerThatHangsIsNotWaitedForASecondTime()
+    public async Task A_peer_that_hangs_is_not_waited_for_a_second_time()
     {
         await using FleetNode alive = await FleetNode.StartAsync();
         await using FleetNode hanging = await FleetNode.StartAsync();
@@ -101,7 +101,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task ALateAnswerIsKeptForTheNextWhoAsks()
+    public async Task A_late_answer_is_kept_for_the_next_who_asks()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
@@ -116,7 +116,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task APartialHolderIsNoPromise()
+    public async Task A_partial_holder_is_no_promise()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -126,7 +126,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task ASizeThatTheRootBlockDoesNotHaveIsRefused()
+    public async Task A_size_that_the_root_block_does_not_have_is_refused()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -137,7 +137,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task AQuestionAfterALostStreamIsAnswered()
+    public async Task A_question_after_a_lost_stream_is_answered()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -152,7 +152,7 @@ public sealed class DoorTests
 
     /// <summary>Info's latency with ten peers connected; printed, and held to a bound that a loaded machine keeps too.</summary>
     [Fact]
-    public async Task TheDoorIsQuick()
+    public async Task The_door_is_quick()
     {
         FleetNode[] peers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => FleetNode.StartAsync()));
         try

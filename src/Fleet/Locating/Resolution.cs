@@ -1,7 +1,7 @@
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Fleet;
+namespace Ipcs.Fleet.Locating;
 
 /// <summary>
 /// What the fleet has said of one digest so far: the record that the first sound answer gave, and who has how much of that root.
@@ -34,7 +34,7 @@ internal sealed class Resolution(Digest digest, long asked)
     }
 
     /// <summary>Those who have all of it or a part.</summary>
-    public KeyValuePair<PeerId, bool>[] Holders
+    public KeyValuePair<PeerId, bool>[] Providers
     {
         get
         {
@@ -46,7 +46,7 @@ internal sealed class Resolution(Digest digest, long asked)
     }
 
     /// <summary>Those who say that they have all of it.</summary>
-    public PeerId[] WholeHolders
+    public PeerId[] CompleteProviders
     {
         get
         {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet.Resolve;
@@ -9,7 +10,7 @@ using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
 
-namespace Ipcs.Fleet;
+namespace Ipcs.Fleet.Locating;
 
 /// <summary>
 /// Who of the connected peers has which digest. Asks each peer for many digests in one question, once per digest however many want to
@@ -91,12 +92,12 @@ internal sealed partial class ContentLocator(
     }
 
     /// <summary>The peers that are known to have a digest or a part of it, and which of the two.</summary>
-    public IReadOnlyList<(PeerId Peer, PeerAvailability PeerAvailability)> Holders(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer)
-        ? [.. answer.Holders.Select(h => (h.Key, h.Value ? PeerAvailability.Complete : PeerAvailability.Partial))]
+    public IReadOnlyList<(PeerId Peer, PeerAvailability Availability)> Providers(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer)
+        ? [.. answer.Providers.Select(h => (h.Key, h.Value ? PeerAvailability.Complete : PeerAvailability.Partial))]
         : [];
 
     /// <summary>The peers that say that they have the whole.</summary>
-    public PeerId[] WholeHolders(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer) ? answer.WholeHolders : [];
+    public PeerId[] CompleteProviders(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer) ? answer.CompleteProviders : [];
 
     /// <summary>Forgets what was said of a digest.</summary>
     public void Forget(Digest digest) => _answers.TryRemove(digest, out _);
@@ -126,7 +127,7 @@ internal sealed partial class ContentLocator(
         // A positive answer holds as long as a peer that gave it is connected, a negative one for a moment.
         return decided.Result is null
             ? time.GetElapsedTime(answer.Asked) < NegativeTime
-            : answer.WholeHolders.Intersect(host.Peers.Select(p => p.Peer)).Any();
+            : answer.CompleteProviders.Intersect(host.Peers.Select(p => p.Peer)).Any();
     }
 
     /// <summary>Makes room: negative answers first, then the oldest.</summary>

@@ -18,7 +18,7 @@ public sealed class PackedTests
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task PackedBlocksTravelAndLiePacked(string muxer)
+    public async Task Packed_blocks_travel_and_lie_packed(string muxer)
     {
         await using Node seeder = await Node.StartAsync(muxer);
         await using Node leecher = await Node.StartAsync(muxer);
@@ -28,7 +28,7 @@ public sealed class PackedTests
         await leecher.FetchAsync([.. packed, .. plain], [seeder.Host.LocalPeer]);
 
         long frames = packed.Sum(c => FrameOf(seeder, c).LongLength);
-        Assert.Equal((120, 100), (leecher.Bitswap.Statistics.BlocksReceived, leecher.Bitswap.Statistics.PackedReceived));
+        Assert.Equal((120, 100), (leecher.Bitswap.Statistics.BlocksReceived, leecher.Bitswap.Statistics.CompressedReceived));
         Assert.InRange(frames, 1_000_000, 1_010_000);
         Assert.Equal(frames + 600_000, leecher.Bitswap.Statistics.BytesReceived);
         Assert.Equal(frames + 600_000, leecher.Bitswap.LedgerOf(seeder.Host.LocalPeer)!.Received);
@@ -38,7 +38,7 @@ public sealed class PackedTests
     }
 
     [Fact]
-    public async Task MoreThanOneMessageMayHoldUnpackedIsSentInSeveral()
+    public async Task More_than_one_message_may_hold_unpacked_is_sent_in_several()
     {
         await using Node seeder = await Node.StartAsync("yamux");
         await using Node leecher = await Node.StartAsync("yamux");
@@ -51,11 +51,11 @@ public sealed class PackedTests
             return AddPacked(seeder, block);
         })];
         await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
-        Assert.Equal(24, leecher.Bitswap.Statistics.PackedReceived);
+        Assert.Equal(24, leecher.Bitswap.Statistics.CompressedReceived);
     }
 
     [Fact]
-    public async Task WhoSpeaksPlainBitswapGetsPlainBlocks()
+    public async Task Who_speaks_plain_Bitswap_gets_plain_blocks()
     {
         await using Node plain = await Node.StartAsync("yamux", bitswap: false);
         await using Node ours = await Node.StartAsync("yamux");
@@ -76,7 +76,7 @@ public sealed class PackedTests
         Assert.Equal("/ipfs/bitswap/1.2.0", protocol);
         Assert.True(BitswapMessage.TryDecode(message, out BitswapMessage? decoded, packed: true));
         BlockEntry entry = Assert.Single(decoded!.Blocks);
-        Assert.False(entry.Packed);
+        Assert.False(entry.Compressed);
         Assert.Equal(block, entry.Data.ToArray());
     }
 
@@ -87,7 +87,7 @@ public sealed class PackedTests
     [InlineData("of another block")]
     [InlineData("with a false length")]
     [InlineData("longer than its block")]
-    public async Task AFalseFrameCutsItsSenderOff(string how)
+    public async Task A_false_frame_cuts_its_sender_off(string how)
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -110,7 +110,7 @@ public sealed class PackedTests
     }
 
     [Fact]
-    public async Task AMessageThatUnpacksToTooMuchCutsItsSenderOff()
+    public async Task A_message_that_unpacks_to_too_much_cuts_its_sender_off()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -125,10 +125,10 @@ public sealed class PackedTests
     }
 
     [Fact]
-    public async Task TheBoundIsTheWholeMessagesAlsoWhenItIsReadInPieces()
+    public async Task The_bound_is_the_whole_messages_also_when_it_is_read_in_pieces()
     {
         // 20 MiB unpacked in each of two pieces, with what makes them two between.
-        BlockEntry packed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Packed: true);
+        BlockEntry packed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Compressed: true);
         BlockEntry filler = new(1, Multicodec.Raw, Multihash.Sha2_256, new byte[MessageReader.PieceLength - 100_000]);
         var message = new BitswapMessage();
         message.Blocks.AddRange([.. Enumerable.Repeat(packed, 10), filler, filler, .. Enumerable.Repeat(packed, 10)]);
@@ -172,7 +172,7 @@ public sealed class PackedTests
     private static Task SendAsync(Node from, Node to, byte[][] frames)
     {
         var message = new BitswapMessage();
-        message.Blocks.AddRange(frames.Select(f => new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, f, Packed: true)));
+        message.Blocks.AddRange(frames.Select(f => new BlockEntry(1, Multicodec.Raw, Multihash.Sha2_256, f, Compressed: true)));
         return SendAsync(from, to, message);
     }
 

@@ -12,7 +12,7 @@ public sealed class FairUploadSchedulerTests
     private readonly FakeTimeProvider _time = new();
 
     [Fact]
-    public void TheRateIsKeptAndSharedEvenlyByBytesWhateverTheMessages()
+    public void The_rate_is_kept_and_shared_evenly_by_bytes_whatever_the_messages()
     {
         using var pace = new FairUploadScheduler(Rate, _time);
         Sender[] senders = [new(pace, 8_000), new(pace, 60_000), new(pace, 120_000)];
@@ -22,7 +22,7 @@ public sealed class FairUploadSchedulerTests
     }
 
     [Fact]
-    public void WhoWantsLessGetsItAndTheOthersShareTheRest()
+    public void Who_wants_less_gets_it_and_the_others_share_the_rest()
     {
         using var pace = new FairUploadScheduler(Rate, _time);
         var modest = new Sender(pace, 20_000) { Pause = 200 };
@@ -35,7 +35,7 @@ public sealed class FairUploadSchedulerTests
     }
 
     [Fact]
-    public void WhatWasNotSentIsGivenBack()
+    public void What_was_not_sent_is_given_back()
     {
         using var pace = new FairUploadScheduler(Rate, _time);
         var flow = new UploadFlow(() => { });
@@ -47,7 +47,7 @@ public sealed class FairUploadSchedulerTests
     }
 
     [Fact]
-    public void AFlowThatIsGoneKeepsNobodyWaiting()
+    public void A_flow_that_is_gone_keeps_nobody_waiting()
     {
         using var pace = new FairUploadScheduler(Rate, _time);
         bool woken = false;
@@ -63,7 +63,7 @@ public sealed class FairUploadSchedulerTests
     }
 
     [Fact]
-    public void WithoutARateNobodyWaits()
+    public void Without_a_rate_nobody_waits()
     {
         using var pace = new FairUploadScheduler(0, _time);
         var flow = new UploadFlow(() => Assert.Fail("nobody waited"));

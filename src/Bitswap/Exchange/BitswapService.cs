@@ -7,25 +7,13 @@ using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 
-namespace Ipcs.Bitswap;
+namespace Ipcs.Bitswap.Exchange;
 
 /// <summary>
-/// Bitswap on one host: takes messages, serves the store, and fetches for sessions. Owns a link per peer, the wants and the list of banned peers.
+/// Bitswap on one host: reads messages, serves the store, and fetches for sessions. Owns a message queue per peer, the wants and the bans.
 /// </summary>
 public sealed partial class BitswapService : IAsyncDisposable
 {
-    /// <summary>Bitswap 1.2.0 with packed blocks: docs/protocols/packed.md.</summary>
-    internal const string PackedProtocol = "/ipcs/bitswap/1.0.0";
-
-    /// <summary>The version that says HAVE and DONT_HAVE.</summary>
-    internal const string HaveProtocol = "/ipfs/bitswap/1.2.0";
-
-    /// <summary>The version whose blocks have no prefix.</summary>
-    internal const string BareProtocol = "/ipfs/bitswap/1.0.0";
-
-    /// <summary>The versions spoken, the best first.</summary>
-    internal static readonly string[] Protocols = [PackedProtocol, HaveProtocol, "/ipfs/bitswap/1.1.0", BareProtocol];
-
     /// <summary>Streams that a peer may have open to us: one is what it needs, some open one per message.</summary>
     private const int MaxStreams = 32;
 
@@ -46,14 +34,14 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly BitswapOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _links = new();
+    private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _queues = new();
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
     private readonly SemaphoreSlim _storing = new(Storing, Storing);
-    private readonly Lock _linking = new();
+    private readonly Lock _creating = new();
     private readonly Engine _engine;
     private readonly WantManager _wants;
-    private readonly BlockReceiver _intake;
+    private readonly BlockReceiver _receiver;
     private readonly BitswapMeter _meter;
     private long _messagesReceived;
 
@@ -68,10 +56,10 @@ public sealed partial class BitswapService : IAsyncDisposable
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
         _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
-        _intake = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => Announce(hash, length));
+        _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => Announce(hash, length));
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
-        foreach (string protocol in Protocols)
+        foreach (string protocol in BitswapProtocols.All)
         {
             host.Handle(protocol, TakeStreamAsync);
         }
@@ -84,11 +72,11 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     /// <summary>What has been done so far.</summary>
     public BitswapStatistics Statistics => new(
-        _intake.Blocks,
-        _intake.Bytes,
-        _intake.Packed,
-        _intake.DuplicateBlocks,
-        _intake.DuplicateBytes,
+        _receiver.Blocks,
+        _receiver.Bytes,
+        _receiver.Compressed,
+        _receiver.DuplicateBlocks,
+        _receiver.DuplicateBytes,
         _engine.BlocksSent,
         _engine.BytesSent,
         Interlocked.Read(ref _messagesReceived),
@@ -114,7 +102,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     public IReadOnlyList<Cid> Wantlist() => _wants.Wanted();
 
     /// <summary>What a peer wants of this node now.</summary>
-    public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _links.TryGetValue(peer, out PeerMessageQueue? link) ? link.Wants.Wanted() : [];
+    public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _queues.TryGetValue(peer, out PeerMessageQueue? queue) ? queue.Wants.Wanted() : [];
 
     /// <summary>What has gone to and come from a peer; null when nothing has.</summary>
     public Ledger? LedgerOf(PeerId peer) => _engine.FindLedger(peer);
@@ -166,9 +154,9 @@ public sealed partial class BitswapService : IAsyncDisposable
         _host.PeerDisconnected -= OnDisconnected;
         _host.PeerIdentified -= OnIdentified;
         await _wants.DisposeAsync();
-        foreach (PeerMessageQueue link in _links.Values)
+        foreach (PeerMessageQueue queue in _queues.Values)
         {
-            await link.DisposeAsync();
+            await queue.DisposeAsync();
         }
 
         _engine.Dispose();
@@ -181,38 +169,38 @@ public sealed partial class BitswapService : IAsyncDisposable
         var waiting = new List<PeerMessageQueue>();
         foreach ((PeerId peer, WantEntry entry) in outbox)
         {
-            PeerMessageQueue link = Link(peer);
-            if (link.Queue(entry))
+            PeerMessageQueue queue = QueueOf(peer);
+            if (queue.Queue(entry))
             {
-                waiting.Add(link);
+                waiting.Add(queue);
             }
         }
 
         waiting.ForEach(l => l.Wake());
     }
 
-    private PeerMessageQueue Link(PeerId peer)
+    private PeerMessageQueue QueueOf(PeerId peer)
     {
-        if (_links.TryGetValue(peer, out PeerMessageQueue? link))
+        if (_queues.TryGetValue(peer, out PeerMessageQueue? queue))
         {
-            return link;
+            return queue;
         }
 
-        // A link has a loop of its own: none may be made and thrown away.
-        lock (_linking)
+        // A queue has a loop of its own: none may be made and thrown away.
+        lock (_creating)
         {
-            return _links.GetOrAdd(peer, p => new PeerMessageQueue(_engine, p, OnLinkFailed));
+            return _queues.GetOrAdd(peer, p => new PeerMessageQueue(_engine, p, OnQueueFailed));
         }
     }
 
-    private void OnLinkFailed(PeerMessageQueue link, string reason)
+    private void OnQueueFailed(PeerMessageQueue queue, string reason)
     {
-        LogLinkFailed(link.Peer, reason);
-        _links.TryRemove(new KeyValuePair<PeerId, PeerMessageQueue>(link.Peer, link));
+        LogSendFailed(queue.Peer, reason);
+        _queues.TryRemove(new KeyValuePair<PeerId, PeerMessageQueue>(queue.Peer, queue));
 
         // What it was asked may be lost: as if it had gone and come back.
-        _wants.PeerGone(link.Peer);
-        _ = ReviveAsync(link.Peer);
+        _wants.PeerGone(queue.Peer);
+        _ = ReviveAsync(queue.Peer);
     }
 
     private async Task ReviveAsync(PeerId peer)
@@ -227,9 +215,9 @@ public sealed partial class BitswapService : IAsyncDisposable
     private void OnDisconnected(PeerId peer)
     {
         _wants.PeerGone(peer);
-        if (_links.TryRemove(peer, out PeerMessageQueue? link))
+        if (_queues.TryRemove(peer, out PeerMessageQueue? queue))
         {
-            _ = link.DisposeAsync().AsTask();
+            _ = queue.DisposeAsync().AsTask();
         }
     }
 
@@ -239,9 +227,9 @@ public sealed partial class BitswapService : IAsyncDisposable
         {
             _ = _host.DisconnectAsync(peer.Peer).AsTask();
         }
-        else if (Protocols.Any(peer.Protocols.Contains))
+        else if (BitswapProtocols.All.Any(peer.Protocols.Contains))
         {
-            _wants.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(HaveProtocol) || peer.Protocols.Contains(PackedProtocol));
+            _wants.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(BitswapProtocols.Have) || peer.Protocols.Contains(BitswapProtocols.Compressed));
         }
     }
 
@@ -321,7 +309,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         if (message.Wants.Count > 0 || message.Full)
         {
-            Link(peer).Take(message);
+            QueueOf(peer).Take(message);
         }
 
         if (message.Presences.Count > 0)
@@ -354,7 +342,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         await _storing.WaitAsync(cancellationToken);
         try
         {
-            void Take() => _engine.LedgerOf(peer).AddReceived(_intake.Take(peer, message));
+            void Take() => _engine.LedgerOf(peer).AddReceived(_receiver.Take(peer, message));
             await Task.Factory.StartNew(Take, CancellationToken.None, TaskCreationOptions.None, _options.Work);
         }
         catch (InvalidDataException e)
@@ -371,9 +359,9 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private void Announce(in Multihash hash, int length)
     {
-        foreach ((_, PeerMessageQueue link) in _links)
+        foreach ((_, PeerMessageQueue queue) in _queues)
         {
-            link.BlockArrived(hash, length);
+            queue.BlockArrived(hash, length);
         }
     }
 
@@ -381,5 +369,5 @@ public sealed partial class BitswapService : IAsyncDisposable
     private partial void LogBanned(PeerId peer, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "sending to {Peer} failed: {Reason}")]
-    private partial void LogLinkFailed(PeerId peer, string reason);
+    private partial void LogSendFailed(PeerId peer, string reason);
 }
