@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
