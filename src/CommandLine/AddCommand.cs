@@ -7,19 +7,23 @@ namespace Ipcs.CommandLine;
 /// <summary><c>ipcs add</c>.</summary>
 internal static class AddCommand
 {
-    /// <summary>The command.</summary>
+    /// <summary>Builds the command.</summary>
     public static Command Build(GlobalOptions global)
     {
-        var command = new Command("add", "add a file, a folder with all that is in it, or standard input (-), and print the CIDs");
-        var path = new Argument<string>("FILE|DIR|-");
-        var quiet = new Option<bool>("-Q", "--quieter") { Description = "print the CID of the whole alone" };
+        var command = new Command("add", "add a file, a directory tree or standard input (-), and print the CIDs");
+        var source = new Argument<string>("FILE|DIR|-");
+        var quiet = new Option<bool>("-Q", "--quieter") { Description = "print only the CID of the last root" };
         var version = new Option<int?>("--cid-version") { Description = "0 (the default) or 1", HelpName = "N" };
         var raw = new Option<bool?>("--raw-leaves") { Description = "leaves are raw blocks (the default with version 1)" };
-        var chunker = new Option<string?>("--chunker") { Description = "how files are cut: size-N (the default is size-262144), rabin-MIN-AVG-MAX, buzhash or tar", HelpName = "CHUNKER" };
-        var trickle = new Option<bool>("--trickle") { Description = "arrange blocks for reading from the start" };
-        var wrap = new Option<bool>("-w", "--wrap-with-directory") { Description = "put it into a folder, so that its name is kept" };
-        var hidden = new Option<bool>("-H", "--hidden") { Description = "take files in the folder along whose names begin with a dot" };
-        var pin = new Option<bool>("--pin") { Description = "keep it from GC (the default)", DefaultValueFactory = _ => true };
+        var chunker = new Option<string?>("--chunker")
+        {
+            Description = "how files are split into chunks: size-N (default size-262144), rabin-MIN-AVG-MAX, buzhash or tar",
+            HelpName = "CHUNKER",
+        };
+        var trickle = new Option<bool>("--trickle") { Description = "use the trickle layout, for reading from the start" };
+        var wrap = new Option<bool>("-w", "--wrap-with-directory") { Description = "wrap it in a directory, which preserves its name" };
+        var hidden = new Option<bool>("-H", "--hidden") { Description = "include files whose names start with a dot" };
+        var pin = new Option<bool>("--pin") { Description = "pin it (the default)", DefaultValueFactory = _ => true };
         version.Validators.Add(v =>
         {
             if (v.Tokens is [{ Value: not ("0" or "1") }])
@@ -34,7 +38,7 @@ internal static class AddCommand
                 v.AddError($"--chunker: {problem}");
             }
         });
-        command.Arguments.Add(path);
+        command.Arguments.Add(source);
         foreach (Option option in (Option[])[quiet, version, raw, chunker, trickle, wrap, hidden, pin])
         {
             command.Options.Add(option);
@@ -42,7 +46,7 @@ internal static class AddCommand
 
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            IReadOnlyList<UploadEntry> entries = UploadEntry.Find(parsed.GetRequiredValue(path), parsed.GetValue(hidden));
+            IReadOnlyList<UploadEntry> entries = UploadEntry.Find(parsed.GetRequiredValue(source), parsed.GetValue(hidden));
             var query = GlobalOptions.Query(
                 ("cid-version", parsed.GetValue(version)?.ToString(CultureInfo.InvariantCulture)),
                 ("raw-leaves", parsed.GetValue(raw) is { } r ? GlobalOptions.Text(r) : null),
@@ -52,32 +56,31 @@ internal static class AddCommand
                 ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
             using var passed = PassedFiles.Open(entries);
-            JsonNode? whole;
+            JsonNode? root;
             try
             {
-                whole = await AddAsync(passed.IsEmpty ? null : passed);
+                root = await AddAsync(passed.IsEmpty ? null : passed);
             }
             catch (UnsupportedCommandException) when (!passed.IsEmpty)
             {
-                // Told before anything was read: the daemon is older, or can't get at what we have open.
-                whole = await AddAsync(passed: null);
+                // The daemon refused before it read the body: it is older, or can't duplicate this process's descriptors.
+                root = await AddAsync(passed: null);
             }
 
-            if (parsed.GetValue(quiet) && whole is not null)
+            if (parsed.GetValue(quiet) && root is not null)
             {
-                global.Print(parsed, whole, l => Console.Out.WriteLine($"{l["Hash"]}"));
+                global.Print(parsed, root, l => Console.Out.WriteLine($"{l["Hash"]}"));
             }
 
             return 0;
 
             async Task<JsonNode?> AddAsync(PassedFiles? passed)
             {
-                using var body = new UploadContent(entries, passed);
+                using var body = new UploadContent(entries, global.Settings.Time, passed);
                 JsonNode? last = null;
-                IAsyncEnumerable<JsonNode> lines = passed is null
-                    ? client.LinesAsync("add", query, body, cancellationToken)
-                    : client.LinesAsync("ipcs/add", query.Concat(GlobalOptions.Query(("descriptor", passed.One))), body, cancellationToken);
-                await foreach (JsonNode line in lines)
+                string path = passed is null ? "add" : "ipcs/add";
+                var descriptor = GlobalOptions.Query(("descriptor", passed?.FirstNumber));
+                await foreach (JsonNode line in client.LinesAsync(path, query.Concat(descriptor), body, cancellationToken))
                 {
                     last = line;
                     if (!parsed.GetValue(quiet))

@@ -6,7 +6,7 @@ using Ipcs.Blockstore.Posix;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>Speaks to a running daemon over its control socket.</summary>
+/// <summary>A client of the control API of a running daemon.</summary>
 public sealed class ApiClient : IDisposable
 {
     private const int CopyLength = 1 << 18;
@@ -40,17 +40,19 @@ public sealed class ApiClient : IDisposable
         };
     }
 
-    /// <summary>Where the daemon is.</summary>
+    /// <summary>The path of the control socket.</summary>
     public string Socket { get; }
 
-    /// <summary>Calls a command whose answer is one JSON document.</summary>
-    public async Task<JsonNode> CallAsync(string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken, HttpContent? body = null)
+    /// <summary>Calls a command whose response is one JSON document.</summary>
+    /// <exception cref="CommandException">The daemon did not answer, or answered with an error.</exception>
+    public async Task<JsonNode> CallAsync(
+        string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken, HttpContent? body = null)
     {
         using HttpResponseMessage response = await SendAsync(path, query, body, cancellationToken);
-        return await ParseAsync(await response.Content.ReadAsStringAsync(cancellationToken));
+        return Parse(await ReadTextAsync(response, cancellationToken));
     }
 
-    /// <summary>Calls a command whose answer is a JSON document per line; an error in the last line is thrown.</summary>
+    /// <summary>Calls a command whose response is one JSON document per line. Throws an error that is the last line.</summary>
     public async IAsyncEnumerable<JsonNode> LinesAsync(
         string path,
         IEnumerable<KeyValuePair<string, string>> query,
@@ -61,50 +63,65 @@ public sealed class ApiClient : IDisposable
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));
         while (await ReadLineAsync(reader, cancellationToken) is { } line)
         {
-            JsonNode document = await ParseAsync(line);
+            JsonNode document = Parse(line);
             if (document["Type"] is JsonValue type && type.TryGetValue(out string? word) && word == "error")
             {
-                throw new CommandException(document["Message"]?.GetValue<string>() ?? "the daemon failed");
+                throw new CommandException(document["Message"]?.GetValue<string>() ?? "the daemon sent an error without a message");
             }
 
             yield return document;
         }
     }
 
-    /// <summary>Calls a command whose answer is bytes.</summary>
-    public async Task CopyAsync(string path, IEnumerable<KeyValuePair<string, string>> query, Stream output, CancellationToken cancellationToken)
+    /// <summary>Calls a command whose response is bytes, and copies them to <paramref name="output"/>.</summary>
+    public async Task CopyAsync(
+        string path, IEnumerable<KeyValuePair<string, string>> query, Stream output, TimeProvider time, CancellationToken cancellationToken)
     {
         using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        await using Stream answer = Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
-        using var progress = new TransferDisplay(response.Content.Headers.ContentLength);
+        await using Stream body = await OpenBodyAsync(response, cancellationToken);
+        using var progress = new TransferDisplay(time, response.Content.Headers.ContentLength);
         byte[] buffer = new byte[CopyLength];
-        for (int n; (n = await answer.ReadAsync(buffer, cancellationToken)) > 0;)
+        for (int n; (n = await body.ReadAsync(buffer, cancellationToken)) > 0;)
         {
             await output.WriteAsync(buffer.AsMemory(0, n), cancellationToken);
             progress.Add(n);
         }
     }
 
-    /// <summary>Calls a command whose answer is bytes: their stream, which is the caller's.</summary>
+    /// <summary>Calls a command whose response is bytes. The caller disposes the stream.</summary>
     public async Task<Stream> OpenAsync(string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken)
     {
-        // The answer goes with its stream.
+        // Disposing the stream also ends the response.
         HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        return Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
+        return await OpenBodyAsync(response, cancellationToken);
     }
 
-    /// <summary>Calls a command whose answer is bytes, and hands their stream to <paramref name="read"/>.</summary>
-    public async Task ReadAsync(string path, IEnumerable<KeyValuePair<string, string>> query, Func<Stream, Task> read, CancellationToken cancellationToken)
+    /// <summary>Calls a command whose response is bytes, and passes their stream to <paramref name="read"/>.</summary>
+    public async Task ReadAsync(
+        string path, IEnumerable<KeyValuePair<string, string>> query, Func<Stream, Task> read, CancellationToken cancellationToken)
     {
         using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        await using Stream answer = Unbroken(await response.Content.ReadAsStreamAsync(cancellationToken));
-        await read(answer);
+        await using Stream body = await OpenBodyAsync(response, cancellationToken);
+        await read(body);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private static Stream Unbroken(Stream answer) => new ResponseStream(answer);
+    private static async Task<Stream> OpenBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
+        new ResponseStream(await response.Content.ReadAsStreamAsync(cancellationToken));
+
+    private static async Task<string> ReadTextAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await response.Content.ReadAsStringAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw ResponseStream.CutOff(e);
+        }
+    }
 
     private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
     {
@@ -114,28 +131,30 @@ public sealed class ApiClient : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new CommandException(ResponseStream.Broke(e));
+            throw ResponseStream.CutOff(e);
         }
     }
 
-    private static Task<JsonNode> ParseAsync(string text)
+    private static JsonNode Parse(string text)
     {
         try
         {
-            return Task.FromResult(JsonNode.Parse(text) ?? throw new CommandException("the daemon's answer is empty"));
+            return JsonNode.Parse(text) ?? throw new CommandException("the daemon's response is empty");
         }
         catch (JsonException)
         {
-            throw new CommandException($"the daemon's answer is no JSON: {text.Trim()}");
+            throw new CommandException($"the daemon's response is not JSON: {text.Trim()}");
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(string path, IEnumerable<KeyValuePair<string, string>> query, HttpContent? body, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(
+        string path, IEnumerable<KeyValuePair<string, string>> query, HttpContent? body, CancellationToken cancellationToken)
     {
         string parameters = string.Join('&', query.Select(q => $"{Uri.EscapeDataString(q.Key)}={Uri.EscapeDataString(q.Value)}"));
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(parameters.Length > 0 ? $"{path}?{parameters}" : path, UriKind.Relative)) { Content = body };
+        var uri = new Uri(parameters.Length > 0 ? $"{path}?{parameters}" : path, UriKind.Relative);
+        using var request = new HttpRequestMessage(HttpMethod.Post, uri) { Content = body };
 
-        // A body is only sent once the daemon has looked at the rest: what it refuses outright must not be drowned in a broken pipe.
+        // The body is sent after the daemon has accepted the head: writing to a connection that it closes would hide its error response.
         request.Headers.ExpectContinue = body is not null;
         HttpResponseMessage response;
         try
@@ -148,8 +167,10 @@ public sealed class ApiClient : IDisposable
         }
         catch (HttpRequestException e)
         {
-            // What went wrong on our side while the body was read (a file that vanished) lies within.
-            throw new CommandException(e.InnerException is CommandException own ? own.Message : $"the daemon at {Socket} did not answer: {e.Message}");
+            // An error of this process while it read the body, such as a file that vanished, is the inner exception.
+            throw e.InnerException is CommandException own
+                ? new CommandException(own.Message)
+                : new CommandException($"the daemon at {Socket} did not answer: {e.Message}");
         }
 
         if (response.IsSuccessStatusCode)
@@ -159,10 +180,12 @@ public sealed class ApiClient : IDisposable
 
         using (response)
         {
-            string text = await response.Content.ReadAsStringAsync(cancellationToken);
-            JsonNode document = await ParseAsync(text.Length > 0 ? text : "{}");
-            string message = document["Message"]?.GetValue<string>() ?? $"the daemon answered {(int)response.StatusCode}";
-            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented ? new UnsupportedCommandException(message) : new CommandException(message);
+            string text = await ReadTextAsync(response, cancellationToken);
+            JsonNode document = Parse(text.Length > 0 ? text : "{}");
+            string message = document["Message"]?.GetValue<string>() ?? $"the daemon answered with status {(int)response.StatusCode}";
+            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented
+                ? new UnsupportedCommandException(message)
+                : new CommandException(message);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
@@ -6,15 +7,15 @@ namespace Ipcs.CommandLine;
 /// <summary><c>bitswap stat|ledger|wantlist</c>.</summary>
 internal static class BitswapCommands
 {
-    /// <summary>The command and those below it.</summary>
-    public static Command Build(GlobalOptions global) => NodeCommands.Group("bitswap", "what is exchanged with peers", [
+    /// <summary>Builds the command.</summary>
+    public static Command Build(GlobalOptions global) => NodeCommands.Group("bitswap", "the exchange of blocks with peers", [
         Stat(global),
-        NodeCommands.WithArg(global, "ledger", "what has gone to and come from a peer", "bitswap/ledger", "PEER", PrintPairs),
+        NodeCommands.WithArg(global, "ledger", "bytes sent to and received from a peer", "bitswap/ledger", "PEER", PrintPairs),
         Wantlist(global)]);
 
     private static Command Stat(GlobalOptions global)
     {
-        var command = new Command("stat", "blocks and bytes so far, what is wanted, and who is connected");
+        var command = new Command("stat", "blocks and bytes sent and received, wanted blocks, connected peers");
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
@@ -26,8 +27,12 @@ internal static class BitswapCommands
 
     private static Command Wantlist(GlobalOptions global)
     {
-        var command = new Command("wantlist", "the blocks that are wanted now");
-        var peer = new Option<string>("--peer", "-p") { Description = "of that peer, instead of this node's own", HelpName = "PEER" };
+        var command = new Command("wantlist", "list the wanted blocks");
+        var peer = new Option<string>("--peer", "-p")
+        {
+            Description = "list the blocks that this peer wants from this node",
+            HelpName = "PEER",
+        };
         command.Options.Add(peer);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -43,8 +48,8 @@ internal static class BitswapCommands
     {
         foreach ((string name, JsonNode? value) in document.AsObject())
         {
-            // Of a list, how many.
-            Console.Out.WriteLine($"{name,-18} {(value is JsonArray list ? list.Count.ToString(System.Globalization.CultureInfo.InvariantCulture) : value?.ToString())}");
+            string? text = value is JsonArray list ? list.Count.ToString(CultureInfo.InvariantCulture) : value?.ToString();
+            Console.Out.WriteLine($"{name,-18} {text}");
         }
     }
 

@@ -3,20 +3,20 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>block …</c>, <c>dag …</c> and <c>refs</c>.</summary>
+/// <summary><c>block get|put|stat|rm</c>, <c>dag stat|export|import</c> and <c>refs</c>.</summary>
 internal static class BlockCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
         yield return NodeCommands.Group("block", "single blocks", [
             Bytes(global, "get", "write a block to standard output", "block/get", "CID"),
             Put(global),
-            NodeCommands.WithArg(global, "stat", "a block's length", "block/stat", "CID", s => Console.Out.WriteLine($"Key: {s["Key"]}\nSize: {s["Size"]}")),
+            NodeCommands.WithArg(global, "stat", "print a block's length", "block/stat", "CID", PrintBlock),
             Remove(global)]);
         yield return NodeCommands.Group("dag", "whole DAGs", [
-            NodeCommands.WithArg(global, "stat", "how many blocks and bytes a DAG has", "dag/stat", "CID", PrintStat),
-            Bytes(global, "export", "write a DAG to standard output, as a CAR", "dag/export", "CID"),
+            NodeCommands.WithArg(global, "stat", "count the blocks and bytes of a DAG", "dag/stat", "CID", PrintStat),
+            Bytes(global, "export", "write a DAG to standard output as a CAR", "dag/export", "CID"),
             Import(global)]);
         yield return Refs(global);
     }
@@ -29,7 +29,8 @@ internal static class BlockCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            await client.CopyAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(cid))), new StandardOutput(), cancellationToken);
+            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(cid)));
+            await client.CopyAsync(path, query, new StandardOutput(), global.Settings.Time, cancellationToken);
             return 0;
         });
         return command;
@@ -40,8 +41,13 @@ internal static class BlockCommands
         var command = new Command("put", "store a block from a file (or - for standard input) and print its CID");
         var file = new Argument<string>("FILE|-");
         Option<string> codec = new("--cid-codec") { Description = "raw or dag-pb", HelpName = "CODEC", DefaultValueFactory = _ => "raw" };
-        Option<string> hash = new("--mhtype") { Description = "sha2-256, sha2-384 or sha2-512", HelpName = "HASH", DefaultValueFactory = _ => "sha2-256" };
-        var pin = new Option<bool>("--pin") { Description = "keep it from GC" };
+        var hash = new Option<string>("--mhtype")
+        {
+            Description = "sha2-256, sha2-384 or sha2-512",
+            HelpName = "HASH",
+            DefaultValueFactory = _ => "sha2-256",
+        };
+        var pin = new Option<bool>("--pin") { Description = "pin it" };
         codec.AcceptOnlyFromAmong("raw", "dag-pb");
         hash.AcceptOnlyFromAmong("sha2-256", "sha2-384", "sha2-512");
         command.Arguments.Add(file);
@@ -52,10 +58,14 @@ internal static class BlockCommands
 
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
-            var query = GlobalOptions.Query(("cid-codec", parsed.GetValue(codec)), ("mhtype", parsed.GetValue(hash)), ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
+            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file), global.Settings.Time);
+            var query = GlobalOptions.Query(
+                ("cid-codec", parsed.GetValue(codec)),
+                ("mhtype", parsed.GetValue(hash)),
+                ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
-            global.Print(parsed, await client.CallAsync("block/put", query, cancellationToken, body), s => Console.Out.WriteLine(s["Key"]!.ToString()));
+            JsonNode stored = await client.CallAsync("block/put", query, cancellationToken, body);
+            global.Print(parsed, stored, s => Console.Out.WriteLine(s["Key"]!.ToString()));
             return 0;
         });
         return command;
@@ -63,14 +73,16 @@ internal static class BlockCommands
 
     private static Command Remove(GlobalOptions global)
     {
-        var command = new Command("rm", "remove blocks that nothing needs");
+        var command = new Command("rm", "remove blocks that no pin and no content needs");
         var cids = new Argument<string[]>("CID") { Arity = ArgumentArity.OneOrMore };
-        var force = new Option<bool>("-f", "--force") { Description = "a block that is not here is no error" };
+        var force = new Option<bool>("-f", "--force") { Description = "ignore blocks that are not in the store" };
         command.Arguments.Add(cids);
         command.Options.Add(force);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var query = parsed.GetRequiredValue(cids).Select(c => KeyValuePair.Create("arg", c)).Append(KeyValuePair.Create("force", GlobalOptions.Text(parsed.GetValue(force))));
+            var query = parsed.GetRequiredValue(cids)
+                .Select(c => KeyValuePair.Create("arg", c))
+                .Append(KeyValuePair.Create("force", GlobalOptions.Text(parsed.GetValue(force))));
             using ApiClient client = global.Client(parsed);
             string? problem = null;
             int failed = 0;
@@ -99,15 +111,17 @@ internal static class BlockCommands
     {
         var command = new Command("import", "store the blocks of a CAR (or - for standard input) and pin its roots");
         var file = new Argument<string>("FILE|-");
-        var pin = new Option<bool>("--pin-roots") { Description = "keep the roots from GC (the default)", DefaultValueFactory = _ => true };
-        var stats = new Option<bool>("--stats") { Description = "say how many blocks and bytes there were" };
+        var pin = new Option<bool>("--pin-roots") { Description = "pin the roots (the default)", DefaultValueFactory = _ => true };
+        var stats = new Option<bool>("--stats") { Description = "print the number of blocks and bytes" };
         command.Arguments.Add(file);
         command.Options.Add(pin);
         command.Options.Add(stats);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file));
-            var query = GlobalOptions.Query(("pin-roots", GlobalOptions.Text(parsed.GetValue(pin))), ("stats", GlobalOptions.Text(parsed.GetValue(stats))));
+            using var body = UploadContent.OfFile(parsed.GetRequiredValue(file), global.Settings.Time);
+            var query = GlobalOptions.Query(
+                ("pin-roots", GlobalOptions.Text(parsed.GetValue(pin))),
+                ("stats", GlobalOptions.Text(parsed.GetValue(stats))));
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("dag/import", query, body, cancellationToken))
             {
@@ -123,8 +137,8 @@ internal static class BlockCommands
     {
         var command = new Command("refs", "list the links of a block");
         var cid = new Argument<string>("CID");
-        var recursive = new Option<bool>("-r", "--recursive") { Description = "and of all below it" };
-        var unique = new Option<bool>("-u", "--unique") { Description = "each only once" };
+        var recursive = new Option<bool>("-r", "--recursive") { Description = "and those of all blocks below it" };
+        var unique = new Option<bool>("-u", "--unique") { Description = "list each link once" };
         command.Arguments.Add(cid);
         command.Options.Add(recursive);
         command.Options.Add(unique);
@@ -145,6 +159,12 @@ internal static class BlockCommands
         return command;
     }
 
+    private static void PrintBlock(JsonNode stat)
+    {
+        Console.Out.WriteLine($"Key: {stat["Key"]}");
+        Console.Out.WriteLine($"Size: {stat["Size"]}");
+    }
+
     private static void PrintStat(JsonNode stat)
     {
         Console.Out.WriteLine($"Size: {stat["TotalSize"]}");
@@ -155,7 +175,8 @@ internal static class BlockCommands
     {
         if (line["Root"] is { } root)
         {
-            Console.Out.WriteLine($"Pinned root\t{root["Cid"]!["/"]}\t{(root["PinErrorMsg"]!.ToString() is { Length: > 0 } problem ? $"FAILED: {problem}" : "success")}");
+            string result = root["PinErrorMsg"]!.ToString() is { Length: > 0 } problem ? $"FAILED: {problem}" : "success";
+            Console.Out.WriteLine($"Pinned root\t{root["Cid"]!["/"]}\t{result}");
         }
         else if (line["Stats"] is { } stats)
         {

@@ -1,19 +1,21 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 using Ipcs.Blockstore;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>The command line: exit 0 done, 1 failed with one line on stderr, 2 wrong usage.</summary>
+/// <summary>The command line. Exit status 0: done; 1: failed, with one line on standard error; 2: wrong usage.</summary>
 public static class Cli
 {
-    /// <summary>Parses and runs.</summary>
+    /// <summary>Parses and runs a command. Returns the exit status.</summary>
     public static async Task<int> RunAsync(string[] args, CliSettings settings)
     {
-        Console.SetOut(new StreamWriter(new StandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true });
+        var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        Console.SetOut(new StreamWriter(new StandardOutput(), utf8) { AutoFlush = true });
 
-        // An argument that begins with @ is a file's name like any other, not a file of more arguments.
+        // An argument that starts with @ is a file name, not a response file with more arguments.
         ParseResult parsed = Build(settings).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
@@ -26,7 +28,8 @@ public static class Cli
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await parsed.InvokeAsync(configuration, stop.Token);
         }
         catch (UsageException e)
         {
@@ -35,7 +38,7 @@ public static class Cli
         }
         catch (BrokenPipeException)
         {
-            // Who read the output had enough of it: that is no failure of ours.
+            // The reader, such as head, needs no more of the output.
             return 0;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -43,14 +46,14 @@ public static class Cli
             await Console.Error.WriteLineAsync("ipcs: interrupted");
             return 1;
         }
-        catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or System.Net.Sockets.SocketException)
+        catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or SocketException)
         {
             await Console.Error.WriteLineAsync($"ipcs: {OneLine(e.Message)}");
             return 1;
         }
     }
 
-    /// <summary>The whole tree of commands.</summary>
+    /// <summary>The tree of all commands.</summary>
     private static RootCommand Build(CliSettings settings)
     {
         var root = new RootCommand("ipcs: the fleet's content store. A containerd content plugin that is a libp2p peer.");
@@ -72,7 +75,7 @@ public static class Cli
 
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
-        // The second signal ends the process as if nobody listened for it.
+        // The second signal ends the process at once.
         signal.Cancel = !stop.IsCancellationRequested;
         stop.Cancel();
     }

@@ -2,9 +2,11 @@ using System.CommandLine;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>What the command line takes from the program that it is part of.</summary>
-/// <param name="Version">The version of this program, such as <c>0.1.0</c>.</param>
+/// <summary>What the program passes to its command line.</summary>
+/// <param name="Version">The program's version, such as <c>0.1.0</c>.</param>
 /// <param name="ApiSocket">The default path of the daemon's control socket.</param>
 /// <param name="ContentSocket">The default path of the daemon's content socket.</param>
-/// <param name="DaemonCommands">The commands that need the daemon's own code: <c>daemon</c>, <c>init</c>, <c>config</c>.</param>
-public sealed record CliSettings(string Version, string ApiSocket, string ContentSocket, Func<GlobalOptions, IEnumerable<Command>> DaemonCommands);
+/// <param name="DaemonCommands">The commands that need the daemon's code: <c>daemon</c>, <c>init</c>, <c>config</c>.</param>
+/// <param name="Time">The clock of progress displays.</param>
+public sealed record CliSettings(
+    string Version, string ApiSocket, string ContentSocket, Func<GlobalOptions, IEnumerable<Command>> DaemonCommands, TimeProvider Time);

@@ -8,18 +8,26 @@ namespace Ipcs.CommandLine;
 /// <summary><c>compare</c>.</summary>
 internal static class CompareCommand
 {
-    /// <summary>The command.</summary>
+    /// <summary>Builds the command.</summary>
     public static Command Build(GlobalOptions global)
     {
         var command = new Command("compare", "show which blocks images share, for one chunker or several");
-        var images = new Argument<string[]>("SRC") { Description = "two or more images, written as for convert", Arity = new ArgumentArity(2, 64) };
-        var chunkers = new Option<string[]>("--chunker") { Description = "how contents are cut (repeatable; default size-262144)", HelpName = "CHUNKER" };
-        var plot = new Option<string?>("--plot") { Description = "draw the buckets into this file (PNG)", HelpName = "FILE" };
-        var space = ImageCommands.Namespace();
+        var images = new Argument<string[]>("SRC")
+        {
+            Description = "two or more images, written as for convert",
+            Arity = new ArgumentArity(2, 64),
+        };
+        var chunkers = new Option<string[]>("--chunker")
+        {
+            Description = "how contents are split into chunks (repeatable; default size-262144)",
+            HelpName = "CHUNKER",
+        };
+        var plot = new Option<string?>("--plot") { Description = "draw the result into this PNG file", HelpName = "FILE" };
+        var containerdNamespace = ImageCommands.Namespace();
         var all = new Option<bool>("--all-platforms") { Description = "compare every platform of an index" };
-        var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registries (implied for localhost)" };
+        var plain = new Option<bool>("--plain-http") { Description = "use HTTP for the registries (implied for localhost)" };
         command.Arguments.Add(images);
-        foreach (Option option in (Option[])[chunkers, plot, space, all, plain])
+        foreach (Option option in (Option[])[chunkers, plot, containerdNamespace, all, plain])
         {
             command.Options.Add(option);
         }
@@ -30,7 +38,7 @@ internal static class CompareCommand
             var query = sources.Select(s => KeyValuePair.Create("arg", Logins.Absolute(s)))
                 .Concat((parsed.GetValue(chunkers) ?? []).Select(c => KeyValuePair.Create("chunker", c)))
                 .Concat(GlobalOptions.Query(
-                    ("namespace", parsed.GetValue(space)),
+                    ("namespace", parsed.GetValue(containerdNamespace)),
                     ("all-platforms", parsed.GetValue(all) ? "true" : null),
                     ("plain-http", parsed.GetValue(plain) ? "true" : null)));
             using HttpContent? logins = await Logins.BodyAsync(sources, cancellationToken);
@@ -38,7 +46,7 @@ internal static class CompareCommand
             var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/compare", query, logins, cancellationToken))
             {
-                if (progress.Shows(line))
+                if (progress.TryShow(line))
                 {
                     continue;
                 }
@@ -57,12 +65,13 @@ internal static class CompareCommand
         return command;
     }
 
-    /// <summary>The daemon was told paths from the root; the user reads the names that were typed.</summary>
+    /// <summary>Replaces the absolute paths that were sent to the daemon by the names that the user typed.</summary>
     private static void NameAsGiven(JsonNode comparison, string[] sources)
     {
         Dictionary<string, string> names = sources.DistinctBy(Logins.Absolute).ToDictionary(Logins.Absolute, StringComparer.Ordinal);
         Rename(comparison["images"]!.AsArray());
-        foreach (JsonNode? bucket in comparison["buckets"]!.AsArray().Concat(comparison["comparisons"]!.AsArray().SelectMany(c => c!["buckets"]!.AsArray())))
+        IEnumerable<JsonNode?> ofChunkers = comparison["comparisons"]!.AsArray().SelectMany(c => c!["buckets"]!.AsArray());
+        foreach (JsonNode? bucket in comparison["buckets"]!.AsArray().Concat(ofChunkers))
         {
             Rename(bucket!["images"]!.AsArray());
         }
@@ -87,12 +96,14 @@ internal static class CompareCommand
             foreach (JsonNode? bucket in buckets)
             {
                 double share = all == 0 ? 0 : 100.0 * (long)bucket!["bytes"]! / all;
+                string owners = string.Join(" + ", bucket!["images"]!.AsArray().Select(i => (string?)i));
                 Console.Out.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{(long)bucket!["blocks"]!,10} {(long)bucket["bytes"]!,14} {share,6:F1}%  {string.Join(" + ", bucket["images"]!.AsArray().Select(i => (string?)i))}"));
+                    $"{(long)bucket["blocks"]!,10} {(long)bucket["bytes"]!,14} {share,6:F1}%  {owners}"));
             }
 
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{buckets.Sum(b => (long)b!["blocks"]!),10} {all,14} {100,6:F1}%  all"));
+            long blocks = buckets.Sum(b => (long)b!["blocks"]!);
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{blocks,10} {all,14} {100,6:F1}%  all"));
         }
     }
 }

@@ -4,10 +4,10 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>add</c>, <c>cat</c>, <c>get</c>, <c>ls</c>.</summary>
+/// <summary><c>add</c>, <c>cat</c>, <c>get</c> and <c>ls</c>.</summary>
 internal static class FileCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
         yield return AddCommand.Build(global);
@@ -18,10 +18,10 @@ internal static class FileCommands
 
     private static Command Cat(GlobalOptions global)
     {
-        var command = new Command("cat", "write a file to standard output, from here or from the fleet");
+        var command = new Command("cat", "write a file to standard output, from the store or the fleet");
         var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
-        Option<long?> offset = Number("--offset", "first byte");
-        Option<long?> length = Number("--length", "how many bytes");
+        Option<long?> offset = Number("--offset", "offset of the first byte");
+        Option<long?> length = Number("--length", "the most bytes to write");
         command.Arguments.Add(path);
         command.Options.Add(offset);
         command.Options.Add(length);
@@ -32,7 +32,7 @@ internal static class FileCommands
                 ("offset", parsed.GetValue(offset)?.ToString(CultureInfo.InvariantCulture)),
                 ("length", parsed.GetValue(length)?.ToString(CultureInfo.InvariantCulture)));
             using ApiClient client = global.Client(parsed);
-            await client.CopyAsync("cat", query, new StandardOutput(), cancellationToken);
+            await client.CopyAsync("cat", query, new StandardOutput(), global.Settings.Time, cancellationToken);
             return 0;
         });
         return command;
@@ -40,9 +40,13 @@ internal static class FileCommands
 
     private static Command Get(GlobalOptions global)
     {
-        var command = new Command("get", "write a file or a folder to the file system");
+        var command = new Command("get", "write a file or directory to the file system");
         var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
-        var output = new Option<string?>("-o", "--output") { Description = "where to (the CID or the last name of the path, when it is not said)", HelpName = "PATH" };
+        var output = new Option<string?>("-o", "--output")
+        {
+            Description = "where to write it (default: the last name of the path, or the CID)",
+            HelpName = "PATH",
+        };
         command.Arguments.Add(path);
         command.Options.Add(output);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -52,8 +56,12 @@ internal static class FileCommands
             string target = Path.GetFullPath(parsed.GetValue(output) is { Length: > 0 } given ? given : name);
             using ApiClient client = global.Client(parsed);
             long bytes = 0;
+            var extractor = new TarExtractor(target, global.Settings.Time);
             await client.ReadAsync(
-                "get", GlobalOptions.Query(("arg", source)), async tar => bytes = await new TarExtractor(target).ExtractAsync(tar, name, cancellationToken), cancellationToken);
+                "get",
+                GlobalOptions.Query(("arg", source)),
+                async tar => bytes = await extractor.ExtractAsync(tar, name, cancellationToken),
+                cancellationToken);
             global.Print(
                 parsed,
                 new JsonObject { ["Path"] = target, ["Bytes"] = bytes },
@@ -65,7 +73,7 @@ internal static class FileCommands
 
     private static Command List(GlobalOptions global)
     {
-        var command = new Command("ls", "list a folder: CID, size and name of each entry");
+        var command = new Command("ls", "list a directory: CID, size and name of each entry");
         var path = new Argument<string>("CID|CID/PATH");
         command.Arguments.Add(path);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -73,7 +81,8 @@ internal static class FileCommands
             using ApiClient client = global.Client(parsed);
             if (parsed.GetValue(global.Json))
             {
-                JsonNode document = await client.CallAsync("ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path))), cancellationToken);
+                var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(path)));
+                JsonNode document = await client.CallAsync("ls", query, cancellationToken);
                 Console.Out.WriteLine(document.ToJsonString());
                 return 0;
             }
@@ -93,12 +102,13 @@ internal static class FileCommands
     private static string Text(JsonNode link)
     {
         const int Directory = 1;
-        bool folder = link["Type"]!.GetValue<int>() == Directory;
+        bool isDirectory = link["Type"]!.GetValue<int>() == Directory;
         string target = link["Target"]?.ToString() is { Length: > 0 } to ? $" -> {Printable(to)}" : "";
-        return $"{link["Hash"]} {(folder ? "-" : link["Size"])} {Printable(link["Name"]!.ToString())}{(folder ? "/" : "")}{target}";
+        string name = Printable(link["Name"]!.ToString());
+        return $"{link["Hash"]} {(isDirectory ? "-" : link["Size"])} {name}{(isDirectory ? "/" : "")}{target}";
     }
 
-    /// <summary>A name with what would play tricks on a terminal shown as what it is.</summary>
+    /// <summary>A name with its control characters escaped, which could change the state of a terminal.</summary>
     private static string Printable(string name) => name.Any(char.IsControl)
         ? string.Concat(name.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
         : name;

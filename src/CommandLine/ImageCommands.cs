@@ -4,30 +4,41 @@ using Ipcs.Oci.Containerd;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c>, <c>containerd config</c> and what containerd runs.</summary>
+/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c> and <c>containerd config</c>.</summary>
 internal static class ImageCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
         yield return Convert(global);
         yield return Pull(global);
         yield return CompareCommand.Build(global);
-        yield return NodeCommands.Group("containerd", "setting containerd up", [ContainerdConfig(global)]);
+        yield return NodeCommands.Group("containerd", "set containerd up", [ContainerdConfig(global)]);
     }
 
     private static Command Convert(GlobalOptions global)
     {
-        var command = new Command("convert", "make an image whose descriptors are DAG roots");
-        var source = new Argument<string>("SRC") { Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | docker-archive:FILE | containerd:REF" };
-        var name = new Argument<string?>("NAME") { Description = "register it in containerd under this name", Arity = ArgumentArity.ZeroOrOne };
-        var space = Namespace();
+        var command = new Command("convert", "convert an image to one whose digests are DAG roots");
+        var source = new Argument<string>("SRC")
+        {
+            Description = "registry reference | oci:DIR[:TAG] | oci-archive:FILE | docker-archive:FILE | containerd:REF",
+        };
+        var name = new Argument<string?>("NAME")
+        {
+            Description = "register it in containerd under this name",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var containerdNamespace = Namespace();
         var all = new Option<bool>("--all-platforms") { Description = "convert every platform of an index" };
-        var plain = new Option<bool>("--plain-http") { Description = "speak HTTP to the registry (implied for localhost)" };
-        var chunker = new Option<string?>("--chunker") { Description = "how contents are cut (default size-262144)", HelpName = "CHUNKER" };
+        var plain = new Option<bool>("--plain-http") { Description = "use HTTP for the registry (implied for localhost)" };
+        var chunker = new Option<string?>("--chunker")
+        {
+            Description = "how contents are split into chunks (default size-262144)",
+            HelpName = "CHUNKER",
+        };
         command.Arguments.Add(source);
         command.Arguments.Add(name);
-        foreach (Option option in (Option[])[space, all, plain, chunker])
+        foreach (Option option in (Option[])[containerdNamespace, all, plain, chunker])
         {
             command.Options.Add(option);
         }
@@ -38,7 +49,7 @@ internal static class ImageCommands
                 ("arg", Logins.Absolute(parsed.GetRequiredValue(source))),
                 ("arg", parsed.GetValue(name)),
                 ("chunker", parsed.GetValue(chunker)),
-                ("namespace", parsed.GetValue(space)),
+                ("namespace", parsed.GetValue(containerdNamespace)),
                 ("all-platforms", parsed.GetValue(all) ? "true" : null),
                 ("plain-http", parsed.GetValue(plain) ? "true" : null));
             using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], cancellationToken);
@@ -46,7 +57,7 @@ internal static class ImageCommands
             var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, logins, cancellationToken))
             {
-                if (!progress.Shows(line))
+                if (!progress.TryShow(line))
                 {
                     global.Print(parsed, line, l => PrintConverted(l, parsed.GetValue(name) ?? parsed.GetRequiredValue(source)));
                 }
@@ -59,15 +70,19 @@ internal static class ImageCommands
 
     private static Command Pull(GlobalOptions global)
     {
-        var command = new Command("pull", "bring an image from the fleet into containerd, with no registry");
+        var command = new Command("pull", "fetch an image from the fleet into containerd, without a registry");
         var image = new Argument<string>("IMAGE") { Description = "NAME@sha256:ROOT, or ipfs://CID with NAME" };
-        var name = new Argument<string?>("NAME") { Description = "the name, where IMAGE is a CID", Arity = ArgumentArity.ZeroOrOne };
-        var space = Namespace();
-        var unpack = new Option<bool>("--unpack") { Description = "unpack it for this host's platform" };
-        var snapshotter = new Option<string?>("--snapshotter") { Description = "containerd's snapshotter to unpack with (default overlayfs)", HelpName = "NAME" };
+        var name = new Argument<string?>("NAME") { Description = "the image's name, when IMAGE is a CID", Arity = ArgumentArity.ZeroOrOne };
+        var containerdNamespace = Namespace();
+        var unpack = new Option<bool>("--unpack") { Description = "unpack the image for this host's platform" };
+        var snapshotter = new Option<string?>("--snapshotter")
+        {
+            Description = "the snapshotter of containerd to unpack with (default overlayfs)",
+            HelpName = "NAME",
+        };
         command.Arguments.Add(image);
         command.Arguments.Add(name);
-        command.Options.Add(space);
+        command.Options.Add(containerdNamespace);
         command.Options.Add(unpack);
         command.Options.Add(snapshotter);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -75,14 +90,14 @@ internal static class ImageCommands
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(image)),
                 ("arg", parsed.GetValue(name)),
-                ("namespace", parsed.GetValue(space)),
+                ("namespace", parsed.GetValue(containerdNamespace)),
                 ("unpack", parsed.GetValue(unpack) ? "true" : null),
                 ("snapshotter", parsed.GetValue(snapshotter)));
             using ApiClient client = global.Client(parsed);
             var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/pull", query, body: null, cancellationToken))
             {
-                if (!progress.Shows(line))
+                if (!progress.TryShow(line))
                 {
                     global.Print(parsed, line, l => Console.Out.WriteLine($"pulled {l["name"]} {l["digest"]}"));
                 }
@@ -93,6 +108,7 @@ internal static class ImageCommands
         return command;
     }
 
+    /// <summary>The option for containerd's namespace.</summary>
     internal static Option<string> Namespace() => new("-n", "--namespace")
     {
         Description = "containerd's namespace",
@@ -107,7 +123,8 @@ internal static class ImageCommands
         Console.Out.WriteLine($"{"bytes",12} {"blocks",7}  {"original",-71}  {"root",-71}  media type");
         foreach (JsonNode? d in image["descriptors"]!.AsArray())
         {
-            Console.Out.WriteLine($"{(long)d!["size"]!,12} {(long)d["blocks"]!,7}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
+            string size = $"{(long)d!["size"]!,12} {(long)d["blocks"]!,7}";
+            Console.Out.WriteLine($"{size}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
         }
 
         Console.Out.WriteLine($"converted {name} {image["converted"]}");
@@ -116,7 +133,12 @@ internal static class ImageCommands
     private static Command ContainerdConfig(GlobalOptions global)
     {
         var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
-        var version = new Option<int>("--version") { Description = "2 for containerd 1.6 and 1.7, 3 for 2.x", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var version = new Option<int>("--version")
+        {
+            Description = "2 for containerd 1.6 and 1.7, 3 for 2.x",
+            HelpName = "N",
+            DefaultValueFactory = _ => 2,
+        };
         var socket = new Option<string>("--content-socket")
         {
             Description = "the daemon's content socket",

@@ -7,27 +7,33 @@ using Microsoft.Win32.SafeHandles;
 namespace Ipcs.CommandLine;
 
 /// <summary>
-/// <c>ipcs containerd layer SOCKET</c>: containerd runs it (<see cref="LayerProcessor"/>). A layer comes on standard input, or its name on descriptor 3, and goes
-/// as a tar to standard output. Not one of the commands for people: it is run once for each layer, and begins with nothing of what those need.
+/// <c>ipcs containerd layer SOCKET</c>, which containerd runs as a stream processor (<see cref="LayerProcessor"/>). Reads a layer from
+/// standard input, or its digest from descriptor 3, and writes it as a tar to standard output. It runs once for each layer, so it starts
+/// without the command line's parser.
 /// </summary>
 public static partial class LayerCommand
 {
-    /// <summary>By which containerd says what comes.</summary>
+    /// <summary>The environment variable in which containerd passes the media type of the input.</summary>
     private const string MediaTypeVariable = "STREAM_PROCESSOR_MEDIATYPE";
 
     private const int PayloadDescriptor = 3;
 
-    /// <summary>Of one read and one write, and of the pipe to containerd, in bytes: what an unprivileged process may ask for.</summary>
-    private const int CopyLength = 1 << 18, PipeLength = 1 << 20;
+    /// <summary>How many bytes are read and written at a time.</summary>
+    private const int CopyLength = 1 << 18;
+
+    /// <summary>The capacity of the pipe to containerd in bytes: the most that an unprivileged process may set.</summary>
+    private const int PipeLength = 1 << 20;
 
     // https://man7.org/linux/man-pages/man2/F_GETPIPE_SZ.2const.html
     private const int SetPipeSize = 1031;
 
-    /// <summary>Does it; what it returns is the exit status of the process, with one line on stderr if it is not 0.</summary>
+    /// <summary>
+    /// Runs the command. Returns the exit status of the process. One that is not 0 comes with one line on standard error.
+    /// </summary>
     /// <param name="apiSocket">The control socket of the daemon that is containerd's content store.</param>
     public static async Task<int> RunAsync(string apiSocket)
     {
-        // Each side works on while the other one does; a pipe that can't be made larger stays as it is.
+        // With a larger pipe both processes run in parallel. Without one the command works too, so an error is ignored.
         _ = fcntl(1, SetPipeSize, PipeLength);
         try
         {
@@ -46,7 +52,7 @@ public static partial class LayerCommand
         }
         catch (BrokenPipeException)
         {
-            // containerd has given up; it knows why.
+            // containerd has closed the pipe, and reports its own error.
             return 1;
         }
         catch (Exception e) when (LayerTar.IsBroken(e) || e is CommandException or IOException)

@@ -6,68 +6,68 @@ using Ipcs.Oci.Sources;
 namespace Ipcs.CommandLine;
 
 /// <summary>
-/// A layer that containerd reads for us from the daemon, piece by piece, and gives on standard input. The daemon is asked meanwhile which content it is, told
-/// by its first bytes; once it has said so, the rest comes from it in one stream. That it is the right one does not depend on this: containerd compares the tar
-/// with the image's diff id. Is read synchronously.
+/// A layer that containerd reads from the daemon in small pieces and writes to this process's standard input. Meanwhile the daemon looks up
+/// the layer's digest by the hash of its first bytes; once it is known, the rest is read from the daemon in one stream. A wrong digest
+/// would be noticed, since containerd compares the tar with the image's diff id. Read synchronously.
 /// </summary>
 internal sealed class LayerInput : ForwardStream
 {
-    /// <summary>How many of its bytes tell a content from others.</summary>
-    private const int BeginLength = 1 << 17;
+    /// <summary>How many of the first bytes identify a content.</summary>
+    private const int PrefixLength = 1 << 17;
 
-    /// <summary>Of a read from standard input: the pipe is no larger.</summary>
+    /// <summary>How many bytes are read from standard input at a time: the capacity of the pipe.</summary>
     private const int ReadLength = 1 << 16;
 
     private readonly Stream _input;
     private readonly string _apiSocket;
-    private readonly Task<string?>? _asked;
-    private readonly byte[] _buffer = new byte[BeginLength];
+    private readonly Task<string?>? _digest;
+    private readonly byte[] _buffer = new byte[PrefixLength];
     private int _start;
     private int _end;
     private long _offset;
     private ApiClient? _client;
-    private Stream? _rest;
+    private Stream? _body;
 
-    /// <summary>Reads the begin, and asks.</summary>
+    /// <summary>Reads the first bytes and starts to look up the digest.</summary>
     /// <param name="input">Standard input. Not owned.</param>
     /// <param name="apiSocket">The daemon's control socket.</param>
-    /// <exception cref="InvalidDataException">Nothing comes: with the daemon's reason, where it has one.</exception>
+    /// <exception cref="InvalidDataException">Standard input is empty. The message has the daemon's reason when there is one.</exception>
     public LayerInput(Stream input, string apiSocket)
     {
         _input = input;
         _apiSocket = apiSocket;
-        _end = input.ReadAtLeast(_buffer, BeginLength, throwOnEndOfStream: false);
+        _end = input.ReadAtLeast(_buffer, PrefixLength, throwOnEndOfStream: false);
         if (_end == 0)
         {
-            // It has ended before it began: containerd could not read the layer, and doesn't tell us why.
+            // containerd could not read the layer, and does not pass on the reason.
             throw new InvalidDataException($"nothing came on standard input{FailureAsync().GetAwaiter().GetResult()}");
         }
 
-        // Most layers are small, and done before there were an answer.
-        if (_end == BeginLength)
+        // A shorter layer has been read already.
+        if (_end == PrefixLength)
         {
             string hash = Convert.ToHexStringLower(SHA256.HashData(_buffer));
-            _asked = Task.Run(() => AskAsync(hash));
+            _digest = Task.Run(() => FindDigestAsync(hash));
         }
     }
 
     private ApiClient Client => _client ??= new ApiClient(_apiSocket);
 
     /// <inheritdoc/>
-    /// <exception cref="CommandException">The daemon's stream broke off.</exception>
+    /// <exception cref="CommandException">The daemon's response was cut off.</exception>
     public override int Read(Span<byte> buffer)
     {
         if (_start == _end)
         {
-            if (_rest is null && _asked is { IsCompletedSuccessfully: true, Result: { } digest })
+            if (_body is null && _digest is { IsCompletedSuccessfully: true, Result: { } digest })
             {
                 var query = GlobalOptions.Query(("arg", digest), ("offset", _offset.ToString(CultureInfo.InvariantCulture)));
-                _rest = Client.OpenAsync("cat", query, CancellationToken.None).GetAwaiter().GetResult();
+                _body = Client.OpenAsync("cat", query, CancellationToken.None).GetAwaiter().GetResult();
             }
 
-            if (_rest is not null)
+            if (_body is not null)
             {
-                return _rest.Read(buffer);
+                return _body.Read(buffer);
             }
 
             (_start, _end) = (0, _input.Read(_buffer.AsSpan(0, ReadLength)));
@@ -84,14 +84,14 @@ internal sealed class LayerInput : ForwardStream
     {
         if (disposing)
         {
-            _rest?.Dispose();
+            _body?.Dispose();
             _client?.Dispose();
         }
 
         base.Dispose(disposing);
     }
 
-    /// <summary>What the daemon says of the last read that failed; empty when there is none, or nobody is there to say it.</summary>
+    /// <summary>The daemon's reason of the last read that failed; empty when there is none or the daemon does not answer.</summary>
     private async Task<string> FailureAsync()
     {
         try
@@ -105,12 +105,14 @@ internal sealed class LayerInput : ForwardStream
         }
     }
 
-    /// <summary>Which content begins so, of those that containerd has begun to read; null when that is not sure, or nobody is there to say it.</summary>
-    private async Task<string?> AskAsync(string hash)
+    /// <summary>
+    /// The digest of the content that starts with bytes of this hash; null when it is ambiguous or unknown, or the daemon does not answer.
+    /// </summary>
+    private async Task<string?> FindDigestAsync(string hash)
     {
         try
         {
-            var query = GlobalOptions.Query(("arg", hash), ("length", BeginLength.ToString(CultureInfo.InvariantCulture)));
+            var query = GlobalOptions.Query(("arg", hash), ("length", PrefixLength.ToString(CultureInfo.InvariantCulture)));
             return (string?)(await Client.CallAsync("ipcs/content/reading", query, CancellationToken.None))["digest"];
         }
         catch (Exception e) when (e is CommandException or IOException or HttpRequestException)

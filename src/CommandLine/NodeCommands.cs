@@ -3,14 +3,14 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>id</c>, <c>version</c>, <c>content …</c>.</summary>
+/// <summary><c>id</c>, <c>version</c> and <c>content ls|info|resolve</c>, and the groups of commands about the node.</summary>
 public static class NodeCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
-        yield return Simple(global, "id", "who this node is", "id", PrintId);
-        var version = new Command("version", "the version of this program");
+        yield return Simple(global, "id", "print this node's peer id, addresses and protocols", "id", PrintId);
+        var version = new Command("version", "print the version of this program");
         version.SetAction(parsed => global.Print(
             parsed,
             new JsonObject { ["Version"] = global.Settings.Version },
@@ -20,13 +20,13 @@ public static class NodeCommands
         yield return RoutingCommands.Build(global);
         yield return RepoCommands.Build(global);
         yield return PinCommands.Build(global);
-        yield return Group("content", "what containerd owns, and where in the fleet a digest is", [
+        yield return Group("content", "the contents that containerd owns, and their providers in the fleet", [
             ContentList(global),
-            WithArg(global, "info", "what the index says of a digest", "ipcs/content/info", "DIGEST", PrintPairs),
-            WithArg(global, "resolve", "who has a digest", "ipcs/content/resolve", "DIGEST", PrintProviders)]);
+            WithArg(global, "info", "print the index entry of a digest", "ipcs/content/info", "DIGEST", PrintPairs),
+            WithArg(global, "resolve", "list the peers that have a digest", "ipcs/content/resolve", "DIGEST", PrintProviders)]);
     }
 
-    /// <summary>A command that only has others below it.</summary>
+    /// <summary>A command that has only subcommands.</summary>
     public static Command Group(string name, string help, params ReadOnlySpan<Command> commands)
     {
         var group = new Command(name, help);
@@ -38,7 +38,7 @@ public static class NodeCommands
         return group;
     }
 
-    /// <summary>A command with one argument and one document as its answer.</summary>
+    /// <summary>A command with one argument, whose response is one document.</summary>
     public static Command WithArg(GlobalOptions global, string name, string help, string path, string argument, Action<JsonNode> text)
     {
         var command = new Command(name, help);
@@ -47,13 +47,14 @@ public static class NodeCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            global.Print(parsed, await client.CallAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg))), cancellationToken), text);
+            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg)));
+            global.Print(parsed, await client.CallAsync(path, query, cancellationToken), text);
             return 0;
         });
         return command;
     }
 
-    /// <summary>A command with no argument and one document as its answer.</summary>
+    /// <summary>A command without arguments, whose response is one document.</summary>
     public static Command Simple(GlobalOptions global, string name, string help, string path, Action<JsonNode> text)
     {
         var command = new Command(name, help);
@@ -68,14 +69,14 @@ public static class NodeCommands
 
     private static Command ContentList(GlobalOptions global)
     {
-        var command = new Command("ls", "list what containerd owns");
+        var command = new Command("ls", "list the contents that containerd owns");
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("ipcs/content/ls", [], body: null, cancellationToken))
             {
                 global.Print(parsed, line, l => Console.Out.WriteLine(
-                    $"{l["digest"]}\t{l["size"]}\t{l["kind"]}\t{l["root"]}\t{(l["complete"]!.GetValue<bool>() ? "complete" : "arriving")}"));
+                    $"{l["digest"]}\t{l["size"]}\t{l["kind"]}\t{l["root"]}\t{State(l)}"));
             }
 
             return 0;
@@ -110,7 +111,9 @@ public static class NodeCommands
     {
         foreach (JsonNode? p in answer["providers"]!.AsArray())
         {
-            Console.Out.WriteLine($"{p!["peer"]}\t{p["kind"]}\t{p["root"]}\t{p["size"]}\t{(p["complete"]!.GetValue<bool>() ? "complete" : "arriving")}");
+            Console.Out.WriteLine($"{p!["peer"]}\t{p["kind"]}\t{p["root"]}\t{p["size"]}\t{State(p)}");
         }
     }
+
+    private static string State(JsonNode content) => content["complete"]!.GetValue<bool>() ? "complete" : "arriving";
 }

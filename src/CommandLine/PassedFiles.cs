@@ -4,36 +4,40 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>The files of an upload that the daemon reads itself, by our descriptors. To be kept until its answer has come. Owns the descriptors.</summary>
+/// <summary>
+/// The files of an upload that the daemon reads through this process's descriptors. Keep it until the daemon has answered. Owns the
+/// descriptors.
+/// </summary>
 internal sealed class PassedFiles : IDisposable
 {
-    /// <summary>In bytes. What is shorter goes through the socket sooner than it is opened there.</summary>
+    /// <summary>The length in bytes from which passing a descriptor is faster than sending the bytes.</summary>
     private const long MinLength = 1 << 20;
 
-    /// <summary>All are open at once, of the some thousand that a process may have open. With more files, the largest are passed.</summary>
+    /// <summary>The most files that are passed, the largest ones: all are open at once, and a process may have about a thousand.</summary>
     private const int MaxFiles = 256;
 
     private readonly Dictionary<UploadEntry, SafeFileHandle> _files = [];
-    private long _seen;
+    private long _reported;
 
     private PassedFiles()
     {
     }
 
-    /// <summary>True when there is nothing to pass.</summary>
+    /// <summary>True when no file is passed.</summary>
     public bool IsEmpty => _files.Count == 0;
 
-    /// <summary>The number of one of the descriptors.</summary>
-    public string One => NumberOf(_files.Values.First());
+    /// <summary>The number of the first descriptor.</summary>
+    public string FirstNumber => NumberOf(_files.Values.First());
 
-    /// <summary>Opens what is worth passing.</summary>
+    /// <summary>Opens the files that are worth passing.</summary>
     /// <exception cref="CommandException">A file can't be opened.</exception>
     public static PassedFiles Open(IReadOnlyList<UploadEntry> entries)
     {
         var passed = new PassedFiles();
         try
         {
-            foreach (UploadEntry entry in entries.Where(e => e is { Kind: UploadKind.File, Length: >= MinLength }).OrderByDescending(e => e.Length).Take(MaxFiles))
+            IEnumerable<UploadEntry> large = entries.Where(e => e is { Kind: UploadKind.File, Length: >= MinLength });
+            foreach (UploadEntry entry in large.OrderByDescending(e => e.Length).Take(MaxFiles))
             {
                 SafeFileHandle file = File.OpenHandle(entry.Path, options: FileOptions.SequentialScan);
                 passed._files.Add(entry, file);
@@ -49,7 +53,7 @@ internal sealed class PassedFiles : IDisposable
         }
     }
 
-    /// <summary>The number of a file's descriptor; null when it isn't passed.</summary>
+    /// <summary>The number of a file's descriptor; null when the file is not passed.</summary>
     public string? Number(in UploadEntry entry) =>
         entry.Length >= MinLength && _files.TryGetValue(entry, out SafeFileHandle? file) ? NumberOf(file) : null;
 
@@ -57,8 +61,8 @@ internal sealed class PassedFiles : IDisposable
     public long TakeRead()
     {
         long all = _files.Values.Sum(PassedDescriptor.Position);
-        long read = all - _seen;
-        _seen = all;
+        long read = all - _reported;
+        _reported = all;
         return read;
     }
 

@@ -6,16 +6,16 @@ namespace Ipcs.CommandLine;
 /// <summary><c>pin add|rm|ls</c>.</summary>
 internal static class PinCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static Command Build(GlobalOptions global) =>
-        NodeCommands.Group("pin", "what is kept from garbage collection", Add(global), Remove(global), List(global));
+        NodeCommands.Group("pin", "DAGs that are protected from garbage collection", Add(global), Remove(global), List(global));
 
     private static Command Add(GlobalOptions global)
     {
-        var command = new Command("add", "keep a DAG, and fetch what of it is not here");
+        var command = new Command("add", "pin DAGs, and fetch their missing blocks");
         Argument<string[]> cids = Cids(ArgumentArity.OneOrMore);
-        Option<bool> recursive = Recursive("keep all below it too");
-        var name = new Option<string?>("-n", "--name") { Description = "a name for people", HelpName = "NAME" };
+        Option<bool> recursive = Recursive("pin all blocks below the root too");
+        var name = new Option<string?>("-n", "--name") { Description = "a name for the pin", HelpName = "NAME" };
         command.Arguments.Add(cids);
         command.Options.Add(recursive);
         command.Options.Add(name);
@@ -25,10 +25,10 @@ internal static class PinCommands
             bool progress = !Console.IsErrorRedirected && !parsed.GetValue(global.Json);
             var query = Query(parsed, cids, recursive)
                 .Concat(GlobalOptions.Query(("name", parsed.GetValue(name)), ("progress", progress ? "true" : null)));
-            string how = parsed.GetValue(recursive) ? "recursively" : "directly";
+            string kind = parsed.GetValue(recursive) ? "recursively" : "directly";
             await foreach (JsonNode line in client.LinesAsync("pin/add", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, answer => Print(answer, root => $"pinned {root} {how}"));
+                global.Print(parsed, line, answer => Print(answer, root => $"pinned {root} {kind}"));
             }
 
             return 0;
@@ -38,9 +38,9 @@ internal static class PinCommands
 
     private static Command Remove(GlobalOptions global)
     {
-        var command = new Command("rm", "no longer keep it");
+        var command = new Command("rm", "unpin DAGs");
         Argument<string[]> cids = Cids(ArgumentArity.OneOrMore);
-        Option<bool> recursive = Recursive("also where it is kept with all below it");
+        Option<bool> recursive = Recursive("remove recursive pins too");
         command.Arguments.Add(cids);
         command.Options.Add(recursive);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -55,15 +55,15 @@ internal static class PinCommands
 
     private static Command List(GlobalOptions global)
     {
-        var command = new Command("ls", "list what is kept, or how these are");
+        var command = new Command("ls", "list the pins, or how the given CIDs are pinned");
         Argument<string[]> cids = Cids(ArgumentArity.ZeroOrMore);
         var type = new Option<string>("-t", "--type")
         {
-            Description = "which: direct, indirect, recursive or all",
+            Description = "direct, indirect, recursive or all",
             HelpName = "TYPE",
             DefaultValueFactory = _ => "all",
         };
-        var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
+        var quiet = new Option<bool>("-q", "--quiet") { Description = "print only the CIDs" };
         type.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string>() is not ("all" or "direct" or "indirect" or "recursive"))

@@ -2,13 +2,15 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>Progress lines of a long command: shown in place on a terminal, kept quiet when piped.</summary>
+/// <summary>
+/// Shows the progress lines of a long command in one line of a terminal. Shows nothing when standard error is redirected.
+/// </summary>
 internal sealed class ProgressDisplay
 {
     private bool _shown;
 
-    /// <summary>True when the line is one of progress, which is then done with.</summary>
-    public bool Shows(JsonNode line)
+    /// <summary>Shows a line of progress. False when the line is something else.</summary>
+    public bool TryShow(JsonNode line)
     {
         bool progress = line["progress"] is not null;
         if (Console.IsErrorRedirected)

@@ -6,13 +6,13 @@ namespace Ipcs.CommandLine;
 /// <summary><c>repo stat|gc|verify</c>.</summary>
 internal static class RepoCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static Command Build(GlobalOptions global) =>
-        NodeCommands.Group("repo", "the store", Stat(global), Gc(global), Verify(global));
+        NodeCommands.Group("repo", "the block store", Stat(global), Gc(global), Verify(global));
 
     private static Command Stat(GlobalOptions global)
     {
-        var command = new Command("stat", "its size");
+        var command = new Command("stat", "print its size and limits");
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
@@ -30,19 +30,19 @@ internal static class RepoCommands
 
     private static Command Gc(GlobalOptions global)
     {
-        var command = new Command("gc", "remove every block that no content, pin or work under way needs");
-        var quiet = new Option<bool>("-q", "--quiet") { Description = "print the CIDs alone" };
+        var command = new Command("gc", "remove every block that no content, pin or running operation needs");
+        var quiet = new Option<bool>("-q", "--quiet") { Description = "print only the CIDs" };
         var silent = new Option<bool>("--silent") { Description = "print nothing" };
         command.Options.Add(quiet);
         command.Options.Add(silent);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            string before = parsed.GetValue(quiet) ? "" : "removed ";
+            string prefix = parsed.GetValue(quiet) ? "" : "removed ";
             var query = GlobalOptions.Query(("silent", parsed.GetValue(silent) ? "true" : null));
             await foreach (JsonNode line in client.LinesAsync("repo/gc", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Console.Out.WriteLine($"{before}{l["Key"]!["/"]}"));
+                global.Print(parsed, line, l => Console.Out.WriteLine($"{prefix}{l["Key"]!["/"]}"));
             }
 
             return 0;
@@ -52,7 +52,7 @@ internal static class RepoCommands
 
     private static Command Verify(GlobalOptions global)
     {
-        var command = new Command("verify", "read every block, check its hash, and that every content and pin is whole");
+        var command = new Command("verify", "check the hash of every block, and that every content and pin is complete");
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);

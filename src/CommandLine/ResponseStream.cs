@@ -2,21 +2,21 @@ using Ipcs.Oci.Sources;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>An answer of the daemon whose breaking off is a <see cref="CommandException"/>. Owns the stream below it.</summary>
-internal sealed class ResponseStream(Stream answer) : ForwardStream
+/// <summary>The body of a response. One that is cut off is a <see cref="CommandException"/>. Owns the stream below it.</summary>
+internal sealed class ResponseStream(Stream body) : ForwardStream
 {
-    /// <summary>What the user is told when an answer broke off.</summary>
-    public static string Broke(Exception e) => $"the daemon's answer broke off: {e.Message}";
+    /// <summary>The error of a response that was cut off.</summary>
+    public static CommandException CutOff(Exception e) => new($"the daemon's response was cut off: {e.Message}");
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
         {
-            return await answer.ReadAsync(buffer, cancellationToken);
+            return await body.ReadAsync(buffer, cancellationToken);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new CommandException(Broke(e));
+            throw CutOff(e);
         }
     }
 
@@ -24,11 +24,11 @@ internal sealed class ResponseStream(Stream answer) : ForwardStream
     {
         try
         {
-            return answer.Read(buffer);
+            return body.Read(buffer);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new CommandException(Broke(e));
+            throw CutOff(e);
         }
     }
 
@@ -36,7 +36,7 @@ internal sealed class ResponseStream(Stream answer) : ForwardStream
     {
         if (disposing)
         {
-            answer.Dispose();
+            body.Dispose();
         }
 
         base.Dispose(disposing);

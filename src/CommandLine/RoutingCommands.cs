@@ -4,26 +4,39 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>routing provide</c>, <c>findprovs</c>, <c>findpeer</c>.</summary>
+/// <summary><c>routing provide|findprovs|findpeer</c>.</summary>
 internal static class RoutingCommands
 {
-    /// <summary>The commands.</summary>
-    public static Command Build(GlobalOptions global) => NodeCommands.Group("routing", "the DHT: who has what, and where peers are", [
-        Streaming(global, "provide", "announce that this node has a content", "routing/provide", "CID", line => Console.Out.WriteLine($"announced to {line["Extra"]} peers")),
+    /// <summary>Builds the commands.</summary>
+    public static Command Build(GlobalOptions global) => NodeCommands.Group("routing", "the DHT: providers and addresses of peers", [
+        Streaming(
+            global,
+            "provide",
+            "announce in the DHT that this node has a content",
+            "routing/provide",
+            "CID",
+            line => Console.Out.WriteLine($"announced to {line["Extra"]} peers")),
         FindProviders(global),
-        Streaming(global, "findpeer", "find where a peer can be dialled", "routing/findpeer", "PEER", PrintAddresses)]);
+        Streaming(global, "findpeer", "find the addresses of a peer", "routing/findpeer", "PEER", PrintAddresses)]);
 
     private static Command FindProviders(GlobalOptions global)
     {
-        var command = new Command("findprovs", "find who has a content");
+        var command = new Command("findprovs", "find the providers of a content");
         var key = new Argument<string>("CID");
-        var count = new Option<int>("-n", "--num-providers") { Description = "how many are enough", HelpName = "N", DefaultValueFactory = _ => 20 };
+        var count = new Option<int>("-n", "--num-providers")
+        {
+            Description = "how many to find",
+            HelpName = "N",
+            DefaultValueFactory = _ => 20,
+        };
         command.Arguments.Add(key);
         command.Options.Add(count);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(key)), ("num-providers", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(key)),
+                ("num-providers", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("routing/findprovs", query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, l => Responses(l, p => Console.Out.WriteLine(p["ID"])));
@@ -42,7 +55,8 @@ internal static class RoutingCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            await foreach (JsonNode line in client.LinesAsync(path, GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg))), body: null, cancellationToken))
+            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(arg)));
+            await foreach (JsonNode line in client.LinesAsync(path, query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, text);
             }

@@ -2,12 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>Nobody reads our standard output any more.</summary>
-internal sealed class BrokenPipeException() : IOException("nobody reads the output");
-
 /// <summary>
-/// Standard output that says when nobody reads it (the runtime's own hides EPIPE, and <c>ipcs cat … | head</c> would go on to the end), and that
-/// moves the descriptor's offset, which several commands may share.
+/// Standard output that reports EPIPE, which the runtime's own stream hides (<c>ipcs cat … | head</c> would transfer the whole file), and
+/// that writes at the descriptor's offset, which several processes may share.
 /// </summary>
 internal sealed partial class StandardOutput : Stream
 {
@@ -35,8 +32,8 @@ internal sealed partial class StandardOutput : Stream
     }
 
     /// <inheritdoc/>
-    /// <exception cref="BrokenPipeException">Nobody reads it.</exception>
-    /// <exception cref="IOException">The disk behind it is full, or worse.</exception>
+    /// <exception cref="BrokenPipeException">The reader has closed the pipe.</exception>
+    /// <exception cref="IOException">Writing failed for another reason, such as a full disk.</exception>
     public override unsafe void Write(ReadOnlySpan<byte> buffer)
     {
         while (!buffer.IsEmpty)
@@ -68,7 +65,7 @@ internal sealed partial class StandardOutput : Stream
         }
     }
 
-    /// <summary>The wait, not the write, ends with the token: an interrupted command ends even when its reader stands still.</summary>
+    /// <summary>Cancels the wait and not the write, so that an interrupted command ends even when its reader has stopped reading.</summary>
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         await Task.Run(() => Write(buffer.Span), CancellationToken.None).WaitAsync(cancellationToken);
 
@@ -79,7 +76,7 @@ internal sealed partial class StandardOutput : Stream
 
     public override void Flush()
     {
-        // Nothing is held back.
+        // Nothing is buffered.
     }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
@@ -88,7 +85,7 @@ internal sealed partial class StandardOutput : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <summary>Where somebody made the descriptor non-blocking.</summary>
+    /// <summary>Waits until a descriptor that another process has made non-blocking can be written to.</summary>
     private static void WaitForRoom()
     {
         var one = new PollDescriptor { Descriptor = Descriptor, Events = PollOut };

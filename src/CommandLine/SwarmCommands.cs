@@ -4,14 +4,14 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>swarm …</c>, <c>ping</c>, <c>perf</c>.</summary>
+/// <summary><c>swarm peers|connect|disconnect</c>, <c>ping</c> and <c>perf</c>.</summary>
 internal static class SwarmCommands
 {
-    /// <summary>The commands.</summary>
+    /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
-        yield return NodeCommands.Group("swarm", "the connected peers", [
-            NodeCommands.Simple(global, "peers", "list them", "swarm/peers", PrintPeers),
+        yield return NodeCommands.Group("swarm", "connections to peers", [
+            NodeCommands.Simple(global, "peers", "list the connected peers", "swarm/peers", PrintPeers),
             NodeCommands.WithArg(global, "connect", "connect to a peer", "swarm/connect", "MULTIADDR", PrintStrings),
             NodeCommands.WithArg(global, "disconnect", "close the connections to a peer", "swarm/disconnect", "PEER", PrintStrings)]);
         yield return Ping(global);
@@ -20,15 +20,17 @@ internal static class SwarmCommands
 
     private static Command Ping(GlobalOptions global)
     {
-        var command = new Command("ping", "measure the round trip to a peer");
+        var command = new Command("ping", "measure the round-trip time to a peer");
         var peer = new Argument<string>("PEER");
-        var count = new Option<int>("-n", "--count") { Description = "how many pings", HelpName = "N", DefaultValueFactory = _ => 10 };
+        var count = new Option<int>("-n", "--count") { Description = "the number of pings", HelpName = "N", DefaultValueFactory = _ => 10 };
         command.Arguments.Add(peer);
         command.Options.Add(count);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(peer)), ("count", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
+            var query = GlobalOptions.Query(
+                ("arg", parsed.GetRequiredValue(peer)),
+                ("count", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("ping", query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, l => Console.Out.WriteLine(
@@ -42,10 +44,10 @@ internal static class SwarmCommands
 
     private static Command Perf(GlobalOptions global)
     {
-        var command = new Command("perf", "measure the throughput to a peer, each way");
+        var command = new Command("perf", "measure the throughput to a peer in both directions");
         var peer = new Argument<string>("PEER");
-        var upload = new Option<long>("--upload") { Description = "how many bytes to send", HelpName = "BYTES", DefaultValueFactory = _ => 256 << 20 };
-        var download = new Option<long>("--download") { Description = "how many bytes to have sent back", HelpName = "BYTES", DefaultValueFactory = _ => 256 << 20 };
+        Option<long> upload = Bytes("--upload", "how many bytes to send");
+        Option<long> download = Bytes("--download", "how many bytes to receive");
         command.Arguments.Add(peer);
         command.Options.Add(upload);
         command.Options.Add(download);
@@ -62,14 +64,18 @@ internal static class SwarmCommands
         return command;
     }
 
+    private static Option<long> Bytes(string name, string help) =>
+        new(name) { Description = help, HelpName = "BYTES", DefaultValueFactory = _ => 256 << 20 };
+
     private static void PrintPerf(JsonNode answer)
     {
         foreach ((string label, string way) in new[] { ("sent", "Upload"), ("received", "Download") })
         {
             long bytes = answer[way + "Bytes"]!.GetValue<long>();
             double seconds = answer[way + "Seconds"]!.GetValue<double>();
+            double rate = bytes / Math.Max(seconds, 1e-9) / (1 << 20);
             Console.Out.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{label,-9} {bytes} bytes in {seconds:F3} s, {bytes / Math.Max(seconds, 1e-9) / (1 << 20):F1} MiB/s"));
+                CultureInfo.InvariantCulture, $"{label,-9} {bytes} bytes in {seconds:F3} s, {rate:F1} MiB/s"));
         }
     }
 

@@ -3,25 +3,25 @@ using System.Formats.Tar;
 namespace Ipcs.CommandLine;
 
 /// <summary>
-/// Puts what an archive of <c>get</c> has to a place in the file system and nowhere else: no name may lead out of it, nothing is written through a
-/// symbolic link, and links are made last. What is there is replaced, file by file.
+/// Extracts an archive of <c>get</c> to one path and to no other: a name that leads out of it is refused, nothing is written through a
+/// symbolic link, and symbolic links are made last. Existing files are replaced one by one.
 /// </summary>
-internal sealed class TarExtractor(string target)
+internal sealed class TarExtractor(string target, TimeProvider time)
 {
     private const UnixFileMode Permissions = (UnixFileMode)0x1ff;
 
     private readonly List<(string Path, string Target)> _links = [];
-    private readonly List<(string Path, UnixFileMode Mode)> _folders = [];
+    private readonly List<(string Path, UnixFileMode Mode)> _directories = [];
     private long _bytes;
 
-    /// <summary>Extracts; returns the bytes of all files.</summary>
-    /// <param name="archive">Read to its end.</param>
-    /// <param name="root">The name of the entry that everything is in; it becomes the target.</param>
-    /// <param name="cancellationToken">Stops it; what was written stays.</param>
-    /// <exception cref="CommandException">The archive has a name that can't be, or breaks off.</exception>
+    /// <summary>Extracts an archive. Returns the bytes of all files.</summary>
+    /// <param name="archive">The archive, which is read to its end.</param>
+    /// <param name="root">The name of the entry that contains all others. It is extracted as the target.</param>
+    /// <param name="cancellationToken">Stops the extraction. Files that were written are not removed.</param>
+    /// <exception cref="CommandException">The archive is malformed, cut off, or has a name that is not allowed.</exception>
     public async Task<long> ExtractAsync(Stream archive, string root, CancellationToken cancellationToken)
     {
-        using var progress = new TransferDisplay(total: null);
+        using var progress = new TransferDisplay(time, total: null);
         await using var tar = new TarReader(archive, leaveOpen: true);
         bool any = false;
         while (await NextAsync(tar, cancellationToken) is { } entry)
@@ -31,22 +31,23 @@ internal sealed class TarExtractor(string target)
             switch (entry.EntryType)
             {
                 case TarEntryType.Directory:
-                    MakeFolder(path, entry.Mode);
+                    MakeDirectory(path, entry.Mode);
                     break;
                 case TarEntryType.SymbolicLink:
                     _links.Add((path, entry.LinkName));
                     break;
                 case TarEntryType.RegularFile:
-                    await WriteAsync(path == target && Directory.Exists(target) ? Path.Combine(target, root) : path, entry, progress, cancellationToken);
+                    string file = path == target && Directory.Exists(target) ? Path.Combine(target, root) : path;
+                    await WriteAsync(file, entry, progress, cancellationToken);
                     break;
                 default:
-                    throw new CommandException($"{entry.Name} is neither a file nor a folder nor a symbolic link");
+                    throw new CommandException($"{entry.Name} is not a file, directory or symbolic link");
             }
         }
 
         if (!any)
         {
-            throw new CommandException("the daemon sent nothing");
+            throw new CommandException("the daemon sent an empty archive");
         }
 
         Finish();
@@ -61,26 +62,26 @@ internal sealed class TarExtractor(string target)
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException)
         {
-            throw new CommandException($"the daemon's archive is ill-formed: {e.Message}");
+            throw new CommandException($"the daemon's archive is malformed: {e.Message}");
         }
     }
 
-    /// <summary>Where an entry goes: under the target, by names that are only names.</summary>
+    /// <summary>The path of an entry, which is below the target.</summary>
     private string Place(string name, string root)
     {
         string[] names = name.TrimEnd('/').Split('/');
         if (names[0] != root || names.Any(n => n is "" or "." or ".." || n.Contains('\0', StringComparison.Ordinal)))
         {
-            throw new CommandException($"the archive has an entry '{name}', which does not lie in '{root}'");
+            throw new CommandException($"the archive has an entry '{name}', which is not below '{root}'");
         }
 
         string path = target;
         for (int i = 1; i < names.Length; i++)
         {
-            // A link that lies there from before, not one of ours: those are made last.
+            // The link was there before: those of the archive are made last.
             if (new FileInfo(path).LinkTarget is not null)
             {
-                throw new CommandException($"{path} is a symbolic link: nothing is written through it");
+                throw new CommandException($"{path} is a symbolic link, and nothing is written through it");
             }
 
             path = Path.Combine(path, names[i]);
@@ -89,7 +90,7 @@ internal sealed class TarExtractor(string target)
         return path;
     }
 
-    private void MakeFolder(string path, UnixFileMode mode)
+    private void MakeDirectory(string path, UnixFileMode mode)
     {
         if (new FileInfo(path).LinkTarget is not null && path != target)
         {
@@ -97,7 +98,7 @@ internal sealed class TarExtractor(string target)
         }
 
         Directory.CreateDirectory(path);
-        _folders.Add((path, mode & Permissions));
+        _directories.Add((path, mode & Permissions));
     }
 
     private async Task WriteAsync(string path, TarEntry entry, TransferDisplay progress, CancellationToken cancellationToken)
@@ -105,7 +106,7 @@ internal sealed class TarExtractor(string target)
         File.Delete(path);
         await using var file = new FileStream(path, new FileStreamOptions
         {
-            // New, so that it can't be a link.
+            // A new file is not a symbolic link.
             Mode = FileMode.CreateNew,
             Access = FileAccess.Write,
             BufferSize = 0,
@@ -127,14 +128,14 @@ internal sealed class TarExtractor(string target)
 
     private void Finish()
     {
-        foreach ((string path, string to) in _links)
+        foreach ((string path, string linkTarget) in _links)
         {
             File.Delete(path);
-            File.CreateSymbolicLink(path, to);
+            File.CreateSymbolicLink(path, linkTarget);
         }
 
-        // The deepest first, and after all is in them: a folder may be read-only.
-        foreach ((string path, UnixFileMode mode) in Enumerable.Reverse(_folders))
+        // After the entries were written, the deepest first, since a directory may be read-only.
+        foreach ((string path, UnixFileMode mode) in Enumerable.Reverse(_directories))
         {
             File.SetUnixFileMode(path, mode);
         }

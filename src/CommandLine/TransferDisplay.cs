@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>Shows how far a transfer is, in place, on a terminal; nothing when standard error is piped.</summary>
+/// <summary>Shows the progress of a transfer in one line of a terminal. Shows nothing when standard error is redirected.</summary>
 internal sealed class TransferDisplay : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
@@ -11,34 +11,41 @@ internal sealed class TransferDisplay : IDisposable
     private readonly Lock _lock = new();
     private readonly long? _total;
     private readonly bool _visible = !Console.IsErrorRedirected;
-    private readonly long _begin = TimeProvider.System.GetTimestamp();
-    private readonly Timer? _watch;
+    private readonly TimeProvider _time;
+    private readonly long _start;
+    private readonly ITimer? _poll;
     private TimeSpan _shown;
     private long _bytes;
     private bool _ended;
 
-    /// <summary>Begins to show.</summary>
-    /// <param name="total">How many bytes there are in all; null when that is not known.</param>
-    /// <param name="elsewhere">How many bytes more have gone without <see cref="Add"/>; asked now and then, never after the end. May be null.</param>
-    public TransferDisplay(long? total, Func<long>? elsewhere = null)
+    /// <summary>Starts the display.</summary>
+    /// <param name="time">The clock of the rate and of the interval between two updates.</param>
+    /// <param name="total">How many bytes will be transferred; null when that is not known.</param>
+    /// <param name="takeOther">
+    /// Returns how many bytes were transferred, without <see cref="Add"/>, since its last call. Called regularly until the disposal. May be
+    /// null.
+    /// </param>
+    public TransferDisplay(TimeProvider time, long? total, Func<long>? takeOther = null)
     {
+        _time = time;
+        _start = time.GetTimestamp();
         _total = total;
-        _watch = _visible && elsewhere is not null ? new Timer(_ => Take(elsewhere), null, Interval, Interval) : null;
+        _poll = _visible && takeOther is not null ? time.CreateTimer(_ => Update(takeOther), null, Interval, Interval) : null;
     }
 
-    /// <summary>So many bytes more have gone.</summary>
+    /// <summary>Adds bytes that were transferred.</summary>
     public void Add(long bytes)
     {
         if (_visible)
         {
-            Take(() => bytes);
+            Update(() => bytes);
         }
     }
 
-    /// <summary>Clears the line.</summary>
+    /// <summary>Ends the display and clears its line.</summary>
     public void Dispose()
     {
-        _watch?.Dispose();
+        _poll?.Dispose();
         lock (_lock)
         {
             if (_shown > TimeSpan.Zero && !_ended)
@@ -50,7 +57,7 @@ internal sealed class TransferDisplay : IDisposable
         }
     }
 
-    private void Take(Func<long> more)
+    private void Update(Func<long> take)
     {
         lock (_lock)
         {
@@ -59,21 +66,24 @@ internal sealed class TransferDisplay : IDisposable
                 return;
             }
 
-            _bytes += more();
-            if (TimeProvider.System.GetElapsedTime(_begin) is var time && time - _shown >= Interval)
+            _bytes += take();
+            TimeSpan elapsed = _time.GetElapsedTime(_start);
+            if (elapsed - _shown >= Interval)
             {
-                _shown = time;
-                Console.Error.Write($"\r\x1b[K{Line(_bytes, _total, time)}");
+                _shown = elapsed;
+                Console.Error.Write($"\r\x1b[K{Line(_bytes, _total, elapsed)}");
             }
         }
     }
 
-    /// <summary>Bytes, rate, and what is left where the total is known.</summary>
+    /// <summary>Bytes and mean rate, and the time left when the total is known.</summary>
     internal static string Line(long bytes, long? total, TimeSpan time)
     {
         double rate = bytes / Math.Max(time.TotalSeconds, 1e-3);
         string all = total is { } t ? $" of {Size(t)}" : "";
-        string left = total is { } end && rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", {Math.Max(0, end - bytes) / rate:F0} s left") : "";
+        string left = total is { } end && rate > 0
+            ? string.Create(CultureInfo.InvariantCulture, $", {Math.Max(0, end - bytes) / rate:F0} s left")
+            : "";
         return $"{Size(bytes)}{all}, {Size((long)rate)}/s{left}";
     }
 
@@ -86,6 +96,6 @@ internal sealed class TransferDisplay : IDisposable
             size /= 1024;
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"{size.ToString(unit == 0 ? "F0" : "F1", CultureInfo.InvariantCulture)} {Units[unit]}");
+        return $"{size.ToString(unit == 0 ? "F0" : "F1", CultureInfo.InvariantCulture)} {Units[unit]}";
     }
 }

@@ -6,18 +6,19 @@ using Ipcs.Blockstore.Posix;
 namespace Ipcs.CommandLine;
 
 /// <summary>
-/// Files, folders and links as <c>multipart/form-data</c> in the shape of Kubo's clients: the path escaped in <c>filename</c>, the kind as
-/// the part's content type. Streamed: files are opened one after the other. Files that are passed to the daemon have their descriptors in their parts' heads,
-/// and no body.
+/// Files, directories and symbolic links as <c>multipart/form-data</c>, as Kubo's clients send them: the escaped path in <c>filename</c>,
+/// the kind as the part's content type. Streamed: files are opened one after the other. The part of a file that is passed to the daemon has
+/// the descriptor in its head, and no body.
 /// </summary>
 internal sealed class UploadContent : HttpContent
 {
     private const int BufferLength = 1 << 18;
 
     /// <summary>
-    /// From here on the length is told, which saves the daemon a copy. Below it files may be the kernel's, whose lengths are not what is in them.
+    /// The body length in bytes from which it is sent as Content-Length, which saves the daemon a copy. Small files may be the kernel's, in
+    /// /proc and /sys, whose lengths are not those of their contents.
     /// </summary>
-    private const long MinToldLength = 1 << 20;
+    private const long MinDeclaredLength = 1 << 20;
 
     private readonly string _boundary = $"ipcs-{Guid.NewGuid():N}";
     private readonly IReadOnlyList<UploadEntry> _entries;
@@ -25,20 +26,29 @@ internal sealed class UploadContent : HttpContent
     private readonly TransferDisplay _progress;
     private readonly long? _length;
 
-    public UploadContent(IReadOnlyList<UploadEntry> entries, PassedFiles? passed = null)
+    public UploadContent(IReadOnlyList<UploadEntry> entries, TimeProvider time, PassedFiles? passed = null)
     {
         _entries = entries;
         _passed = passed;
-        _progress = new TransferDisplay(entries.Any(e => e is { Kind: UploadKind.File, Length: null }) ? null : entries.Sum(e => e.Length ?? 0), passed is null ? null : passed.TakeRead);
+        bool unknown = entries.Any(e => e is { Kind: UploadKind.File, Length: null });
+        _progress = new TransferDisplay(time, unknown ? null : entries.Sum(e => e.Length ?? 0), passed is null ? null : passed.TakeRead);
         _length = Length();
-        Headers.ContentType = new MediaTypeHeaderValue("multipart/form-data") { Parameters = { new NameValueHeaderValue("boundary", _boundary) } };
+        Headers.ContentType = new MediaTypeHeaderValue("multipart/form-data")
+        {
+            Parameters = { new NameValueHeaderValue("boundary", _boundary) },
+        };
     }
 
-    /// <summary>One file, or standard input.</summary>
-    public static UploadContent OfFile(string path) => new(
-        Directory.Exists(path) ? throw new CommandException($"{path} is a folder")
-        : path == "-" || File.Exists(path) ? [new UploadEntry(UploadKind.File, path == "-" ? "" : Path.GetFileName(path), path, path == "-" ? null : new FileInfo(path).Length)]
-        : throw new CommandException($"{path} is not there"));
+    /// <summary>The upload of one file, or of standard input.</summary>
+    /// <exception cref="CommandException">The file does not exist.</exception>
+    public static UploadContent OfFile(string path, TimeProvider time)
+    {
+        UploadEntry entry = path == "-" ? new UploadEntry(UploadKind.File, "", path, null)
+            : Directory.Exists(path) ? throw new CommandException($"{path} is a directory")
+            : File.Exists(path) ? new UploadEntry(UploadKind.File, Path.GetFileName(path), path, new FileInfo(path).Length)
+            : throw new CommandException($"{path} does not exist");
+        return new UploadContent([entry], time);
+    }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
         SerializeToStreamAsync(stream, context, CancellationToken.None);
@@ -51,7 +61,8 @@ internal sealed class UploadContent : HttpContent
             await stream.WriteAsync(Head(entry), cancellationToken);
             if (entry.Kind == UploadKind.Symlink)
             {
-                string target = new FileInfo(entry.Path).LinkTarget ?? throw new CommandException($"{entry.Path} is a symbolic link no more");
+                string target = new FileInfo(entry.Path).LinkTarget
+                    ?? throw new CommandException($"{entry.Path} is no longer a symbolic link");
                 await stream.WriteAsync(Encoding.UTF8.GetBytes(target), cancellationToken);
             }
             else if (entry.Kind == UploadKind.File && !IsPassed(entry))
@@ -83,7 +94,7 @@ internal sealed class UploadContent : HttpContent
         base.Dispose(disposing);
     }
 
-    // A file that has a length and yet reads as empty, or the other way round, is not one whose length may be told.
+    // Null when the length can't be relied on: that of a link's target may change, and an empty file may be one of the kernel's.
     private long? Length()
     {
         long length = End().Length;
@@ -97,14 +108,14 @@ internal sealed class UploadContent : HttpContent
             length += Head(entry).Length + (IsPassed(entry) ? 0 : entry.Length ?? 0);
         }
 
-        return length >= MinToldLength ? length : null;
+        return length >= MinDeclaredLength ? length : null;
     }
 
     private bool IsPassed(in UploadEntry entry) => _passed?.Number(entry) is not null;
 
     private byte[] End() => Encoding.ASCII.GetBytes($"\r\n--{_boundary}--\r\n");
 
-    /// <summary>Sends a file's bytes; where the length has been told, as many as it had then.</summary>
+    /// <summary>Sends a file's bytes; with a declared length exactly as many.</summary>
     private async Task SendFileAsync(UploadEntry entry, Stream stream, byte[] buffer, CancellationToken cancellationToken)
     {
         await using Stream file = Open(entry.Path);
@@ -124,16 +135,18 @@ internal sealed class UploadContent : HttpContent
 
         if (_length is not null && left > 0)
         {
-            throw new CommandException($"{entry.Path} has become shorter while it was read");
+            throw new CommandException($"{entry.Path} became shorter while it was read");
         }
     }
 
-    // Errors of our own side are the user's to read; an IOException here would be taken for the connection's.
+    // An IOException would be taken for one of the connection to the daemon.
     private static Stream Open(string path)
     {
         try
         {
-            return path == "-" ? Console.OpenStandardInput() : new FileStream(path, new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
+            return path == "-"
+                ? Console.OpenStandardInput()
+                : new FileStream(path, new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -141,8 +154,9 @@ internal sealed class UploadContent : HttpContent
         }
     }
 
-    // What is typed or piped may never come: there the wait, not the read, ends with the token. What has a length comes at once.
-    private static async ValueTask<int> ReadAsync(Stream file, UploadEntry entry, Memory<byte> buffer, CancellationToken cancellationToken)
+    // A read from a terminal or pipe may never return, so the token cancels the wait and not the read. A regular file does not block.
+    private static async ValueTask<int> ReadAsync(
+        Stream file, UploadEntry entry, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
@@ -166,7 +180,8 @@ internal sealed class UploadContent : HttpContent
         };
         string line = entry == _entries[0] ? "" : "\r\n";
         string passed = _passed?.Number(entry) is { } number ? $"{PassedDescriptor.Header}: {number}\r\n" : "";
+        string disposition = $"form-data; name=\"file\"; filename=\"{Uri.EscapeDataString(entry.Name)}\"";
         return Encoding.UTF8.GetBytes(
-            $"{line}--{_boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{Uri.EscapeDataString(entry.Name)}\"\r\nContent-Type: {type}\r\n{passed}\r\n");
+            $"{line}--{_boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {type}\r\n{passed}\r\n");
     }
 }

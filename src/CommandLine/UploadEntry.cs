@@ -2,34 +2,22 @@ using Ipcs.Blockstore.Posix;
 
 namespace Ipcs.CommandLine;
 
-/// <summary>What an upload sends of one place in the file system.</summary>
-internal enum UploadKind
-{
-    /// <summary>A file's bytes.</summary>
-    File,
-
-    /// <summary>A folder, without what is in it.</summary>
-    Directory,
-
-    /// <summary>A symbolic link's target.</summary>
-    Symlink,
-}
-
 /// <summary>One part of an upload.</summary>
-/// <param name="Kind">What it is.</param>
+/// <param name="Kind">What is sent.</param>
 /// <param name="Name">Its path in the request.</param>
 /// <param name="Path">Its path in the file system; <c>-</c> for standard input.</param>
-/// <param name="Length">A file's length in bytes, as far as it is known.</param>
+/// <param name="Length">A file's length in bytes; null when it is not known.</param>
 internal readonly record struct UploadEntry(UploadKind Kind, string Name, string Path, long? Length)
 {
-    /// <summary>The most places in one upload, all of which are in memory; the daemon takes no more either.</summary>
+    /// <summary>The most entries of one upload, which are all in memory. The daemon has the same limit.</summary>
     private const int MaxEntries = 1 << 20;
 
     /// <summary>
-    /// Everything at and below a path, depth first, in the order of names. The path itself may be a symbolic link to what is meant; links below it
-    /// are sent as links.
+    /// Finds the entries at and below a path, depth first, in the order of names. A symbolic link at the path itself is followed; one below
+    /// it is sent as a link.
     /// </summary>
-    /// <exception cref="CommandException">There is nothing, or something that is neither file, folder nor link.</exception>
+    /// <exception cref="CommandException">The path does not exist, or something below it is not a file, directory or symbolic
+    /// link.</exception>
     public static IReadOnlyList<UploadEntry> Find(string path, bool hidden)
     {
         if (path == "-")
@@ -42,21 +30,21 @@ internal readonly record struct UploadEntry(UploadKind Kind, string Name, string
         var found = new List<UploadEntry>();
         if (Directory.Exists(full))
         {
-            // The folder / has no name of its own.
-            AddFolder(found, new DirectoryInfo(full), name.Length > 0 ? name : "root", hidden);
+            // The root directory has no name.
+            AddDirectory(found, new DirectoryInfo(full), name.Length > 0 ? name : "root", hidden);
         }
         else
         {
-            Add(found, File.Exists(full) ? new FileInfo(full) : throw new CommandException($"{path} is not there"), name, follow: true);
+            Add(found, File.Exists(full) ? new FileInfo(full) : throw new CommandException($"{path} does not exist"), name, follow: true);
         }
 
         return found;
     }
 
-    private static void AddFolder(List<UploadEntry> found, DirectoryInfo folder, string name, bool hidden)
+    private static void AddDirectory(List<UploadEntry> found, DirectoryInfo directory, string name, bool hidden)
     {
-        Add(found, new UploadEntry(UploadKind.Directory, name, folder.FullName, null));
-        foreach (FileSystemInfo info in folder.EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
+        Add(found, new UploadEntry(UploadKind.Directory, name, directory.FullName, null));
+        foreach (FileSystemInfo info in directory.EnumerateFileSystemInfos().OrderBy(i => i.Name, StringComparer.Ordinal))
         {
             if (!hidden && info.Name.StartsWith('.'))
             {
@@ -66,7 +54,7 @@ internal readonly record struct UploadEntry(UploadKind Kind, string Name, string
             string below = $"{name}/{info.Name}";
             if (info is DirectoryInfo inner && info.LinkTarget is null)
             {
-                AddFolder(found, inner, below, hidden);
+                AddDirectory(found, inner, below, hidden);
             }
             else
             {
@@ -83,13 +71,14 @@ internal readonly record struct UploadEntry(UploadKind Kind, string Name, string
             return;
         }
 
-        // A pipe that somebody names is read to its end; one that merely lies in a folder would be waited for without end, as would a device.
+        // A pipe that is named on the command line is read to its end. One that is found in a directory, or a device, might never end.
         if (!follow && !FileKind.IsRegular(info.FullName))
         {
-            throw new CommandException($"{info.FullName} is neither a file nor a folder nor a symbolic link");
+            throw new CommandException($"{info.FullName} is not a file, directory or symbolic link");
         }
 
-        Add(found, new UploadEntry(UploadKind.File, name, info.FullName, FileKind.IsRegular(info.FullName) ? ((FileInfo)info).Length : null));
+        long? length = FileKind.IsRegular(info.FullName) ? ((FileInfo)info).Length : null;
+        Add(found, new UploadEntry(UploadKind.File, name, info.FullName, length));
     }
 
     private static void Add(List<UploadEntry> found, UploadEntry entry)

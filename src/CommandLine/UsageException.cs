@@ -1,4 +1,4 @@
 namespace Ipcs.CommandLine;
 
-/// <summary>The command line, the environment or the config file is wrong: exit status 2. The message names the value.</summary>
+/// <summary>A value in the command line, the environment or the config file is invalid: exit status 2. The message names it.</summary>
 public class UsageException(string message) : Exception(message);

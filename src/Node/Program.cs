@@ -11,7 +11,7 @@ if (args is ["containerd", "layer", var apiSocket])
 
 if (args is ["containerd", OutputLinger.Command, var pid])
 {
-    await OutputLinger.WaitAsync(pid);
+    await OutputLinger.WaitAsync(pid, TimeProvider.System);
     return 0;
 }
 
@@ -22,4 +22,5 @@ return await Cli.RunAsync(args, new CliSettings(
     ProductVersion.Number,
     defaults.ApiSocket,
     defaults.ContentSocket,
-    global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)]));
+    global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],
+    TimeProvider.System));

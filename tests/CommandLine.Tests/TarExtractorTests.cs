@@ -1,6 +1,5 @@
-using Ipcs.TestKit;
 using System.Formats.Tar;
-using Ipcs.CommandLine;
+using Ipcs.TestKit;
 
 namespace Ipcs.CommandLine.Tests;
 
@@ -42,7 +41,8 @@ public sealed class TarExtractorTests : IDisposable
         Directory.CreateDirectory(_folder["victim"]);
         Directory.CreateDirectory(_folder["out"]);
         System.IO.File.CreateSymbolicLink(_folder["out/way"], _folder["victim"]);
-        await Assert.ThrowsAsync<CommandException>(() => ExtractAsync(new PaxTarEntry(TarEntryType.Directory, "root/"), File("root/way/evil", "x")));
+        await Assert.ThrowsAsync<CommandException>(
+            () => ExtractAsync(new PaxTarEntry(TarEntryType.Directory, "root/"), File("root/way/evil", "x")));
         Assert.Empty(Directory.GetFiles(_folder["victim"]));
     }
 
@@ -61,7 +61,7 @@ public sealed class TarExtractorTests : IDisposable
     [InlineData(TarEntryType.HardLink)]
     [InlineData(TarEntryType.Fifo)]
     [InlineData(TarEntryType.CharacterDevice)]
-    public async Task Only_files_folders_and_links_are_made(TarEntryType type)
+    public async Task Only_files_directories_and_links_are_made(TarEntryType type)
     {
         var entry = new PaxTarEntry(type, "root");
         if (type == TarEntryType.HardLink)
@@ -74,18 +74,21 @@ public sealed class TarExtractorTests : IDisposable
     }
 
     [Fact]
-    public async Task An_archive_with_nothing_or_rubbish_is_told()
+    public async Task An_empty_or_malformed_archive_is_an_error()
     {
         await Assert.ThrowsAsync<CommandException>(() => ExtractAsync());
         using var rubbish = new MemoryStream([.. Enumerable.Repeat((byte)0x7f, 2000)]);
-        await Assert.ThrowsAsync<CommandException>(() => new TarExtractor(_folder["out"]).ExtractAsync(rubbish, "root", TestContext.Current.CancellationToken));
+        var extractor = new TarExtractor(_folder["out"], TimeProvider.System);
+        await Assert.ThrowsAsync<CommandException>(
+            () => extractor.ExtractAsync(rubbish, "root", TestContext.Current.CancellationToken));
     }
 
     [Fact]
-    public async Task A_read_only_folder_is_filled_first()
+    public async Task A_read_only_directory_is_filled_first()
     {
         await ExtractAsync(
-            new PaxTarEntry(TarEntryType.Directory, "root/") { Mode = UnixFileMode.UserRead | UnixFileMode.UserExecute }, File("root/f", "x"));
+            new PaxTarEntry(TarEntryType.Directory, "root/") { Mode = UnixFileMode.UserRead | UnixFileMode.UserExecute },
+            File("root/f", "x"));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserExecute, System.IO.File.GetUnixFileMode(_folder["out"]));
         Assert.Equal("x", System.IO.File.ReadAllText(_folder["out/f"]));
         System.IO.File.SetUnixFileMode(_folder["out"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -106,6 +109,7 @@ public sealed class TarExtractorTests : IDisposable
         }
 
         archive.Position = 0;
-        return await new TarExtractor(_folder["out"]).ExtractAsync(archive, "root", TestContext.Current.CancellationToken);
+        var extractor = new TarExtractor(_folder["out"], TimeProvider.System);
+        return await extractor.ExtractAsync(archive, "root", TestContext.Current.CancellationToken);
     }
 }

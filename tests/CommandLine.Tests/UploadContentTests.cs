@@ -1,8 +1,8 @@
-using Ipcs.Blockstore.Posix;
-using Ipcs.TestKit;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using Ipcs.CommandLine;
+using Ipcs.Blockstore.Posix;
+using Ipcs.TestKit;
+using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.CommandLine.Tests;
 
@@ -19,20 +19,21 @@ public sealed partial class UploadContentTests : IDisposable
         Write("d/small", 1000);
         IReadOnlyList<UploadEntry> entries = UploadEntry.Find(_folder["d"], hidden: false);
         using PassedFiles passed = PassedFiles.Open(entries);
-        using var content = new UploadContent(entries, passed);
+        using var content = new UploadContent(entries, TimeProvider.System, passed);
         string body = await content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Match head = Assert.Single(Heads().Matches(body));
         Assert.Equal("d%2Flarge", head.Groups["name"].Value);
-        Assert.Equal(passed.One, head.Groups["number"].Value);
-        Assert.Equal(_folder["d/large"], File.ResolveLinkTarget($"/proc/self/fd/{passed.One}", returnFinalTarget: false)!.FullName);
+        Assert.Equal(passed.FirstNumber, head.Groups["number"].Value);
+        string link = $"/proc/self/fd/{passed.FirstNumber}";
+        Assert.Equal(_folder["d/large"], File.ResolveLinkTarget(link, returnFinalTarget: false)!.FullName);
         Assert.InRange(body.Length, 1000, 3000);
     }
 
     [Fact]
-    public async Task Without_passing_everything_is_sent()
+    public async Task Without_passed_files_all_bytes_are_sent()
     {
         Write("f", 1 << 20);
-        using var content = new UploadContent(UploadEntry.Find(_folder["f"], hidden: false));
+        using var content = new UploadContent(UploadEntry.Find(_folder["f"], hidden: false), TimeProvider.System);
         byte[] body = await content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
         Assert.InRange(body.Length, 1 << 20, (1 << 20) + 1000);
         Assert.Equal(content.Headers.ContentLength, body.Length);
@@ -54,13 +55,13 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public void What_the_other_side_reads_is_seen()
+    public void The_bytes_that_the_daemon_has_read_are_reported_once()
     {
         Write("f", 1 << 20);
         IReadOnlyList<UploadEntry> entries = UploadEntry.Find(_folder["f"], hidden: false);
         using PassedFiles passed = PassedFiles.Open(entries);
         Assert.Equal(0, passed.TakeRead());
-        using (var other = new Microsoft.Win32.SafeHandles.SafeFileHandle(int.Parse(passed.One, CultureInfo.InvariantCulture), ownsHandle: false))
+        using (var other = new SafeFileHandle(int.Parse(passed.FirstNumber, CultureInfo.InvariantCulture), ownsHandle: false))
         {
             PassedDescriptor.SetPosition(other, 1000);
         }
@@ -70,7 +71,7 @@ public sealed partial class UploadContentTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_is_gone_is_named()
+    public void An_error_names_the_file_that_is_gone()
     {
         Write("f", 1 << 20);
         IReadOnlyList<UploadEntry> entries = UploadEntry.Find(_folder["f"], hidden: false);
@@ -78,7 +79,7 @@ public sealed partial class UploadContentTests : IDisposable
         Assert.Contains(_folder["f"], Assert.Throws<CommandException>(() => PassedFiles.Open(entries)).Message, StringComparison.Ordinal);
     }
 
-    // Sparse: nothing of it lies on the disk.
+    // Sparse, so that it needs no disk space.
     private void Write(string name, long length)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_folder[name])!);
@@ -86,6 +87,8 @@ public sealed partial class UploadContentTests : IDisposable
         file.SetLength(length);
     }
 
-    [GeneratedRegex("filename=\"(?<name>[^\"]*)\"\r\nContent-Type: application/octet-stream\r\nIpcs-Descriptor: (?<number>[0-9]+)\r\n\r\n\r\n", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        "filename=\"(?<name>[^\"]*)\"\r\nContent-Type: application/octet-stream\r\nIpcs-Descriptor: (?<number>[0-9]+)\r\n\r\n\r\n",
+        RegexOptions.ExplicitCapture)]
     private static partial Regex Heads();
 }

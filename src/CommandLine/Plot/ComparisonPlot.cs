@@ -1,12 +1,15 @@
-using Ipcs.Multiformats;
+using System.Globalization;
 using System.Text.Json.Nodes;
+using Ipcs.Multiformats;
 
 namespace Ipcs.CommandLine.Plot;
 
-/// <summary>Draws a comparison: for each chunker a bar per set of images, as long as the bytes that exactly these have.</summary>
+/// <summary>
+/// Draws a comparison: for each chunker a bar for each set of images, whose length is the number of bytes that exactly these images share.
+/// </summary>
 internal static class ComparisonPlot
 {
-    /// <summary>The most bars: a picture of more is not one for people, and the largest say the most.</summary>
+    /// <summary>The most bars. The largest ones are drawn.</summary>
     private const int MaxBars = 200;
 
     private const int Width = 960;
@@ -16,7 +19,7 @@ internal static class ComparisonPlot
     private const int Ink = 0x222222;
     private const int Faint = 0x888888;
 
-    /// <summary>What one image alone has, and what two, three, … share: from red over yellow to green.</summary>
+    /// <summary>From red for the bytes of one image to green for those that all images share.</summary>
     private static readonly int[] Colors = [0xd9534f, 0xe8a33d, 0x9cb83c, 0x3c9d4e];
 
     /// <summary>The picture as PNG.</summary>
@@ -24,7 +27,10 @@ internal static class ComparisonPlot
     {
         string[] images = [.. comparison["images"]!.AsArray().Select(i => (string)i!)];
         JsonNode[] parts = [.. comparison["comparisons"]!.AsArray().Select(c => c!)];
-        JsonNode[][] bars = [.. parts.Select(p => p["buckets"]!.AsArray().Select(b => b!).OrderByDescending(Bytes).Take(MaxBars / parts.Length).ToArray())];
+        JsonNode[][] bars =
+        [
+            .. parts.Select(p => p["buckets"]!.AsArray().Select(b => b!).OrderByDescending(Bytes).Take(MaxBars / parts.Length).ToArray()),
+        ];
         var picture = new Raster(Width, (2 * Margin) + (Line * (images.Length + 1)) + bars.Sum(b => (BarStep * b.Length) + (3 * Line)));
         int y = Margin;
         for (int i = 0; i < images.Length; i++)
@@ -55,24 +61,32 @@ internal static class ComparisonPlot
             string[] owners = [.. bar["images"]!.AsArray().Select(i => (string)i!)];
             double share = 100.0 * Bytes(bar) / Math.Max(1, all);
             string label = string.Create(
-                System.Globalization.CultureInfo.InvariantCulture,
+                CultureInfo.InvariantCulture,
                 $"{Names(owners, images)}  {ByteSize.Format(Bytes(bar))}, {(long)bar["blocks"]!} blocks, {share:F1}%");
             picture.Write(Margin, y, Fit(label), Ink);
             int width = (int)Math.Max(1, (Width - (2 * Margin)) * Bytes(bar) / longest);
-            picture.Fill(Margin, y + Line - 2, width, BarHeight - 2, Colors[images.Length == 1 ? 0 : (owners.Length - 1) * (Colors.Length - 1) / (images.Length - 1)]);
+            int color = images.Length == 1 ? 0 : (owners.Length - 1) * (Colors.Length - 1) / (images.Length - 1);
+            picture.Fill(Margin, y + Line - 2, width, BarHeight - 2, Colors[color]);
             y += BarStep;
         }
 
         return y + Line;
     }
 
-    /// <summary>The images' letters; images that were given twice have both.</summary>
-    private static string Names(string[] owners, string[] images) =>
-        string.Join(" + ", Enumerable.Range(0, images.Length).Where(i => owners.Contains(images[i], StringComparer.Ordinal)).Select(Letter)) + (owners.Length == 1 ? " only" : "");
+    /// <summary>The letters of the images. An image that was given twice has two.</summary>
+    private static string Names(string[] owners, string[] images)
+    {
+        IEnumerable<int> indexes = Enumerable.Range(0, images.Length).Where(i => owners.Contains(images[i], StringComparer.Ordinal));
+        return string.Join(" + ", indexes.Select(Letter)) + (owners.Length == 1 ? " only" : "");
+    }
 
     private static string Letter(int image) => image < 26 ? ((char)('A' + image)).ToString() : $"#{image + 1}";
 
     private static long Bytes(JsonNode bucket) => (long)bucket["bytes"]!;
 
-    private static string Fit(string text) => text.Length <= (Width - (2 * Margin)) / Font.Width ? text : text[..((Width - (2 * Margin)) / Font.Width)];
+    private static string Fit(string text)
+    {
+        const int MaxLength = (Width - (2 * Margin)) / Font.Width;
+        return text.Length <= MaxLength ? text : text[..MaxLength];
+    }
 }

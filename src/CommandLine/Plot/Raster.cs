@@ -4,14 +4,14 @@ using System.IO.Hashing;
 
 namespace Ipcs.CommandLine.Plot;
 
-/// <summary>A picture of 24-bit pixels that can be written as PNG. Spec: https://www.w3.org/TR/png-3/.</summary>
+/// <summary>An image of 24-bit pixels. Spec: https://www.w3.org/TR/png-3/.</summary>
 internal sealed class Raster
 {
     private readonly int _width;
     private readonly int _height;
     private readonly byte[] _pixels;
 
-    /// <summary>A white picture.</summary>
+    /// <summary>Makes a white image.</summary>
     public Raster(int width, int height)
     {
         _width = width;
@@ -20,7 +20,7 @@ internal sealed class Raster
         _pixels.AsSpan().Fill(0xff);
     }
 
-    /// <summary>Fills a rectangle; what is outside of the picture is left out.</summary>
+    /// <summary>Fills the part of a rectangle that is inside the image.</summary>
     public void Fill(int x, int y, int width, int height, int color)
     {
         for (int row = Math.Max(y, 0); row < Math.Min(y + height, _height); row++)
@@ -33,7 +33,7 @@ internal sealed class Raster
         }
     }
 
-    /// <summary>Writes a line of text, its upper left corner here.</summary>
+    /// <summary>Writes a line of text with its upper left corner at a point.</summary>
     public void Write(int x, int y, string text, int color)
     {
         foreach (char c in text)
@@ -54,7 +54,7 @@ internal sealed class Raster
         }
     }
 
-    /// <summary>The picture as PNG.</summary>
+    /// <summary>Encodes the image as PNG.</summary>
     public byte[] ToPng()
     {
         using var png = new MemoryStream();
@@ -63,7 +63,7 @@ internal sealed class Raster
         BinaryPrimitives.WriteInt32BigEndian(header, _width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), _height);
 
-        // 8 bits a sample, colours without a palette or alpha; the rest has one value each.
+        // 8 bits per sample, RGB. The other fields have one allowed value each.
         header[8] = 8;
         header[9] = 2;
         Chunk(png, "IHDR"u8, header);
@@ -79,7 +79,7 @@ internal sealed class Raster
         {
             for (int row = 0; row < _height; row++)
             {
-                // Each row says its filter: none.
+                // The filter of the row: none.
                 zlib.WriteByte(0);
                 zlib.Write(_pixels, 3 * _width * row, 3 * _width);
             }
