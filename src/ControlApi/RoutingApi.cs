@@ -34,7 +34,7 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing, TimeProvider
         request.Context.Response.ContentType = "application/json";
         try
         {
-            await foreach (ProviderRecord provider in Dht.FindProvidersAsync(key, deadline.Token))
+            await foreach (AddrInfo provider in Dht.FindProvidersAsync(key, deadline.Token))
             {
                 await request.LineAsync(Event(Provider, provider));
                 if (--wanted == 0)
@@ -56,7 +56,7 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing, TimeProvider
         using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         try
         {
-            ProviderRecord found = await Dht.FindPeerAsync(peer, deadline.Token)
+            AddrInfo found = await Dht.FindPeerAsync(peer, deadline.Token)
                 ?? throw new ApiException($"{peer}: none of the peers that were queried knows it");
             await request.LineAsync(Event(FinalPeer, found));
         }
@@ -97,7 +97,7 @@ internal sealed class RoutingApi(IStore store, NodeRouting routing, TimeProvider
 
     private Dht Dht => routing.Dht ?? throw new ApiException("the DHT is off (option dht)");
 
-    private static JsonObject Event(int type, ProviderRecord record) => new()
+    private static JsonObject Event(int type, AddrInfo record) => new()
     {
         ["Extra"] = "",
         ["ID"] = "",

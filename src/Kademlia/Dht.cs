@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Ipcs.Kademlia.Providers;
@@ -13,18 +14,19 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// A node of the DHT: asks others, answers them when it is a server, and keeps its routing table alive. The thin asynchronous shell around
+/// A node of the DHT: runs lookups, answers requests when it is a server, and maintains its routing table. The asynchronous shell around
 /// <see cref="RoutingTable"/>, <see cref="Lookup"/> and <see cref="DhtResponder"/>, which it owns and locks.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md.
 /// </summary>
 public sealed class Dht : IContentRouting, IAsyncDisposable
 {
-    /// <summary>Providers given out for one question: nobody fetches one content from more at once.</summary>
+    /// <summary>The most providers returned by one search: no fetch uses more.</summary>
     private const int MaxFound = 1000;
 
+    /// <summary>A peer that has not answered after this time counts as slow: the lookup asks one more beside it.</summary>
     private static readonly TimeSpan SlowTime = TimeSpan.FromSeconds(1);
 
-    /// <summary>What a slow peer may take for each message of a batch.</summary>
+    /// <summary>The time added to <see cref="DhtOptions.RequestTime"/> for each message of a batch.</summary>
     private static readonly TimeSpan TimePerMessage = TimeSpan.FromMilliseconds(20);
 
     private readonly Lock _lock = new();
@@ -33,19 +35,19 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly RoutingTable _table;
     private readonly DhtResponder _responder;
-    private readonly DhtStreams _links;
+    private readonly DhtStreams _streams;
     private readonly DhtMaintenance _maintenance;
     private readonly CancellationTokenSource _stopping = new();
     private IReadOnlyList<Multiaddr> _ownAddresses = [];
     private bool _started;
 
-    /// <summary>A node that answers, when it is a server, and does nothing else until it is started.</summary>
-    /// <param name="host">The peer it is part of.</param>
-    /// <param name="options">What it runs with.</param>
-    /// <param name="known">Remembers peers over a restart; null for nothing.</param>
+    /// <summary>Creates a node. A server answers requests from now on; everything else begins with <see cref="Start"/>.</summary>
+    /// <param name="host">The libp2p host.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="known">Stores the peers of the routing table for the next run; null: none are stored.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="seed">Of all its random choices.</param>
-    /// <param name="logger">Where logs go.</param>
+    /// <param name="seed">The seed of all random choices.</param>
+    /// <param name="logger">The logger.</param>
     public Dht(IHost host, DhtOptions options, IKnownPeers? known, TimeProvider time, int seed, ILogger logger)
     {
         _host = host;
@@ -54,16 +56,16 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         var random = new Random(seed);
         _table = new RoutingTable(host.LocalPeer, options.BucketSize);
         _responder = new DhtResponder(_table, options, random, Own, Connected);
-        _links = new DhtStreams(host, options, time);
+        _streams = new DhtStreams(host, options, time);
         _maintenance = new DhtMaintenance(this, known, new Random(random.Next()), time, logger);
         if (options.Server)
         {
-            // At once: whom the host meets first must hear in identify that we serve.
-            host.Handle(options.Protocol, new DhtServer(host, Answer).ServeAsync);
+            // Registered before the host connects: identify must announce the protocol to the first peer already.
+            host.Handle(options.Protocol, new DhtServer(host, Answer, time).ServeAsync);
         }
     }
 
-    /// <summary>How many peers the routing table has.</summary>
+    /// <summary>The number of peers in the routing table.</summary>
     public int TableSize
     {
         get
@@ -75,7 +77,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>How many provider records of others (and of our own) are kept here.</summary>
+    /// <summary>The number of provider records stored here, of other peers and of this node.</summary>
     public int ProviderRecords
     {
         get
@@ -91,9 +93,9 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
 
     internal PeerId Self => _host.LocalPeer;
 
-    internal DhtStreams Links => _links;
+    internal DhtStreams Streams => _streams;
 
-    /// <summary>Begins to learn of peers and to keep the table alive. The host must listen.</summary>
+    /// <summary>Starts to add peers to the routing table and to maintain it. The host must be listening.</summary>
     public void Start()
     {
         RefreshOwnAddresses();
@@ -108,14 +110,15 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<AddrInfo> FindProvidersAsync(
+        Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-        Channel<ProviderRecord> found = Channel.CreateBounded<ProviderRecord>(MaxFound);
+        Channel<AddrInfo> found = Channel.CreateBounded<AddrInfo>(MaxFound);
         Task search = SearchAsync(content, found.Writer, stop.Token);
         try
         {
-            await foreach (ProviderRecord provider in found.Reader.ReadAllAsync(CancellationToken.None))
+            await foreach (AddrInfo provider in found.Reader.ReadAllAsync(CancellationToken.None))
             {
                 yield return provider;
             }
@@ -129,16 +132,16 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Finds where a peer may be dialled; null when nobody knows. A connected peer is found at once.</summary>
-    public async Task<ProviderRecord?> FindPeerAsync(PeerId peer, CancellationToken cancellationToken)
+    /// <summary>Finds the addresses of a peer; null when no peer knows any. Those of a connected peer are returned without a lookup.</summary>
+    public async Task<AddrInfo?> FindPeerAsync(PeerId peer, CancellationToken cancellationToken)
     {
         IReadOnlyList<Multiaddr> connected = Connected(peer);
         if (connected.Count > 0)
         {
-            return new ProviderRecord(peer, connected);
+            return new AddrInfo(peer, connected);
         }
 
-        ProviderRecord? found = null;
+        AddrInfo? found = null;
         LookupRunner? runner = null;
         var request = new DhtMessage { Type = DhtMessageType.FindNode, Key = peer.ToArray() };
         runner = Runner(KadKey.Of(peer), _options.BucketSize, async (asked, stop) =>
@@ -147,7 +150,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
             IReadOnlyList<DhtPeer> closer = Useful(answer.Closer, asked.Peer);
             if (closer.FirstOrDefault(p => p.Peer == peer && p.Addresses.Count > 0) is { } match)
             {
-                Interlocked.CompareExchange(ref found, new ProviderRecord(peer, match.Addresses), null);
+                Interlocked.CompareExchange(ref found, new AddrInfo(peer, match.Addresses), null);
                 runner!.Stop();
             }
 
@@ -157,17 +160,17 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         return found;
     }
 
-    /// <summary>Announces to the k closest peers that this node has a content.</summary>
-    /// <returns>How many of them took it.</returns>
+    /// <summary>Announces to the k closest peers that this node provides a content.</summary>
+    /// <returns>The number of peers that accepted it.</returns>
     public async Task<int> ProvideAsync(Multihash content, CancellationToken cancellationToken)
     {
         IReadOnlyList<DhtPeer> closest = await FindClosestAsync(content.ToArray(), _options.BucketSize, cancellationToken);
-        RememberOwn(content);
-        bool[] taken = await Task.WhenAll(closest.Select(p => AnnounceAsync(p, [content], cancellationToken)));
-        return taken.Count(t => t);
+        AddOwnRecord(content);
+        bool[] accepted = await Task.WhenAll(closest.Select(p => AnnounceAsync(p, [content], cancellationToken)));
+        return accepted.Count(a => a);
     }
 
-    /// <summary>Fetches a public key from the DHT; null when nobody has it. What is returned has been validated.</summary>
+    /// <summary>Fetches a public key from the DHT; null when no peer has it. The key returned is validated.</summary>
     public async Task<byte[]?> GetPublicKeyAsync(PeerId peer, CancellationToken cancellationToken)
     {
         byte[] key = ValueRules.PublicKeyOf(peer);
@@ -190,14 +193,14 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
     }
 
     /// <summary>Stores a public key with the k peers closest to it.</summary>
-    /// <returns>How many of them took it.</returns>
+    /// <returns>The number of peers that accepted it.</returns>
     public async Task<int> PutPublicKeyAsync(byte[] publicKeyProtobuf, CancellationToken cancellationToken)
     {
         byte[] key = ValueRules.PublicKeyOf(PeerId.FromPublicKey(publicKeyProtobuf));
         IReadOnlyList<DhtPeer> closest = await FindClosestAsync(key, _options.BucketSize, cancellationToken);
         var request = new DhtMessage { Type = DhtMessageType.PutValue, Key = key, Record = new DhtRecord(key, publicKeyProtobuf) };
-        bool[] taken = await Task.WhenAll(closest.Select(p => TryRequestAsync(p, [request], cancellationToken)));
-        return taken.Count(t => t);
+        bool[] accepted = await Task.WhenAll(closest.Select(p => TryRequestAsync(p, [request], cancellationToken)));
+        return accepted.Count(a => a);
     }
 
     /// <inheritdoc/>
@@ -210,19 +213,22 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
 
         await _stopping.CancelAsync();
         await _maintenance.DisposeAsync();
-        await _links.DisposeAsync();
+        await _streams.DisposeAsync();
         _stopping.Dispose();
     }
 
-    /// <summary>The peers closest to a key of which <paramref name="count"/> at most answer.</summary>
+    /// <summary>At most <paramref name="count"/> peers that answered, the closest to a key first.</summary>
     internal Task<IReadOnlyList<DhtPeer>> FindClosestAsync(byte[] key, int count, CancellationToken cancellationToken)
     {
         var request = new DhtMessage { Type = DhtMessageType.FindNode, Key = key };
-        return Runner(KadKey.Of(key), count, async (asked, stop) => Useful((await RequestAsync(asked, request, stop)).Closer, asked.Peer)).RunAsync(cancellationToken);
+        return Runner(
+            KadKey.Of(key),
+            count,
+            async (asked, stop) => Useful((await RequestAsync(asked, request, stop)).Closer, asked.Peer)).RunAsync(cancellationToken);
     }
 
-    /// <summary>Keeps a record of our own, for those who ask us.</summary>
-    internal void RememberOwn(Multihash content)
+    /// <summary>Stores a provider record of this node, for peers that ask it.</summary>
+    internal void AddOwnRecord(Multihash content)
     {
         lock (_lock)
         {
@@ -230,7 +236,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Announces contents to one peer, all over one stream; the ping at the end is answered once the peer has taken them.</summary>
+    /// <summary>Announces contents to one peer over one stream. ADD_PROVIDER has no answer: the answer to the ping at the end shows that the peer has read all.</summary>
     internal Task<bool> AnnounceAsync(DhtPeer peer, IReadOnlyList<Multihash> contents, CancellationToken cancellationToken)
     {
         DhtPeer own = Own();
@@ -240,7 +246,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         return TryRequestAsync(peer, messages, cancellationToken);
     }
 
-    /// <summary>Asks, and says whether it was answered.</summary>
+    /// <summary>Sends messages to a peer; false when the last one is not answered in time.</summary>
     internal async Task<bool> TryRequestAsync(DhtPeer peer, IReadOnlyList<DhtMessage> messages, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(_options.RequestTime + (TimePerMessage * messages.Count), _time);
@@ -256,7 +262,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Does something with the table and the records, alone.</summary>
+    /// <summary>Runs an action on the routing table and the records under the lock.</summary>
     internal T Locked<T>(Func<RoutingTable, DhtResponder, T> action)
     {
         lock (_lock)
@@ -265,8 +271,12 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Looks again under which addresses others can dial us.</summary>
-    internal void RefreshOwnAddresses() => Volatile.Write(ref _ownAddresses, PeerAddresses.Keep(InterfaceAddresses.Expand(_host.ListenAddresses), _options.Mode, fromThisMachine: true));
+    /// <summary>Determines again the addresses at which other peers can dial this node.</summary>
+    internal void RefreshOwnAddresses()
+    {
+        IEnumerable<Multiaddr> addresses = InterfaceAddresses.Expand(_host.ListenAddresses);
+        Volatile.Write(ref _ownAddresses, PeerAddresses.Filter(addresses, _options.Mode, fromThisMachine: true));
+    }
 
     private DhtPeer Own() => new(_host.LocalPeer, Volatile.Read(ref _ownAddresses));
 
@@ -281,23 +291,27 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         return new LookupRunner(new Lookup(target, bounds, _host.LocalPeer, seeds), ask, _time);
     }
 
-    private async Task SearchAsync(Multihash content, ChannelWriter<ProviderRecord> found, CancellationToken cancellationToken)
+    private async Task SearchAsync(Multihash content, ChannelWriter<AddrInfo> found, CancellationToken cancellationToken)
     {
         try
         {
-            var told = new HashSet<PeerId> { _host.LocalPeer };
+            var reported = new HashSet<PeerId> { _host.LocalPeer };
             int count = 0;
-            bool Tell(PeerId peer, IReadOnlyList<Multiaddr> addresses)
+            void Report(PeerId peer, IReadOnlyList<Multiaddr> addresses)
             {
-                lock (told)
+                lock (reported)
                 {
-                    return told.Add(peer) && count++ < MaxFound && found.TryWrite(new ProviderRecord(peer, addresses));
+                    if (reported.Add(peer) && count++ < MaxFound)
+                    {
+                        bool written = found.TryWrite(new AddrInfo(peer, addresses));
+                        Debug.Assert(written, "the channel has room for all providers that a search returns");
+                    }
                 }
             }
 
-            foreach (ProviderEntry here in Locked((_, responder) => responder.Providers.Get(_time.GetUtcNow(), content)))
+            foreach (ProviderRecord stored in Locked((_, responder) => responder.Providers.Get(_time.GetUtcNow(), content)))
             {
-                Tell(here.Peer, here.Addresses);
+                Report(stored.Peer, stored.Addresses);
             }
 
             LookupRunner? runner = null;
@@ -307,7 +321,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
                 DhtMessage answer = await RequestAsync(asked, request, stop);
                 foreach (DhtPeer provider in Useful(answer.Providers, asked.Peer))
                 {
-                    Tell(provider.Peer, provider.Addresses);
+                    Report(provider.Peer, provider.Addresses);
                 }
 
                 if (Volatile.Read(ref count) >= MaxFound)
@@ -325,14 +339,15 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    private Task<DhtMessage> RequestAsync(DhtPeer peer, DhtMessage request, CancellationToken cancellationToken) => RequestAsync(peer, [request], cancellationToken);
+    private Task<DhtMessage> RequestAsync(DhtPeer peer, DhtMessage request, CancellationToken cancellationToken) =>
+        RequestAsync(peer, [request], cancellationToken);
 
     private async Task<DhtMessage> RequestAsync(DhtPeer peer, IReadOnlyList<DhtMessage> messages, CancellationToken cancellationToken)
     {
         long begun = _time.GetTimestamp();
         try
         {
-            DhtMessage answer = await _links.RequestAsync(peer, messages, cancellationToken);
+            DhtMessage answer = await _streams.RequestAsync(peer, messages, cancellationToken);
             Locked((table, _) =>
             {
                 table.Seen(_time.GetUtcNow(), peer.Peer, peer.Addresses);
@@ -342,7 +357,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException || (e is OperationCanceledException && _time.GetElapsedTime(begun) >= SlowTime))
         {
-            // A lookup that ends early gives up peers that have done nothing wrong: only those that took their time are noted.
+            // A lookup that ends early cancels requests to good peers: only slow ones count as failed.
             Locked((table, _) =>
             {
                 table.Failed(peer.Peer);
@@ -352,14 +367,14 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>What a peer tells of others, with the addresses that mean something here. Peers left without any stay only when they are connected.</summary>
-    private List<DhtPeer> Useful(IReadOnlyList<DhtPeer> told, PeerId teller)
+    /// <summary>The peers that an answer names, each with those of its addresses that can be dialled from here; some may have none.</summary>
+    private List<DhtPeer> Useful(IReadOnlyList<DhtPeer> named, PeerId sender)
     {
-        bool thisMachine = _host.Peers.FirstOrDefault(p => p.Peer == teller) is { } info && PeerAddresses.IsThisMachine(info.Address);
-        var useful = new List<DhtPeer>(told.Count);
-        foreach (DhtPeer peer in told)
+        bool thisMachine = _host.Peers.FirstOrDefault(p => p.Peer == sender) is { } info && PeerAddresses.IsThisMachine(info.Address);
+        var useful = new List<DhtPeer>(named.Count);
+        foreach (DhtPeer peer in named)
         {
-            useful.Add(peer with { Addresses = PeerAddresses.Keep(peer.Addresses, _options.Mode, thisMachine) });
+            useful.Add(peer with { Addresses = PeerAddresses.Filter(peer.Addresses, _options.Mode, thisMachine) });
         }
 
         return useful;
@@ -394,7 +409,7 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
 
         if (after > before)
         {
-            _maintenance.PeerCame(first: before == 0);
+            _maintenance.PeerAdded(first: before == 0);
         }
     }
 

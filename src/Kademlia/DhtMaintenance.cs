@@ -1,3 +1,4 @@
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -5,21 +6,21 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// Keeps a DHT node alive: dials the peers known from the last run, looks into its buckets, asks silent peers whether they live, sweeps what has
-/// expired, and saves its peers. Owns one loop, which is awaited at disposal.
+/// The background work of a DHT node: dials the peers of the last run, refreshes buckets, pings silent peers, removes expired records, and saves
+/// the peers of the routing table. Owns one loop, which is awaited at disposal.
 /// </summary>
 internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random random, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
-    /// <summary>Peers remembered over a restart; a few of them alive are enough to find all others.</summary>
+    /// <summary>The most peers saved for the next run: a few that are still alive are enough to find all others.</summary>
     public const int MaxKnown = 256;
 
-    /// <summary>Peers of the last run dialled at once.</summary>
+    /// <summary>The most peers of the last run dialled at once.</summary>
     private const int DialsAtOnce = 8;
 
-    /// <summary>The deepest bucket looked into: a key that falls there takes 2^16 hashes to find, and a fleet of 65,000 fills no deeper one.</summary>
+    /// <summary>The deepest bucket that is refreshed: to find a key of it takes 2^16 hashes, and a network of 65,000 peers fills no deeper one.</summary>
     private const int MaxPrefix = 15;
 
-    /// <summary>Silent peers asked in one round.</summary>
+    /// <summary>The most silent peers pinged in one round.</summary>
     private const int ChecksAtOnce = 16;
 
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(5);
@@ -34,8 +35,8 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
     /// <summary>Starts the loop.</summary>
     public void Start(CancellationToken stopping) => _loop = RunAsync(stopping);
 
-    /// <summary>A peer came into the table; after the first one the neighbourhood is looked up at once.</summary>
-    public void PeerCame(bool first)
+    /// <summary>Called when a peer was added to the routing table. The first one makes the loop look up its own key at once.</summary>
+    public void PeerAdded(bool first)
     {
         _changed = true;
         if (first)
@@ -49,7 +50,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
                 }
                 catch (SemaphoreFullException)
                 {
-                    // Somebody else has just woken it.
+                    // Another thread has just woken the loop.
                 }
             }
         }
@@ -73,7 +74,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
             try
             {
                 await WaitAsync(stopping);
-                await dht.Links.SweepAsync();
+                await dht.Streams.SweepAsync();
                 dht.RefreshOwnAddresses();
                 await RefreshAsync(stopping);
                 await CheckAsync(stopping);
@@ -96,7 +97,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
             }
             catch (Exception e)
             {
-                // One round that fails must not be the last.
+                // A failed round must not end the loop.
                 LogRoundFailed(e);
             }
         }
@@ -114,7 +115,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
         }
         catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
         {
-            // The round's time has come.
+            // The next round is due.
         }
     }
 
@@ -122,7 +123,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
     {
         if (_bootstrap && dht.TableSize > 0)
         {
-            // Until somebody has answered, each round tries again.
+            // Tried again in each round until a peer answers.
             _bootstrap = false;
             _bootstrap |= (await dht.FindClosestAsync(dht.Self.ToArray(), dht.Options.BucketSize, stopping)).Count == 0;
         }
@@ -134,7 +135,7 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
         }
     }
 
-    /// <summary>The bytes of a key that has this many leading bits in common with ours: a random peer id, since some servers take nothing else.</summary>
+    /// <summary>A random key that shares this many leading bits with the local one. It has the form of a peer id, since some servers accept no other.</summary>
     private byte[] KeyIn(int prefix)
     {
         KadKey local = KadKey.Of(dht.Self);
@@ -152,7 +153,8 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
     private async Task CheckAsync(CancellationToken stopping)
     {
         DateTimeOffset before = time.GetUtcNow() - dht.Options.CheckAfter;
-        DhtPeer[] silent = dht.Locked((table, _) => table.NotSeenSince(before, ChecksAtOnce).Select(e => new DhtPeer(e.Peer, e.Addresses)).ToArray());
+        DhtPeer[] silent = dht.Locked((table, _) =>
+            table.NotSeenSince(before, ChecksAtOnce).Select(e => new DhtPeer(e.Peer, e.Addresses)).ToArray());
         await Task.WhenAll(silent.Select(p => dht.TryRequestAsync(p, [new DhtMessage { Type = DhtMessageType.Ping }], stopping)));
     }
 
@@ -160,17 +162,18 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
     {
         KnownPeer[] peers = known is null ? [] : [.. known.Load().Take(MaxKnown)];
         random.Shuffle(peers);
-        await Parallel.ForEachAsync(peers, new ParallelOptions { MaxDegreeOfParallelism = DialsAtOnce, CancellationToken = stopping }, async (peer, stop) =>
+        var bounds = new ParallelOptions { MaxDegreeOfParallelism = DialsAtOnce, CancellationToken = stopping };
+        await Parallel.ForEachAsync(peers, bounds, async (peer, stop) =>
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            limit.CancelAfter(dht.Options.RequestTime);
+            using var limit = new CancellationTokenSource(dht.Options.RequestTime, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, limit.Token);
             try
             {
-                await dht.Links.ConnectAsync(new DhtPeer(peer.Peer, peer.Addresses), limit.Token);
+                await dht.Streams.ConnectAsync(new DhtPeer(peer.Peer, peer.Addresses), either.Token);
             }
             catch (Exception e) when (e is IOException || (e is OperationCanceledException && !stop.IsCancellationRequested))
             {
-                LogKnownGone(peer.Peer, e.Message);
+                LogDialFailed(peer.Peer, e.Message);
             }
         });
     }
@@ -190,16 +193,16 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
             .Select(e => new KnownPeer(e.Peer, e.Addresses, e.LastSeen))
             .ToList());
 
-        // A run in which nobody was met does not forget those of the run before.
+        // A run that met no peer must not overwrite the peers of the run before.
         if (peers.Count > 0)
         {
             known.Save(peers);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "a round of the DHT's upkeep failed")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "DHT maintenance failed; it is tried again in the next round")]
     private partial void LogRoundFailed(Exception error);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer}, known from the last run, can't be reached: {Reason}")]
-    private partial void LogKnownGone(PeerId peer, string reason);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "could not dial {Peer}, a DHT peer of the last run: {Reason}")]
+    private partial void LogDialFailed(PeerId peer, string reason);
 }

@@ -1,45 +1,39 @@
+using Ipcs.Kademlia.Routing;
+
 namespace Ipcs.Kademlia;
 
-/// <summary>Which network a DHT spans.</summary>
-public enum DhtMode
-{
-    /// <summary>A network of one's own, <c>/ipfs/lan/kad/1.0.0</c>: private addresses are told and taken.</summary>
-    Lan,
-
-    /// <summary>The public network, <c>/ipfs/kad/1.0.0</c>: only public addresses are.</summary>
-    Wan,
-}
-
-/// <summary>What a DHT runs with.</summary>
+/// <summary>Options of a DHT node.</summary>
 public sealed class DhtOptions
 {
-    /// <summary>The network.</summary>
+    /// <summary>The network that the DHT spans.</summary>
     public DhtMode Mode { get; init; } = DhtMode.Lan;
 
-    /// <summary>True to answer others and be in their tables; false to only ask.</summary>
+    /// <summary>True: answer requests and be in the routing tables of other peers; false: be a client only.</summary>
     public bool Server { get; init; } = true;
 
-    /// <summary>k of the specification: peers in a bucket, in an answer, and that keep a record.</summary>
+    /// <summary>k of the specification: the number of peers in a bucket, in an answer, and that store a record.</summary>
     public int BucketSize { get; init; } = 20;
 
-    /// <summary>Requests of one lookup that are under way at once. The specification says 3; the public network uses 10, which dead peers slow down less.</summary>
+    /// <summary>
+    /// The most concurrent requests of one lookup. The specification says 3; go-libp2p uses 10, which dead peers slow down less.
+    /// </summary>
     public int Concurrency { get; init; } = 10;
 
-    /// <summary>How long one peer may take to be dialled and to answer.</summary>
+    /// <summary>The timeout of one request, with the dial that it needs.</summary>
     public TimeSpan RequestTime { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long one lookup may take in all.</summary>
+    /// <summary>The timeout of one lookup.</summary>
     public TimeSpan QueryTime { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How often each bucket is looked into.</summary>
+    /// <summary>How often each bucket is refreshed by a lookup.</summary>
     public TimeSpan RefreshInterval { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long a peer may be silent before it is asked whether it lives.</summary>
+    /// <summary>How long after its last answer a peer is pinged.</summary>
     public TimeSpan CheckAfter { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long others' provider records and values are kept: the public network's 48 hours.</summary>
+    /// <summary>How long provider records and values of other peers are stored: 48 hours, as in the public network.</summary>
     public TimeSpan RecordTime { get; init; } = TimeSpan.FromHours(48);
 
-    /// <summary>The name of the protocol on the wire.</summary>
+    /// <summary>The protocol ID.</summary>
     public string Protocol => Mode == DhtMode.Lan ? "/ipfs/lan/kad/1.0.0" : "/ipfs/kad/1.0.0";
 }

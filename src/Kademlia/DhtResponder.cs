@@ -8,32 +8,31 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// The answers of a DHT server: a message in, a message out, no I/O and no clock. Owns the records of others; not thread-safe: <see cref="Dht"/> locks it.
+/// Computes the answers of a DHT server, without I/O or clock. Owns the records and values of other peers. Not thread-safe: <see cref="Dht"/>
+/// locks it.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
 /// </summary>
-/// <param name="table">Who is told to others.</param>
-/// <param name="options">Bounds and the network's kind.</param>
-/// <param name="random">For the choice among many providers.</param>
-/// <param name="own">How we are told to others: our id and addresses.</param>
-/// <param name="connected">Where a connected peer that is not in the table (a client) may be dialled; empty when there is none.</param>
+/// <param name="table">The peers that answers name.</param>
+/// <param name="options">The options.</param>
+/// <param name="random">Chooses among many providers.</param>
+/// <param name="own">The local peer and its addresses.</param>
+/// <param name="connected">The addresses of a connected peer, which may be a client and so not in the table; empty when it is not connected.</param>
 internal sealed class DhtResponder(
     RoutingTable table, DhtOptions options, Random random, Func<DhtPeer> own, Func<PeerId, IReadOnlyList<Multiaddr>> connected)
 {
-    /// <summary>The records of others.</summary>
+    /// <summary>The provider records of other peers.</summary>
     public ProviderStore Providers { get; } = new(options.RecordTime, random);
 
-    /// <summary>The values of others.</summary>
+    /// <summary>The values of other peers.</summary>
     public ValueStore Values { get; } = new(options.RecordTime);
 
-    /// <summary>
-    /// Answers a message.
-    /// </summary>
-    /// <param name="now">The time.</param>
-    /// <param name="from">Who asks.</param>
-    /// <param name="fromThisMachine">True when the connection is a loopback one, so that loopback addresses mean something.</param>
-    /// <param name="request">What it asks.</param>
-    /// <param name="answer">The answer; null when the message has none.</param>
-    /// <returns>False when the message is not a legal one: its stream is to be reset.</returns>
+    /// <summary>Answers a message.</summary>
+    /// <param name="now">The current time.</param>
+    /// <param name="from">The peer that asks.</param>
+    /// <param name="fromThisMachine">True when the peer is on this machine, so that loopback addresses are valid for both.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="answer">The answer; null for a request that has none.</param>
+    /// <returns>False when the request is invalid: the caller resets its stream.</returns>
     public bool TryAnswer(DateTimeOffset now, PeerId from, bool fromThisMachine, DhtMessage request, out DhtMessage? answer)
     {
         answer = null;
@@ -52,7 +51,7 @@ internal sealed class DhtResponder(
                     Key = request.Key,
                     ClusterLevel = request.ClusterLevel,
                     Closer = Closer(KadKey.Of(request.Key), from, fromThisMachine),
-                    Providers = [.. Providers.Get(now, content).Select(p => Tell(p.Peer, p.Addresses, fromThisMachine))],
+                    Providers = [.. Providers.Get(now, content).Select(p => Describe(p.Peer, p.Addresses, fromThisMachine))],
                 };
                 return true;
             case DhtMessageType.AddProvider when Multihash.TryParse(request.Key, out Multihash content):
@@ -68,7 +67,8 @@ internal sealed class DhtResponder(
                     Closer = Closer(KadKey.Of(key), from, fromThisMachine),
                 };
                 return true;
-            case DhtMessageType.PutValue when request is { Key: { } key, Record: { } record } && key.AsSpan().SequenceEqual(record.Key) && ValueRules.IsValid(key, record.Value):
+            case DhtMessageType.PutValue when request is { Key: { } key, Record: { } record }
+                && key.AsSpan().SequenceEqual(record.Key) && ValueRules.IsValid(key, record.Value):
                 Values.Put(now, key, record.Value);
                 answer = new DhtMessage { Type = request.Type, Key = key, ClusterLevel = request.ClusterLevel, Record = record };
                 return true;
@@ -85,7 +85,7 @@ internal sealed class DhtResponder(
             return peers;
         }
 
-        DhtPeer found = wanted == own().Peer ? own() : Tell(wanted, connected(wanted), fromThisMachine);
+        DhtPeer found = wanted == own().Peer ? own() : Describe(wanted, connected(wanted), fromThisMachine);
         if (found.Addresses.Count > 0)
         {
             peers.Insert(0, found);
@@ -96,15 +96,17 @@ internal sealed class DhtResponder(
 
     private List<DhtPeer> Closer(KadKey key, PeerId from, bool fromThisMachine) =>
     [
-        .. table.Closest(key, options.BucketSize, from).Select(e => Tell(e.Peer, e.Addresses, fromThisMachine)).Where(p => p.Addresses.Count > 0),
+        .. table.Closest(key, options.BucketSize, from)
+            .Select(e => Describe(e.Peer, e.Addresses, fromThisMachine))
+            .Where(p => p.Addresses.Count > 0),
     ];
 
     private void AddProvider(DateTimeOffset now, PeerId from, bool fromThisMachine, in Multihash content, DhtMessage request)
     {
-        // Nobody speaks for another: a record names its sender or nothing.
+        // A peer can announce only itself as a provider.
         if (request.Providers.FirstOrDefault(p => p.Peer == from) is { } self)
         {
-            Providers.Add(now, content, from, PeerAddresses.Keep(self.Addresses, options.Mode, fromThisMachine));
+            Providers.Add(now, content, from, PeerAddresses.Filter(self.Addresses, options.Mode, fromThisMachine));
         }
     }
 
@@ -112,8 +114,8 @@ internal sealed class DhtResponder(
         ? new DhtRecord(key, found.Value, found.At.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff00'Z'", CultureInfo.InvariantCulture))
         : null;
 
-    /// <summary>A peer as it is told: loopback addresses only to who is on this machine too.</summary>
-    private DhtPeer Tell(PeerId peer, IReadOnlyList<Multiaddr> addresses, bool toThisMachine)
+    /// <summary>A peer as an answer names it: with loopback addresses only when the receiver is on this machine.</summary>
+    private DhtPeer Describe(PeerId peer, IReadOnlyList<Multiaddr> addresses, bool toThisMachine)
     {
         IReadOnlyList<Multiaddr> live = connected(peer);
         return new DhtPeer(

@@ -1,19 +1,20 @@
 using System.Buffers;
+using System.Diagnostics;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Libp2p;
 
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// One stream to one peer for our questions, one after the other. It is kept a few seconds for the next question (js-libp2p ends a connection that opens
-/// more than five mplex streams a second) and no longer (its server ends a stream that is silent for ten).
+/// A stream to one peer for requests, one after the other. It is reused for a few seconds, since js-libp2p closes a connection that opens more than
+/// five mplex streams a second, and no longer, since the server of js-libp2p closes a stream that is idle for ten.
 /// </summary>
 internal sealed class DhtStream : IAsyncDisposable
 {
-    /// <summary>How long a silent stream is used again.</summary>
-    public static readonly TimeSpan KeepTime = TimeSpan.FromSeconds(5);
+    /// <summary>How long an idle stream is reused.</summary>
+    public static readonly TimeSpan ReuseTime = TimeSpan.FromSeconds(5);
 
-    private readonly SemaphoreSlim _gate = new(1);
+    private readonly SemaphoreSlim _mutex = new(1);
     private readonly TimeProvider _time;
     private PeerStream? _stream;
     private LengthPrefixedReader? _reader;
@@ -27,17 +28,18 @@ internal sealed class DhtStream : IAsyncDisposable
         _usedAt = time.GetTimestamp();
     }
 
-    /// <summary>True when nobody uses it or waits for it, and it has been silent for too long.</summary>
-    public bool IsIdle => Volatile.Read(ref _waiting) == 0 && _time.GetElapsedTime(Volatile.Read(ref _usedAt)) > KeepTime;
+    /// <summary>True when no request uses the stream or waits for it, and it has been idle for longer than <see cref="ReuseTime"/>.</summary>
+    public bool IsIdle => Volatile.Read(ref _waiting) == 0 && _time.GetElapsedTime(Volatile.Read(ref _usedAt)) > ReuseTime;
 
-    /// <summary>Sends messages in one go and reads the answer to the last of them; the others must be such as have none.</summary>
-    /// <exception cref="IOException">The peer is gone, reset the stream, or answered with something else.</exception>
-    public async Task<DhtMessage> RequestAsync(IReadOnlyList<DhtMessage> messages, Func<CancellationToken, ValueTask<PeerStream>> open, CancellationToken cancellationToken)
+    /// <summary>Sends messages and reads the answer to the last one; the others must be of types that have no answer.</summary>
+    /// <exception cref="IOException">The peer disconnected, reset the stream, or sent something else than the answer.</exception>
+    public async Task<DhtMessage> RequestAsync(
+        IReadOnlyList<DhtMessage> messages, Func<CancellationToken, ValueTask<PeerStream>> open, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _waiting);
         try
         {
-            await _gate.WaitAsync(cancellationToken);
+            await _mutex.WaitAsync(cancellationToken);
             try
             {
                 return await RequestOnceOrTwiceAsync(messages, open, cancellationToken);
@@ -46,11 +48,11 @@ internal sealed class DhtStream : IAsyncDisposable
             {
                 if (_closed)
                 {
-                    // It was swept away just as this question began.
+                    // The stream was disposed while this request waited for it.
                     await CloseAsync();
                 }
 
-                _gate.Release();
+                _mutex.Release();
             }
         }
         finally
@@ -62,15 +64,16 @@ internal sealed class DhtStream : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _gate.WaitAsync();
+        await _mutex.WaitAsync();
         _closed = true;
         await CloseAsync();
-        _gate.Release();
+        _mutex.Release();
     }
 
-    private async Task<DhtMessage> RequestOnceOrTwiceAsync(IReadOnlyList<DhtMessage> messages, Func<CancellationToken, ValueTask<PeerStream>> open, CancellationToken cancellationToken)
+    private async Task<DhtMessage> RequestOnceOrTwiceAsync(
+        IReadOnlyList<DhtMessage> messages, Func<CancellationToken, ValueTask<PeerStream>> open, CancellationToken cancellationToken)
     {
-        if (_stream is not null && _time.GetElapsedTime(_usedAt) <= KeepTime)
+        if (_stream is not null && _time.GetElapsedTime(_usedAt) <= ReuseTime)
         {
             try
             {
@@ -78,7 +81,7 @@ internal sealed class DhtStream : IAsyncDisposable
             }
             catch (IOException)
             {
-                // The peer may have closed it as we began to write; on a new stream the failure would be a real one.
+                // The peer may have closed the idle stream; only a failure on a new one counts.
             }
         }
 
@@ -90,21 +93,23 @@ internal sealed class DhtStream : IAsyncDisposable
 
     private async Task<DhtMessage> RequestOnceAsync(IReadOnlyList<DhtMessage> messages, CancellationToken cancellationToken)
     {
-        bool whole = false;
+        Debug.Assert(messages.Count > 0 && _stream is not null && _reader is not null, "the stream is open");
+        bool complete = false;
         try
         {
             foreach (DhtMessage message in messages)
             {
-                await _stream!.WriteMessageAsync(message.Encode(), cancellationToken);
+                await _stream.WriteMessageAsync(message.Encode(), cancellationToken);
             }
 
-            using IMemoryOwner<byte> bytes = await _reader!.ReadAsync(cancellationToken) ?? throw new EndOfStreamException("the peer closed the stream without an answer");
+            using IMemoryOwner<byte> bytes = await _reader.ReadAsync(cancellationToken)
+                ?? throw new EndOfStreamException("the peer closed the stream without an answer");
             if (!DhtMessage.TryDecode(bytes.Memory.Span, out DhtMessage? answer) || answer!.Type != messages[^1].Type)
             {
-                throw new IOException("the answer is not one to the question");
+                throw new IOException("the peer's message is no answer to the request");
             }
 
-            whole = true;
+            complete = true;
             return answer;
         }
         catch (InvalidDataException e)
@@ -114,9 +119,9 @@ internal sealed class DhtStream : IAsyncDisposable
         finally
         {
             Volatile.Write(ref _usedAt, _time.GetTimestamp());
-            if (!whole)
+            if (!complete)
             {
-                // What is left in it belongs to this question.
+                // A late answer to this request must not be taken for one to the next.
                 _stream!.Reset();
                 await CloseAsync();
             }

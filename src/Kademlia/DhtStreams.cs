@@ -6,33 +6,30 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// Asks peers, dialling them where needed. Owns a <see cref="DhtStream"/> per peer asked of late; bounded by what is asked at once.
+/// Sends requests to peers and dials them where needed. Owns a <see cref="DhtStream"/> for each peer with a recent request; idle ones are closed
+/// by <see cref="SweepAsync"/>.
 /// </summary>
 internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider time) : IAsyncDisposable
 {
-    /// <summary>Requests of all lookups under way at once: each may be a dial.</summary>
+    /// <summary>The most concurrent requests of all lookups: each may need a dial.</summary>
     private const int MaxRequests = 64;
 
-    /// <summary>How long one address of a peer may keep the next one waiting.</summary>
+    /// <summary>The delay between the dials to two addresses of a peer.</summary>
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(500);
 
-    private readonly ConcurrentDictionary<PeerId, DhtStream> _links = new();
+    private readonly ConcurrentDictionary<PeerId, DhtStream> _streams = new();
     private readonly SemaphoreSlim _requests = new(MaxRequests);
 
-    /// <summary>Asks one question.</summary>
-    /// <exception cref="IOException">The peer can't be reached or does not answer as it should.</exception>
-    public Task<DhtMessage> RequestAsync(DhtPeer peer, DhtMessage request, CancellationToken cancellationToken) => RequestAsync(peer, [request], cancellationToken);
-
-    /// <summary>Sends messages without an answer and one last that has one.</summary>
-    /// <exception cref="IOException">The peer can't be reached or does not answer as it should.</exception>
+    /// <summary>Sends messages and reads the answer to the last one; the others must be of types that have no answer.</summary>
+    /// <exception cref="IOException">The peer could not be dialled, or its answer is invalid.</exception>
     public async Task<DhtMessage> RequestAsync(DhtPeer peer, IReadOnlyList<DhtMessage> messages, CancellationToken cancellationToken)
     {
         await _requests.WaitAsync(cancellationToken);
         try
         {
             await ConnectAsync(peer, cancellationToken);
-            DhtStream link = _links.GetOrAdd(peer.Peer, _ => new DhtStream(time));
-            return await link.RequestAsync(messages, stop => host.OpenStreamAsync(peer.Peer, [options.Protocol], stop), cancellationToken);
+            DhtStream stream = _streams.GetOrAdd(peer.Peer, _ => new DhtStream(time));
+            return await stream.RequestAsync(messages, stop => host.OpenStreamAsync(peer.Peer, [options.Protocol], stop), cancellationToken);
         }
         finally
         {
@@ -40,8 +37,8 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
         }
     }
 
-    /// <summary>Connects to a peer by whichever of its addresses answers first; nothing to do when it is connected.</summary>
-    /// <exception cref="ConnectException">None does.</exception>
+    /// <summary>Connects to a peer by the first of its addresses that answers; returns at once when it is connected.</summary>
+    /// <exception cref="ConnectException">No address answers.</exception>
     public async Task ConnectAsync(DhtPeer peer, CancellationToken cancellationToken)
     {
         if (IsConnected(peer.Peer))
@@ -51,7 +48,7 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
 
         if (peer.Addresses.Count == 0)
         {
-            throw new ConnectException($"no address of {peer.Peer} is known");
+            throw new ConnectException($"no address is known for {peer.Peer}");
         }
 
         using var others = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -62,7 +59,7 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
             dials.Add(host.ConnectAsync(address.WithPeer(peer.Peer), others.Token));
             Task pause = Task.Delay(Stagger, time, others.Token);
             Task first = await Task.WhenAny([.. dials, pause]);
-            if (first != pause && await SettleAsync(dials, first) is var (connected, error))
+            if (first != pause && await FinishDialAsync(dials, first) is var (connected, error))
             {
                 last = error ?? last;
                 if (connected)
@@ -74,7 +71,7 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
 
         while (dials.Count > 0 && !IsConnected(peer.Peer))
         {
-            var (connected, error) = await SettleAsync(dials, await Task.WhenAny(dials));
+            var (connected, error) = await FinishDialAsync(dials, await Task.WhenAny(dials));
             last = error ?? last;
             if (connected)
             {
@@ -87,18 +84,18 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
         cancellationToken.ThrowIfCancellationRequested();
         if (!IsConnected(peer.Peer))
         {
-            throw new ConnectException(last?.Message ?? $"{peer.Peer} can't be reached", last);
+            throw new ConnectException(last?.Message ?? $"no address of {peer.Peer} answered", last);
         }
     }
 
-    /// <summary>Closes the streams that have been silent for too long.</summary>
+    /// <summary>Closes the idle streams.</summary>
     public async Task SweepAsync()
     {
-        foreach ((PeerId peer, DhtStream link) in _links)
+        foreach ((PeerId peer, DhtStream stream) in _streams)
         {
-            if (link.IsIdle && _links.TryRemove(KeyValuePair.Create(peer, link)))
+            if (stream.IsIdle && _streams.TryRemove(KeyValuePair.Create(peer, stream)))
             {
-                await link.DisposeAsync();
+                await stream.DisposeAsync();
             }
         }
     }
@@ -106,15 +103,15 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (DhtStream link in _links.Values)
+        foreach (DhtStream stream in _streams.Values)
         {
-            await link.DisposeAsync();
+            await stream.DisposeAsync();
         }
 
-        _links.Clear();
+        _streams.Clear();
     }
 
-    private static async Task<(bool Connected, Exception? Error)> SettleAsync(List<Task> dials, Task done)
+    private static async Task<(bool Connected, Exception? Error)> FinishDialAsync(List<Task> dials, Task done)
     {
         dials.Remove(done);
         try

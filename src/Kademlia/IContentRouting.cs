@@ -2,18 +2,13 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia;
 
-/// <summary>Answers who has a content, beyond the peers that are connected.</summary>
+/// <summary>Finds the providers of a content, beyond the connected peers.</summary>
 public interface IContentRouting
 {
     /// <summary>
     /// The peers that have announced <paramref name="content"/> (for a digest D: the multihash of D itself, since a key in the DHT is the multihash
-    /// of CIDv1(raw, D)). They come as they are found, each once; the sequence ends when the closest peers have all been asked or after
-    /// the query's time. An empty sequence, no exception, when nobody answers. This node itself is never among them.
+    /// of CIDv1(raw, D)). Each is returned once, as soon as it is found. The sequence ends when all of the closest peers have answered, or after the
+    /// timeout of the lookup. It is empty, without an exception, when no peer answers. It never contains this node.
     /// </summary>
-    IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, CancellationToken cancellationToken);
+    IAsyncEnumerable<AddrInfo> FindProvidersAsync(Multihash content, CancellationToken cancellationToken);
 }
-
-/// <summary>A peer that says it has a content.</summary>
-/// <param name="Peer">Who it is.</param>
-/// <param name="Addresses">Where it may be dialled, without <c>/p2p</c>; may be empty when it is connected already.</param>
-public sealed record ProviderRecord(PeerId Peer, IReadOnlyList<Multiaddr> Addresses);

@@ -129,7 +129,7 @@ public sealed class RoutingTests
 
         public int Asked => _asked;
 
-        public async IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
+        public async IAsyncEnumerable<AddrInfo> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _asked);
             if (provider is null)
@@ -138,7 +138,7 @@ public sealed class RoutingTests
             }
             else if (only is null || content == only)
             {
-                yield return new ProviderRecord(provider.Host.LocalPeer, Addresses ?? provider.Host.ListenAddresses);
+                yield return new AddrInfo(provider.Host.LocalPeer, Addresses ?? provider.Host.ListenAddresses);
             }
         }
     }

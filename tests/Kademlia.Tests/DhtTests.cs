@@ -1,4 +1,5 @@
-using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Reproviding;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Identity;
@@ -20,7 +21,7 @@ public sealed class DhtTests
         await provider.MeetAsync(middle);
         await seeker.MeetAsync(middle);
         Assert.InRange(await provider.Dht.ProvideAsync(Peers.Key(1), Cancel), 1, 2);
-        ProviderRecord found = Assert.Single(await seeker.FindAsync(Peers.Key(1)));
+        AddrInfo found = Assert.Single(await seeker.FindAsync(Peers.Key(1)));
         Assert.Equal(provider.Host.LocalPeer, found.Peer);
         Assert.Equal(provider.Host.ListenAddresses, found.Addresses);
         Assert.Empty(await seeker.FindAsync(Peers.Key(2)));
@@ -32,7 +33,7 @@ public sealed class DhtTests
         await using Node middle = await Node.StartAsync(), wanted = await Node.StartAsync(), seeker = await Node.StartAsync();
         await wanted.MeetAsync(middle);
         await seeker.MeetAsync(middle);
-        ProviderRecord? found = await seeker.Dht.FindPeerAsync(wanted.Host.LocalPeer, Cancel);
+        AddrInfo? found = await seeker.Dht.FindPeerAsync(wanted.Host.LocalPeer, Cancel);
         Assert.Equal(wanted.Host.ListenAddresses, found?.Addresses);
         Assert.Null(await seeker.Dht.FindPeerAsync(Peers.Id(1), Cancel));
     }
@@ -116,7 +117,7 @@ public sealed class DhtTests
     [Fact]
     public async Task TheReproviderAnnouncesWhatIsWantedAndRemembersThatItHas()
     {
-        var table = new MemoryProvideTable();
+        var table = new MemoryProvideQueue();
         await using Node provider = await Node.StartAsync(), other = await Node.StartAsync();
         var reprovider = new Reprovider(provider.Dht, table, new ReproviderOptions(), TimeProvider.System, 1, NullLogger.Instance);
         await using (reprovider)
@@ -180,10 +181,10 @@ public sealed class DhtTests
             await UntilAsync(() => Knows(this, other) && Knows(other, this));
         }
 
-        public async Task<List<ProviderRecord>> FindAsync(Multihash key)
+        public async Task<List<AddrInfo>> FindAsync(Multihash key)
         {
-            var found = new List<ProviderRecord>();
-            await foreach (ProviderRecord provider in Dht.FindProvidersAsync(key, Cancel))
+            var found = new List<AddrInfo>();
+            await foreach (AddrInfo provider in Dht.FindProvidersAsync(key, Cancel))
             {
                 found.Add(provider);
             }

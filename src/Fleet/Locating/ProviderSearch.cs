@@ -78,7 +78,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             try
             {
                 var dials = new List<Task<PeerId?>>();
-                await foreach (ProviderRecord provider in router.FindProvidersAsync(content, limit.Token))
+                await foreach (AddrInfo provider in router.FindProvidersAsync(content, limit.Token))
                 {
                     dials.Add(ConnectAsync(provider, limit.Token));
                     if (dials.Count == MaxProviders)
@@ -104,7 +104,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     }
 
     /// <summary>The provider, once it is connected; null when no dial succeeds.</summary>
-    private async Task<PeerId?> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
+    private async Task<PeerId?> ConnectAsync(AddrInfo provider, CancellationToken cancellationToken)
     {
         if (IsConnected(provider.Peer))
         {

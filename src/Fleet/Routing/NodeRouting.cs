@@ -1,7 +1,7 @@
 using Ipcs.Blockstore;
 using Ipcs.Fleet.Discovery;
 using Ipcs.Kademlia;
-using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Reproviding;
 using Ipcs.Libp2p.Discovery.Mdns;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -97,8 +97,8 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<ProviderRecord> FindProvidersAsync(Multihash content, CancellationToken cancellationToken) =>
-        Dht?.FindProvidersAsync(content, cancellationToken) ?? AsyncEnumerable.Empty<ProviderRecord>();
+    public IAsyncEnumerable<AddrInfo> FindProvidersAsync(Multihash content, CancellationToken cancellationToken) =>
+        Dht?.FindProvidersAsync(content, cancellationToken) ?? AsyncEnumerable.Empty<AddrInfo>();
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

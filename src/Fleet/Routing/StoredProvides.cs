@@ -1,17 +1,18 @@
 using Ipcs.Blockstore;
-using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Reproviding;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Routing;
 
 /// <summary>The reprovider's durable queue, in the store.</summary>
-internal sealed class StoredProvides(IProvideStore store) : IProvideTable
+internal sealed class StoredProvides(IProvideStore store) : IProvideQueue
 {
     /// <inheritdoc/>
-    public IReadOnlyList<ProvideEntry> List() => [.. store.Enumerate().Select(r => new ProvideEntry(r.Key, r.ProvidedAt))];
+    public IReadOnlyList<(Multihash Key, DateTimeOffset? ProvidedAt)> List() => [.. store.Enumerate().Select(r => (r.Key, r.ProvidedAt))];
 
     /// <inheritdoc/>
-    public void Put(ProvideEntry entry) => store.Put(new ProvideRecord { Key = entry.Key, ProvidedAt = entry.ProvidedAt, DueAt = entry.ProvidedAt ?? DateTimeOffset.UnixEpoch });
+    public void Put(Multihash key, DateTimeOffset? providedAt) =>
+        store.Put(new ProvideRecord { Key = key, ProvidedAt = providedAt, DueAt = providedAt ?? DateTimeOffset.UnixEpoch });
 
     /// <inheritdoc/>
     public void Delete(Multihash key) => store.Delete(key);

@@ -1,38 +1,39 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Providers;
 
 /// <summary>
-/// What strangers say they have: provider records by key, in memory, each until it expires. Bounded per key, per peer and in all.
-/// No clock and no I/O; not thread-safe: <see cref="Dht"/> locks it. Lost at a restart: k peers keep each record, and who provides says so again.
+/// The provider records that other peers have announced, by key, in memory, each until it expires. Bounded per key, per peer and in total.
+/// No clock and no I/O; not thread-safe. A restart loses them: k peers store each record, and providers announce their keys again.
 /// </summary>
 internal sealed class ProviderStore(TimeSpan lifetime, Random random)
 {
-    /// <summary>Records of one key. A fleet of a thousand may all have one image; a question needs some tens of them.</summary>
+    /// <summary>The most records of one key. All of a thousand hosts may have one image; an answer needs some tens of them.</summary>
     public const int MaxPerKey = 128;
 
-    /// <summary>Records given out for one question: a random few, so that a fleet doesn't go to the same peers.</summary>
+    /// <summary>The most records in one answer. They are chosen at random, so that requests spread over all providers.</summary>
     public const int MaxAnswer = 32;
 
-    /// <summary>Records of one peer: a thousand images of fifteen layers, two keys each, with no peer but us to keep them.</summary>
+    /// <summary>The most records of one peer: a thousand images of fifteen layers, two keys each, if this node alone stores them.</summary>
     public const int MaxPerPeer = 32_768;
 
-    /// <summary>Records in all: at some 250 bytes each, 64 MB.</summary>
+    /// <summary>The most records in total: at some 250 bytes each, 64 MB.</summary>
     public const int MaxRecords = 262_144;
 
-    private readonly Dictionary<Multihash, List<ProviderEntry>> _byKey = [];
+    private readonly Dictionary<Multihash, List<ProviderRecord>> _byKey = [];
     private readonly Dictionary<PeerId, HashSet<Multihash>> _byPeer = [];
 
-    /// <summary>How many records there are, expired ones that are not swept yet among them.</summary>
+    /// <summary>The number of records, including expired ones that are not removed yet.</summary>
     public int Count { get; private set; }
 
-    /// <summary>How many keys there are.</summary>
+    /// <summary>The number of keys.</summary>
     public int Keys => _byKey.Count;
 
     /// <summary>
-    /// Takes a record in, or renews it. False when the peer has too many. Of a key that is full the record that expires first goes;
-    /// when the store is full, one of the peer that holds the most, unless that is the sender.
+    /// Adds or renews a record. A key that is full loses the record that expires first; a store that is full loses a record of the peer that has
+    /// the most. False when the peer has too many, or the store is full and the peer itself has the most.
     /// </summary>
     public bool Add(DateTimeOffset now, in Multihash key, in PeerId peer, IReadOnlyList<Multiaddr> addresses)
     {
@@ -41,22 +42,22 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
         {
             if (keys.Count >= MaxPerPeer || (Count >= MaxRecords && !DropOneOfTheLargest(peer)))
             {
-                Forget(peer, keys);
+                ForgetIfEmpty(peer, keys);
                 return false;
             }
 
-            if (_byKey.TryGetValue(key, out List<ProviderEntry>? full) && full.Count >= MaxPerKey)
+            if (_byKey.TryGetValue(key, out List<ProviderRecord>? full) && full.Count >= MaxPerKey)
             {
                 Remove(key, full.MinBy(e => e.ExpiresAt)!.Peer);
             }
         }
 
-        List<ProviderEntry> entries = CollectionsMarshal.GetValueRefOrAddDefault(_byKey, key, out _) ??= new List<ProviderEntry>(1);
+        List<ProviderRecord> records = CollectionsMarshal.GetValueRefOrAddDefault(_byKey, key, out _) ??= new List<ProviderRecord>(1);
         PeerId wanted = peer;
-        int index = entries.FindIndex(e => e.Peer == wanted);
+        int index = records.FindIndex(e => e.Peer == wanted);
         if (index >= 0)
         {
-            entries.RemoveAt(index);
+            records.RemoveAt(index);
         }
         else
         {
@@ -64,19 +65,20 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
             Count++;
         }
 
-        entries.Add(new ProviderEntry(peer, addresses, now + lifetime));
+        records.Add(new ProviderRecord(peer, addresses, now + lifetime));
+        Debug.Assert(records.Count <= MaxPerKey && keys.Count <= MaxPerPeer && Count <= MaxRecords, "all bounds are kept");
         return true;
     }
 
-    /// <summary>Who has a key, expired records left out: all, or a random <see cref="MaxAnswer"/> of them.</summary>
-    public IReadOnlyList<ProviderEntry> Get(DateTimeOffset now, in Multihash key)
+    /// <summary>The records of a key that have not expired: all, or <see cref="MaxAnswer"/> chosen at random.</summary>
+    public IReadOnlyList<ProviderRecord> Get(DateTimeOffset now, in Multihash key)
     {
-        if (!_byKey.TryGetValue(key, out List<ProviderEntry>? entries))
+        if (!_byKey.TryGetValue(key, out List<ProviderRecord>? records))
         {
             return [];
         }
 
-        ProviderEntry[] alive = [.. entries.Where(e => e.ExpiresAt > now)];
+        ProviderRecord[] alive = [.. records.Where(e => e.ExpiresAt > now)];
         if (alive.Length > MaxAnswer)
         {
             random.Shuffle(alive);
@@ -85,15 +87,15 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
         return alive.Length > MaxAnswer ? alive[..MaxAnswer] : alive;
     }
 
-    /// <summary>Takes out what has expired, and returns how many records that were.</summary>
+    /// <summary>Removes the expired records and returns their number.</summary>
     public int Sweep(DateTimeOffset now)
     {
         int before = Count;
-        foreach ((Multihash key, List<ProviderEntry> entries) in _byKey.ToArray())
+        foreach ((Multihash key, List<ProviderRecord> records) in _byKey.ToArray())
         {
-            foreach (ProviderEntry entry in entries.Where(e => e.ExpiresAt <= now).ToArray())
+            foreach (ProviderRecord record in records.Where(e => e.ExpiresAt <= now).ToArray())
             {
-                Remove(key, entry.Peer);
+                Remove(key, record.Peer);
             }
         }
 
@@ -114,21 +116,21 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
 
     private void Remove(in Multihash key, in PeerId peer)
     {
-        List<ProviderEntry> entries = _byKey[key];
+        List<ProviderRecord> records = _byKey[key];
         PeerId gone = peer;
-        entries.RemoveAll(e => e.Peer == gone);
-        if (entries.Count == 0)
+        records.RemoveAll(e => e.Peer == gone);
+        if (records.Count == 0)
         {
             _byKey.Remove(key);
         }
 
         HashSet<Multihash> keys = _byPeer[peer];
         keys.Remove(key);
-        Forget(peer, keys);
+        ForgetIfEmpty(peer, keys);
         Count--;
     }
 
-    private void Forget(in PeerId peer, HashSet<Multihash> keys)
+    private void ForgetIfEmpty(in PeerId peer, HashSet<Multihash> keys)
     {
         if (keys.Count == 0)
         {
@@ -136,6 +138,3 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
         }
     }
 }
-
-/// <summary>A peer that has announced a key.</summary>
-internal sealed record ProviderEntry(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, DateTimeOffset ExpiresAt);

@@ -1,25 +1,26 @@
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Queries;
 
-/// <summary>What a lookup knows of a peer.</summary>
+/// <summary>The state of a peer in a lookup.</summary>
 internal enum CandidateState
 {
-    /// <summary>Somebody named it.</summary>
+    /// <summary>Another peer named it.</summary>
     Heard,
 
-    /// <summary>It has been asked.</summary>
+    /// <summary>A request to it is under way.</summary>
     Asked,
 
-    /// <summary>It has answered.</summary>
+    /// <summary>It answered.</summary>
     Answered,
 
-    /// <summary>It has not.</summary>
+    /// <summary>The request failed or timed out.</summary>
     Failed,
 }
 
-/// <summary>A peer in a lookup. Touched only by its <see cref="Lookup"/>.</summary>
+/// <summary>A peer in a lookup, changed only by its <see cref="Lookup"/>.</summary>
 internal sealed class Candidate(PeerId peer, KadKey distance)
 {
     public PeerId Peer { get; } = peer;
@@ -32,7 +33,7 @@ internal sealed class Candidate(PeerId peer, KadKey distance)
 
     public DateTimeOffset AskedAt { get; set; }
 
-    /// <summary>Adds what another peer says of its addresses, up to the bound.</summary>
+    /// <summary>Adds addresses that another peer sent, up to <see cref="DhtPeer.MaxAddresses"/>.</summary>
     public void AddAddresses(IReadOnlyList<Multiaddr> addresses)
     {
         foreach (Multiaddr address in addresses)

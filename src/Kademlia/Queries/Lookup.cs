@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 
@@ -5,7 +7,7 @@ namespace Ipcs.Kademlia.Queries;
 
 /// <summary>
 /// An iterative lookup of the peers closest to a key, as a state machine: no I/O, no clock, no randomness.
-/// It ends when the closest <see cref="LookupOptions.Count"/> peers that it knows and that have not failed have all answered.
+/// It ends when, of the peers that it knows and that have not failed, the closest <see cref="LookupOptions.Count"/> have all answered.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Peer routing.
 /// </summary>
 internal sealed class Lookup
@@ -18,11 +20,11 @@ internal sealed class Lookup
     private DateTimeOffset? _began;
     private int _asked;
 
-    /// <summary>A lookup that has not begun.</summary>
-    /// <param name="target">The point of the key space.</param>
-    /// <param name="options">Its bounds.</param>
-    /// <param name="self">Who is never asked.</param>
-    /// <param name="seeds">The peers known at the beginning.</param>
+    /// <summary>Creates a lookup; the first <see cref="Step"/> begins it.</summary>
+    /// <param name="target">The point whose closest peers are looked up.</param>
+    /// <param name="options">The bounds.</param>
+    /// <param name="self">The local peer, which is never asked.</param>
+    /// <param name="seeds">The peers to begin with.</param>
     public Lookup(KadKey target, LookupOptions options, PeerId self, IEnumerable<DhtPeer> seeds)
     {
         Target = target;
@@ -30,23 +32,23 @@ internal sealed class Lookup
         _self = self;
         foreach (DhtPeer seed in seeds)
         {
-            Hear(seed);
+            AddCandidate(seed);
         }
     }
 
-    /// <summary>The point of the key space.</summary>
+    /// <summary>The point whose closest peers are looked up.</summary>
     public KadKey Target { get; }
 
-    /// <summary>True once <see cref="LookupEffect.Done"/> has been given out.</summary>
+    /// <summary>True once <see cref="LookupEffect.Done"/> was returned.</summary>
     public bool IsDone { get; private set; }
 
-    /// <summary>How many requests it has made.</summary>
+    /// <summary>The number of requests so far.</summary>
     public int Requests => _asked;
 
-    /// <summary>When it wants a tick at the latest, as of the last step; null when it is over.</summary>
+    /// <summary>When the next <see cref="LookupInput.Tick"/> is due at the latest, as of the last step; null when the lookup has ended.</summary>
     public DateTimeOffset? NextTick { get; private set; }
 
-    /// <summary>Takes one input and appends what is to be done.</summary>
+    /// <summary>Processes one input and appends the effects that the caller has to carry out.</summary>
     public void Step(DateTimeOffset now, LookupInput input, List<LookupEffect> effects)
     {
         if (IsDone)
@@ -80,7 +82,7 @@ internal sealed class Lookup
 
     private void Answered(LookupInput.Answered input)
     {
-        // Who was not asked, or is too late, is not listened to.
+        // Answers that come too late, or without a request, are ignored.
         if (!_known.TryGetValue(input.Peer, out Candidate? peer) || peer.State != CandidateState.Asked)
         {
             return;
@@ -89,11 +91,11 @@ internal sealed class Lookup
         peer.State = CandidateState.Answered;
         foreach (DhtPeer closer in input.Closer.Take(DhtMessage.MaxCloser))
         {
-            Hear(closer);
+            AddCandidate(closer);
         }
     }
 
-    private void Hear(DhtPeer peer)
+    private void AddCandidate(DhtPeer peer)
     {
         if (_known.TryGetValue(peer.Peer, out Candidate? known))
         {
@@ -111,9 +113,10 @@ internal sealed class Lookup
         candidate.AddAddresses(peer.Addresses);
         _known.Add(peer.Peer, candidate);
         _byDistance.Add(distance, candidate);
+        Debug.Assert(_known.Count == _byDistance.Count && _known.Count <= LookupOptions.MaxCandidates, "both indexes have the same peers");
     }
 
-    /// <summary>At the bound, the farthest that is only heard of makes room for a closer one.</summary>
+    /// <summary>At the bound, the farthest peer is removed for a closer one, unless it was asked already.</summary>
     private bool MakeRoom(in KadKey distance)
     {
         if (_known.Count < LookupOptions.MaxCandidates)
@@ -142,7 +145,7 @@ internal sealed class Lookup
         _waiting.RemoveAll(c => c.State != CandidateState.Asked);
     }
 
-    /// <summary>Asks who is next; false when the closest have all answered and none is left to wait for.</summary>
+    /// <summary>Asks the next peers; false when the closest have all answered or no answer is outstanding.</summary>
     private bool Advance(DateTimeOffset now, List<LookupEffect> effects)
     {
         int underWay = _waiting.Count(c => IsFresh(c, now));
@@ -174,6 +177,7 @@ internal sealed class Lookup
             waiting |= c.State == CandidateState.Asked || (c.State == CandidateState.Heard && _asked < _options.MaxRequests);
         }
 
+        Debug.Assert(_asked <= _options.MaxRequests && alive <= _options.Count, "the bounds of the lookup are kept");
         return waiting;
     }
 
@@ -182,7 +186,8 @@ internal sealed class Lookup
         IsDone = true;
         NextTick = null;
         effects.AddRange(_waiting.Select(c => new LookupEffect.GiveUp(c.Peer)));
-        effects.Add(new LookupEffect.Done([.. _byDistance.Values.Where(c => c.State == CandidateState.Answered).Take(_options.Count).Select(c => c.ToPeer())]));
+        effects.Add(new LookupEffect.Done(
+            [.. _byDistance.Values.Where(c => c.State == CandidateState.Answered).Take(_options.Count).Select(c => c.ToPeer())]));
     }
 
     private bool IsFresh(Candidate c, DateTimeOffset now) => c.State == CandidateState.Asked && now - c.AskedAt < _options.SlowTime;

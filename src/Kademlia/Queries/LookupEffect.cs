@@ -3,19 +3,20 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Queries;
 
-/// <summary>What a lookup wants done.</summary>
+/// <summary>What the caller of <see cref="Lookup.Step"/> has to do.</summary>
 internal abstract record LookupEffect
 {
     private LookupEffect()
     {
     }
 
-    /// <summary>Ask this peer, and say later that it answered or failed.</summary>
+    /// <summary>Send a request to this peer, and step the lookup with its answer or failure.</summary>
     public sealed record Ask(DhtPeer Peer) : LookupEffect;
 
-    /// <summary>Wait no longer for this peer: its time is over.</summary>
+    /// <summary>Cancel the request to this peer.</summary>
     public sealed record GiveUp(PeerId Peer) : LookupEffect;
 
-    /// <summary>It is over. The peers that answered and are closest, the closest first.</summary>
+    /// <summary>The lookup has ended.</summary>
+    /// <param name="Closest">The closest peers that answered, the closest first.</param>
     public sealed record Done(IReadOnlyList<DhtPeer> Closest) : LookupEffect;
 }

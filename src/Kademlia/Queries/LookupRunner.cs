@@ -4,9 +4,9 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Queries;
 
-/// <summary>Runs one <see cref="Lookup"/>: asks whom it wants asked and feeds it what comes of it. Owns the requests; all are awaited at the end.</summary>
+/// <summary>Runs one <see cref="Lookup"/>: carries out its effects and steps it with the results. Owns the requests, which are all awaited at the end.</summary>
 /// <param name="lookup">The lookup.</param>
-/// <param name="ask">Asks one peer; gives the peers it named, or throws <see cref="IOException"/>.</param>
+/// <param name="ask">Asks one peer; returns the peers that it names, or throws <see cref="IOException"/>.</param>
 /// <param name="time">The clock.</param>
 internal sealed class LookupRunner(Lookup lookup, Func<DhtPeer, CancellationToken, Task<IReadOnlyList<DhtPeer>>> ask, TimeProvider time)
 {
@@ -14,10 +14,10 @@ internal sealed class LookupRunner(Lookup lookup, Func<DhtPeer, CancellationToke
     private readonly Dictionary<PeerId, CancellationTokenSource> _limits = [];
     private readonly List<Task> _requests = [];
 
-    /// <summary>Ends the lookup early: what was looked for has been found.</summary>
+    /// <summary>Ends the lookup early: the caller has found what it looks for.</summary>
     public void Stop() => _inputs.Writer.TryWrite(LookupInput.Enough.Instance);
 
-    /// <summary>Runs it to its end and returns the closest peers that answered.</summary>
+    /// <summary>Runs the lookup to its end and returns the closest peers that answered.</summary>
     public async Task<IReadOnlyList<DhtPeer>> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -80,7 +80,7 @@ internal sealed class LookupRunner(Lookup lookup, Func<DhtPeer, CancellationToke
             input = new LookupInput.Failed(peer.Peer);
         }
 
-        // One input per request, and those are bounded: the channel is too.
+        // There is one input per request, and requests are bounded: so is the channel.
         _inputs.Writer.TryWrite(input);
     }
 

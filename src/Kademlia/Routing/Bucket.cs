@@ -1,28 +1,30 @@
+using System.Diagnostics;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Routing;
 
 /// <summary>
-/// The peers that have a number of leading bits in common with us: up to k that are asked, and up to k more that wait to replace one that fails.
-/// Both lists are in the order in which the peers were last seen, the newest last.
+/// The peers that share a given number of leading bits with the local one: up to k entries, and up to k replacements for entries that fail.
+/// Both lists are ordered by when the peers were last seen, the newest last.
 /// </summary>
 internal sealed class Bucket(int size)
 {
-    /// <summary>The peers that are asked.</summary>
+    /// <summary>The peers that lookups use.</summary>
     public List<TableEntry> Entries { get; } = new(size);
 
-    /// <summary>The peers that wait.</summary>
-    public List<TableEntry> Waiting { get; } = [];
+    /// <summary>The peers that replace entries that fail.</summary>
+    public List<TableEntry> Replacements { get; } = [];
 
-    /// <summary>When a lookup last went into this bucket.</summary>
+    /// <summary>When a lookup last had its target in this bucket.</summary>
     public DateTimeOffset RefreshedAt { get; set; }
 
-    /// <summary>The entry of a peer, waiting or not; null when it has none.</summary>
-    public TableEntry? Find(in PeerId peer) => Find(Entries, peer) ?? Find(Waiting, peer);
+    /// <summary>The peer, as an entry or a replacement; null when the bucket does not have it.</summary>
+    public TableEntry? Find(in PeerId peer) => Find(Entries, peer) ?? Find(Replacements, peer);
 
     /// <summary>
-    /// Puts a peer that has just been seen last in its list. A new one takes a free place, or that of the peer that failed most, or waits;
-    /// of those who wait the one not seen for longest goes. Peers that answer are never pushed out by new ones: who floods us with identities gains nothing.
+    /// Moves a peer that has just been seen to the end of its list. A new peer becomes an entry when there is room, or in place of the entry that
+    /// failed most, else a replacement in place of the one not seen for longest. New peers never displace entries that answer, so that flooding
+    /// the table with identities has no effect.
     /// </summary>
     public void Seen(TableEntry entry)
     {
@@ -32,7 +34,7 @@ internal sealed class Bucket(int size)
             return;
         }
 
-        Waiting.Remove(entry);
+        Replacements.Remove(entry);
         if (Entries.Count >= size && Entries.MaxBy(e => e.Failures) is { Failures: > 0 } worst)
         {
             Entries.Remove(worst);
@@ -41,23 +43,25 @@ internal sealed class Bucket(int size)
         if (Entries.Count < size)
         {
             Entries.Add(entry);
+            Debug.Assert(Entries.Count <= size, "a bucket has at most k entries");
             return;
         }
 
-        if (Waiting.Count >= size)
+        if (Replacements.Count >= size)
         {
-            Waiting.RemoveAt(0);
+            Replacements.RemoveAt(0);
         }
 
-        Waiting.Add(entry);
+        Replacements.Add(entry);
+        Debug.Assert(Entries.Count == size && Replacements.Count <= size, "there are at most k entries, and at most k replacements for full buckets");
     }
 
-    /// <summary>Takes a peer out; who waits and was seen last takes the place.</summary>
+    /// <summary>Removes a peer. The replacement that was seen last becomes an entry in its place.</summary>
     public bool Remove(in PeerId peer)
     {
-        if (Find(Waiting, peer) is { } waiting)
+        if (Find(Replacements, peer) is { } replacement)
         {
-            return Waiting.Remove(waiting);
+            return Replacements.Remove(replacement);
         }
 
         if (Find(Entries, peer) is not { } entry)
@@ -66,10 +70,10 @@ internal sealed class Bucket(int size)
         }
 
         Entries.Remove(entry);
-        if (Waiting.Count > 0)
+        if (Replacements.Count > 0)
         {
-            Entries.Add(Waiting[^1]);
-            Waiting.RemoveAt(Waiting.Count - 1);
+            Entries.Add(Replacements[^1]);
+            Replacements.RemoveAt(Replacements.Count - 1);
         }
 
         return true;

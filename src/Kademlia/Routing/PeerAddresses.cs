@@ -1,16 +1,17 @@
 using System.Net;
+using Ipcs.Kademlia.Wire;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Discovery;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Routing;
 
-/// <summary>Which addresses of a peer are kept and told on, by the network that the DHT spans.</summary>
+/// <summary>Filters the addresses of peers by the network that the DHT spans.</summary>
 internal static class PeerAddresses
 {
     /// <summary>
-    /// True for what a DHT of this mode has use for: in a LAN everything that can be dialled but loopback, which only a peer of this same machine may name
-    /// (another's 127.0.0.1 is not ours); in the WAN public addresses and names.
+    /// True for an address that a DHT of this mode uses. <see cref="DhtMode.Lan"/>: all that can be dialled, but loopback only when it is exchanged
+    /// with a peer on this machine, since 127.0.0.1 of another machine is not ours. <see cref="DhtMode.Wan"/>: public addresses and DNS names.
     /// </summary>
     public static bool IsUseful(Multiaddr address, DhtMode mode, bool fromThisMachine) => address.ScopeOf() switch
     {
@@ -20,22 +21,27 @@ internal static class PeerAddresses
         _ => true,
     };
 
-    /// <summary>Keeps the useful ones of what somebody tells, without <c>/p2p</c>, each once, at most <see cref="Wire.DhtPeer.MaxAddresses"/>.</summary>
-    public static IReadOnlyList<Multiaddr> Keep(IEnumerable<Multiaddr> addresses, DhtMode mode, bool fromThisMachine) =>
+    /// <summary>The useful ones of a peer's addresses, without <c>/p2p</c>, each once, at most <see cref="DhtPeer.MaxAddresses"/>.</summary>
+    public static IReadOnlyList<Multiaddr> Filter(IEnumerable<Multiaddr> addresses, DhtMode mode, bool fromThisMachine) =>
     [
-        .. addresses.Select(a => a.WithoutPeer()).OfType<Multiaddr>().Where(a => IsUseful(a, mode, fromThisMachine)).Distinct().Take(Wire.DhtPeer.MaxAddresses),
+        .. addresses.Select(a => a.WithoutPeer())
+            .OfType<Multiaddr>()
+            .Where(a => IsUseful(a, mode, fromThisMachine))
+            .Distinct()
+            .Take(DhtPeer.MaxAddresses),
     ];
 
-    /// <summary>True when a connection does not leave this machine.</summary>
+    /// <summary>True when the remote address of a connection is on this machine.</summary>
     public static bool IsThisMachine(Multiaddr remote) => remote.ScopeOf() == NetworkScope.Loopback;
 
     /// <summary>
-    /// Where a connected peer may be dialled: what it says it listens on (0.0.0.0 there means the address it came from) and, when we dialled it, the address that worked.
+    /// The addresses at which a connected peer can be dialled: its listen addresses, where the remote address of the connection replaces 0.0.0.0,
+    /// and for an outbound connection the address that was dialled.
     /// </summary>
     public static IReadOnlyList<Multiaddr> Of(PeerInfo peer, DhtMode mode)
     {
         IEnumerable<Multiaddr> listening = peer.ListenAddresses.Select(a => Specify(a, peer.Address));
-        return Keep(peer.Inbound ? listening : listening.Prepend(peer.Address), mode, IsThisMachine(peer.Address));
+        return Filter(peer.Inbound ? listening : listening.Prepend(peer.Address), mode, IsThisMachine(peer.Address));
     }
 
     private static Multiaddr Specify(Multiaddr listening, Multiaddr remote) =>

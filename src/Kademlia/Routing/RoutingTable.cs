@@ -1,15 +1,16 @@
+using System.Diagnostics;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Routing;
 
 /// <summary>
-/// The peers that we know to serve the DHT, in buckets by how many leading bits their keys have in common with ours.
-/// Bounded: 256 buckets of k peers and k waiting ones, of which about log2(n) are in use. No I/O, no clock, not thread-safe: <see cref="Dht"/> locks it.
+/// The known servers of the DHT, in buckets by how many leading bits their keys share with the local one.
+/// Bounded: 256 buckets of k entries and k replacements, of which about log2(n) are in use. No I/O and no clock; not thread-safe.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Kademlia routing table.
 /// </summary>
 internal sealed class RoutingTable
 {
-    /// <summary>A peer that failed so often in a row goes, also when nobody waits for its place.</summary>
+    /// <summary>A peer that failed this often in a row is removed, also when it has no replacement.</summary>
     public const int MaxFailures = 3;
 
     private readonly Bucket[] _buckets = new Bucket[KadKey.Bits];
@@ -25,16 +26,16 @@ internal sealed class RoutingTable
         }
     }
 
-    /// <summary>Where we lie in the key space.</summary>
+    /// <summary>The point of the local peer.</summary>
     public KadKey LocalKey { get; }
 
-    /// <summary>How many peers are asked; those that wait left out.</summary>
+    /// <summary>The number of entries, without replacements.</summary>
     public int Count { get; private set; }
 
-    /// <summary>All peers that are asked.</summary>
+    /// <summary>All entries, without replacements.</summary>
     public IEnumerable<TableEntry> Entries => _buckets.SelectMany(b => b.Entries);
 
-    /// <summary>Notes that a server of the DHT has connected or answered. Addresses, when there are any, replace those known.</summary>
+    /// <summary>Records that a server of the DHT has connected or answered. Addresses, when there are any, replace those known.</summary>
     public void Seen(DateTimeOffset now, in PeerId peer, IReadOnlyList<Multiaddr> addresses)
     {
         if (peer == _self)
@@ -55,19 +56,20 @@ internal sealed class RoutingTable
         int before = bucket.Entries.Count;
         bucket.Seen(entry);
         Count += bucket.Entries.Count - before;
+        Debug.Assert(Count >= bucket.Entries.Count, "the count includes every bucket");
     }
 
-    /// <summary>Notes that a peer did not answer. It goes when another waits for its place, or after <see cref="MaxFailures"/> times.</summary>
+    /// <summary>Records that a peer did not answer. It is removed when its bucket has a replacement, or after <see cref="MaxFailures"/> failures.</summary>
     public void Failed(in PeerId peer)
     {
         Bucket bucket = BucketOf(KadKey.Of(peer));
-        if (bucket.Find(peer) is { } entry && (++entry.Failures >= MaxFailures || bucket.Waiting.Count > 0))
+        if (bucket.Find(peer) is { } entry && (++entry.Failures >= MaxFailures || bucket.Replacements.Count > 0))
         {
             Remove(peer);
         }
     }
 
-    /// <summary>Takes a peer out, such as one that no longer serves the DHT.</summary>
+    /// <summary>Removes a peer, such as one that no longer serves the DHT.</summary>
     public void Remove(in PeerId peer)
     {
         Bucket bucket = BucketOf(KadKey.Of(peer));
@@ -76,7 +78,7 @@ internal sealed class RoutingTable
         Count += bucket.Entries.Count - before;
     }
 
-    /// <summary>The entry of a peer, when it is one that is asked.</summary>
+    /// <summary>The entry of a peer; null when it is a replacement or not in the table.</summary>
     public TableEntry? Find(in PeerId peer)
     {
         PeerId wanted = peer;
@@ -86,8 +88,8 @@ internal sealed class RoutingTable
     /// <summary>The <paramref name="count"/> peers closest to a key, the closest first.</summary>
     public List<TableEntry> Closest(KadKey key, int count, PeerId? except = null)
     {
-        // The key falls into bucket c. Whoever is in that bucket has more than c bits in common with it, whoever is in a deeper one exactly c,
-        // and those in the buckets c-1, c-2 ... ever fewer: groups that need no sorting among each other.
+        // The key belongs to bucket c. Peers of that bucket share more than c bits with it, peers of deeper buckets exactly c, and peers of the
+        // buckets c-1, c-2 ... exactly c-1, c-2 ...: each group is closer than the next, so only the peers of one group need sorting.
         int c = Math.Min(LocalKey.CommonPrefix(key), KadKey.Bits - 1);
         var closest = new List<TableEntry>(count + _buckets[c].Entries.Count);
         Take(_buckets[c].Entries);
@@ -101,18 +103,20 @@ internal sealed class RoutingTable
             Take(_buckets[c].Entries);
         }
 
+        Debug.Assert(closest.Zip(closest.Skip(1)).All(p => p.First.Key.DistanceTo(key).CompareTo(p.Second.Key.DistanceTo(key)) < 0), "sorted by distance");
         return closest.Count > count ? closest.GetRange(0, count) : closest;
 
-        void Take(IEnumerable<TableEntry> group) => closest.AddRange(group.Where(e => e.Peer != except).OrderBy(e => e.Key.DistanceTo(key)));
+        void Take(IEnumerable<TableEntry> group) =>
+            closest.AddRange(group.Where(e => e.Peer != except).OrderBy(e => e.Key.DistanceTo(key)));
     }
 
-    /// <summary>The peers not seen since <paramref name="before"/>, at most <paramref name="count"/>: they ought to be asked whether they live.</summary>
+    /// <summary>At most <paramref name="count"/> peers not seen since <paramref name="before"/>, the oldest first: they are to be pinged.</summary>
     public List<TableEntry> NotSeenSince(DateTimeOffset before, int count) =>
         [.. Entries.Where(e => e.LastSeen < before).OrderBy(e => e.LastSeen).Take(count)];
 
     /// <summary>
-    /// The prefixes (numbers of leading bits in common with us) whose bucket no lookup has entered since <paramref name="before"/>:
-    /// those up to the closest peer known, one more, and at most <paramref name="max"/>.
+    /// The buckets (by the number of leading bits shared with the local peer) in which no lookup had its target since <paramref name="before"/>:
+    /// those up to the deepest with a peer, one more, and at most up to <paramref name="max"/>.
     /// </summary>
     public List<int> PrefixesToRefresh(DateTimeOffset before, int max)
     {
@@ -129,7 +133,7 @@ internal sealed class RoutingTable
         return prefixes;
     }
 
-    /// <summary>Notes that a lookup for a key has been done.</summary>
+    /// <summary>Records a lookup for a key.</summary>
     public void Refreshed(DateTimeOffset now, in KadKey key) => BucketOf(key).RefreshedAt = now;
 
     private Bucket BucketOf(in KadKey key) => _buckets[Math.Min(LocalKey.CommonPrefix(key), KadKey.Bits - 1)];

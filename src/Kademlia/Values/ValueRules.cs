@@ -3,25 +3,25 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Values;
 
 /// <summary>
-/// Which values may be stored: only those that prove themselves. <c>/pk/PEER</c> is a public key whose hash is the peer's id.
-/// <c>/ipns/</c> and everything else is refused: nobody in a fleet of content stores asks for it, and what nobody asks for is only room for strangers.
+/// Decides which values may be stored: only <c>/pk/PEER</c>, a public key whose hash is the peer ID and which so proves itself.
+/// <c>/ipns/</c> and everything else is refused: content stores do not read it, and storing it would only spend memory on unknown peers.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Entry validation.
 /// </summary>
 internal static class ValueRules
 {
     private static ReadOnlySpan<byte> PublicKeys => "/pk/"u8;
 
-    /// <summary>True when the value is what its key says.</summary>
+    /// <summary>True when the value is valid for its key.</summary>
     public static bool IsValid(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
         key.StartsWith(PublicKeys)
         && PeerId.TryParse(key[PublicKeys.Length..], out PeerId peer)
         && value.Length > 0
         && (PeerId.FromPublicKey(value) == peer || HashOf(value, peer));
 
-    /// <summary>The key of a peer's public key.</summary>
+    /// <summary>The key under which the public key of a peer is stored.</summary>
     public static byte[] PublicKeyOf(in PeerId peer) => [.. PublicKeys, .. peer.ToArray()];
 
-    // An Ed25519 key's id may also be written as a plain hash.
+    // The ID of an Ed25519 key may also be the hash of the key instead of the key itself.
     private static bool HashOf(ReadOnlySpan<byte> value, in PeerId peer)
     {
         Multihash hash = peer.Hash;

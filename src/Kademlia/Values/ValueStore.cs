@@ -1,17 +1,17 @@
 namespace Ipcs.Kademlia.Values;
 
-/// <summary>Values that others stored with us, in memory until they expire. No clock, no I/O; not thread-safe: <see cref="Dht"/> locks it.</summary>
+/// <summary>The values that other peers have stored here, in memory until they expire. No clock and no I/O; not thread-safe.</summary>
 internal sealed class ValueStore(TimeSpan lifetime)
 {
-    /// <summary>Values in all: at 10 KiB at most, 10 MiB. When full the oldest goes.</summary>
+    /// <summary>The most values: at 10 KiB each, 10 MiB. A full store drops the oldest.</summary>
     public const int MaxValues = 1024;
 
     private readonly OrderedDictionary<string, (byte[] Value, DateTimeOffset At)> _values = new(StringComparer.Ordinal);
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The number of values.</summary>
     public int Count => _values.Count;
 
-    /// <summary>Puts a value that has been validated.</summary>
+    /// <summary>Stores a value, which the caller has validated.</summary>
     public void Put(DateTimeOffset now, byte[] key, byte[] value)
     {
         string name = Convert.ToHexString(key);
@@ -24,7 +24,7 @@ internal sealed class ValueStore(TimeSpan lifetime)
         _values.Add(name, (value, now));
     }
 
-    /// <summary>The value and when it came; null when there is none or it has expired.</summary>
+    /// <summary>The value and when it was stored; null when there is none or it has expired.</summary>
     public (byte[] Value, DateTimeOffset At)? Get(DateTimeOffset now, byte[] key) =>
         _values.TryGetValue(Convert.ToHexString(key), out (byte[] Value, DateTimeOffset At) found) && now - found.At < lifetime ? found : null;
 }

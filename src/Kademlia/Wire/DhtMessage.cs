@@ -6,34 +6,34 @@ namespace Ipcs.Kademlia.Wire;
 /// <summary>
 /// A message of the DHT. Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
 /// <code>
-/// Message { 1: type, 10: clusterLevelRaw (not used), 2: key, 3: Record, 8: repeated Peer closerPeers, 9: repeated Peer providerPeers }
+/// Message { 1: type, 10: clusterLevelRaw (unused), 2: key, 3: Record, 8: repeated Peer closerPeers, 9: repeated Peer providerPeers }
 /// </code>
-/// On the stream: varint(length) and the message; several may follow each other on one stream.
+/// On the stream: varint(length), then the message. A stream may carry several messages.
 /// </summary>
 internal sealed class DhtMessage
 {
-    /// <summary>The longest question taken, in bytes. What peers ask is a key, or a record of at most 10 KiB, or their own addresses.</summary>
+    /// <summary>The longest request accepted, in bytes: it has a key, a record of at most 10 KiB, or the addresses of the sender.</summary>
     public const int MaxRequestLength = 32 * 1024;
 
-    /// <summary>The longest answer taken, in bytes: 20 closer peers and 100 providers of some addresses each are well below; more is a flood.</summary>
+    /// <summary>The longest answer accepted, in bytes: 20 closer peers and 100 providers with some addresses each are far shorter.</summary>
     public const int MaxResponseLength = 256 * 1024;
 
-    /// <summary>The longest key taken, in bytes: a multihash has up to 135, <c>/ipns/</c> and a peer id less.</summary>
+    /// <summary>The longest key accepted, in bytes: a multihash has up to 135, <c>/ipns/</c> and a peer ID fewer.</summary>
     public const int MaxKeyLength = 256;
 
-    /// <summary>The most closer peers kept of a message; nobody has reason to send more than k = 20.</summary>
+    /// <summary>The most closer peers read from a message: implementations send at most k = 20.</summary>
     public const int MaxCloser = 40;
 
-    /// <summary>The most providers kept of a message.</summary>
+    /// <summary>The most providers read from a message.</summary>
     public const int MaxProviders = 256;
 
-    /// <summary>What it is.</summary>
+    /// <summary>The type.</summary>
     public required DhtMessageType Type { get; init; }
 
-    /// <summary>What it is about: a multihash, a binary PeerId, or a key such as <c>/pk/…</c>. Null when absent.</summary>
+    /// <summary>A multihash, a binary peer ID, or a key such as <c>/pk/…</c>; null when absent.</summary>
     public byte[]? Key { get; init; }
 
-    /// <summary>Not used by anybody; carried for the sake of the format.</summary>
+    /// <summary>Unused by all implementations; an answer repeats it from its request.</summary>
     public int? ClusterLevel { get; init; }
 
     /// <summary>The value of PUT_VALUE and GET_VALUE; null when absent.</summary>
@@ -42,10 +42,12 @@ internal sealed class DhtMessage
     /// <summary>Peers closer to the key.</summary>
     public IReadOnlyList<DhtPeer> Closer { get; init; } = [];
 
-    /// <summary>Peers that have the content.</summary>
+    /// <summary>The providers of the content.</summary>
     public IReadOnlyList<DhtPeer> Providers { get; init; } = [];
 
-    /// <summary>Decodes a message. Unknown fields and peers that are none are passed over. False when the bytes are no message, of no known type, or over a bound.</summary>
+    /// <summary>
+    /// Decodes a message, without unknown fields and invalid peers. False when the bytes are no message, of an unknown type, or over a bound.
+    /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtMessage? message)
     {
         message = null;
@@ -101,7 +103,15 @@ internal sealed class DhtMessage
             return false;
         }
 
-        message = new DhtMessage { Type = (DhtMessageType)type, Key = key, ClusterLevel = level, Record = record, Closer = closer, Providers = providers };
+        message = new DhtMessage
+        {
+            Type = (DhtMessageType)type,
+            Key = key,
+            ClusterLevel = level,
+            Record = record,
+            Closer = closer,
+            Providers = providers,
+        };
         return true;
     }
 
@@ -109,7 +119,7 @@ internal sealed class DhtMessage
     public byte[] Encode()
     {
         var output = new ArrayBufferWriter<byte>(256);
-        // 0 is the default, which nobody writes.
+        // Type 0 is the default value of the field, which is not written.
         if (Type != DhtMessageType.PutValue)
         {
             output.WriteNumber(1, (ulong)Type);

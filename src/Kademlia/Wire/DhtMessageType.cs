@@ -1,23 +1,23 @@
 namespace Ipcs.Kademlia.Wire;
 
-/// <summary>What a message asks for or answers.</summary>
+/// <summary>The type of a request and of its answer.</summary>
 internal enum DhtMessageType
 {
-    /// <summary>Store a value.</summary>
+    /// <summary>Stores a value.</summary>
     PutValue = 0,
 
-    /// <summary>Give a value, or peers closer to its key.</summary>
+    /// <summary>Asks for a value, and for peers closer to its key.</summary>
     GetValue = 1,
 
-    /// <summary>Store that the sender has a content. There is no answer.</summary>
+    /// <summary>Announces the sender as a provider of a content. Has no answer.</summary>
     AddProvider = 2,
 
-    /// <summary>Give who has a content, and peers closer to its key.</summary>
+    /// <summary>Asks for the providers of a content, and for peers closer to its key.</summary>
     GetProviders = 3,
 
-    /// <summary>Give the peers closest to a key.</summary>
+    /// <summary>Asks for the peers closest to a key.</summary>
     FindNode = 4,
 
-    /// <summary>Answer with the same.</summary>
+    /// <summary>Asks whether the peer is alive. The answer is the same message.</summary>
     Ping = 5,
 }

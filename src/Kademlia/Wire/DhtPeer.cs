@@ -4,12 +4,12 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Wire;
 
 /// <summary>
-/// A peer as messages tell of it.
+/// A peer in a message.
 /// <code>Peer { 1: id (binary PeerId), 2: repeated addrs (binary multiaddrs), 3: connection }</code>
 /// </summary>
-/// <param name="Peer">Who it is.</param>
-/// <param name="Addresses">Where it may be dialled.</param>
-/// <param name="Connection">What the sender says of its own connection to it: 0 none, 1 connected, 2 can connect, 3 can't.</param>
+/// <param name="Peer">The peer.</param>
+/// <param name="Addresses">The addresses at which it can be dialled.</param>
+/// <param name="Connection">The sender's connection to the peer: 0 not connected, 1 connected, 2 can connect, 3 cannot connect.</param>
 internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, int Connection = DhtPeer.NotConnected)
 {
     /// <summary>The sender has no connection to the peer.</summary>
@@ -18,10 +18,10 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
     /// <summary>The sender is connected to the peer.</summary>
     public const int Connected = 1;
 
-    /// <summary>The most addresses kept of one peer: hosts have a few, and each costs a dial.</summary>
+    /// <summary>The most addresses read for one peer: hosts have a few, and each costs a dial.</summary>
     public const int MaxAddresses = 16;
 
-    /// <summary>Decodes a peer. Addresses that we can't read are passed over. False when the bytes are no message or the id is no peer's.</summary>
+    /// <summary>Decodes a peer, without addresses that are invalid or of an unknown protocol. False when the bytes are no message or have no valid peer ID.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtPeer? peer)
     {
         peer = null;

@@ -5,20 +5,20 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Wire;
 
 /// <summary>
-/// A stored value.
+/// A value with its key.
 /// <code>Record { 1: key, 2: value, 5: timeReceived (RFC 3339) }</code>
 /// </summary>
-/// <param name="Key">What it is stored under.</param>
+/// <param name="Key">The key.</param>
 /// <param name="Value">The value.</param>
-/// <param name="TimeReceived">When who sends it received it; empty when it does not say.</param>
+/// <param name="TimeReceived">When the sender received the value; empty when it is absent.</param>
 internal sealed record DhtRecord(byte[] Key, byte[] Value, string TimeReceived = "")
 {
-    /// <summary>The longest value taken, in bytes: an IPNS record may have 10 KiB, a key has less.</summary>
+    /// <summary>The longest value accepted, in bytes: an IPNS record has up to 10 KiB, a public key less.</summary>
     public const int MaxValueLength = 10 * 1024;
 
     private const int MaxTimeLength = 64;
 
-    /// <summary>Decodes a record; false when the bytes are no message or over a bound.</summary>
+    /// <summary>Decodes a record. False when the bytes are no message or over a bound.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtRecord? record)
     {
         byte[] key = [], value = [];

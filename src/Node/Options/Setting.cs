@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Ipcs.Dag.Import;
 using Ipcs.Fleet.Routing;
 using Ipcs.Kademlia;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Libp2p.Transport;
 using Ipcs.Multiformats;

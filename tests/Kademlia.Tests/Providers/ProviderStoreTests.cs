@@ -49,7 +49,7 @@ public sealed class ProviderStoreTests
         var seen = new HashSet<string>();
         for (int i = 0; i < 50; i++)
         {
-            IReadOnlyList<ProviderEntry> some = store.Get(Peers.Start, Peers.Key(1));
+            IReadOnlyList<ProviderRecord> some = store.Get(Peers.Start, Peers.Key(1));
             Assert.Equal(ProviderStore.MaxAnswer, some.Select(p => p.Peer).Distinct().Count());
             seen.UnionWith(some.Select(p => p.Peer.ToString()));
         }

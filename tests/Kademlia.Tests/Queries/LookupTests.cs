@@ -1,5 +1,6 @@
 using CsCheck;
 using Ipcs.Kademlia.Queries;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 

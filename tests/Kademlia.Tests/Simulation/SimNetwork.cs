@@ -1,4 +1,5 @@
 using Ipcs.Kademlia.Queries;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 

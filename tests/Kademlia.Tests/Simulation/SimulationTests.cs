@@ -1,3 +1,4 @@
+using Ipcs.Kademlia.Routing;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests.Simulation;

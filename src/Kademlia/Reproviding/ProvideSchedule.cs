@@ -1,17 +1,19 @@
+using System.Diagnostics;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Kademlia.Providers;
+namespace Ipcs.Kademlia.Reproviding;
 
 /// <summary>
-/// When each key is due to be announced. It goes round the key space in order, so that keys that lie together are announced together.
+/// When each key is due to be announced. Due keys are returned in the order of the key space, so that neighbours are announced together.
 /// No clock, no I/O; not thread-safe: <see cref="Reprovider"/> locks it.
 /// </summary>
 internal sealed class ProvideSchedule(TimeSpan interval, Random random)
 {
-    /// <summary>Keys in all: at some 200 bytes each, 50 MB. Who owns more blobs than that wants another strategy.</summary>
+    /// <summary>The most keys: at some 200 bytes each, 50 MB.</summary>
     public const int MaxKeys = 262_144;
 
-    /// <summary>The first pause after nobody took a key; it doubles up to an hour.</summary>
+    /// <summary>The delay after the first failed announcement of a key; it doubles with each further one, up to an hour.</summary>
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LastRetry = TimeSpan.FromHours(1);
 
@@ -19,13 +21,19 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
     private readonly SortedDictionary<KadKey, Entry> _byPoint = [];
     private KadKey _cursor;
 
-    /// <summary>How many keys there are.</summary>
+    /// <summary>The number of keys.</summary>
     public int Count => _entries.Count;
 
     /// <summary>The keys.</summary>
     public IReadOnlyCollection<Multihash> Keys => _entries.Keys;
 
-    /// <summary>Adds a key: due now when it was never announced, else when its interval is over. False when it is there or there is no room.</summary>
+    /// <summary>True when the key is in the schedule.</summary>
+    public bool Contains(in Multihash key) => _entries.ContainsKey(key);
+
+    /// <summary>
+    /// Adds a key: due now when it was never announced, else one interval after its last announcement. False when it is there already or the
+    /// schedule is full.
+    /// </summary>
     public bool Add(DateTimeOffset now, in Multihash key, DateTimeOffset? providedAt)
     {
         if (_entries.Count >= MaxKeys || _entries.ContainsKey(key))
@@ -36,13 +44,14 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
         var entry = new Entry(key, KadKey.Of(key)) { DueAt = providedAt is { } at ? Next(at) : now };
         _entries.Add(key, entry);
         _byPoint.Add(entry.Point, entry);
+        Debug.Assert(_entries.Count == _byPoint.Count, "both indexes have the same entries");
         return true;
     }
 
-    /// <summary>Takes a key out; its records expire by themselves.</summary>
+    /// <summary>Removes a key. Its records at other peers expire.</summary>
     public bool Remove(in Multihash key) => _entries.Remove(key, out Entry? entry) && _byPoint.Remove(entry.Point);
 
-    /// <summary>The next due key in the order of the key space, from where the last one was; null when none is due.</summary>
+    /// <summary>The next due key in the order of the key space, starting at the one returned last; null when none is due.</summary>
     public Multihash? NextDue(DateTimeOffset now)
     {
         Entry? first = null;
@@ -70,16 +79,20 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
         return first.Key;
     }
 
-    /// <summary>When the next key is due; null when there is none.</summary>
+    /// <summary>When the next key is due; null when there are no keys.</summary>
     public DateTimeOffset? NextDueAt() => _byPoint.Count == 0 ? null : _byPoint.Values.Min(e => e.DueAt);
 
     /// <summary>
-    /// The keys that share the first <paramref name="bits"/> bits with a point and are due by <paramref name="before"/>, at most <paramref name="max"/>.
+    /// At most <paramref name="max"/> keys that share the first <paramref name="bits"/> bits with a point and are due by
+    /// <paramref name="before"/>.
     /// </summary>
-    public List<Multihash> DueIn(DateTimeOffset before, KadKey point, int bits, int max) =>
-        [.. _byPoint.Values.Where(e => e.DueAt <= before && e.Point.CommonPrefix(point) >= bits).Take(max).Select(e => e.Key)];
+    public List<Multihash> DueIn(DateTimeOffset before, KadKey point, int bits, int max)
+    {
+        Debug.Assert(bits is >= 0 and <= KadKey.Bits, "a prefix has at most as many bits as a key");
+        return [.. _byPoint.Values.Where(e => e.DueAt <= before && e.Point.CommonPrefix(point) >= bits).Take(max).Select(e => e.Key)];
+    }
 
-    /// <summary>Notes that a key has been announced.</summary>
+    /// <summary>Records that a key was announced.</summary>
     public void Done(DateTimeOffset now, in Multihash key)
     {
         if (_entries.TryGetValue(key, out Entry? entry))
@@ -89,17 +102,17 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
         }
     }
 
-    /// <summary>Notes that nobody took a key: it is tried again, each time later.</summary>
+    /// <summary>Records that no peer accepted a key. It is due again after a delay that grows with each failure.</summary>
     public void Failed(DateTimeOffset now, in Multihash key)
     {
         if (_entries.TryGetValue(key, out Entry? entry))
         {
-            TimeSpan pause = FirstRetry * Math.Pow(2, Math.Min(entry.Attempts++, 10));
-            entry.DueAt = now + ((pause < LastRetry ? pause : LastRetry) * (0.5 + random.NextDouble()));
+            TimeSpan delay = FirstRetry * Math.Pow(2, Math.Min(entry.Attempts++, 10));
+            entry.DueAt = now + ((delay < LastRetry ? delay : LastRetry) * (0.5 + random.NextDouble()));
         }
     }
 
-    /// <summary>Makes everything that waits after a failure due: the network has changed.</summary>
+    /// <summary>Makes every key that failed due now, since the network has changed.</summary>
     public void RetryNow(DateTimeOffset now)
     {
         foreach (Entry entry in _entries.Values.Where(e => e.Attempts > 0 && e.DueAt > now))
@@ -108,7 +121,7 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
         }
     }
 
-    /// <summary>Up to a tenth early, so that a fleet that was started at once does not announce at once for ever.</summary>
+    /// <summary>When a key is due again: up to a tenth of the interval early, so that nodes started together drift apart.</summary>
     private DateTimeOffset Next(DateTimeOffset providedAt) => providedAt + (interval * (0.9 + (0.1 * random.NextDouble())));
 
     private sealed class Entry(Multihash key, KadKey point)

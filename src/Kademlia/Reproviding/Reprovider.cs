@@ -1,28 +1,29 @@
 using System.Collections.Concurrent;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 
-namespace Ipcs.Kademlia.Providers;
+namespace Ipcs.Kademlia.Reproviding;
 
 /// <summary>
-/// Announces keys to the DHT when they come and again before others forget them, region by region of the key space. What is withdrawn is just not
-/// announced again. Owns the schedule and one loop, which is awaited at disposal; writes the durable table.
+/// Announces keys to the DHT when they are added, and again before their records expire, region by region of the key space. A removed key is
+/// not announced again. Owns the schedule and one loop, which is awaited at disposal; writes the durable queue.
 /// </summary>
 public sealed partial class Reprovider : IAsyncDisposable
 {
-    /// <summary>Keys announced after one lookup: at some 150 bytes each, 150 KB to a peer.</summary>
+    /// <summary>The most keys announced after one lookup: at some 150 bytes each, 150 KB to a peer.</summary>
     private const int MaxBatch = 1024;
 
-    /// <summary>Peers told at once.</summary>
+    /// <summary>The most peers announced to at once.</summary>
     private const int Concurrency = 10;
 
-    /// <summary>How long it may sleep: a clock that jumps, or a peer that came unnoticed, costs no more.</summary>
+    /// <summary>The longest sleep: the most that a jump of the clock, or a peer that joined without waking the loop, delays an announcement.</summary>
     private static readonly TimeSpan MaxSleep = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
     private readonly Dht _dht;
-    private readonly IProvideTable _table;
+    private readonly IProvideQueue _queue;
     private readonly ReproviderOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -32,38 +33,38 @@ public sealed partial class Reprovider : IAsyncDisposable
     private Task _loop = Task.CompletedTask;
     private bool _hadPeers;
 
-    /// <summary>A reprovider that does nothing until it is started.</summary>
-    public Reprovider(Dht dht, IProvideTable table, ReproviderOptions options, TimeProvider time, int seed, ILogger logger)
+    /// <summary>Creates a reprovider that does nothing until it is started.</summary>
+    public Reprovider(Dht dht, IProvideQueue queue, ReproviderOptions options, TimeProvider time, int seed, ILogger logger)
     {
         _dht = dht;
-        _table = table;
+        _queue = queue;
         _options = options;
         _time = time;
         _logger = logger;
         _schedule = new ProvideSchedule(options.Interval, new Random(seed));
     }
 
-    /// <summary>How many keys are announced.</summary>
+    /// <summary>The number of keys that are announced.</summary>
     public int Keys => Locked(s => s.Count);
 
-    /// <summary>How many of them are due and wait for their turn.</summary>
+    /// <summary>The number of keys that are due.</summary>
     public int Waiting => Locked(s => s.DueIn(_time.GetUtcNow(), default, 0, int.MaxValue).Count);
 
-    /// <summary>Loads the durable table and begins.</summary>
+    /// <summary>Loads the durable queue and starts the loop.</summary>
     public void Start()
     {
-        foreach (ProvideEntry entry in _table.List())
+        foreach ((Multihash key, DateTimeOffset? providedAt) in _queue.List())
         {
-            if (Locked(s => s.Add(_time.GetUtcNow(), entry.Key, entry.ProvidedAt)))
+            if (Locked(s => s.Add(_time.GetUtcNow(), key, providedAt)))
             {
-                _dht.RememberOwn(entry.Key);
+                _dht.AddOwnRecord(key);
             }
         }
 
         _loop = RunAsync(_stopping.Token);
     }
 
-    /// <summary>Makes these the keys that are announced: new ones are at once, those that are missing no longer.</summary>
+    /// <summary>Replaces the set of announced keys: new keys are due at once, missing ones are removed.</summary>
     public void Update(IReadOnlySet<Multihash> keys)
     {
         DateTimeOffset now = _time.GetUtcNow();
@@ -79,11 +80,11 @@ public sealed partial class Reprovider : IAsyncDisposable
             added.AddRange(keys.Where(k => _schedule.Add(now, k, providedAt: null)));
         }
 
-        removed.ForEach(_table.Delete);
+        removed.ForEach(_queue.Delete);
         foreach (Multihash key in added)
         {
-            _table.Put(new ProvideEntry(key, ProvidedAt: null));
-            _dht.RememberOwn(key);
+            _queue.Put(key, providedAt: null);
+            _dht.AddOwnRecord(key);
         }
 
         if (added.Count > 0)
@@ -120,13 +121,13 @@ public sealed partial class Reprovider : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // What failed is tried again after its pause; the loop must go on.
+                // Keys that failed are tried again after their delay; the loop must go on.
                 LogRoundFailed(e);
             }
         }
     }
 
-    /// <summary>False while there is nobody to tell; what failed is due again as soon as there is.</summary>
+    /// <summary>False while the routing table is empty. When its first peer has joined, all failed keys are due.</summary>
     private bool HasPeers()
     {
         bool has = _dht.TableSize > 0;
@@ -161,11 +162,11 @@ public sealed partial class Reprovider : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
         {
-            // A key is due.
+            // The sleep is over.
         }
     }
 
-    /// <summary>Looks up where a key lies, and announces it and all that are due beside it.</summary>
+    /// <summary>Looks up the peers closest to a key, and announces it with all due keys of the same region to them.</summary>
     private async Task ProvideRegionAsync(Multihash key, CancellationToken stopping)
     {
         int k = _dht.Options.BucketSize;
@@ -178,29 +179,29 @@ public sealed partial class Reprovider : IAsyncDisposable
             batch.Add(key);
         }
 
-        var taken = new ConcurrentDictionary<Multihash, byte>();
+        var accepted = new ConcurrentDictionary<Multihash, byte>();
         await Parallel.ForEachAsync(
             Region.Assign(peers, batch, k),
             new ParallelOptions { MaxDegreeOfParallelism = Concurrency, CancellationToken = stopping },
-            async (share, stop) =>
+            async (assigned, stop) =>
             {
-                if (await _dht.AnnounceAsync(share.Peer, share.Keys, stop))
+                if (await _dht.AnnounceAsync(assigned.Peer, assigned.Keys, stop))
                 {
-                    share.Keys.ForEach(told => taken.TryAdd(told, 0));
+                    assigned.Keys.ForEach(announced => accepted.TryAdd(announced, 0));
                 }
             });
-        Note(batch, taken);
-        LogProvided(taken.Count, batch.Count, peers.Count);
+        RecordResults(batch, accepted);
+        LogProvided(accepted.Count, batch.Count, peers.Count);
     }
 
-    private void Note(List<Multihash> batch, ConcurrentDictionary<Multihash, byte> taken)
+    private void RecordResults(List<Multihash> batch, ConcurrentDictionary<Multihash, byte> accepted)
     {
         DateTimeOffset now = _time.GetUtcNow();
         lock (_lock)
         {
             foreach (Multihash key in batch)
             {
-                if (taken.ContainsKey(key))
+                if (accepted.ContainsKey(key))
                 {
                     _schedule.Done(now, key);
                 }
@@ -211,11 +212,12 @@ public sealed partial class Reprovider : IAsyncDisposable
             }
         }
 
-        var still = Locked(s => batch.Where(b => taken.ContainsKey(b) && s.Keys.Contains(b)).ToList());
+        // Keys that were removed meanwhile must not come back.
+        var still = Locked(s => batch.Where(b => accepted.ContainsKey(b) && s.Contains(b)).ToList());
         foreach (Multihash key in still)
         {
-            _table.Put(new ProvideEntry(key, now));
-            _dht.RememberOwn(key);
+            _queue.Put(key, now);
+            _dht.AddOwnRecord(key);
         }
     }
 
@@ -227,7 +229,7 @@ public sealed partial class Reprovider : IAsyncDisposable
         }
         catch (SemaphoreFullException)
         {
-            // It is awake already.
+            // The loop is awake already.
         }
     }
 
@@ -239,9 +241,9 @@ public sealed partial class Reprovider : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "announced {Taken} of {Keys} keys to {Peers} peers")]
-    private partial void LogProvided(int taken, int keys, int peers);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "announced {Accepted} of {Keys} keys to {Peers} peers")]
+    private partial void LogProvided(int accepted, int keys, int peers);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "a round of announcements failed")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "announcing keys failed")]
     private partial void LogRoundFailed(Exception error);
 }

@@ -1,17 +1,18 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Numerics;
 using System.Security.Cryptography;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Kademlia;
+namespace Ipcs.Kademlia.Routing;
 
 /// <summary>
-/// A point of the key space: SHA-256 of a key's bytes, and a distance between two points (their XOR), which is such a number too.
+/// A 256-bit number: either a point of the key space, which is the SHA-256 of a key's bytes, or the distance between two points, which is their XOR.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Distance.
 /// </summary>
 internal readonly record struct KadKey : IComparable<KadKey>
 {
-    /// <summary>How many bits a key has.</summary>
+    /// <summary>The number of bits.</summary>
     public const int Bits = 256;
 
     private readonly ulong _a;
@@ -21,7 +22,7 @@ internal readonly record struct KadKey : IComparable<KadKey>
 
     private KadKey(ulong a, ulong b, ulong c, ulong d) => (_a, _b, _c, _d) = (a, b, c, d);
 
-    /// <summary>The point of a key such as a content's multihash.</summary>
+    /// <summary>The point of a key, such as the multihash of a content.</summary>
     public static KadKey Of(ReadOnlySpan<byte> key)
     {
         Span<byte> hash = stackalloc byte[32];
@@ -39,17 +40,21 @@ internal readonly record struct KadKey : IComparable<KadKey>
         return Of(bytes[..hash.Write(bytes)]);
     }
 
-    /// <summary>The point that 32 bytes are, the most significant first.</summary>
-    public static KadKey FromBytes(ReadOnlySpan<byte> bytes) => new(
-        BinaryPrimitives.ReadUInt64BigEndian(bytes),
-        BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]),
-        BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]),
-        BinaryPrimitives.ReadUInt64BigEndian(bytes[24..]));
+    /// <summary>Reads 32 bytes, the most significant first.</summary>
+    public static KadKey FromBytes(ReadOnlySpan<byte> bytes)
+    {
+        Debug.Assert(bytes.Length == Bits / 8, "a key has 32 bytes");
+        return new(
+            BinaryPrimitives.ReadUInt64BigEndian(bytes),
+            BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]),
+            BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]),
+            BinaryPrimitives.ReadUInt64BigEndian(bytes[24..]));
+    }
 
     /// <summary>The distance to another point.</summary>
     public KadKey DistanceTo(in KadKey other) => new(_a ^ other._a, _b ^ other._b, _c ^ other._c, _d ^ other._d);
 
-    /// <summary>How many bits two points have in common at their front; 256 when they are the same.</summary>
+    /// <summary>The number of leading bits that two points share; 256 when they are equal.</summary>
     public int CommonPrefix(in KadKey other)
     {
         KadKey d = DistanceTo(other);
@@ -60,7 +65,7 @@ internal readonly record struct KadKey : IComparable<KadKey>
             : Bits;
     }
 
-    /// <summary>The 32 bytes.</summary>
+    /// <summary>The 32 bytes, the most significant first.</summary>
     public byte[] ToArray()
     {
         byte[] bytes = new byte[32];

@@ -1,9 +1,10 @@
 using CsCheck;
-using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Reproviding;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Kademlia.Wire;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Kademlia.Tests.Providers;
+namespace Ipcs.Kademlia.Tests.Reproviding;
 
 public sealed class RegionTests
 {

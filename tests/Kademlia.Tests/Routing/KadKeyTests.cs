@@ -1,9 +1,10 @@
 using System.Text.Json;
 using CsCheck;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
-namespace Ipcs.Kademlia.Tests;
+namespace Ipcs.Kademlia.Tests.Routing;
 
 public sealed class KadKeyTests
 {

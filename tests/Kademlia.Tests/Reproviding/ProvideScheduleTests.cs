@@ -1,7 +1,8 @@
-using Ipcs.Kademlia.Providers;
+using Ipcs.Kademlia.Reproviding;
+using Ipcs.Kademlia.Routing;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Kademlia.Tests.Providers;
+namespace Ipcs.Kademlia.Tests.Reproviding;
 
 public sealed class ProvideScheduleTests
 {
