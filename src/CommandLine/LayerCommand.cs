@@ -55,7 +55,7 @@ public static partial class LayerCommand
             // containerd has closed the pipe, and reports its own error.
             return 1;
         }
-        catch (Exception e) when (LayerTar.IsBroken(e) || e is CommandException or IOException)
+        catch (Exception e) when (LayerTar.IsInvalidData(e) || e is CommandException or IOException)
         {
             await Console.Error.WriteLineAsync($"ipcs: the layer can't be unpacked: {e.Message.ReplaceLineEndings(" ")}");
             OutputLinger.Start();

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Ipcs.Oci;
 using Ipcs.Oci.Credentials;
+using Ipcs.Oci.Transports;
 
 namespace Ipcs.CommandLine;
 
@@ -11,14 +12,14 @@ internal static class Logins
     /// <summary>The image with an absolute path, where it is a path.</summary>
     public static string Absolute(string image)
     {
-        string? form = ImageSource.PathForms.FirstOrDefault(f => image.StartsWith(f, StringComparison.Ordinal));
+        string? form = ImageTransport.PathForms.FirstOrDefault(f => image.StartsWith(f, StringComparison.Ordinal));
         return form is null || image.Length == form.Length ? image : form + Path.GetFullPath(image[form.Length..]);
     }
 
     /// <summary>The request body with the logins at the registries of the images; null when there are none.</summary>
     public static async Task<HttpContent?> BodyAsync(IEnumerable<string> images, CancellationToken cancellationToken)
     {
-        var files = CredentialFiles.OfUser(Environment.GetEnvironmentVariable);
+        var files = CredentialFiles.OfUser(Environment.GetEnvironmentVariable, TimeProvider.System);
         var auths = new JsonObject();
         foreach (string image in images)
         {

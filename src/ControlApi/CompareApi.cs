@@ -3,6 +3,7 @@ using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Oci;
 using Ipcs.Oci.Compare;
+using Ipcs.Oci.Conversion;
 
 namespace Ipcs.ControlApi;
 
@@ -25,7 +26,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
             ? [.. chunkers.Select(ConvertApi.ParseChunker)]
             : throw ApiException.Bad($"{chunkers.Length} chunkers are more than {MaxChunkers}");
         bool all = request.Flag("all-platforms");
-        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request);
+        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request, time);
         var sources = new List<IImageSource>();
         try
         {
@@ -52,7 +53,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
         for (int i = 0; i < profiles.Length; i++)
         {
             string image = "";
-            TransferProgress? progress = null;
+            ConversionProgress? progress = null;
             var rate = new TransferRate(time);
             ImportProfile profile = profiles[i];
             string chunker = chunkers[i];

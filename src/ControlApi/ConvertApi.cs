@@ -3,6 +3,7 @@ using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Oci;
 using Ipcs.Oci.Containerd;
+using Ipcs.Oci.Conversion;
 
 namespace Ipcs.ControlApi;
 
@@ -15,7 +16,7 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         string? name = request.OptionalArg(1);
         bool all = request.Flag("all-platforms");
         ImportProfile profile = ParseChunker(request.Option("chunker"));
-        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request);
+        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request, time);
 
         using GcLease gcLease = store.LeaseTouched();
 
@@ -29,7 +30,7 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         ConvertedImage image = await ProgressStream.RunAsync(request, time, () => rate.Describe(converter.Progress), async () =>
         {
             ConvertedImage converted = await converter.ConvertAsync(request.Aborted);
-            ConvertedStore.Record(store, catalog, converted, name ?? spec, profile);
+            ConvertedStore.Record(store, catalog, converted, name ?? spec, profile, time.GetUtcNow());
             if (lease is not null)
             {
                 await new ContainerdImages(opener.Containerd, Namespace(request), lease).RegisterAsync(

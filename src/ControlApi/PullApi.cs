@@ -50,7 +50,7 @@ internal sealed class PullApi(
     {
         string containerdNamespace = request.Option("namespace") ?? "default";
         string? snapshotter = request.Option("snapshotter");
-        using var containerd = new ContainerdClient(options.Containerd);
+        using var containerd = new ContainerdClient(options.Containerd, time);
 
         // Protects the contents from garbage collection until containerd owns them.
         using GcLease gcLease = store.LeaseTouched();

@@ -6,6 +6,7 @@ using Ipcs.Oci.Containerd;
 using Ipcs.Oci.Credentials;
 using Ipcs.Oci.Registry;
 using Ipcs.Oci.Sources;
+using Ipcs.Oci.Transports;
 
 namespace Ipcs.ControlApi;
 
@@ -20,16 +21,16 @@ internal sealed class SourceOpener : IDisposable
 
     private readonly IStore _store;
     private readonly string _containerdNamespace;
-    private readonly ImageSourceOptions _options;
+    private readonly ImageTransportOptions _options;
 
-    private SourceOpener(string containerdAddress, IStore store, ApiRequest request, ICredentials credentials)
+    private SourceOpener(string containerdAddress, IStore store, ApiRequest request, ICredentials credentials, TimeProvider time)
     {
         _store = store;
         _containerdNamespace = request.Option("namespace") ?? "default";
-        Containerd = new ContainerdClient(containerdAddress);
-        _options = new ImageSourceOptions
+        Containerd = new ContainerdClient(containerdAddress, time);
+        _options = new ImageTransportOptions
         {
-            Registry = new RegistryOptions { PlainHttp = request.Flag("plain-http"), Credentials = credentials },
+            Registry = new RegistryOptions { Time = time, PlainHttp = request.Flag("plain-http"), Credentials = credentials },
             Containerd = name => FromContainerd = new ContainerdSource(Containerd, _containerdNamespace, name),
         };
     }
@@ -41,11 +42,11 @@ internal sealed class SourceOpener : IDisposable
     public ContainerdSource? FromContainerd { get; private set; }
 
     /// <summary>Reads the options and the logins of a request.</summary>
-    public static async Task<SourceOpener> CreateAsync(string containerdAddress, IStore store, ApiRequest request)
+    public static async Task<SourceOpener> CreateAsync(string containerdAddress, IStore store, ApiRequest request, TimeProvider time)
     {
-        var own = CredentialFiles.OfUser(Environment.GetEnvironmentVariable);
+        var own = CredentialFiles.OfUser(Environment.GetEnvironmentVariable, time);
         Dictionary<string, Login>? given = await ReadLoginsAsync(request);
-        return new SourceOpener(containerdAddress, store, request, given is null ? own : new GivenCredentials(given, own));
+        return new SourceOpener(containerdAddress, store, request, given is null ? own : new GivenCredentials(given, own), time);
     }
 
     /// <summary>Opens a source. Contents that are in the store are read from there.</summary>
@@ -53,7 +54,7 @@ internal sealed class SourceOpener : IDisposable
     {
         try
         {
-            return new LocalFirstSource(await ImageSource.OpenAsync(text, _options, cancellationToken), _store);
+            return new LocalFirstSource(await ImageTransport.OpenAsync(text, _options, cancellationToken), _store);
         }
         catch (FormatException e)
         {

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Ipcs.Multiformats;
-using Ipcs.Oci;
+using Ipcs.Oci.Conversion;
 
 namespace Ipcs.ControlApi;
 
@@ -10,7 +10,7 @@ internal sealed class TransferRate(TimeProvider time)
     private readonly long _start = time.GetTimestamp();
 
     /// <summary>A line such as <c>12.0 MB of 48.0 MB, 6.0 MB/s, 6 s left</c>.</summary>
-    public string Describe(TransferProgress progress)
+    public string Describe(ConversionProgress progress)
     {
         double seconds = time.GetElapsedTime(_start).TotalSeconds;
         double rate = progress.Done / Math.Max(seconds, 0.001);

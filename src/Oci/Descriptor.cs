@@ -4,28 +4,28 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci;
 
 /// <summary>
-/// What a manifest says of a content. Spec: https://github.com/opencontainers/image-spec/blob/main/descriptor.md.
-/// Fields that are not read here stay in the JSON that it came from.
+/// An OCI content descriptor. Spec: https://github.com/opencontainers/image-spec/blob/main/descriptor.md.
+/// Only these fields are read; the others stay in the JSON document.
 /// </summary>
-/// <param name="MediaType">What it is.</param>
-/// <param name="Digest">Its digest.</param>
-/// <param name="Size">Its length in bytes.</param>
+/// <param name="MediaType">The media type of the content.</param>
+/// <param name="Digest">The digest of the content.</param>
+/// <param name="Size">The length of the content in bytes.</param>
 public sealed record Descriptor(string MediaType, Digest Digest, long Size)
 {
-    /// <summary>The platform's <c>os/architecture</c>; null when none is given.</summary>
+    /// <summary>The platform as <c>os/architecture</c>; null when absent.</summary>
     public string? Platform { get; init; }
 
-    /// <summary>The variant of the architecture, such as <c>v7</c>; null when none is given.</summary>
+    /// <summary>The variant of the architecture, such as <c>v7</c>; null when absent.</summary>
     public string? Variant { get; init; }
 
-    /// <summary>True for an index (of OCI or Docker).</summary>
+    /// <summary>True for an OCI index or a Docker manifest list.</summary>
     public bool IsIndex => MediaType is MediaTypes.OciIndex or MediaTypes.DockerList;
 
-    /// <summary>True for a manifest (of OCI or Docker).</summary>
+    /// <summary>True for an OCI or Docker manifest.</summary>
     public bool IsManifest => MediaType is MediaTypes.OciManifest or MediaTypes.DockerManifest;
 
-    /// <summary>Reads one from JSON.</summary>
-    /// <exception cref="ImageSourceException">A field is missing or ill-formed.</exception>
+    /// <summary>Reads a descriptor from JSON.</summary>
+    /// <exception cref="ImageSourceException">A field is missing or invalid.</exception>
     public static Descriptor Parse(JsonNode? node)
     {
         if (node is JsonObject o
@@ -42,7 +42,7 @@ public sealed record Descriptor(string MediaType, Digest Digest, long Size)
             };
         }
 
-        throw new ImageSourceException($"a descriptor is ill-formed: {Shorten(node?.ToJsonString() ?? "null")}");
+        throw new ImageSourceException($"invalid descriptor: {Shorten(node?.ToJsonString() ?? "null")}");
     }
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;

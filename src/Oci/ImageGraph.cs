@@ -5,19 +5,19 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Oci;
 
-/// <summary>Reads manifests and indexes, and walks from one to all that it names.</summary>
+/// <summary>Parses manifests and indexes, and expands an image to all its descriptors.</summary>
 public static class ImageGraph
 {
-    /// <summary>The longest manifest, index or config, in bytes: twice what registries take.</summary>
+    /// <summary>The longest manifest, index or config, in bytes: twice the limit of registries.</summary>
     public const int MaxDocument = 8 << 20;
 
-    /// <summary>The most descriptors of an image: some hundred layers on each of some ten platforms.</summary>
+    /// <summary>The most descriptors of an image: a hundred layers for each of some ten platforms are far fewer.</summary>
     public const int MaxDescriptors = 4096;
 
-    /// <summary>An index in an index in an index is no image.</summary>
+    /// <summary>The deepest nesting of indexes. Real images have one index over their manifests.</summary>
     public const int MaxDepth = 4;
 
-    /// <summary>The descriptor of a target whose bytes are here: its media type is in the document, or follows from its fields.</summary>
+    /// <summary>The descriptor of a manifest or index, by its bytes: the media type is a field of the document or follows from its other fields.</summary>
     public static Descriptor TargetDescriptor(ReadOnlySpan<byte> document, Digest digest, long size)
     {
         JsonObject root = ParseDocument(document, digest);
@@ -29,10 +29,10 @@ public static class ImageGraph
     }
 
     /// <summary>
-    /// All descriptors of an image, parents before children; of an index the given platform's alone, all when it is null.
+    /// All descriptors of an image, parents before children. Of an index only those for <paramref name="platform"/>, all when it is null.
     /// Layers that must not be redistributed are left out.
     /// </summary>
-    /// <exception cref="ImageSourceException">A document is ill-formed, there is nothing for the platform, or the image is over its bounds.</exception>
+    /// <exception cref="ImageSourceException">A document is invalid, nothing is for the platform, or the image is over a bound.</exception>
     public static async Task<IReadOnlyList<Descriptor>> ExpandAsync(
         Descriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? platform, CancellationToken cancellationToken)
     {
@@ -71,7 +71,7 @@ public static class ImageGraph
         }
     }
 
-    /// <summary>What a manifest or an index names, layers that must not be redistributed left out.</summary>
+    /// <summary>The children of a manifest or index, without layers that must not be redistributed.</summary>
     public static IReadOnlyList<Descriptor> Children(JsonObject document, string? platform)
     {
         if (document["manifests"] is JsonArray manifests)
@@ -82,7 +82,7 @@ public static class ImageGraph
         return [.. Parts(document).Select(Descriptor.Parse).Where(d => !MediaTypes.IsForeign(d.MediaType))];
     }
 
-    /// <summary>The JSON of a manifest's descriptors: its config and its layers.</summary>
+    /// <summary>The JSON nodes of a manifest's descriptors: config and layers.</summary>
     public static IEnumerable<JsonNode?> Parts(JsonObject manifest)
     {
         if (manifest["config"] is { } config)
@@ -97,30 +97,32 @@ public static class ImageGraph
     }
 
     /// <summary>Parses a manifest, an index or a config.</summary>
-    /// <exception cref="ImageSourceException">It is none: no JSON object (as <see cref="JsonText"/> has it), manifest and index at once, or of schema 1.</exception>
+    /// <exception cref="ImageSourceException">
+    /// The document is no JSON object (see <see cref="JsonText"/>), is both a manifest and an index, or has schema 1.
+    /// </exception>
     public static JsonObject ParseDocument(ReadOnlySpan<byte> document, Digest digest)
     {
         JsonObject root;
         try
         {
             root = JsonText.Parse(document) as JsonObject
-                ?? throw new ImageSourceException($"{digest} is no JSON object");
+                ?? throw new ImageSourceException($"{digest} is not a JSON object");
         }
         catch (JsonException e)
         {
-            throw new ImageSourceException($"{digest} is no JSON: {e.Message}", e);
+            throw new ImageSourceException($"{digest} is not valid JSON: {e.Message}", e);
         }
 
-        // A document that is both would be read differently by different programs.
+        // Programs would disagree on how to read a document that is both.
         if (root["manifests"] is not null && (root["layers"] is not null || root["config"] is not null))
         {
-            throw new ImageSourceException($"{digest} is a manifest and an index at once");
+            throw new ImageSourceException($"{digest} is both a manifest and an index");
         }
 
         return root["fsLayers"] is null ? root : throw SchemaOne(digest.ToString());
     }
 
-    /// <summary>The bytes of a document, as short as its JSON can be written.</summary>
+    /// <summary>Writes a document as JSON without white space.</summary>
     public static byte[] Serialize(JsonObject document)
     {
         using var bytes = new MemoryStream();
@@ -136,5 +138,5 @@ public static class ImageGraph
         new($"{what} is a Docker image manifest of schema 1, which is no longer supported: push the image again with a current tool");
 
     internal static ImageSourceException TooLarge(Digest target) =>
-        new($"{target} is deeper than {MaxDepth} or has more than {MaxDescriptors} descriptors");
+        new($"{target} nests indexes deeper than {MaxDepth} or has more than {MaxDescriptors} descriptors");
 }

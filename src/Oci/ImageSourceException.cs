@@ -1,4 +1,4 @@
 namespace Ipcs.Oci;
 
-/// <summary>An image can't be had or is not what it claims; the message says what and where.</summary>
+/// <summary>An image cannot be read or is invalid; the message says what is wrong and where.</summary>
 public sealed class ImageSourceException(string message, Exception? inner = null) : IOException(message, inner);

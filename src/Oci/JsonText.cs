@@ -3,24 +3,24 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.Oci;
 
-/// <summary>Reads JSON that others wrote.</summary>
+/// <summary>Parses JSON from untrusted sources.</summary>
 internal static class JsonText
 {
-    /// <summary>Deeper JSON is made to break parsers.</summary>
+    /// <summary>The deepest nesting accepted. No document of an image needs more.</summary>
     private const int MaxDepth = 32;
 
-    /// <summary>The document; null for <c>null</c>. Every text in it can be read.</summary>
+    /// <summary>Parses a document; null for <c>null</c>. Every string in it can be read.</summary>
     /// <exception cref="JsonException">
-    /// It is no JSON, too deep, has a name twice in one object, or a text that is none: half of a surrogate pair, or bytes that are no UTF-8.
+    /// The text is not JSON, is nested too deeply, or has a duplicate property or an invalid string (half of a surrogate pair, or no UTF-8).
     /// </exception>
     public static JsonNode? Parse(ReadOnlySpan<byte> json)
     {
-        CheckTexts(json);
+        CheckStrings(json);
         return JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
     }
 
-    /// <summary>The parser lets texts through that nobody can read, whose reader would then throw something else.</summary>
-    private static void CheckTexts(ReadOnlySpan<byte> json)
+    /// <summary>JsonNode accepts invalid strings and throws InvalidOperationException only when they are read.</summary>
+    private static void CheckStrings(ReadOnlySpan<byte> json)
     {
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
         try

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Oci;
 
-/// <summary>Platforms as manifests write them, <c>os/architecture</c>.</summary>
+/// <summary>Platforms in the form <c>os/architecture</c>.</summary>
 public static class Platform
 {
-    /// <summary>This host's: <c>linux/amd64</c> and the like.</summary>
+    /// <summary>The platform of this host, such as <c>linux/amd64</c>.</summary>
     public static string Host { get; } = "linux/" + RuntimeInformation.OSArchitecture switch
     {
         Architecture.X64 => "amd64",
@@ -16,7 +16,8 @@ public static class Platform
     };
 
     /// <summary>
-    /// What of an index is for a platform: the one manifest that fits best; else those that name no platform; all when <paramref name="platform"/> is null.
+    /// The manifests of an index for a platform: the one that matches best, else those without a platform; all when <paramref name="platform"/>
+    /// is null.
     /// </summary>
     public static IReadOnlyList<Descriptor> Choose(IReadOnlyList<Descriptor> manifests, string? platform)
     {
@@ -29,7 +30,7 @@ public static class Platform
         return best is not null ? [best] : [.. manifests.Where(m => m.Platform is null)];
     }
 
-    /// <summary>The variant that runs everywhere comes first; of 32-bit ARM the newest, as containerd has it on most boards.</summary>
+    /// <summary>Ranks variants: first the one that runs on every CPU of the architecture; for 32-bit ARM the newest, as containerd does on most boards.</summary>
     private static int Rank(Descriptor manifest) => manifest.Variant switch
     {
         null or "" or "v1" or "v8" => 0,

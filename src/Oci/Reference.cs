@@ -6,26 +6,26 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci;
 
 /// <summary>
-/// An image's name as Docker users write it: <c>alpine</c>, <c>host:5000/team/app:v1@sha256:…</c>.
+/// An image reference as Docker users write it: <c>alpine</c>, <c>host:5000/team/app:v1@sha256:…</c>.
 /// Grammar: https://github.com/distribution/reference/blob/main/reference.go.
 /// </summary>
-/// <param name="Host">The registry.</param>
-/// <param name="Repository">The path in it.</param>
+/// <param name="Host">The host of the registry, with its port if one is given.</param>
+/// <param name="Repository">The repository in the registry.</param>
 /// <param name="Tag">The tag; null when only a digest is given.</param>
-/// <param name="Digest">The digest; null when none is given.</param>
+/// <param name="Digest">The digest; null when absent.</param>
 public sealed partial record Reference(string Host, string Repository, string? Tag, Digest? Digest)
 {
-    /// <summary>The registry that a name without one is in.</summary>
+    /// <summary>The registry of a reference without a host.</summary>
     public const string DefaultHost = "docker.io";
 
-    /// <summary>True for a registry on this machine, which speaks plain HTTP.</summary>
+    /// <summary>True for a registry on this machine, which is reached by plain HTTP.</summary>
     public bool IsLocal => Host.StartsWith("[::1]", StringComparison.Ordinal)
         || (Host.Split(':')[0] is var name && (name == "localhost" || (IPAddress.TryParse(name, out IPAddress? address) && IPAddress.IsLoopback(address))));
 
-    /// <summary>What the registry's API is asked for: the digest, else the tag.</summary>
+    /// <summary>The reference in requests to the registry: the digest, else the tag.</summary>
     public string Target => Digest?.ToString() ?? Tag ?? "latest";
 
-    /// <summary>Parses a name; a tag of <c>latest</c> is meant when nothing else is said.</summary>
+    /// <summary>Parses a reference. The tag is <c>latest</c> when neither a tag nor a digest is given.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out Reference? reference)
     {
         reference = null;
@@ -65,14 +65,14 @@ public sealed partial record Reference(string Host, string Repository, string? T
         {
             host = text[..slash];
             text = text[(slash + 1)..];
-            // An IPv6 address or a port may look well and be none.
+            // The pattern accepts some invalid IPv6 addresses and ports.
             if (!HostPattern().IsMatch(host) || !Uri.TryCreate($"https://{host}/", UriKind.Absolute, out _))
             {
                 return false;
             }
         }
 
-        // Older names of the hub.
+        // Older names of Docker Hub.
         if (host is "index.docker.io" or "registry-1.docker.io")
         {
             host = DefaultHost;

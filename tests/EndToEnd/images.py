@@ -299,7 +299,7 @@ def from_every_source(fleet):
         one.ipcs_service.stop()
         os.rename(one.path("ipcs"), one.path("ipcs-first"))
         one.start_ipcs()
-        one_line(one.ipcs("convert", "oci:" + broken, "broken:v1", check=False), "do not hash")
+        one_line(one.ipcs("convert", "oci:" + broken, "broken:v1", check=False), "do not match the digest")
         os.unlink(victim)
         one_line(one.ipcs("convert", "oci:" + broken, "broken:v1", check=False), "lacks")
         equal(one.ipcs("pin", "ls").stdout.strip(), "", "the pins")

@@ -7,10 +7,10 @@ namespace Ipcs.Oci.Tests;
 public sealed class ImageGraphTests
 {
     [Theory]
-    [InlineData("[]", "no JSON object")]
-    [InlineData("{", "no JSON")]
-    [InlineData("""{"a":1,"a":2}""", "no JSON")]
-    [InlineData("""{"manifests":[],"layers":[]}""", "at once")]
+    [InlineData("[]", "not a JSON object")]
+    [InlineData("{", "not valid JSON")]
+    [InlineData("""{"a":1,"a":2}""", "not valid JSON")]
+    [InlineData("""{"manifests":[],"layers":[]}""", "both a manifest and an index")]
     [InlineData("""{"schemaVersion":1,"fsLayers":[]}""", "schema 1")]
     public void RefusesDocuments(string text, string why)
     {

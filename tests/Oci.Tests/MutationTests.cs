@@ -54,7 +54,7 @@ public sealed class MutationTests
     {
         using var folder = new TempFolder();
         Assert.True(Reference.TryParse("registry.example/a/b:c", out Reference? reference));
-        var options = new RegistryOptions { HostsFolder = folder.Path };
+        var options = new RegistryOptions { Time = TimeProvider.System, HostsFolder = folder.Path };
         Corpus.Try(File, "hosts", bytes =>
         {
             folder.File("registry.example/hosts.toml", Encoding.UTF8.GetString(bytes));
@@ -66,7 +66,7 @@ public sealed class MutationTests
     public void LoginFiles()
     {
         using var folder = new TempFolder();
-        var logins = new CredentialFiles([Path.Combine(folder.Path, "config.json")]);
+        var logins = new CredentialFiles([Path.Combine(folder.Path, "config.json")], TimeProvider.System);
         Corpus.Try(File, "login", bytes =>
         {
             folder.File("config.json", Encoding.UTF8.GetString(bytes));

@@ -1,20 +1,22 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
+using Ipcs.Oci.Conversion;
 
 namespace Ipcs.Oci.Compare;
 
 /// <summary>
-/// Which blocks which images have. Blocks themselves are not kept: a hash, a length and a bit per image. One for each chunker; images are
-/// added one after the other.
+/// Records which images have which blocks: a hash, a length and a bit per image for each block, without its bytes. One table for each chunker; images
+/// are added one after the other.
 /// </summary>
 internal sealed class BlockTable : IConversionMemory
 {
-    /// <summary>The most images: one bit each.</summary>
+    /// <summary>The most images: each has a bit.</summary>
     public const int MaxImages = 64;
 
-    /// <summary>The most blocks: a tebibyte in blocks of 256 KiB, and some 600 MB of memory here.</summary>
+    /// <summary>The most blocks: 1 TiB in blocks of 256 KiB, which take some 600 MB of memory here.</summary>
     private const int MaxBlocks = 1 << 22;
 
     private readonly ConcurrentDictionary<Multihash, Entry> _blocks = new();
@@ -23,7 +25,7 @@ internal sealed class BlockTable : IConversionMemory
     private ulong _image = 1;
     private int _count;
 
-    /// <summary>Blocks and bytes by the exact set of images that have them, a bit each.</summary>
+    /// <summary>Number and bytes of the blocks by the exact set of images that have them, with a bit for each image.</summary>
     public IReadOnlyDictionary<ulong, (long Blocks, long Bytes)> Buckets()
     {
         var buckets = new Dictionary<ulong, (long Blocks, long Bytes)>();
@@ -36,10 +38,14 @@ internal sealed class BlockTable : IConversionMemory
         return buckets;
     }
 
-    /// <summary>What comes from now on is the image's of this number, from 0.</summary>
-    public void Begin(int image) => _image = 1UL << image;
+    /// <summary>Begins an image, by its index: blocks that are added from now on belong to it.</summary>
+    public void Begin(int image)
+    {
+        Debug.Assert(image is >= 0 and < MaxImages, "every image has a bit");
+        _image = 1UL << image;
+    }
 
-    /// <summary>Where the blocks of a content go.</summary>
+    /// <summary>The store for the blocks of a content.</summary>
     public IBlockstore StoreFor(Digest content) => new Blob(this, content);
 
     /// <inheritdoc/>
@@ -73,7 +79,7 @@ internal sealed class BlockTable : IConversionMemory
         Entry entry = _blocks.GetOrAdd(hash, static (_, length) => new Entry(length), length);
         if (entry.Add(_image) && Interlocked.Increment(ref _count) > MaxBlocks)
         {
-            throw new ImageSourceException($"the images have more than {MaxBlocks} blocks: take a chunker with larger ones");
+            throw new ImageSourceException($"the images have more than {MaxBlocks} blocks: use a chunker that makes larger ones");
         }
 
         return entry;

@@ -5,18 +5,23 @@ using Ipcs.Oci.Containerd.V1;
 
 namespace Ipcs.Oci.Containerd;
 
-/// <summary>containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
+/// <summary>A client of containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
 public sealed class ContainerdClient : IDisposable
 {
-    /// <summary>After a restart of this daemon, containerd dials it again with a back-off that grows to 3 s; this is some of those.</summary>
+    /// <summary>How long calls are repeated after a restart of this daemon: containerd dials it again with a backoff of up to 3 s, a few times.</summary>
     private static readonly TimeSpan RedialTime = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan RedialStep = TimeSpan.FromMilliseconds(200);
 
     private readonly GrpcChannel _channel;
+    private readonly TimeProvider _time;
 
-    public ContainerdClient(string address)
+    /// <summary>Creates a client. It connects with the first call.</summary>
+    /// <param name="address">The path of the socket, with or without <c>unix://</c>.</param>
+    /// <param name="time">The clock.</param>
+    public ContainerdClient(string address, TimeProvider time)
     {
+        _time = time;
         Address = address.StartsWith("unix://", StringComparison.Ordinal) ? address["unix://".Length..] : address;
         _channel = GrpcChannel.ForAddress("http://containerd", new GrpcChannelOptions
         {
@@ -46,7 +51,11 @@ public sealed class ContainerdClient : IDisposable
         Diff = new Diff.DiffClient(_channel);
     }
 
+    /// <summary>The path of the socket.</summary>
     public string Address { get; }
+
+    /// <summary>The clock.</summary>
+    internal TimeProvider Time => _time;
 
     internal Images.ImagesClient Images { get; }
 
@@ -58,7 +67,7 @@ public sealed class ContainerdClient : IDisposable
 
     internal Diff.DiffClient Diff { get; }
 
-    /// <summary>What every call carries: the namespace, and the lease that holds what it makes.</summary>
+    /// <summary>The headers of a call: the namespace, and the lease that protects the created objects from GC.</summary>
     public static Metadata Headers(string space, string? lease = null)
     {
         var headers = new Metadata { { "containerd-namespace", space } };
@@ -70,7 +79,7 @@ public sealed class ContainerdClient : IDisposable
         return headers;
     }
 
-    /// <summary>Runs a call; its failure becomes one line that names it.</summary>
+    /// <summary>Runs a call. An error becomes a <see cref="ContainerdException"/> that names the call.</summary>
     public async Task<T> CallAsync<T>(string what, Func<Task<T>> call)
     {
         try
@@ -83,26 +92,27 @@ public sealed class ContainerdClient : IDisposable
         }
     }
 
-    /// <summary>The same for a call that containerd passes on to this daemon: one that comes before containerd has dialled it again waits for that.</summary>
+    /// <summary>Like <see cref="CallAsync"/>, for a call that containerd forwards to this daemon: repeated until containerd has dialled the daemon again.</summary>
     public async Task<T> CallThroughAsync<T>(string what, Func<Task<T>> call, CancellationToken cancellationToken)
     {
-        long begun = TimeProvider.System.GetTimestamp();
+        long begun = _time.GetTimestamp();
         while (true)
         {
             try
             {
                 return await CallAsync(what, call);
             }
-            catch (ContainerdException e) when (IsItsOwn(e, StatusCode.Unavailable) && TimeProvider.System.GetElapsedTime(begun) < RedialTime)
+            catch (ContainerdException e) when (IsAnswer(e, StatusCode.Unavailable) && _time.GetElapsedTime(begun) < RedialTime)
             {
-                await Task.Delay(RedialStep, cancellationToken);
+                await Task.Delay(RedialStep, _time, cancellationToken);
             }
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _channel.Dispose();
 
-    /// <summary>True for an answer of containerd's; that it can't be reached is an exception of ours.</summary>
-    private static bool IsItsOwn(ContainerdException e, StatusCode code) =>
+    /// <summary>True for a status that containerd answered, false for one that the local gRPC client made because it could not connect.</summary>
+    private static bool IsAnswer(ContainerdException e, StatusCode code) =>
         e.InnerException is RpcException { Status.DebugException: null } answer && answer.StatusCode == code;
 }

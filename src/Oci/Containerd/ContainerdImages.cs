@@ -9,23 +9,23 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// Registers images in one namespace of containerd, as its own client does after a pull: under a lease, each content is made containerd's,
-/// parents get the labels that keep their children from its GC, and the image record comes last: a name never stands for half an image.
+/// Registers images in a namespace of containerd, as containerd's client does after a pull. Under a lease it adds each content to the namespace, sets
+/// the GC labels from parents to children, and creates the image record last, so that no record names an incomplete image.
 /// </summary>
 public sealed class ContainerdImages(ContainerdClient client, string space, ContainerdLease lease)
 {
-    /// <summary>CRI's namespace, and the label by which it knows images as its own.</summary>
+    /// <summary>The namespace of the CRI plugin, and the label by which it knows its images.</summary>
     private const string CriNamespace = "k8s.io", CriLabel = "io.cri-containerd.image", CriManaged = "managed";
 
     private readonly Metadata _headers = lease.Headers;
 
-    /// <summary>Registers an image whose contents are all here.</summary>
-    /// <param name="name">Its name in containerd.</param>
-    /// <param name="target">Its manifest or index.</param>
-    /// <param name="read">Gives manifests and indexes.</param>
-    /// <param name="platform">The platform whose contents are here; null for all.</param>
-    /// <param name="labels">Labels of the image record.</param>
-    /// <param name="cancellationToken">Stops it before the record is made.</param>
+    /// <summary>Registers an image whose contents are all stored here.</summary>
+    /// <param name="name">The name of the image in containerd.</param>
+    /// <param name="target">The manifest or index.</param>
+    /// <param name="read">Reads manifests and indexes.</param>
+    /// <param name="platform">The platform whose contents are registered; null for all.</param>
+    /// <param name="labels">The labels of the image record.</param>
+    /// <param name="cancellationToken">Cancels the registration before the record is created.</param>
     public async Task RegisterAsync(
         string name,
         OciDescriptor target,
@@ -66,7 +66,7 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
         });
     }
 
-    /// <summary>Puts labels on a content of the namespace.</summary>
+    /// <summary>Sets labels of a content of the namespace.</summary>
     public Task SetLabelsAsync(Digest digest, IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken) =>
         client.CallAsync($"labels of {digest}", async () =>
         {
@@ -81,13 +81,14 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
         });
 
     /// <summary>
-    /// Makes a content containerd's. Its metadata layer asks our Info when the write is opened; a positive answer makes it known to the
-    /// namespace and comes back as "already exists".
+    /// Adds a content of this daemon to the namespace. When a write is opened, containerd's metadata layer calls Info of this daemon; if the content is
+    /// there, the layer adds it to the namespace and answers "already exists".
     /// </summary>
     public Task<bool> AdoptAsync(OciDescriptor descriptor, CancellationToken cancellationToken) =>
         client.CallThroughAsync($"content {descriptor.Digest}", async () =>
         {
-            using AsyncDuplexStreamingCall<WriteContentRequest, WriteContentResponse> write = client.Content.Write(_headers, cancellationToken: cancellationToken);
+            using AsyncDuplexStreamingCall<WriteContentRequest, WriteContentResponse> write =
+                client.Content.Write(_headers, cancellationToken: cancellationToken);
             try
             {
                 await write.RequestStream.WriteAsync(
@@ -101,7 +102,7 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
                     cancellationToken);
                 if (await write.ResponseStream.MoveNext(cancellationToken) && write.ResponseStream.Current.Offset == descriptor.Size)
                 {
-                    // The metadata layer has found it in its backend: a commit with no bytes makes it the namespace's.
+                    // The metadata layer has found the content in its backend: a commit without data adds it to the namespace.
                     await write.RequestStream.WriteAsync(
                         new WriteContentRequest
                         {
@@ -122,7 +123,9 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
                 return true;
             }
 
-            throw new ContainerdException($"containerd at {client.Address} does not take {descriptor.Digest} from this daemon: is ipcs its content store, and its policy shared?");
+            throw new ContainerdException(
+                $"containerd at {client.Address} does not find {descriptor.Digest} in this daemon: check that ipcs is its content store and that "
+                + "the content sharing policy is shared");
         }, cancellationToken);
 
     internal static TypedDescriptor ToDescriptor(OciDescriptor descriptor) =>

@@ -4,14 +4,15 @@ using Ipcs.Oci.Containerd.V1;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// A lease in one namespace of containerd: what is made under it is kept from its GC until the lease ends or, should this daemon die, expires.
+/// A lease in a namespace of containerd. Objects that are created under it are protected from containerd's GC until the lease is deleted or, if this
+/// daemon ends before, expires.
 /// </summary>
 public sealed class ContainerdLease : IAsyncDisposable
 {
-    /// <summary>Longer than any pull.</summary>
+    /// <summary>When a lease expires: longer than any pull takes.</summary>
     private static readonly TimeSpan MaxTime = TimeSpan.FromHours(24);
 
-    /// <summary>containerd must answer to the end of a lease within this, or the lease is left to expire.</summary>
+    /// <summary>The timeout for deleting a lease; after it the lease is left to expire.</summary>
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(10);
 
     private readonly ContainerdClient _client;
@@ -26,17 +27,18 @@ public sealed class ContainerdLease : IAsyncDisposable
         Headers = ContainerdClient.Headers(space, id);
     }
 
-    /// <summary>What calls under the lease carry.</summary>
+    /// <summary>The headers of calls under the lease.</summary>
     public Metadata Headers { get; }
 
-    /// <summary>Opens one.</summary>
-    /// <exception cref="ContainerdException">containerd does not answer.</exception>
+    /// <summary>Creates a lease.</summary>
+    /// <exception cref="ContainerdException">The call failed.</exception>
     public static async Task<ContainerdLease> OpenAsync(ContainerdClient client, string space, CancellationToken cancellationToken)
     {
         string id = $"ipcs-{Guid.NewGuid():N}";
         var request = new CreateRequest { Id = id };
-        request.Labels["containerd.io/gc.expire"] = TimeProvider.System.GetUtcNow().Add(MaxTime).ToString("yyyy-MM-ddTHH:mm:ssZ");
-        await client.CallAsync("lease", async () => await client.Leases.CreateAsync(request, ContainerdClient.Headers(space), cancellationToken: cancellationToken));
+        request.Labels["containerd.io/gc.expire"] = client.Time.GetUtcNow().Add(MaxTime).ToString("yyyy-MM-ddTHH:mm:ssZ");
+        await client.CallAsync(
+            "lease", async () => await client.Leases.CreateAsync(request, ContainerdClient.Headers(space), cancellationToken: cancellationToken));
         return new ContainerdLease(client, space, id);
     }
 
@@ -46,11 +48,11 @@ public sealed class ContainerdLease : IAsyncDisposable
         try
         {
             await _client.Leases.DeleteAsync(
-                new DeleteRequest { Id = _id }, ContainerdClient.Headers(_space), TimeProvider.System.GetUtcNow().Add(EndTime).UtcDateTime, CancellationToken.None);
+                new DeleteRequest { Id = _id }, ContainerdClient.Headers(_space), _client.Time.GetUtcNow().Add(EndTime).UtcDateTime, CancellationToken.None);
         }
         catch (RpcException)
         {
-            // It expires by itself.
+            // The lease expires.
         }
     }
 }

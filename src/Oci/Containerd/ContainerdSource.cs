@@ -5,10 +5,10 @@ using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci.Containerd;
 
-/// <summary>An image that containerd has, by its name there.</summary>
+/// <summary>An image in containerd, by its name there.</summary>
 public sealed class ContainerdSource(ContainerdClient client, string space, string name) : IImageSource
 {
-    /// <summary>The labels of the image record, once it is resolved.</summary>
+    /// <summary>The labels of the image record, once the image is resolved.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; private set; } = new Dictionary<string, string>(0);
 
     /// <inheritdoc/>
@@ -19,7 +19,7 @@ public sealed class ContainerdSource(ContainerdClient client, string space, stri
         Labels = answer.Image.Labels.ToDictionary(StringComparer.Ordinal);
         return Digest.TryParse(answer.Image.Target.Digest, out Digest digest)
             ? new Oci.Descriptor(answer.Image.Target.MediaType, digest, answer.Image.Target.Size)
-            : throw new ImageSourceException($"containerd's image {name} has the digest '{answer.Image.Target.Digest}', which is none");
+            : throw new ImageSourceException($"containerd's image {name} has the invalid digest '{answer.Image.Target.Digest}'");
     }
 
     /// <inheritdoc/>

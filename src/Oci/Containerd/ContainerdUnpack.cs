@@ -9,30 +9,35 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// Unpacks an image for this host's platform, layer by layer, through containerd's snapshot and diff services. Layers that are
-/// unpacked already, also by an interrupted run, are not unpacked again.
+/// Unpacks an image for the platform of this host, layer by layer, through containerd's snapshot and diff services. Layers that are unpacked already,
+/// also by an interrupted run, are skipped.
 /// </summary>
 public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease, string apiSocket)
 {
-    /// <summary>The snapshotters tried when none is named: containerd's own default, and what works where there is no overlayfs.</summary>
+    /// <summary>The snapshotters tried when none is given: the default of containerd, then one that works without overlayfs.</summary>
     private static readonly string[] Snapshotters = ["overlayfs", "native"];
 
     private readonly Metadata _headers = lease.Headers;
 
-    /// <summary>Whether containerd has <see cref="LayerProcessor"/>, as far as is known.</summary>
-    private bool _processed = true;
+    /// <summary>False once containerd turned out not to have <see cref="LayerProcessor"/> configured.</summary>
+    private bool _hasProcessor = true;
 
     /// <summary>Unpacks the image.</summary>
-    /// <param name="target">Its manifest or index.</param>
-    /// <param name="read">Gives manifests, indexes and configs.</param>
-    /// <param name="snapshotter">containerd's snapshotter; null for the one it would take itself.</param>
-    /// <param name="ready">Waits until a content is here and containerd's: asked for the config, and for each layer before it is unpacked.</param>
-    /// <param name="cancellationToken">Stops it; layers that are done stay until containerd's GC takes them.</param>
+    /// <param name="target">The manifest or index.</param>
+    /// <param name="read">Reads manifests, indexes and configs.</param>
+    /// <param name="snapshotter">The snapshotter; null to choose one.</param>
+    /// <param name="ready">Waits until a content can be read and is in the namespace: called for the config, and for each layer before it is unpacked.</param>
+    /// <param name="cancellationToken">Cancels unpacking. Finished layers stay until containerd's GC removes them.</param>
     public async Task UnpackAsync(
-        OciDescriptor target, Func<Digest, CancellationToken, Task<byte[]>> read, string? snapshotter, Func<OciDescriptor, Task> ready, CancellationToken cancellationToken)
+        OciDescriptor target,
+        Func<Digest, CancellationToken, Task<byte[]>> read,
+        string? snapshotter,
+        Func<OciDescriptor, Task> ready,
+        CancellationToken cancellationToken)
     {
         IReadOnlyList<OciDescriptor> all = await ImageGraph.ExpandAsync(target, read, Platform.Host, cancellationToken);
-        OciDescriptor manifest = all.FirstOrDefault(d => d.IsManifest) ?? throw new ImageSourceException($"{target.Digest} has no manifest for {Platform.Host}");
+        OciDescriptor manifest = all.FirstOrDefault(d => d.IsManifest)
+            ?? throw new ImageSourceException($"{target.Digest} has no manifest for {Platform.Host}");
         JsonObject document = ImageGraph.ParseDocument(await read(manifest.Digest, cancellationToken), manifest.Digest);
         OciDescriptor config = OciDescriptor.Parse(document["config"]);
         JsonObject configuration = ImageGraph.ParseDocument(await read(config.Digest, cancellationToken), config.Digest);
@@ -40,7 +45,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         OciDescriptor[] layers = document["layers"] is JsonArray list ? [.. list.Select(OciDescriptor.Parse)] : [];
         if (diffIds.Length != layers.Length || layers.Length == 0)
         {
-            throw new ImageSourceException($"{manifest.Digest} has {layers.Length} layers and {diffIds.Length} diff ids: it can't be unpacked");
+            throw new ImageSourceException($"{manifest.Digest} has {layers.Length} layers and {diffIds.Length} diff ids and cannot be unpacked");
         }
 
         snapshotter ??= await ChooseAsync(cancellationToken);
@@ -55,11 +60,14 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         }
 
         await images.SetLabelsAsync(
-            config.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { [$"containerd.io/gc.ref.snapshot.{snapshotter}"] = parent }, cancellationToken);
+            config.Digest,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [$"containerd.io/gc.ref.snapshot.{snapshotter}"] = parent },
+            cancellationToken);
     }
 
-    /// <summary>The name of a layer on top of others: https://github.com/opencontainers/image-spec/blob/main/config.md, section Layer ChainID.</summary>
-    private static string ChainOf(string parent, string diffId) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{parent} {diffId}")));
+    /// <summary>The chain ID of a layer on top of a parent: https://github.com/opencontainers/image-spec/blob/main/config.md, section Layer ChainID.</summary>
+    private static string ChainOf(string parent, string diffId) =>
+        "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{parent} {diffId}")));
 
     private async Task<string> ChooseAsync(CancellationToken cancellationToken)
     {
@@ -67,7 +75,8 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         {
             try
             {
-                await client.Snapshots.StatAsync(new StatSnapshotRequest { Snapshotter = snapshotter, Key = "ipcs" }, _headers, cancellationToken: cancellationToken);
+                await client.Snapshots.StatAsync(
+                    new StatSnapshotRequest { Snapshotter = snapshotter, Key = "ipcs" }, _headers, cancellationToken: cancellationToken);
                 return snapshotter;
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
@@ -76,11 +85,12 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.InvalidArgument)
             {
-                // Not loaded.
+                // This snapshotter is not loaded.
             }
         }
 
-        throw new ContainerdException($"containerd at {client.Address} has neither of the snapshotters {string.Join(" and ", Snapshotters)}: name one with --snapshotter");
+        throw new ContainerdException(
+            $"containerd at {client.Address} has neither of the snapshotters {string.Join(" and ", Snapshotters)}: choose one with --snapshotter");
     }
 
     private async Task UnpackLayerAsync(
@@ -91,7 +101,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             return;
         }
 
-        // As containerd's own client names what it extracts.
+        // The form of the keys of containerd's client.
         string key = $"extract-{Guid.NewGuid():N} {chain}";
         var prepare = new PrepareSnapshotRequest { Snapshotter = snapshotter, Key = key, Parent = parent };
         prepare.Labels["containerd.io/snapshot.ref"] = chain;
@@ -103,7 +113,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
                 ApplyResponse applied = await ApplyAsync(layer, prepared.Mounts, cancellationToken);
                 if (applied.Applied.Digest != diffId)
                 {
-                    throw new ImageSourceException($"layer {layer.Digest} unpacks to {applied.Applied.Digest}, the config says {diffId}");
+                    throw new ImageSourceException($"layer {layer.Digest} unpacks to {applied.Applied.Digest}, the config has {diffId}");
                 }
 
                 var commit = new CommitSnapshotRequest { Snapshotter = snapshotter, Name = chain, Key = key };
@@ -112,7 +122,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.AlreadyExists)
             {
-                // Somebody else has unpacked it meanwhile.
+                // Another client has unpacked the layer meanwhile.
                 await RemoveAsync(snapshotter, key);
             }
             catch
@@ -123,14 +133,15 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
 
             return true;
         });
-        await images.SetLabelsAsync(layer.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId }, cancellationToken);
+        await images.SetLabelsAsync(
+            layer.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId }, cancellationToken);
     }
 
     private async Task<ApplyResponse> ApplyAsync(OciDescriptor layer, IEnumerable<Types.Mount> mounts, CancellationToken cancellationToken)
     {
         var request = new ApplyRequest();
         request.Mounts.AddRange(mounts);
-        if (_processed && LayerProcessor.Descriptor(layer) is { } processed)
+        if (_hasProcessor && LayerProcessor.Descriptor(layer) is { } processed)
         {
             request.Diff = processed;
             request.Payloads[LayerProcessor.Name] = LayerProcessor.Payload(apiSocket, layer.Digest);
@@ -140,7 +151,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             }
             catch (RpcException e) when (e.Status.Detail.Contains(LayerProcessor.Missing, StringComparison.Ordinal))
             {
-                _processed = false;
+                _hasProcessor = false;
                 request.Payloads.Clear();
             }
         }
@@ -148,7 +159,7 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         request.Diff = ContainerdImages.ToDescriptor(layer);
         if (layer.MediaType == MediaTypes.OciLayer)
         {
-            // What containerd takes for a tar it reads by 512 bytes; what may be compressed, by 32 KiB.
+            // containerd reads a layer of this type in pieces of 512 bytes, and one that may be compressed in pieces of 32 KiB.
             request.Diff.MediaType = MediaTypes.DockerLayer;
         }
 
@@ -159,7 +170,8 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
     {
         try
         {
-            await client.Snapshots.StatAsync(new StatSnapshotRequest { Snapshotter = snapshotter, Key = chain }, _headers, cancellationToken: cancellationToken);
+            await client.Snapshots.StatAsync(
+                new StatSnapshotRequest { Snapshotter = snapshotter, Key = chain }, _headers, cancellationToken: cancellationToken);
             return true;
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
@@ -172,11 +184,12 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
     {
         try
         {
-            await client.Snapshots.RemoveAsync(new RemoveSnapshotRequest { Snapshotter = snapshotter, Key = key }, _headers, cancellationToken: CancellationToken.None);
+            await client.Snapshots.RemoveAsync(
+                new RemoveSnapshotRequest { Snapshotter = snapshotter, Key = key }, _headers, cancellationToken: CancellationToken.None);
         }
         catch (RpcException)
         {
-            // The lease ends, and containerd's GC takes it.
+            // containerd's GC removes the snapshot after the end of the lease.
         }
     }
 }

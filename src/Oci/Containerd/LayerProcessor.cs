@@ -7,28 +7,28 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// What containerd's configuration calls a stream processor: a program that makes a tar of a layer while containerd unpacks it. containerd's own way is
-/// one core's work, gunzip and the files by turns with a small read of the content socket for each 32 KiB; tars it even reads by 512 bytes. Ours
-/// runs beside it, and for images that ipcs unpacks it gets the layer from the daemon in one stream.
+/// A stream processor of containerd: a program that turns a layer into a tar while containerd unpacks it. Without it containerd decompresses and writes
+/// files by turns on one core and reads the layer in pieces of 32 KiB, an uncompressed one even of 512 bytes. With it decompression has a core of
+/// its own, and for images that ipcs unpacks the layer comes from the daemon in one stream.
 /// API: https://github.com/containerd/containerd/blob/main/docs/stream_processors.md.
 /// </summary>
 public static class LayerProcessor
 {
-    /// <summary>Its name in containerd's configuration, under which its payload is sent.</summary>
+    /// <summary>Its ID in containerd's configuration and the key of its payload.</summary>
     public const string Name = "ipcs";
 
-    /// <summary>What it makes: the only type that containerd unpacks.</summary>
+    /// <summary>The media type that it returns: the only one that containerd unpacks.</summary>
     public const string Returns = MediaTypes.OciLayer;
 
-    /// <summary>A layer that does not come on standard input, but from the daemon that the payload names.</summary>
+    /// <summary>The media type of a layer that is read from the daemon named in the payload, not from standard input.</summary>
     public const string FromDaemon = "application/vnd.ipcs.layer.v1.tar";
 
-    /// <summary>What containerd says where its configuration has none for a media type.</summary>
+    /// <summary>A part of the error of a containerd that has no processor for a media type.</summary>
     public const string Missing = "no processor for media-type";
 
     private const string PayloadType = "ipcs/layer";
 
-    /// <summary>The layers that it takes, whatever they are compressed with.</summary>
+    /// <summary>The media types of layers that it accepts.</summary>
     public static IReadOnlyList<string> Layers { get; } =
     [
         MediaTypes.OciLayer,
@@ -39,11 +39,11 @@ public static class LayerProcessor
         MediaTypes.DockerLayer + ".zstd",
     ];
 
-    /// <summary>The section of containerd's configuration.</summary>
-    /// <param name="program">Where ipcs is.</param>
-    /// <param name="apiSocket">The daemon's control socket.</param>
+    /// <summary>The section for containerd's configuration.</summary>
+    /// <param name="program">The path of the ipcs program.</param>
+    /// <param name="apiSocket">The path of the control socket of the daemon.</param>
     public static string Configuration(string program, string apiSocket) => $"""
-        # Layers are made tars of by ipcs, beside containerd: unpacking takes half the time. Without these lines containerd does it by itself.
+        # ipcs decompresses layers in a process of its own, which halves the time to unpack. Without these lines containerd does it itself.
         [stream_processors.{Name}]
           accepts = [{string.Join(", ", Layers.Append(FromDaemon).Select(t => $"\"{t}\""))}]
           returns = "{Returns}"
@@ -52,7 +52,9 @@ public static class LayerProcessor
 
         """;
 
-    /// <summary>What containerd is asked to unpack for a layer that the processor gets from the daemon; null for media types that are not known here.</summary>
+    /// <summary>
+    /// The descriptor by which containerd unpacks a layer that the processor reads from the daemon; null for a layer of another media type.
+    /// </summary>
     internal static Types.TypedDescriptor? Descriptor(OciDescriptor layer)
     {
         if (!Layers.Contains(layer.MediaType, StringComparer.Ordinal))
@@ -65,12 +67,12 @@ public static class LayerProcessor
         return descriptor;
     }
 
-    /// <summary>The payload: which daemon, which content.</summary>
+    /// <summary>The payload of the processor: the daemon and the content.</summary>
     public static Any Payload(string apiSocket, Digest digest) =>
         new() { TypeUrl = PayloadType, Value = ByteString.CopyFrom($"{digest}\n{apiSocket}", Encoding.UTF8) };
 
     /// <summary>Reads a payload.</summary>
-    /// <exception cref="InvalidDataException">It is none of ours.</exception>
+    /// <exception cref="InvalidDataException">The payload is not one of ipcs, or is invalid.</exception>
     public static (string ApiSocket, Digest Digest) ParsePayload(Stream payload)
     {
         try
@@ -79,11 +81,11 @@ public static class LayerProcessor
             string[] lines = any.Value.ToStringUtf8().Split('\n', 2);
             return any.TypeUrl == PayloadType && lines.Length == 2 && Digest.TryParse(lines[0], out Digest digest)
                 ? (lines[1], digest)
-                : throw new InvalidDataException($"the payload is a '{any.TypeUrl}', not one of ipcs's");
+                : throw new InvalidDataException($"the payload of type '{any.TypeUrl}' is not a valid one of ipcs");
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new InvalidDataException($"the payload is broken: {e.Message}", e);
+            throw new InvalidDataException($"the payload is invalid: {e.Message}", e);
         }
     }
 }

@@ -5,21 +5,23 @@ using System.Text.Json.Nodes;
 namespace Ipcs.Oci.Credentials;
 
 /// <summary>
-/// The logins in Docker's and Podman's files, and in the credential helpers that they name. Formats:
+/// Finds logins in the files of Docker and Podman, and by the credential helpers that these name. Formats:
 /// https://docs.docker.com/reference/cli/docker/login/ and https://man.archlinux.org/man/containers-auth.json.5.
 /// </summary>
-public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
+/// <param name="files">The paths of the files, which are read in this order.</param>
+/// <param name="time">The clock for the timeout of helpers.</param>
+public sealed class CredentialFiles(IReadOnlyList<string> files, TimeProvider time) : ICredentials
 {
-    /// <summary>The longest file, in bytes: it has a line or two per registry.</summary>
+    /// <summary>The longest file, in bytes: it has a few lines per registry.</summary>
     private const int MaxFile = 1 << 20;
 
     private const string Hub = "docker.io";
 
-    /// <summary>The hub's name in Docker's file, from its first days.</summary>
+    /// <summary>The key of Docker Hub in Docker's file.</summary>
     private const string HubKey = "https://index.docker.io/v1/";
 
-    /// <summary>The files of the user whose environment this is, those that are read first at the front.</summary>
-    public static CredentialFiles OfUser(Func<string, string?> environment)
+    /// <summary>The files of the user with this environment.</summary>
+    public static CredentialFiles OfUser(Func<string, string?> environment, TimeProvider time)
     {
         string home = environment("HOME") is { Length: > 0 } h ? h : "/root";
         string config = environment("XDG_CONFIG_HOME") is { Length: > 0 } x ? x : Path.Combine(home, ".config");
@@ -37,7 +39,7 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
         files.Add(environment("XDG_RUNTIME_DIR") is { Length: > 0 } run ? Path.Combine(run, "containers/auth.json") : "/run/containers/0/auth.json");
         files.Add(Path.Combine(config, "containers/auth.json"));
         files.Add(Path.Combine(home, ".docker/config.json"));
-        return new CredentialFiles(files);
+        return new CredentialFiles(files, time);
     }
 
     /// <inheritdoc/>
@@ -45,7 +47,8 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
     {
         foreach (string file in files)
         {
-            if (await ReadAsync(file, cancellationToken) is { } content && await FindInAsync(file, content, host, repository, cancellationToken) is { } login)
+            if (await ReadAsync(file, cancellationToken) is { } content
+                && await FindInAsync(file, content, host, repository, cancellationToken) is { } login)
             {
                 return login;
             }
@@ -54,12 +57,12 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
         return null;
     }
 
-    private static async Task<Login?> FindInAsync(string file, JsonObject content, string host, string repository, CancellationToken cancellationToken)
+    private async Task<Login?> FindInAsync(string file, JsonObject content, string host, string repository, CancellationToken cancellationToken)
     {
         string server = host == Hub ? HubKey : host;
         string? helper = Text((content["credHelpers"] as JsonObject)?[host]) ?? Text((content["credHelpers"] as JsonObject)?[server]);
         helper ??= Text(content["credsStore"]);
-        if (helper is { Length: > 0 } && await CredentialHelper.GetAsync(helper, server, cancellationToken) is { } login)
+        if (helper is { Length: > 0 } && await CredentialHelper.GetAsync(helper, server, time, cancellationToken) is { } login)
         {
             return login;
         }
@@ -77,12 +80,12 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
             }
         }
 
-        // Older files have URLs for keys.
+        // In older files the keys are URLs.
         return auths.Where(a => HostOf(a.Key) == host && a.Key.Contains("://", StringComparison.Ordinal))
             .Select(a => a.Value is JsonObject entry ? Decode(file, entry) : null).FirstOrDefault(l => l is not null);
     }
 
-    /// <summary>Podman's file may name a part of a registry: the longest that fits counts.</summary>
+    /// <summary>The keys to look for, in order: Podman's file may have logins for parts of a registry, of which the longest match counts.</summary>
     private static IEnumerable<string> Keys(string host, string repository)
     {
         for (string path = $"{host}/{repository}"; ; path = path[..path.LastIndexOf('/')])
@@ -143,11 +146,11 @@ public sealed class CredentialFiles(IReadOnlyList<string> files) : ICredentials
         }
         catch (JsonException e)
         {
-            throw new ImageSourceException($"{file} is no JSON: {e.Message}", e);
+            throw new ImageSourceException($"{file} is not valid JSON: {e.Message}", e);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ImageSourceException))
         {
-            throw new ImageSourceException($"{file} can't be read: {e.Message}", e);
+            throw new ImageSourceException($"cannot read {file}: {e.Message}", e);
         }
     }
 

@@ -8,40 +8,47 @@ using System.Text.RegularExpressions;
 namespace Ipcs.Oci.Credentials;
 
 /// <summary>
-/// Asks a program <c>docker-credential-NAME</c> for a login. Protocol: https://github.com/docker/docker-credential-helpers, section Development.
+/// Gets a login from a program <c>docker-credential-NAME</c>. Protocol: https://github.com/docker/docker-credential-helpers, section Development.
 /// </summary>
 internal static partial class CredentialHelper
 {
-    /// <summary>A helper that asks a person or a dead server must not hold the pull for ever.</summary>
+    /// <summary>The timeout of a helper: one that waits for a user or an unreachable server must not block a pull.</summary>
     private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>The longest answer, in characters: a token of a cloud has some thousand.</summary>
+    /// <summary>The longest answer, in characters: tokens of cloud providers have a few thousand.</summary>
     private const int MaxAnswer = 1 << 16;
 
-    /// <summary>What a helper calls a name whose secret is an identity token.</summary>
+    /// <summary>The user name by which a helper marks its secret as an identity token.</summary>
     private const string TokenUser = "<token>";
 
-    /// <summary>The login; null when the helper has none.</summary>
-    /// <exception cref="ImageSourceException">The helper is not there, fails or takes too long.</exception>
-    public static async Task<Login?> GetAsync(string name, string server, CancellationToken cancellationToken)
+    /// <summary>Gets a login; null when the helper has none.</summary>
+    /// <exception cref="ImageSourceException">The helper is missing, fails or times out.</exception>
+    public static async Task<Login?> GetAsync(string name, string server, TimeProvider time, CancellationToken cancellationToken)
     {
-        // The name comes from a file: it may not lead out of the PATH.
-        string program = NamePattern().IsMatch(name) ? "docker-credential-" + name : throw new ImageSourceException($"'{name}' is no name of a credential helper");
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(MaxTime);
+        // The name comes from a file: it must not be a path.
+        string program = NamePattern().IsMatch(name)
+            ? "docker-credential-" + name
+            : throw new ImageSourceException($"'{name}' is not a valid name of a credential helper");
+        using var timeout = new CancellationTokenSource(MaxTime, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         using var process = new Process
         {
-            StartInfo = new ProcessStartInfo(program, ["get"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true },
+            StartInfo = new ProcessStartInfo(program, ["get"])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            },
         };
         try
         {
             process.Start();
             Task<string> output = ReadAsync(process.StandardOutput, limit.Token), errors = ReadAsync(process.StandardError, limit.Token);
-            await TellAsync(process, server, limit.Token);
+            await WriteServerAsync(process, server, limit.Token);
             string answer = await output;
-            string complaint = await errors;
+            string error = await errors;
             await process.WaitForExitAsync(limit.Token);
-            return process.ExitCode == 0 ? Parse(program, answer) : NoLogin(program, answer + complaint);
+            return process.ExitCode == 0 ? Parse(program, answer) : NoLogin(program, answer + error);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -49,15 +56,15 @@ internal static partial class CredentialHelper
         }
         catch (Exception e) when (e is Win32Exception or (IOException and not ImageSourceException))
         {
-            throw new ImageSourceException($"{program} can't be asked: {e.Message}", e);
+            throw new ImageSourceException($"{program} could not be run: {e.Message}", e);
         }
         finally
         {
-            End(process);
+            KillIfRunning(process);
         }
     }
 
-    private static async Task TellAsync(Process process, string server, CancellationToken cancellationToken)
+    private static async Task WriteServerAsync(Process process, string server, CancellationToken cancellationToken)
     {
         try
         {
@@ -66,7 +73,7 @@ internal static partial class CredentialHelper
         }
         catch (IOException)
         {
-            // It has ended without reading: its answer says why.
+            // The helper ended without reading: its output says why.
         }
     }
 
@@ -80,14 +87,14 @@ internal static partial class CredentialHelper
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new ImageSourceException($"{program} answers with no JSON", e);
+            throw new ImageSourceException($"{program} gave an answer that is not valid JSON", e);
         }
     }
 
-    private static Login? NoLogin(string program, string complaint) =>
-        complaint.Contains("credentials not found", StringComparison.OrdinalIgnoreCase)
+    private static Login? NoLogin(string program, string error) =>
+        error.Contains("credentials not found", StringComparison.OrdinalIgnoreCase)
             ? null
-            : throw new ImageSourceException($"{program} failed: {complaint.Trim().ReplaceLineEndings(" ")}");
+            : throw new ImageSourceException($"{program} failed: {error.Trim().ReplaceLineEndings(" ")}");
 
     private static async Task<string> ReadAsync(StreamReader reader, CancellationToken cancellationToken)
     {
@@ -98,14 +105,14 @@ internal static partial class CredentialHelper
             text.Append(buffer, 0, n);
             if (text.Length > MaxAnswer)
             {
-                throw new ImageSourceException($"a credential helper's answer is longer than {MaxAnswer} characters");
+                throw new ImageSourceException($"the answer of a credential helper is longer than {MaxAnswer} characters");
             }
         }
 
         return text.ToString();
     }
 
-    private static void End(Process process)
+    private static void KillIfRunning(Process process)
     {
         try
         {
@@ -116,7 +123,7 @@ internal static partial class CredentialHelper
         }
         catch (InvalidOperationException)
         {
-            // It never started.
+            // The process never started.
         }
     }
 

@@ -1,6 +1,6 @@
 namespace Ipcs.Oci.Credentials;
 
-/// <summary>Logins that came with a request, by host; another source is asked for the rest.</summary>
+/// <summary>Logins that came with a request, by host; another source finds the logins for other hosts.</summary>
 public sealed class GivenCredentials(IReadOnlyDictionary<string, Login> logins, ICredentials rest) : ICredentials
 {
     /// <inheritdoc/>

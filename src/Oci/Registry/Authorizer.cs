@@ -6,21 +6,22 @@ using Ipcs.Oci.Credentials;
 
 namespace Ipcs.Oci.Registry;
 
-/// <summary>Meets a registry's challenges: with the login itself, or with a token got for it.</summary>
-internal sealed class Authorizer(Reference reference, RegistryOptions options, Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send)
+/// <summary>Meets the challenges of a registry: with the login itself, or with a token from the registry's token server.</summary>
+internal sealed class Authorizer(
+    Reference reference, RegistryOptions options, Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send)
 {
-    /// <summary>The longest token, in characters: more fits into no server's headers.</summary>
+    /// <summary>The longest token, in characters: servers accept no longer headers.</summary>
     private const int MaxToken = 32 << 10;
 
     /// <summary>The longest answer of a token server, in bytes.</summary>
     private const int MaxAnswer = 256 << 10;
 
-    /// <summary>The header that meets the challenge.</summary>
-    /// <exception cref="ImageSourceException">There is no login, or it is refused.</exception>
+    /// <summary>The Authorization header that meets a challenge.</summary>
+    /// <exception cref="ImageSourceException">There is no login, or the token server refuses it.</exception>
     public async Task<AuthenticationHeaderValue> MeetAsync(Endpoint endpoint, HttpResponseMessage refusal, CancellationToken cancellationToken)
     {
         Challenge challenge = Challenge.Best(refusal.Headers.WwwAuthenticate)
-            ?? throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} answers 401 and does not say what it wants");
+            ?? throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} answers 401 without a Basic or Bearer challenge");
         Login? login = await options.Credentials.FindAsync(endpoint.LoginHost, reference.Repository, cancellationToken);
         if (challenge.Scheme == "Bearer")
         {
@@ -29,7 +30,7 @@ internal sealed class Authorizer(Reference reference, RegistryOptions options, F
 
         return login is { User.Length: > 0 }
             ? Basic(login)
-            : throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} wants a login (401): docker login, podman login, or a credential helper");
+            : throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} requires a login (401): use docker login, podman login, or a credential helper");
     }
 
     private static AuthenticationHeaderValue Basic(Login login) =>
@@ -37,31 +38,35 @@ internal sealed class Authorizer(Reference reference, RegistryOptions options, F
 
     private async Task<AuthenticationHeaderValue> GetTokenAsync(Endpoint endpoint, Challenge challenge, Login? login, CancellationToken cancellationToken)
     {
-        if (!challenge.Fields.TryGetValue("realm", out string? realm) || !Uri.TryCreate(realm, UriKind.Absolute, out Uri? server) || server.Scheme is not ("http" or "https"))
+        if (!challenge.Fields.TryGetValue("realm", out string? realm)
+            || !Uri.TryCreate(realm, UriKind.Absolute, out Uri? server)
+            || server.Scheme is not ("http" or "https"))
         {
-            throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} answers 401 and names no token server");
+            throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} answers 401 without a valid token server");
         }
 
-        // A password must not leave a TLS connection for a plain one because the registry says so.
+        // A registry that is reached by TLS must not make the client send a password in the clear.
         if (server.Scheme == "http" && endpoint.Root.Scheme == "https" && login is not null)
         {
-            throw new ImageSourceException($"{reference}: the token server {server.Authority} speaks plain HTTP, the registry does not: no login is sent there");
+            throw new ImageSourceException(
+                $"{reference}: the token server {server.Authority} uses plain HTTP, unlike the registry: no login is sent to it");
         }
 
         using HttpRequestMessage request = TokenRequest(server, challenge, login);
         using HttpResponseMessage response = await send(request, cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
+            string anonymous = login is null ? " without a login" : "";
             throw new ImageSourceException(
-                $"{reference}: {server.Authority} gives no token{(login is null ? " to those who are not logged in" : "")}: {(int)response.StatusCode} {response.ReasonPhrase}");
+                $"{reference}: {server.Authority} gives no token{anonymous}: {(int)response.StatusCode} {response.ReasonPhrase}");
         }
 
-        byte[] bytes = await RegistryClient.ReadAsync(response, MaxAnswer, options.StallTime, $"the token of {server.Authority}", cancellationToken);
+        byte[] bytes = await RegistryClient.ReadAsync(response, MaxAnswer, options, $"the token of {server.Authority}", cancellationToken);
         JsonObject answer = ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes));
         string? token = Text(answer["token"]) ?? Text(answer["access_token"]);
         return token is { Length: > 0 and <= MaxToken } && !token.AsSpan().ContainsAnyExceptInRange('!', '~')
             ? new AuthenticationHeaderValue("Bearer", token)
-            : throw new ImageSourceException($"{reference}: {server.Authority} answers with no token");
+            : throw new ImageSourceException($"{reference}: {server.Authority} answers without a valid token");
     }
 
     private HttpRequestMessage TokenRequest(Uri server, Challenge challenge, Login? login)
@@ -74,7 +79,11 @@ internal sealed class Authorizer(Reference reference, RegistryOptions options, F
             {
                 Content = new FormUrlEncodedContent(
                 [
-                    new("grant_type", "refresh_token"), new("refresh_token", identity), new("service", service), new("scope", scope), new("client_id", "ipcs"),
+                    new("grant_type", "refresh_token"),
+                    new("refresh_token", identity),
+                    new("service", service),
+                    new("scope", scope),
+                    new("client_id", "ipcs"),
                 ]),
             };
         }

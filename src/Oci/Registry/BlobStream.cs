@@ -1,11 +1,12 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 
 namespace Ipcs.Oci.Registry;
 
 /// <summary>
-/// A blob as it comes from a registry. When it breaks off or stands still, it is asked for again from where it was; so many times without
-/// progress, and reading throws.
+/// The bytes of a blob from a registry. When the transfer breaks off or stalls, it is resumed at its position; reading throws after
+/// <see cref="RegistryOptions.Tries"/> attempts without progress.
 /// </summary>
 internal sealed class BlobStream(RegistryClient client, string path, Descriptor descriptor, RegistryOptions options) : Sources.ForwardStream
 {
@@ -27,6 +28,7 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
                 {
                     _failures = n > 0 ? 0 : _failures;
                     _position += n;
+                    Debug.Assert(n >= 0 && n <= buffer.Length, "a read returns at most what the buffer holds");
                     return n;
                 }
 
@@ -38,10 +40,10 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                failure = $"stands still after {_position} of {descriptor.Size} bytes: nothing came for {options.StallTime.TotalSeconds:0.#} s";
+                failure = $"stalled after {_position} of {descriptor.Size} bytes: nothing was received for {options.StallTime.TotalSeconds:0.#} s";
             }
 
-            Drop();
+            CloseResponse();
             if (++_failures >= options.Tries)
             {
                 throw new ImageSourceException($"{descriptor.Digest} {failure}, tried {_failures} times");
@@ -53,7 +55,7 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
     {
         if (disposing)
         {
-            Drop();
+            CloseResponse();
         }
 
         base.Dispose(disposing);
@@ -70,11 +72,11 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
         Task<int> pending = read.AsTask();
         try
         {
-            return await pending.WaitAsync(options.StallTime, cancellationToken);
+            return await pending.WaitAsync(options.StallTime, options.Time, cancellationToken);
         }
         catch (TimeoutException)
         {
-            Drop();
+            CloseResponse();
             await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new OperationCanceledException();
         }
@@ -94,7 +96,7 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
         {
             return _response.Content.Headers.ContentRange is { From: { } from } && from == _position
                 ? body
-                : throw new ImageSourceException($"{descriptor.Digest}: the registry resumes at another place than asked for");
+                : throw new ImageSourceException($"{descriptor.Digest}: the registry resumes at another position than requested");
         }
 
         if (_response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
@@ -102,19 +104,19 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
             throw new ImageSourceException($"{descriptor.Digest} ends after {_position} of {descriptor.Size} bytes");
         }
 
-        // It knows no ranges: what is here already is read once more.
+        // The registry does not support ranges: the bytes up to the position are read again.
         byte[] skipped = new byte[1 << 16];
         _body = body;
         for (long left = _position; left > 0;)
         {
             int n = await ReadOnceAsync(skipped.AsMemory(0, (int)Math.Min(left, skipped.Length)), cancellationToken);
-            left -= n > 0 ? n : throw new IOException("the answer ends before the place to resume at");
+            left -= n > 0 ? n : throw new IOException("the answer ends before the position to resume at");
         }
 
         return body;
     }
 
-    private void Drop()
+    private void CloseResponse()
     {
         _body?.Dispose();
         _response?.Dispose();

@@ -4,14 +4,14 @@ using System.Text.RegularExpressions;
 namespace Ipcs.Oci.Registry;
 
 /// <summary>
-/// What a registry that answers 401 asks for. Spec: https://www.rfc-editor.org/rfc/rfc9110, section 11, and
+/// The authentication challenge of a 401 answer. Spec: https://www.rfc-editor.org/rfc/rfc9110, section 11, and
 /// https://distribution.github.io/distribution/spec/auth/token/.
 /// </summary>
 /// <param name="Scheme"><c>Basic</c> or <c>Bearer</c>.</param>
-/// <param name="Fields">Its parameters.</param>
+/// <param name="Fields">The parameters.</param>
 internal sealed partial record Challenge(string Scheme, IReadOnlyDictionary<string, string> Fields)
 {
-    /// <summary>The challenge that can be met best, a token before a password; null when there is none.</summary>
+    /// <summary>The challenge to meet: Bearer before Basic; null when there is neither.</summary>
     public static Challenge? Best(HttpHeaderValueCollection<AuthenticationHeaderValue> headers)
     {
         Challenge? best = null;
@@ -36,7 +36,9 @@ internal sealed partial record Challenge(string Scheme, IReadOnlyDictionary<stri
         var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         foreach (Match match in ParameterPattern().Matches(parameters))
         {
-            fields[match.Groups[1].Value] = match.Groups[2].Success ? match.Groups[2].Value.Replace("\\\"", "\"", StringComparison.Ordinal) : match.Groups[3].Value;
+            fields[match.Groups[1].Value] = match.Groups[2].Success
+                ? match.Groups[2].Value.Replace("\\\"", "\"", StringComparison.Ordinal)
+                : match.Groups[3].Value;
         }
 
         return fields;

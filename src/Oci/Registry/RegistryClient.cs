@@ -7,12 +7,13 @@ using System.Security.Cryptography.X509Certificates;
 namespace Ipcs.Oci.Registry;
 
 /// <summary>
-/// Asks a registry and its mirrors. Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section Pull. Answers of 429
-/// and 5xx and broken connections are tried again after a pause; redirects are followed, and no credentials go with them to another host.
+/// Sends requests to a registry and its mirrors. Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section Pull.
+/// After an answer of 429 or 5xx or a broken connection a request is repeated, with a delay. Redirects are followed; credentials are not sent to
+/// other hosts.
 /// </summary>
 internal sealed class RegistryClient : IDisposable
 {
-    /// <summary>Registries redirect once, to their storage.</summary>
+    /// <summary>The most redirects: registries redirect once, to their storage.</summary>
     private const int MaxRedirects = 5;
 
     private static readonly TimeSpan ConnectTime = TimeSpan.FromSeconds(10);
@@ -21,7 +22,7 @@ internal sealed class RegistryClient : IDisposable
     private readonly RegistryOptions _options;
     private readonly Lazy<IReadOnlyList<Endpoint>> _endpoints;
     private readonly Dictionary<EndpointTls, HttpMessageInvoker> _clients = [];
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly SemaphoreSlim _authorizing = new(1);
 
     public RegistryClient(Reference reference, RegistryOptions options)
@@ -31,8 +32,10 @@ internal sealed class RegistryClient : IDisposable
         _endpoints = new Lazy<IReadOnlyList<Endpoint>>(() => RegistryHosts.Find(reference, options));
     }
 
-    /// <summary>Gets a path below the repository (<c>manifests/…</c>, <c>blobs/…</c>) from the first place that has it. The caller disposes the answer.</summary>
-    /// <exception cref="ImageSourceException">Nobody has it; the message says what the registry itself answered.</exception>
+    /// <summary>
+    /// Gets a path below the repository (<c>manifests/…</c>, <c>blobs/…</c>) from the first endpoint that has it. The caller disposes the answer.
+    /// </summary>
+    /// <exception cref="ImageSourceException">No endpoint has it; the message has the answer of the registry itself.</exception>
     public async Task<HttpResponseMessage> GetAsync(string path, RangeHeaderValue? range, bool resolving, CancellationToken cancellationToken)
     {
         Endpoint[] endpoints = [.. _endpoints.Value.Where(e => e.Resolves || !resolving)];
@@ -44,25 +47,28 @@ internal sealed class RegistryClient : IDisposable
             }
             catch (ImageSourceException)
             {
-                // The next may have it; the last to be asked is the registry itself, whose word counts.
+                // The next endpoint may have it. The last one is the registry itself, whose answer counts.
             }
         }
 
         return await GetFromAsync(endpoints[^1], path, range, _options.Tries, cancellationToken);
     }
 
-    /// <summary>Reads a short answer whole.</summary>
-    public static async Task<byte[]> ReadAsync(HttpResponseMessage response, int max, TimeSpan stallTime, string what, CancellationToken cancellationToken)
+    /// <summary>Reads an answer of at most <paramref name="max"/> bytes.</summary>
+    /// <exception cref="ImageSourceException">The answer is longer, breaks off or stalls; the message begins with <paramref name="what"/>.</exception>
+    public static async Task<byte[]> ReadAsync(
+        HttpResponseMessage response, int max, RegistryOptions options, string what, CancellationToken cancellationToken)
     {
         await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         using var bytes = new MemoryStream();
         byte[] buffer = new byte[1 << 16];
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var stall = new CancellationTokenSource(options.StallTime, options.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stall.Token);
         try
         {
             for (int n; ;)
             {
-                limit.CancelAfter(stallTime);
+                stall.CancelAfter(options.StallTime);
                 n = await stream.ReadAsync(buffer, limit.Token);
                 if (n == 0)
                 {
@@ -78,7 +84,7 @@ internal sealed class RegistryClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ImageSourceException($"{what}: nothing came for {stallTime.TotalSeconds:0.#} s");
+            throw new ImageSourceException($"{what}: nothing was received for {options.StallTime.TotalSeconds:0.#} s");
         }
         catch (Exception e) when (e is HttpRequestException or (IOException and not ImageSourceException))
         {
@@ -99,17 +105,18 @@ internal sealed class RegistryClient : IDisposable
 
     private async Task<HttpResponseMessage> GetFromAsync(Endpoint endpoint, string path, RangeHeaderValue? range, int tries, CancellationToken cancellationToken)
     {
-        var address = new Uri(endpoint.Root, $"{_reference.Repository}/{path}{(endpoint.Namespace is null ? "" : "?ns=" + Uri.EscapeDataString(endpoint.Namespace))}");
+        string query = endpoint.Namespace is null ? "" : "?ns=" + Uri.EscapeDataString(endpoint.Namespace);
+        var address = new Uri(endpoint.Root, $"{_reference.Repository}/{path}{query}");
         bool authorized = false;
-        TimeSpan pause = _options.FirstPause;
+        TimeSpan delay = _options.FirstPause;
         for (int attempt = 1; ; attempt++)
         {
             string failure;
-            TimeSpan? asked = null;
-            AuthenticationHeaderValue? shown = endpoint.Authorization;
+            TimeSpan? retryAfter = null;
+            AuthenticationHeaderValue? used = endpoint.Authorization;
             try
             {
-                HttpResponseMessage response = await FollowAsync(endpoint, address, range, shown, cancellationToken);
+                HttpResponseMessage response = await FollowAsync(endpoint, address, range, used, cancellationToken);
                 if (response.IsSuccessStatusCode || (range is not null && response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable))
                 {
                     return response;
@@ -120,14 +127,14 @@ internal sealed class RegistryClient : IDisposable
                     failure = $"{(int)response.StatusCode} {response.ReasonPhrase}";
                     if (response.StatusCode == HttpStatusCode.Unauthorized && !authorized)
                     {
-                        // Not counted as a try: an expired token is nobody's failure.
+                        // An expired token does not count as an attempt.
                         authorized = true;
                         attempt--;
-                        await AuthorizeAsync(endpoint, shown, response, cancellationToken);
+                        await AuthorizeAsync(endpoint, used, response, cancellationToken);
                         continue;
                     }
 
-                    asked = Asked(response);
+                    retryAfter = RetryAfter(response);
                     ThrowIfFinal(address, response, failure);
                 }
             }
@@ -145,15 +152,15 @@ internal sealed class RegistryClient : IDisposable
                 throw new ImageSourceException($"{_reference}: {address.Authority}{address.AbsolutePath}: {failure}, tried {attempt} times");
             }
 
-            TimeSpan wait = asked > pause ? asked.Value : pause;
-            await Task.Delay(wait < _options.LongestPause ? wait : _options.LongestPause, cancellationToken);
-            pause *= 2;
+            TimeSpan wait = retryAfter > delay ? retryAfter.Value : delay;
+            await Task.Delay(wait < _options.LongestPause ? wait : _options.LongestPause, _options.Time, cancellationToken);
+            delay *= 2;
         }
     }
 
-    /// <summary>What a registry asks for with Retry-After, in seconds or as a date.</summary>
-    private static TimeSpan? Asked(HttpResponseMessage response) =>
-        response.Headers.RetryAfter?.Delta ?? (response.Headers.RetryAfter?.Date is { } date ? date - TimeProvider.System.GetUtcNow() : null);
+    /// <summary>The delay that the header Retry-After asks for, in seconds or as a date; null when it is absent.</summary>
+    private TimeSpan? RetryAfter(HttpResponseMessage response) =>
+        response.Headers.RetryAfter?.Delta ?? (response.Headers.RetryAfter?.Date is { } date ? date - _options.Time.GetUtcNow() : null);
 
     private void ThrowIfFinal(Uri address, HttpResponseMessage response, string failure)
     {
@@ -170,13 +177,13 @@ internal sealed class RegistryClient : IDisposable
         });
     }
 
-    /// <summary>One at a time per image: many layers that meet one challenge get one token.</summary>
-    private async Task AuthorizeAsync(Endpoint endpoint, AuthenticationHeaderValue? shown, HttpResponseMessage refusal, CancellationToken cancellationToken)
+    /// <summary>Meets a challenge. One at a time per image, so that layers that are challenged together share one token.</summary>
+    private async Task AuthorizeAsync(Endpoint endpoint, AuthenticationHeaderValue? used, HttpResponseMessage refusal, CancellationToken cancellationToken)
     {
         await _authorizing.WaitAsync(cancellationToken);
         try
         {
-            if (ReferenceEquals(endpoint.Authorization, shown))
+            if (ReferenceEquals(endpoint.Authorization, used))
             {
                 var authorizer = new Authorizer(_reference, _options, (request, token) => SendAsync(EndpointTls.Default, request, token));
                 endpoint.Authorization = await authorizer.MeetAsync(endpoint, refusal, cancellationToken);
@@ -199,7 +206,7 @@ internal sealed class RegistryClient : IDisposable
             request.Headers.Range = range;
             if (home)
             {
-                Dress(request, endpoint, authorization);
+                AddHeaders(request, endpoint, authorization);
             }
 
             HttpResponseMessage response = await SendAsync(home ? endpoint.Tls : EndpointTls.Default, request, cancellationToken);
@@ -211,7 +218,7 @@ internal sealed class RegistryClient : IDisposable
             response.Dispose();
             if (!Uri.TryCreate(current, location, out Uri? next))
             {
-                throw new ImageSourceException($"{_reference}: {address.Authority} redirects to '{location.OriginalString}', which is no URL");
+                throw new ImageSourceException($"{_reference}: {address.Authority} redirects to '{location.OriginalString}', which is not a valid URL");
             }
 
             if (redirects == MaxRedirects || next.Scheme is not ("http" or "https") || (next.Scheme == "http" && current.Scheme == "https"))
@@ -225,7 +232,7 @@ internal sealed class RegistryClient : IDisposable
         }
     }
 
-    private static void Dress(HttpRequestMessage request, Endpoint endpoint, AuthenticationHeaderValue? authorization)
+    private static void AddHeaders(HttpRequestMessage request, Endpoint endpoint, AuthenticationHeaderValue? authorization)
     {
         foreach (string type in (string[])[MediaTypes.OciIndex, MediaTypes.OciManifest, MediaTypes.DockerList, MediaTypes.DockerManifest, "*/*"])
         {
@@ -243,14 +250,14 @@ internal sealed class RegistryClient : IDisposable
     private async Task<HttpResponseMessage> SendAsync(EndpointTls tls, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         request.Headers.UserAgent.Add(new ProductInfoHeaderValue("ipcs", null));
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(_options.AnswerTime);
+        using var timeout = new CancellationTokenSource(_options.AnswerTime, _options.Time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         return await ClientFor(tls).SendAsync(request, limit.Token);
     }
 
     private HttpMessageInvoker ClientFor(EndpointTls tls)
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (!_clients.TryGetValue(tls, out HttpMessageInvoker? client))
             {
@@ -289,11 +296,11 @@ internal sealed class RegistryClient : IDisposable
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
         {
             handler.Dispose();
-            throw new ImageSourceException($"a certificate that hosts.toml names can't be used: {e.Message}", e);
+            throw new ImageSourceException($"a certificate of hosts.toml cannot be loaded: {e.Message}", e);
         }
     }
 
-    /// <summary>The name must fit in any case; only the missing root may be made up for by the authorities given.</summary>
+    /// <summary>Accepts a certificate whose host name matches and whose chain ends at one of the given authorities.</summary>
     private static bool IsTrusted(X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors, X509Certificate2Collection authorities)
     {
         if (certificate is not X509Certificate2 leaf || errors != SslPolicyErrors.RemoteCertificateChainErrors)

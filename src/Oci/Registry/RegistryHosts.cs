@@ -1,15 +1,10 @@
 using Tomlyn;
 using Tomlyn.Model;
-using Tomlyn.Serialization;
 
 namespace Ipcs.Oci.Registry;
 
-/// <summary>Reads <c>hosts.toml</c> with no reflection.</summary>
-[TomlSerializable(typeof(TomlTable))]
-internal sealed partial class HostsToml : TomlSerializerContext;
-
 /// <summary>
-/// Where a registry's images can be had, by containerd's <c>hosts.toml</c>: mirrors in the file's order, then the server.
+/// Finds the endpoints of a registry by containerd's <c>hosts.toml</c>: mirrors in the order of the file, then the server.
 /// Format: https://github.com/containerd/containerd/blob/main/docs/hosts.md.
 /// </summary>
 internal static class RegistryHosts
@@ -17,16 +12,16 @@ internal static class RegistryHosts
     /// <summary>The longest file, in bytes.</summary>
     private const int MaxFile = 1 << 18;
 
-    /// <summary>The most mirrors: each is asked for each content that the ones before lack.</summary>
+    /// <summary>The most mirrors: a content that no mirror has costs a request to each.</summary>
     private const int MaxHosts = 16;
 
-    /// <summary>The endpoints for a reference, the first to be asked first.</summary>
-    /// <exception cref="ImageSourceException">The file is there and is ill-formed.</exception>
+    /// <summary>The endpoints for a reference, in the order in which they are tried.</summary>
+    /// <exception cref="ImageSourceException">The file exists and is invalid.</exception>
     public static IReadOnlyList<Endpoint> Find(Reference reference, RegistryOptions options)
     {
         bool plain = options.PlainHttp || reference.IsLocal;
 
-        // The hub's API is at another name than its images.
+        // The API of Docker Hub has another host name than its images.
         string apiHost = reference.Host == Reference.DefaultHost ? "registry-1.docker.io" : reference.Host;
         var server = new Endpoint { Root = new Uri($"{(plain ? "http" : "https")}://{apiHost}/v2/"), LoginHost = reference.Host };
         if (options.HostsFolder is null || FileOf(options.HostsFolder, reference.Host) is not { } file)
@@ -52,16 +47,23 @@ internal static class RegistryHosts
             throw new ImageSourceException($"{file} has more than {MaxHosts} hosts");
         }
 
-        // The table's own keys are the server's.
+        // The keys at the top of the file belong to the server.
         Endpoint named = table.TryGetValue("server", out object? text) && text is string url
-            ? new Endpoint { Root = Root(file, url, table), LoginHost = reference.Host, Namespace = NamespaceFor(file, url, reference), Tls = Tls(file, table), Headers = HeadersOf(table) }
+            ? new Endpoint
+            {
+                Root = Root(file, url, table),
+                LoginHost = reference.Host,
+                Namespace = NamespaceFor(file, url, reference),
+                Tls = Tls(file, table),
+                Headers = HeadersOf(table),
+            }
             : new Endpoint { Root = server.Root, LoginHost = reference.Host, Tls = Tls(file, table), Headers = HeadersOf(table) };
         return [.. endpoints, named];
     }
 
     private static string? FileOf(string folder, string host)
     {
-        // A colon is no part of a folder's name everywhere: containerd takes host_port_ too.
+        // Not all file systems allow a colon in a name: containerd accepts host_port_ too.
         int colon = host.LastIndexOf(':');
         string[] names = colon > 0 && !host.EndsWith(']') ? [host, $"{host[..colon]}_{host[(colon + 1)..]}_", "_default"] : [host, "_default"];
         return names.Select(n => Path.Combine(folder, n, "hosts.toml")).FirstOrDefault(File.Exists);
@@ -110,14 +112,15 @@ internal static class RegistryHosts
         bool asWritten = settings.TryGetValue("override_path", out object? flag) && flag is true;
         string path = uri.AbsolutePath.TrimEnd('/');
 
-        // Not resolved as a reference to it: a path that begins with two slashes would name another host.
+        // Joined as text: as a relative reference, a path that begins with two slashes would name another host.
         return new Uri(uri.GetLeftPart(UriPartial.Authority) + path + (asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? "/" : "/v2/"));
     }
 
     private static Uri Parse(string file, string address) =>
-        Uri.TryCreate(address.Contains("://", StringComparison.Ordinal) ? address : "https://" + address, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https"
+        Uri.TryCreate(address.Contains("://", StringComparison.Ordinal) ? address : "https://" + address, UriKind.Absolute, out Uri? uri)
+            && uri.Scheme is "http" or "https"
             ? uri
-            : throw new ImageSourceException($"{file}: '{address}' is no URL of a registry");
+            : throw new ImageSourceException($"{file}: '{address}' is not a valid URL of a registry");
 
     private static EndpointTls Tls(string file, TomlTable settings)
     {

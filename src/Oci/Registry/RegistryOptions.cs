@@ -2,30 +2,33 @@ using Ipcs.Oci.Credentials;
 
 namespace Ipcs.Oci.Registry;
 
-/// <summary>How registries are spoken to.</summary>
+/// <summary>Options for registries.</summary>
 public sealed class RegistryOptions
 {
-    /// <summary>True to speak HTTP; a registry on this machine is spoken to so in any case.</summary>
+    /// <summary>The clock.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>True to use HTTP instead of HTTPS, as always with a registry on this machine.</summary>
     public bool PlainHttp { get; init; }
 
-    /// <summary>Who we are there.</summary>
+    /// <summary>The logins.</summary>
     public ICredentials Credentials { get; init; } = NoCredentials.Instance;
 
-    /// <summary>Where containerd's <c>hosts.toml</c> files lie; null for no mirrors.</summary>
+    /// <summary>The folder of containerd's <c>hosts.toml</c> files; null for no mirrors.</summary>
     public string? HostsFolder { get; init; } = "/etc/containerd/certs.d";
 
-    /// <summary>How long a registry may take until the first byte of its answer.</summary>
+    /// <summary>The timeout for the headers of an answer.</summary>
     public TimeSpan AnswerTime { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long nothing may come in the middle of an answer.</summary>
+    /// <summary>The longest time without data in the middle of an answer.</summary>
     public TimeSpan StallTime { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The first pause before another try; each further one is twice as long.</summary>
+    /// <summary>The delay before the second attempt; each further delay is twice as long.</summary>
     public TimeSpan FirstPause { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>The longest pause, also when the registry asks for a longer one: a user waits.</summary>
+    /// <summary>The longest delay, also when the registry asks for a longer one, since a user waits.</summary>
     public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How often a request is made, and how often a blob that stops is resumed with no progress.</summary>
+    /// <summary>The most attempts of a request, and of resuming a blob without progress.</summary>
     public int Tries { get; init; } = 5;
 }

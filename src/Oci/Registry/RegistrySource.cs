@@ -12,19 +12,21 @@ internal sealed class RegistrySource(Reference reference, RegistryOptions option
     /// <inheritdoc/>
     public async Task<Descriptor> ResolveAsync(CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await _client.GetAsync("manifests/" + reference.Target, range: null, reference.Digest is null, cancellationToken);
+        using HttpResponseMessage response = await _client.GetAsync(
+            "manifests/" + reference.Target, range: null, resolving: reference.Digest is null, cancellationToken);
         string mediaType = response.Content.Headers.ContentType?.MediaType ?? "";
         if (mediaType.StartsWith(MediaTypes.DockerSchema1, StringComparison.Ordinal))
         {
             throw ImageGraph.SchemaOne(reference.ToString());
         }
 
-        byte[] document = await RegistryClient.ReadAsync(response, ImageGraph.MaxDocument, options.StallTime, $"the manifest of {reference}", cancellationToken);
+        byte[] document = await RegistryClient.ReadAsync(
+            response, ImageGraph.MaxDocument, options, $"the manifest of {reference}", cancellationToken);
         Digest digest = reference.Digest ?? Digest.Sha256(document);
         Multihash expected = digest.Hash;
         if (!CryptographicOperations.HashData(VerifyingStream.AlgorithmOf(digest), document).AsSpan().SequenceEqual(expected.Digest))
         {
-            throw new ImageSourceException($"{reference}: the bytes of the registry's manifest do not hash to its digest");
+            throw new ImageSourceException($"{reference}: the manifest does not match its digest");
         }
 
         Descriptor named = ImageGraph.TargetDescriptor(document, digest, document.Length);
@@ -36,7 +38,7 @@ internal sealed class RegistrySource(Reference reference, RegistryOptions option
     /// <inheritdoc/>
     public Task<Stream> OpenAsync(Descriptor descriptor, CancellationToken cancellationToken)
     {
-        // Manifests of kinds that are unknown here lie where manifests lie, too.
+        // Manifests of unknown media types are below manifests/ too.
         bool manifest = descriptor.IsIndex || descriptor.IsManifest || descriptor.MediaType.Contains(".manifest.", StringComparison.Ordinal);
         string path = $"{(manifest ? "manifests" : "blobs")}/{descriptor.Digest}";
         return Task.FromResult<Stream>(new VerifyingStream(new BlobStream(_client, path, descriptor, options), descriptor));

@@ -1,16 +1,19 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Opens image archives: an OCI layout in a tar, or what <c>docker save</c> writes.</summary>
+/// <summary>Opens image archives: a tar of an OCI layout, or an archive of <c>docker save</c>.</summary>
 internal static class ArchiveSource
 {
-    /// <summary>Opens <c>FILE[:TAG]</c>, an OCI layout in a tar.</summary>
+    /// <summary>Opens <c>FILE[:TAG]</c>, a tar of an OCI layout.</summary>
     public static async Task<IImageSource> OpenLayoutAsync(string text, CancellationToken cancellationToken)
     {
         (string file, string? tag) = Split(text);
         return new LayoutSource(await TarFiles.ReadAsync(file, cancellationToken), tag);
     }
 
-    /// <summary>Opens <c>FILE[:NAME]</c>, an archive of <c>docker save</c>. Newer ones are OCI layouts too; those are read as such unless a name asks for the other table.</summary>
+    /// <summary>
+    /// Opens <c>FILE[:NAME]</c>, an archive of <c>docker save</c>. Newer archives are OCI layouts too and are read as such, unless a name is given,
+    /// which only manifest.json has.
+    /// </summary>
     public static async Task<IImageSource> OpenDockerAsync(string text, CancellationToken cancellationToken)
     {
         (string file, string? name) = Split(text);
@@ -20,7 +23,7 @@ internal static class ArchiveSource
             : new DockerArchiveSource(files, name);
     }
 
-    /// <summary>The file is the shortest part before a colon that is there; what follows names the image.</summary>
+    /// <summary>Splits at the first colon before which there is the path of a file; the rest names the image.</summary>
     private static (string File, string? Name) Split(string text)
     {
         for (int colon = text.IndexOf(':', StringComparison.Ordinal); colon > 0; colon = text.IndexOf(':', colon + 1))

@@ -1,6 +1,6 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>A stream whose first bytes have been read already. Is read synchronously; owns the rest.</summary>
+/// <summary>A stream whose first bytes were read already, followed by the rest of it, which it owns. Reads are synchronous.</summary>
 internal sealed class BegunStream(ReadOnlyMemory<byte> head, Stream rest) : ForwardStream
 {
     private ReadOnlyMemory<byte> _head = head;

@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Counts what is read, and refuses to read more than a bound. Seeks where the stream below can. Owns it.</summary>
+/// <summary>Counts the bytes read, and throws when there are more than a bound. Can seek if the inner stream can. Owns the inner stream.</summary>
 internal sealed class CountingStream(Stream inner, long max) : Stream
 {
     /// <summary>Bytes read so far.</summary>
@@ -50,7 +52,8 @@ internal sealed class CountingStream(Stream inner, long max) : Stream
 
     private int Add(int n)
     {
+        Debug.Assert(n >= 0, "a read returns no negative count");
         Count += n;
-        return Count <= max ? n : throw new InvalidDataException($"it unpacks to more than {max} bytes");
+        return Count <= max ? n : throw new InvalidDataException($"more than {max} bytes uncompressed");
     }
 }

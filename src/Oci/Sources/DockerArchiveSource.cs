@@ -6,8 +6,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// An image as <c>docker save</c> writes it: a table <c>manifest.json</c>, configs, and layers as tars. It has no manifest of its own, so one
-/// is made of the table. Format: https://github.com/moby/docker-image-spec/blob/main/v1.2.md, section Combined Image JSON + Filesystem Changeset Format.
+/// An image in an archive of <c>docker save</c>: a table <c>manifest.json</c>, configs, and layers as tars. It has no OCI manifest: one is made from
+/// the table. Format: https://github.com/moby/docker-image-spec/blob/main/v1.2.md, section Combined Image JSON + Filesystem Changeset Format.
 /// </summary>
 internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImageSource
 {
@@ -71,19 +71,19 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
         }
         catch (JsonException e)
         {
-            throw new ImageSourceException($"{files.Name}: {Table} is no JSON: {e.Message}", e);
+            throw new ImageSourceException($"{files.Name}: {Table} is not valid JSON: {e.Message}", e);
         }
 
-        JsonObject[] meant = [.. images.Where(i => name is null || (i["RepoTags"] as JsonArray ?? []).Select(Text).Any(IsMeant))];
-        return meant.Length == 1 ? meant[0] : throw new ImageSourceException(name is null
-            ? $"{files.Name} has {images.Length} images: name one by :NAME behind it"
-            : $"{files.Name} has {meant.Length} images called {name}");
+        JsonObject[] requested = [.. images.Where(i => name is null || (i["RepoTags"] as JsonArray ?? []).Select(Text).Any(IsRequested))];
+        return requested.Length == 1 ? requested[0] : throw new ImageSourceException(name is null
+            ? $"{files.Name} has {images.Length} images: append :NAME to choose one"
+            : $"{files.Name} has {requested.Length} images called {name}");
     }
 
-    private bool IsMeant(string repoTag) =>
+    private bool IsRequested(string repoTag) =>
         repoTag == name || (Reference.TryParse(repoTag, out Reference? has) && Reference.TryParse(name!, out Reference? wanted) && has == wanted);
 
-    /// <summary>A plain layer's digest is its diff id (checked when it is read); a gzipped one has to be hashed first.</summary>
+    /// <summary>The digest of an uncompressed layer is its diff ID, which reading it verifies; a compressed layer is hashed here.</summary>
     private async Task<Descriptor> DescribeLayerAsync(string path, string diffId, CancellationToken cancellationToken)
     {
         (Stream bytes, long length) = await files.OpenAsync(path, cancellationToken);
@@ -94,7 +94,7 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
             string? compression = head is [0x1f, 0x8b, ..] ? "+gzip" : head is [0x28, 0xb5, 0x2f, 0xfd] ? "+zstd" : null;
             Digest digest = compression is not null ? await HashAsync(head, bytes, cancellationToken)
                 : Digest.TryParse(diffId, out Digest parsed) ? parsed
-                : throw new ImageSourceException($"{files.Name}: '{diffId}' is no diff id");
+                : throw new ImageSourceException($"{files.Name}: '{diffId}' is not a valid diff id");
             _paths[digest] = path;
             return new Descriptor(MediaTypes.OciLayer + compression, digest, length);
         }

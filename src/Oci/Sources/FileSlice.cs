@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace Ipcs.Oci.Sources;
 
-/// <summary>The next so many bytes of a stream. Owns the stream.</summary>
+/// <summary>The next <c>length</c> bytes of a stream, which it owns.</summary>
 internal sealed class FileSlice(Stream inner, long length) : ForwardStream
 {
     private long _left = length;
@@ -14,6 +16,7 @@ internal sealed class FileSlice(Stream inner, long length) : ForwardStream
 
         int n = await inner.ReadAsync(buffer[..(int)Math.Min(buffer.Length, _left)], cancellationToken);
         _left -= n;
+        Debug.Assert(_left >= 0, "the slice does not read past its end");
         return n;
     }
 

@@ -1,6 +1,6 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>A layout in a folder.</summary>
+/// <summary>The files of an OCI layout in a folder.</summary>
 internal sealed class FolderFiles(string folder) : ILayoutFiles
 {
     public string Name => folder;

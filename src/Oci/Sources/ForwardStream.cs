@@ -1,6 +1,6 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>A stream that is read once from its begin to its end, in the one way that it implements: asynchronously or synchronously.</summary>
+/// <summary>The base of streams that are read once, from beginning to end, and that implement either asynchronous or synchronous reads.</summary>
 public abstract class ForwardStream : Stream
 {
     /// <inheritdoc/>
@@ -23,11 +23,11 @@ public abstract class ForwardStream : Stream
     }
 
     /// <inheritdoc/>
-    public override int Read(Span<byte> buffer) => throw new NotSupportedException("is read asynchronously");
+    public override int Read(Span<byte> buffer) => throw new NotSupportedException("this stream supports asynchronous reads only");
 
     /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        throw new NotSupportedException("is read synchronously");
+        throw new NotSupportedException("this stream supports synchronous reads only");
 
     /// <inheritdoc/>
     public sealed override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>

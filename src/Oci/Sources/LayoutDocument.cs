@@ -1,10 +1,10 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Reads the small files of a layout or an archive whole.</summary>
+/// <summary>Reads the JSON files of a layout or an archive.</summary>
 internal static class LayoutDocument
 {
-    /// <summary>The whole file.</summary>
-    /// <exception cref="ImageSourceException">It is not there, or longer than a document may be.</exception>
+    /// <summary>Reads a whole file.</summary>
+    /// <exception cref="ImageSourceException">The file does not exist or is longer than <see cref="ImageGraph.MaxDocument"/>.</exception>
     public static async Task<byte[]> ReadAsync(ILayoutFiles files, string path, CancellationToken cancellationToken)
     {
         (Stream bytes, long length) = await files.OpenAsync(path, cancellationToken);

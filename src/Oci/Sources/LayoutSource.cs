@@ -9,7 +9,7 @@ internal sealed class LayoutSource(ILayoutFiles files, string? tag) : IImageSour
     private const string RefName = "org.opencontainers.image.ref.name";
     private const string ContainerdName = "io.containerd.image.name";
 
-    /// <summary>Parses <c>DIR[:TAG]</c>; a folder whose name has a colon is taken whole when it is there.</summary>
+    /// <summary>Parses <c>DIR[:TAG]</c>; when a folder of the whole name exists, there is no tag.</summary>
     public static LayoutSource InFolder(string text)
     {
         int colon = text.LastIndexOf(':');
@@ -24,16 +24,16 @@ internal sealed class LayoutSource(ILayoutFiles files, string? tag) : IImageSour
         byte[] bytes = await LayoutDocument.ReadAsync(files, "index.json", cancellationToken);
         JsonObject index = ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes));
         JsonNode?[] manifests = index["manifests"] is JsonArray array ? [.. array] : [];
-        Descriptor[] named = [.. manifests.Where(IsMeant).Select(Descriptor.Parse)];
+        Descriptor[] named = [.. manifests.Where(IsRequested).Select(Descriptor.Parse)];
 
-        // Several entries with one digest are one image under several names.
+        // Several entries with the same digest are one image with several names.
         if (named.DistinctBy(d => d.Digest).Count() == 1)
         {
             return named[0];
         }
 
         throw new ImageSourceException(tag is null
-            ? $"{files.Name} has {manifests.Length} images: name one by :TAG behind it"
+            ? $"{files.Name} has {manifests.Length} images: append :TAG to choose one"
             : $"{files.Name} has {named.Length} images with the tag {tag}");
     }
 
@@ -47,9 +47,12 @@ internal sealed class LayoutSource(ILayoutFiles files, string? tag) : IImageSour
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private bool IsMeant(JsonNode? manifest) =>
+    private bool IsRequested(JsonNode? manifest) =>
         tag is null || Annotation(manifest, RefName) == tag || Annotation(manifest, ContainerdName) == tag;
 
     private static string? Annotation(JsonNode? manifest, string name) =>
-        (manifest as JsonObject)?["annotations"] is JsonObject annotations && annotations[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+        (manifest as JsonObject)?["annotations"] is JsonObject annotations
+        && annotations[name] is JsonValue value && value.TryGetValue(out string? text)
+            ? text
+            : null;
 }

@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Reads what the store has whole from there, and asks the source only for the rest.</summary>
+/// <summary>Reads contents that the store has completely from the store, and all others from another source.</summary>
 public sealed class LocalFirstSource(IImageSource inner, IStore store) : IImageSource
 {
     /// <inheritdoc/>
@@ -23,11 +23,11 @@ public sealed class LocalFirstSource(IImageSource inner, IStore store) : IImageS
             }
             catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
             {
-                // The record is ahead of a damaged store: the source has it still.
+                // The store lost blocks of this content: it is read from the source.
                 return await inner.OpenAsync(descriptor, cancellationToken);
             }
 
-            // A dag's digest is its root's: the blocks say all. A blob's bytes are hashed like everybody's.
+            // The digest of a dag content is that of its root block, so its blocks verify it. The bytes of a blob are hashed.
             var bytes = new DagStream(reader, descriptor.Digest);
             return here.Kind == ContentKind.Dag ? bytes : new VerifyingStream(bytes, descriptor);
         }

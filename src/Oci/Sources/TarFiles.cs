@@ -1,20 +1,22 @@
+using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// The files in a tar, found once and then read from where they lie. A gzipped tar is read from its begin for each file: slower, but with no
-/// temporary copy.
+/// The files in a tar. One scan finds their offsets, at which they are read later. A gzipped tar is decompressed from its beginning for each file:
+/// slower, but without a temporary copy.
 /// </summary>
 internal sealed class TarFiles : ILayoutFiles
 {
-    /// <summary>An image archive has a file per layer and a handful more; a million entries are no image.</summary>
+    /// <summary>The most entries: an image archive has a file per layer and a few more.</summary>
     private const int MaxEntries = 1 << 16;
 
-    /// <summary>The most that a gzipped archive may unpack to, in bytes: no disk of a host holds more.</summary>
+    /// <summary>The longest tar in a gzipped archive, in bytes.</summary>
     private const long MaxUnpacked = 1L << 40;
 
+    /// <summary>The longest chain of links that is followed.</summary>
     private const int MaxLinks = 4;
 
     private readonly string _file;
@@ -30,8 +32,8 @@ internal sealed class TarFiles : ILayoutFiles
 
     public string Name => _file;
 
-    /// <summary>Reads the archive's table.</summary>
-    /// <exception cref="ImageSourceException">It is no tar, or over the bounds.</exception>
+    /// <summary>Scans an archive.</summary>
+    /// <exception cref="ImageSourceException">The file is no tar or is over a bound.</exception>
     public static async Task<TarFiles> ReadAsync(string file, CancellationToken cancellationToken)
     {
         try
@@ -46,11 +48,12 @@ internal sealed class TarFiles : ILayoutFiles
             await files.ScanAsync(cancellationToken);
             return files;
         }
-        catch (Exception e) when (e is InvalidDataException or EndOfStreamException or UnauthorizedAccessException or (IOException and not ImageSourceException)
+        catch (Exception e) when (e
+            is InvalidDataException or EndOfStreamException or UnauthorizedAccessException or (IOException and not ImageSourceException)
             or OverflowException or ArgumentException or FormatException)
         {
-            // The last three are how the tar reader takes numbers and times that are none.
-            throw new ImageSourceException($"{file} can't be read as a tar: {e.Message}", e);
+            // TarReader throws the last three for invalid numbers and times.
+            throw new ImageSourceException($"cannot read {file} as a tar: {e.Message}", e);
         }
     }
 
@@ -63,6 +66,7 @@ internal sealed class TarFiles : ILayoutFiles
             throw new ImageSourceException($"{_file} lacks {path}");
         }
 
+        Debug.Assert(place is { Offset: >= 0, Length: >= 0 }, "the scan finds valid slices only");
         Stream bytes = Open();
         try
         {
@@ -88,20 +92,21 @@ internal sealed class TarFiles : ILayoutFiles
         for (long left = offset; left > 0;)
         {
             int n = await bytes.ReadAsync(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), cancellationToken);
+            Debug.Assert(n <= left, "no byte of the file is skipped");
             left -= n > 0 ? n : throw new ImageSourceException($"the archive ends {left} bytes early");
         }
     }
 
     private async Task ScanAsync(CancellationToken cancellationToken)
     {
-        // Offsets are counted here where the stream can't tell them: behind gzip.
+        // A gzip stream has no positions: offsets in it are counted.
         await using var counting = new CountingStream(Open(), MaxUnpacked);
         await using var reader = new TarReader(counting);
         while (await reader.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
         {
             if (_files.Count + _links.Count == MaxEntries)
             {
-                throw new ImageSourceException($"{_file} has more than {MaxEntries} entries: that is no image archive");
+                throw new ImageSourceException($"{_file} has more than {MaxEntries} entries, more than an image archive has");
             }
 
             string name = Normalize(entry.Name);
@@ -111,7 +116,7 @@ internal sealed class TarFiles : ILayoutFiles
             }
             else if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
             {
-                // Archives of old versions of docker save a layer once and link to it.
+                // Old versions of Docker save a layer once and link to it.
                 _links[name] = entry.EntryType == TarEntryType.HardLink ? Normalize(entry.LinkName) : Normalize(Beside(name, entry.LinkName));
             }
         }
@@ -134,9 +139,10 @@ internal sealed class TarFiles : ILayoutFiles
         return _gzip ? new GZipStream(file, CompressionMode.Decompress) : file;
     }
 
-    private static string Beside(string name, string link) => name.LastIndexOf('/') is > 0 and var slash ? name[..slash] + "/" + link : link;
+    private static string Beside(string name, string link) =>
+        name.LastIndexOf('/') is > 0 and var slash ? name[..slash] + "/" + link : link;
 
-    /// <summary>A path with no <c>.</c>, <c>..</c> or empty parts; it is only ever looked up in the archive's own table.</summary>
+    /// <summary>A path without <c>.</c>, <c>..</c> and empty parts. It is only looked up among the names of the archive, never on disk.</summary>
     private static string Normalize(string path)
     {
         var parts = new List<string>();

@@ -4,8 +4,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// A content as it is read: the read that brings its last byte throws unless length and digest hold, so nobody has the whole of a false one.
-/// Owns the stream below.
+/// Verifies a content while it is read: the read that would return its last bytes throws unless length and digest match, so that no reader gets all
+/// bytes of an invalid content. Owns the inner stream.
 /// </summary>
 public sealed class VerifyingStream(Stream inner, Descriptor descriptor) : ForwardStream
 {
@@ -13,7 +13,7 @@ public sealed class VerifyingStream(Stream inner, Descriptor descriptor) : Forwa
     private long _length;
     private bool _checked;
 
-    /// <summary>The hash that a digest is made with.</summary>
+    /// <summary>The hash algorithm of a digest.</summary>
     public static HashAlgorithmName AlgorithmOf(Digest digest) => digest.Hash.Code switch
     {
         Multihash.Sha2_512 => HashAlgorithmName.SHA512,
@@ -29,7 +29,7 @@ public sealed class VerifyingStream(Stream inner, Descriptor descriptor) : Forwa
         _length += n;
         if (_length > descriptor.Size)
         {
-            throw new ImageSourceException($"{descriptor.Digest} is longer than the {descriptor.Size} bytes that its descriptor says");
+            throw new ImageSourceException($"{descriptor.Digest} is longer than the {descriptor.Size} bytes of its descriptor");
         }
 
         if (n == 0 && buffer.Length > 0 && _length < descriptor.Size)
@@ -63,7 +63,7 @@ public sealed class VerifyingStream(Stream inner, Descriptor descriptor) : Forwa
         Multihash expected = descriptor.Digest.Hash;
         if (!_hash.GetHashAndReset().AsSpan().SequenceEqual(expected.Digest))
         {
-            throw new ImageSourceException($"the bytes of {descriptor.Digest} do not hash to it");
+            throw new ImageSourceException($"the bytes of {descriptor.Digest} do not match the digest");
         }
     }
 }

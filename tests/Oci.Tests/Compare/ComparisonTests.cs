@@ -1,5 +1,6 @@
 using Ipcs.Dag.Import;
 using Ipcs.Oci.Compare;
+using Ipcs.Oci.Conversion;
 using Ipcs.TestKit;
 
 namespace Ipcs.Oci.Tests;
@@ -24,7 +25,7 @@ public sealed class ComparisonTests
         TestImage a = Image("a", ("all", 1 << 20), ("ab", 1000), ("a", 2000)), b = Image("b", ("all", 1 << 20), ("ab", 1000)), c = Image("c", ("all", 1 << 20), ("c", 1 << 18));
         Comparison comparison = await CompareAsync(ImportProfile.KuboV0, new TestSource(a), new TestSource(b), new TestSource(c));
         Assert.Equal(["0:3", "1:2", "2:3", "0,1:1", "0,1,2:5"], comparison.Buckets.Select(x => $"{string.Join(',', x.Images)}:{x.Blocks}"));
-        Bucket all = comparison.Buckets[^1];
+        SharedBlocks all = comparison.Buckets[^1];
         Assert.InRange(all.Bytes, 1 << 20, (1 << 20) + 400);
         Assert.InRange(comparison.Buckets[3].Bytes, 1000, 1020);
     }
@@ -43,7 +44,7 @@ public sealed class ComparisonTests
     public async Task TheSameImageTwiceSharesAll()
     {
         TestImage image = TestImage.Simple(600_000);
-        Bucket only = Assert.Single((await CompareAsync(ImportProfile.KuboV0, new TestSource(image), new TestSource(image))).Buckets);
+        SharedBlocks only = Assert.Single((await CompareAsync(ImportProfile.KuboV0, new TestSource(image), new TestSource(image))).Buckets);
         Assert.Equal([0, 1], only.Images);
     }
 

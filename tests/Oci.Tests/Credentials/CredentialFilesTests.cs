@@ -13,7 +13,7 @@ public sealed class CredentialFilesTests : IDisposable
     private static string Auth(string pair) => Convert.ToBase64String(Encoding.UTF8.GetBytes(pair));
 
     private Task<Login?> FindAsync(string json, string host = "host:5000", string repository = "team/app") =>
-        new CredentialFiles([_folder.File("config.json", json)]).FindAsync(host, repository, TestContext.Current.CancellationToken);
+        new CredentialFiles([_folder.File("config.json", json)], TimeProvider.System).FindAsync(host, repository, TestContext.Current.CancellationToken);
 
     [Fact]
     public async Task ReadsALogin() =>
@@ -53,7 +53,7 @@ public sealed class CredentialFilesTests : IDisposable
 
     [Fact]
     public async Task NoFileIsNoLogin() => Assert.Null(
-        await new CredentialFiles([Path.Combine(_folder.Path, "gone")]).FindAsync("host", "app", TestContext.Current.CancellationToken));
+        await new CredentialFiles([Path.Combine(_folder.Path, "gone")], TimeProvider.System).FindAsync("host", "app", TestContext.Current.CancellationToken));
 
     [Fact]
     public async Task TheUsersFilesAreFound()
@@ -61,7 +61,7 @@ public sealed class CredentialFilesTests : IDisposable
         var environment = new Dictionary<string, string> { ["HOME"] = _folder.Path, ["DOCKER_CONFIG"] = Path.Combine(_folder.Path, "d") };
         _folder.File("d/config.json", $$$$"""{"auths":{"a":{"auth":"{{{{Auth("docker:x")}}}}"}}}""");
         _folder.File(".config/containers/auth.json", $$$$"""{"auths":{"b":{"auth":"{{{{Auth("podman:x")}}}}"}}}""");
-        CredentialFiles files = CredentialFiles.OfUser(environment.GetValueOrDefault);
+        CredentialFiles files = CredentialFiles.OfUser(environment.GetValueOrDefault, TimeProvider.System);
         Assert.Equal("docker", (await files.FindAsync("a", "x", TestContext.Current.CancellationToken))!.User);
         Assert.Equal("podman", (await files.FindAsync("b", "x", TestContext.Current.CancellationToken))!.User);
     }

@@ -25,7 +25,7 @@ public sealed class CredentialHelperTests : IDisposable
         string program = _folder.File("docker-credential-" + name, "#!/bin/sh\n" + script);
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         string config = _folder.File("config.json", $$$$"""{"credHelpers":{"host":"{{{{name}}}}"}}""");
-        return new CredentialFiles([config]).FindAsync("host", "app", cancellationToken);
+        return new CredentialFiles([config], TimeProvider.System).FindAsync("host", "app", cancellationToken);
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class CredentialHelperTests : IDisposable
 
     [Theory]
     [InlineData("echo the keychain is locked >&2; exit 3", "the keychain is locked")]
-    [InlineData("echo nonsense", "no JSON")]
+    [InlineData("echo nonsense", "not valid JSON")]
     [InlineData("yes | head -c 1000000", "longer than")]
     public async Task Fails(string script, string why) => Assert.Contains(
         why, (await Assert.ThrowsAsync<ImageSourceException>(() => AskAsync(script, TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);

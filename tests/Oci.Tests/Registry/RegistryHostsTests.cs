@@ -16,7 +16,7 @@ public sealed class RegistryHostsTests
         using var folder = new TempFolder();
         folder.File("registry.example/hosts.toml", $"[host.\"{address}\"]\n");
         Assert.True(Reference.TryParse("registry.example/a/b:c", out Reference? reference));
-        Endpoint mirror = RegistryHosts.Find(reference!, new RegistryOptions { HostsFolder = folder.Path })[0];
+        Endpoint mirror = RegistryHosts.Find(reference!, new RegistryOptions { Time = TimeProvider.System, HostsFolder = folder.Path })[0];
         Assert.Equal(root, mirror.Root.AbsoluteUri);
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Ipcs.Oci.Credentials;
 using Ipcs.Oci.Registry;
+using Ipcs.Oci.Transports;
 using Microsoft.AspNetCore.Http;
 
 namespace Ipcs.Oci.Tests;
@@ -23,6 +24,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
 
     private static RegistryOptions Options(ICredentials? credentials = null, int stall = 20_000, int answer = 20_000) => new()
     {
+        Time = TimeProvider.System,
         Credentials = credentials ?? NoCredentials.Instance,
         HostsFolder = null,
         FirstPause = TimeSpan.FromMilliseconds(5),
@@ -31,9 +33,9 @@ public sealed class RegistrySourceTests : IAsyncLifetime
         AnswerTime = TimeSpan.FromMilliseconds(answer),
     };
 
-    private async Task<IImageSource> OpenAsync(RegistryOptions? options = null, string? reference = null) => await ImageSource.OpenAsync(
+    private async Task<IImageSource> OpenAsync(RegistryOptions? options = null, string? reference = null) => await ImageTransport.OpenAsync(
         reference ?? _registry.Reference,
-        new ImageSourceOptions { Registry = options ?? Options(), Containerd = _ => throw new NotSupportedException() },
+        new ImageTransportOptions { Registry = options ?? Options(), Containerd = _ => throw new NotSupportedException() },
         Stop);
 
     private static async Task<byte[]> ReadAsync(IImageSource source, Descriptor descriptor)
@@ -203,7 +205,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             Refuse(context, "Basic realm=\"r\"");
             return Task.FromResult(true);
         };
-        Assert.Contains("wants a login (401)", await FailsAsync(), StringComparison.Ordinal);
+        Assert.Contains("requires a login (401)", await FailsAsync(), StringComparison.Ordinal);
         Assert.Contains("refuses access: 401", await FailsAsync(Options(new Logged("me", "wrong"))), StringComparison.Ordinal);
     }
 
@@ -307,7 +309,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return true;
         };
-        Assert.Contains("stands still after 0 of 900000 bytes", await FailsAsync(Options(stall: 100)), StringComparison.Ordinal);
+        Assert.Contains("stalled after 0 of 900000 bytes", await FailsAsync(Options(stall: 100)), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -325,7 +327,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             await _registry.SendAsync(context, "x/y", other);
             return true;
         };
-        Assert.Contains("do not hash", await FailsAsync(), StringComparison.Ordinal);
+        Assert.Contains("do not match the digest", await FailsAsync(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -345,7 +347,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             return true;
         };
         await using IImageSource source = await OpenAsync(reference: $"{_registry.Host}/app@{_image.Target.Digest}");
-        Assert.Contains("do not hash", (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message, StringComparison.Ordinal);
+        Assert.Contains("does not match its digest", (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -434,7 +436,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             context.Response.Headers.Location = "//exampl%:5000/x";
             return Task.FromResult(true);
         };
-        Assert.Contains("which is no URL", await FailsAsync(), StringComparison.Ordinal);
+        Assert.Contains("which is not a valid URL", await FailsAsync(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -459,7 +461,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             [host."http://{mirror.Host}"]
               capabilities = ["pull"]
             """);
-        RegistryOptions options = new() { HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) };
+        RegistryOptions options = new() { Time = TimeProvider.System, HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) };
         await SucceedsAsync(options);
         Assert.Equal(1, mirror.Asked(Layer.Digest));
         Assert.DoesNotContain(mirror.Seen, s => s.Path.Contains("/manifests/v1", StringComparison.Ordinal));
@@ -473,7 +475,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
         folder.File("_default/hosts.toml", """
             [host."http://127.0.0.1:1"]
             """);
-        await SucceedsAsync(new RegistryOptions { HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) });
+        await SucceedsAsync(new RegistryOptions { Time = TimeProvider.System, HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) });
     }
 
     private async Task UseTokensAsync(string? login, ICredentials credentials)

@@ -45,7 +45,7 @@ public sealed class LayerTarTests
                 {
                     _ = Read(layer);
                 }
-                catch (Exception e) when (LayerTar.IsBroken(e))
+                catch (Exception e) when (LayerTar.IsInvalidData(e))
                 {
                     // As it should.
                 }
@@ -58,7 +58,7 @@ public sealed class LayerTarTests
     {
         byte[] layer = Zstd(Tar);
         Exception? thrown = Record.Exception(() => Read(layer[..(layer.Length / 2)]));
-        Assert.True(thrown is not null && LayerTar.IsBroken(thrown), thrown?.ToString() ?? "nothing was thrown");
+        Assert.True(thrown is not null && LayerTar.IsInvalidData(thrown), thrown?.ToString() ?? "nothing was thrown");
     }
 
     [Fact]

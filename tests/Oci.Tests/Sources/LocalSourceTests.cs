@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Ipcs.Multiformats;
 using Ipcs.Oci.Registry;
+using Ipcs.Oci.Transports;
 using Ipcs.TestKit;
 
 namespace Ipcs.Oci.Tests;
@@ -17,8 +18,8 @@ public sealed class LocalSourceTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static Task<IImageSource> OpenAsync(string text) => ImageSource.OpenAsync(
-        text, new ImageSourceOptions { Registry = new RegistryOptions(), Containerd = _ => throw new NotSupportedException() }, Stop);
+    private static Task<IImageSource> OpenAsync(string text) => ImageTransport.OpenAsync(
+        text, new ImageTransportOptions { Registry = new RegistryOptions { Time = TimeProvider.System }, Containerd = _ => throw new NotSupportedException() }, Stop);
 
     private static async Task<Descriptor[]> ReadAllAsync(string text)
     {
@@ -128,7 +129,7 @@ public sealed class LocalSourceTests : IDisposable
         byte[] bytes = File.ReadAllBytes(file);
         bytes[7] ^= 1;
         File.WriteAllBytes(file, bytes);
-        Assert.Contains("do not hash", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains("do not match the digest", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
         File.WriteAllBytes(file, bytes[..^1]);
         Assert.Contains("ends after", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
         File.Delete(file);
@@ -154,7 +155,7 @@ public sealed class LocalSourceTests : IDisposable
         second["annotations"]!["org.opencontainers.image.ref.name"] = "v2";
         index["manifests"]!.AsArray().Add(second);
         File.WriteAllText(Path.Combine(folder, "index.json"), index.ToJsonString());
-        Assert.Contains("name one", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains("append :TAG", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
         Assert.Equal(4, (await ReadAllAsync($"oci:{folder}:v1")).Length);
     }
 }

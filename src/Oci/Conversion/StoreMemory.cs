@@ -6,11 +6,11 @@ using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Oci;
+namespace Ipcs.Oci.Conversion;
 
 /// <summary>
-/// What has been converted, in the store's metadata: a key <c>oci/PROFILE/DIGEST</c>, a value <c>CID SIZE DAGSIZE BLOCKS</c>. It is a hint: a
-/// garbage collection may have taken the blocks, so they are looked for each time.
+/// The DAGs of converted blobs, in the metadata table of the store: the key is <c>oci/PROFILE/DIGEST</c>, the value <c>CID SIZE DAGSIZE BLOCKS</c>. An
+/// entry is a hint: garbage collection may have removed blocks, so each lookup verifies that all are there.
 /// </summary>
 public sealed class StoreMemory(IStore store) : IConversionMemory
 {
@@ -28,7 +28,7 @@ public sealed class StoreMemory(IStore store) : IConversionMemory
         }
         catch (Exception e) when (e is DagFormatException or StoreException)
         {
-            // Made again, it is as it should be.
+            // The conversion replaces the damaged blocks.
             return null;
         }
     }

@@ -1,25 +1,28 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 
-namespace Ipcs.Oci;
+namespace Ipcs.Oci.Conversion;
 
 /// <summary>
-/// Makes of an image one whose descriptors name the roots of their contents' DAGs: config, layers and the manifests under an index. Bytes
-/// stream from the source into the DAG, several layers at once. Nothing is named by a pin or a record here: see <see cref="ConvertedStore"/>.
-/// One image each.
+/// Converts one image into an image whose descriptors have the digests of DAG roots: config, layers, and the manifests under an index. Bytes stream
+/// from the source into DAGs, several layers at once. Adds no pins and no content records: see <see cref="ConvertedStore"/>.
 /// </summary>
-/// <param name="source">Where the image comes from.</param>
-/// <param name="storeFor">Where the blocks of a content go, by its original digest.</param>
-/// <param name="profile">How DAGs are made.</param>
+/// <param name="source">The image.</param>
+/// <param name="storeFor">Returns the store for the blocks of a content, by its original digest.</param>
+/// <param name="profile">The profile of the DAGs.</param>
 public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> storeFor, ImportProfile profile)
 {
-    /// <summary>Layers read at once: one waits for its bytes while another is hashed.</summary>
+    /// <summary>The layers read at once: one waits for data while another is hashed.</summary>
     private const int AtOnce = 3;
 
-    /// <summary>BuildKit's link from an attestation to the manifest that it speaks of: https://docs.docker.com/build/metadata/attestations/attestation-storage/.</summary>
+    /// <summary>
+    /// BuildKit's annotation of an attestation, with the digest of the manifest that it attests:
+    /// https://docs.docker.com/build/metadata/attestations/attestation-storage/.
+    /// </summary>
     private const string AttestedDigest = "vnd.docker.reference.digest";
 
     private readonly ConcurrentDictionary<Digest, ConvertedDescriptor> _done = new();
@@ -27,23 +30,23 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
     private int _descriptors;
     private Digest _target;
 
-    /// <summary>True to convert every platform of an index. Else this host's alone is; the index keeps the others as they are.</summary>
+    /// <summary>True: all platforms of an index are converted; false: only that of this host, and the index keeps the other descriptors unchanged.</summary>
     public bool AllPlatforms { get; init; }
 
-    /// <summary>What was converted before; null for nothing.</summary>
+    /// <summary>The DAGs of earlier conversions; null for none.</summary>
     public IConversionMemory? Memory { get; init; }
 
-    /// <summary>How far it is.</summary>
-    public TransferProgress Progress { get; } = new();
+    /// <summary>The progress.</summary>
+    public ConversionProgress Progress { get; } = new();
 
     /// <summary>Converts the image.</summary>
-    /// <exception cref="ImageSourceException">The source has not what the image says, or the image is over its bounds.</exception>
+    /// <exception cref="ImageSourceException">A content is missing or invalid, or the image is over a bound.</exception>
     public async Task<ConvertedImage> ConvertAsync(CancellationToken cancellationToken)
     {
         Descriptor target = await source.ResolveAsync(cancellationToken);
         if (!target.IsIndex && !target.IsManifest)
         {
-            throw new ImageSourceException($"{target.Digest} is a {target.MediaType}, no image");
+            throw new ImageSourceException($"{target.Digest} has the media type {target.MediaType}, which is no manifest or index");
         }
 
         _target = target.Digest;
@@ -75,7 +78,7 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
 
         byte[] bytes = ImageGraph.Serialize(document);
         DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
-        return Note(new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
+        return Add(new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
     }
 
     private async Task ConvertIndexAsync(Descriptor index, JsonArray manifests, int depth, CancellationToken cancellationToken)
@@ -107,8 +110,9 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
                 Replace(manifests[i]!, all[i]);
             }
 
-            // What is said of a manifest is said of it under its new name.
-            if (manifests[i]!["annotations"] is JsonObject annotations && annotations[AttestedDigest] is JsonValue value && value.TryGetValue(out string? text)
+            // An attestation has to name the converted manifest.
+            if (manifests[i]!["annotations"] is JsonObject annotations
+                && annotations[AttestedDigest] is JsonValue value && value.TryGetValue(out string? text)
                 && Digest.TryParse(text, out Digest attested) && _done.TryGetValue(attested, out ConvertedDescriptor? converted))
             {
                 annotations[AttestedDigest] = converted.Converted.ToString();
@@ -119,7 +123,11 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
     private async Task ConvertPartsAsync(JsonObject manifest, CancellationToken cancellationToken)
     {
         (JsonNode Node, Descriptor Descriptor)[] parts =
-            [.. ImageGraph.Parts(manifest).Select(p => (Node: p!, Descriptor: Descriptor.Parse(p))).Where(p => !MediaTypes.IsForeign(p.Descriptor.MediaType))];
+        [
+            .. ImageGraph.Parts(manifest)
+                .Select(p => (Node: p!, Descriptor: Descriptor.Parse(p)))
+                .Where(p => !MediaTypes.IsForeign(p.Descriptor.MediaType)),
+        ];
         Count(parts.Length);
         Descriptor[] distinct = [.. parts.Select(p => p.Descriptor).DistinctBy(d => d.Digest)];
         foreach (Descriptor part in distinct)
@@ -127,7 +135,7 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
             Progress.Expect(part.Size);
         }
 
-        // The first failure ends the others.
+        // The first failure cancels the others.
         await Parallel.ForEachAsync(
             distinct,
             new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
@@ -150,12 +158,12 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         if (Memory?.Recall(descriptor.Digest, profile) is { } known && (known.Size == descriptor.Size || unpacked is not null))
         {
             Progress.Advance(descriptor.Size);
-            NoteBlob(descriptor, unpacked, known);
+            AddBlob(descriptor, unpacked, known);
             return;
         }
 
         DagRoot root;
-        await using (Stream stream = Progress.Watch(await source.OpenAsync(descriptor, cancellationToken)))
+        await using (Stream stream = Progress.CountReads(await source.OpenAsync(descriptor, cancellationToken)))
         {
             await using Stream bytes = unpacked is null ? stream : LayerUnpacking.Open(stream, descriptor);
             root = await DagImport.FromStreamAsync(bytes, storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
@@ -163,13 +171,13 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         }
 
         Memory?.Remember(descriptor.Digest, profile, root);
-        NoteBlob(descriptor, unpacked, root);
+        AddBlob(descriptor, unpacked, root);
     }
 
-    private void NoteBlob(Descriptor descriptor, string? mediaType, in DagRoot root) =>
-        Note(new ConvertedDescriptor(mediaType ?? descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
+    private void AddBlob(Descriptor descriptor, string? mediaType, in DagRoot root) =>
+        Add(new ConvertedDescriptor(mediaType ?? descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
 
-    private ConvertedDescriptor Note(ConvertedDescriptor converted)
+    private ConvertedDescriptor Add(ConvertedDescriptor converted)
     {
         lock (_order)
         {
@@ -191,9 +199,10 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         }
     }
 
-    /// <summary>Puts the root's name into a descriptor. What depends on the old one goes: bytes written out in it, and places that have them under it.</summary>
+    /// <summary>Replaces the digest of a descriptor by that of the root. Embedded data and URLs are removed, since they belong to the original bytes.</summary>
     private void Replace(JsonNode node, Descriptor descriptor)
     {
+        Debug.Assert(_done.ContainsKey(descriptor.Digest), "children are converted before their parent is rewritten");
         ConvertedDescriptor converted = _done[descriptor.Digest];
         JsonObject o = node.AsObject();
         o["mediaType"] = converted.MediaType;

@@ -8,6 +8,7 @@ using Ipcs.Dag;
 using Ipcs.Dag.Import;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
+using Ipcs.Oci.Conversion;
 using Ipcs.TestKit;
 
 namespace Ipcs.Oci.Tests;
@@ -208,7 +209,7 @@ public sealed class ConverterTests : IDisposable
     {
         TestImage image = TestImage.Simple(500_000);
         ConvertedImage first = await ConvertAsync(new TestSource(image));
-        ConvertedStore.Record(_store, new ContentCatalog(_store), first, "app", ImportProfile.KuboV0);
+        ConvertedStore.Record(_store, new ContentCatalog(_store), first, "app", ImportProfile.KuboV0, DateTimeOffset.UnixEpoch);
         var again = new TestImage { Target = first.Target };
         await using var source = new Ipcs.Oci.Sources.LocalFirstSource(new TestSource(again), _store);
         Assert.Equal(first.Target.Digest, (await ConvertAsync(source)).Target.Digest);
@@ -232,7 +233,7 @@ public sealed class ConverterTests : IDisposable
         ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
         Assert.Empty(_store.Pins.Enumerate());
         Assert.Empty(_store.Contents.Enumerate());
-        ConvertedStore.Record(_store, new ContentCatalog(_store), converted, "app", ImportProfile.KuboV0);
+        ConvertedStore.Record(_store, new ContentCatalog(_store), converted, "app", ImportProfile.KuboV0, DateTimeOffset.UnixEpoch);
         Assert.Equal(4, _store.Pins.Enumerate().Count());
         foreach (ConvertedDescriptor d in converted.Descriptors)
         {
@@ -334,7 +335,7 @@ public sealed class ConverterTests : IDisposable
         var image = new TestImage();
         image.Target = image.Manifest([image.Put(mediaType, Xs128.Bytes("noise", 1000))]);
         Assert.Contains(
-            "can't be unpacked",
+            "cannot be decompressed",
             (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("tar")))).Message,
             StringComparison.Ordinal);
     }

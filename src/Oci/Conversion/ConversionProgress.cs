@@ -1,24 +1,26 @@
-namespace Ipcs.Oci;
+using Ipcs.Oci.Sources;
 
-/// <summary>How far a conversion is. Thread-safe.</summary>
-public sealed class TransferProgress
+namespace Ipcs.Oci.Conversion;
+
+/// <summary>The progress of a conversion. Thread-safe.</summary>
+public sealed class ConversionProgress
 {
     private long _total;
     private long _done;
 
-    /// <summary>Bytes of all contents known so far.</summary>
+    /// <summary>The bytes of all contents found so far.</summary>
     public long Total => Interlocked.Read(ref _total);
 
-    /// <summary>Bytes read so far.</summary>
+    /// <summary>The bytes read so far.</summary>
     public long Done => Interlocked.Read(ref _done);
 
     internal void Expect(long bytes) => Interlocked.Add(ref _total, bytes);
 
     internal void Advance(long bytes) => Interlocked.Add(ref _done, bytes);
 
-    internal Stream Watch(Stream stream) => new Watched(stream, this);
+    internal Stream CountReads(Stream stream) => new CountedStream(stream, this);
 
-    private sealed class Watched(Stream inner, TransferProgress progress) : Sources.ForwardStream
+    private sealed class CountedStream(Stream inner, ConversionProgress progress) : ForwardStream
     {
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
