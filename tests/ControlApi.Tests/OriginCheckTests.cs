@@ -20,7 +20,8 @@ public sealed class OriginCheckTests
     [InlineData("127.0.0.1:5001", "file:///etc/passwd", null, "Mozilla/5.0", false)]
     [InlineData("127.0.0.1:5001", null, "http://evil.example/page", "Mozilla/5.0", false)]
     [InlineData("127.0.0.1:5001", null, null, "Mozilla/5.0", false)]
-    public void Only_programs_and_pages_of_the_same_origin_may_call(string host, string? origin, string? referer, string? agent, bool allowed)
+    public void Only_programs_and_pages_of_the_same_origin_may_call(
+        string host, string? origin, string? referer, string? agent, bool allowed)
     {
         IHeaderDictionary headers = new HeaderDictionary();
         if (origin is not null)
