@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.Multiformats;
 using Ipcs.Oci.Containerd;
 using Ipcs.TestKit;
