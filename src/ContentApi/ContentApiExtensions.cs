@@ -13,34 +13,38 @@ using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi;
 
-/// <summary>How a host takes the content service in: on a unix socket of its own, with HTTP/2.</summary>
+/// <summary>Adds the content service to a web host that listens on a unix socket with HTTP/2.</summary>
 public static class ContentApiExtensions
 {
-    /// <summary>The longest message either way, in bytes: what containerd's proxy client allows.</summary>
+    /// <summary>The longest request and reply, in bytes: the bound of containerd's proxy client.</summary>
     public const int MaxMessageLength = 16 << 20;
 
     /// <summary>
-    /// Streams on one connection. containerd has one connection for everything: behind a hundred long Writes (Kestrel's own bound) an Info would
-    /// wait, and with it all of containerd. Kestrel counts streams for some seconds after their end, so that commits in a row take many too.
+    /// Concurrent streams of one connection. containerd has one connection for all calls: with Kestrel's default of 100, an Info would wait
+    /// behind a hundred long Writes, and all of containerd with it. Kestrel counts a stream for some seconds after its end, so many commits
+    /// in a row use many streams.
     /// </summary>
     private const int MaxStreams = 4096;
 
     /// <summary>
-    /// What a connection and each of its streams may have in flight, in bytes: some messages of containerd's usual 1 MiB, which with Kestrel's
-    /// own 768 KiB wait in their middle for leave to go on.
+    /// The HTTP/2 flow control window of a connection and of each stream, in bytes. containerd's messages have 1 MiB: with Kestrel's
+    /// default of 768 KiB each message waits for a window update before its end.
     /// </summary>
     private const int Window = 4 << 20;
 
     /// <summary>
-    /// Adds the service; what containerd writes is imported with <paramref name="profile"/>. Adds <see cref="IIngestRoots"/> too, for garbage
-    /// collection, and <see cref="RecentReads"/>.
+    /// Adds the service, and with it <see cref="IIngestRoots"/> for garbage collection and <see cref="RecentReads"/>.
     /// </summary>
-    /// <param name="services">The host's.</param>
-    /// <param name="needs">What the service works on; asked for when the first part of it is made, so that the host may be built before.</param>
-    /// <param name="profile">The DAG profile.</param>
-    /// <param name="configure">Changes options.</param>
+    /// <param name="services">The services of the web host.</param>
+    /// <param name="dependencies">Called when the service is first needed, so that the web host can be built before the store is
+    /// open.</param>
+    /// <param name="profile">The DAG profile with which containerd's writes are imported.</param>
+    /// <param name="configure">Changes the options.</param>
     public static IServiceCollection AddContentApi(
-        this IServiceCollection services, Func<ContentDependencies> needs, ImportProfile profile, Action<ContentApiOptions>? configure = null)
+        this IServiceCollection services,
+        Func<ContentDependencies> dependencies,
+        ImportProfile profile,
+        Action<ContentApiOptions>? configure = null)
     {
         var options = new ContentApiOptions();
         configure?.Invoke(options);
@@ -58,14 +62,15 @@ public static class ContentApiExtensions
         services.AddSingleton(provider => new RpcErrors(provider.GetRequiredService<ILogger<ContentService>>()));
         services.AddSingleton(_ => new ReaderCache(options.MaxIdleReaders));
         services.AddSingleton(_ => new RecentReads(options.Time));
-        services.AddSingleton(provider => new IngestRegistry(needs().Store, profile, options, provider.GetRequiredService<ILogger<IngestRegistry>>()));
+        services.AddSingleton(provider =>
+            new IngestRegistry(dependencies().Store, profile, options, provider.GetRequiredService<ILogger<IngestRegistry>>()));
         services.AddSingleton<IIngestRoots>(provider => provider.GetRequiredService<IngestRegistry>());
         services.AddSingleton(provider => new ContentService(
-            needs().Store,
-            needs().Fleet,
+            dependencies().Store,
+            dependencies().Fleet,
             profile,
             options,
-            needs().Updates,
+            dependencies().Catalog,
             provider.GetRequiredService<IngestRegistry>(),
             provider.GetRequiredService<ReaderCache>(),
             provider.GetRequiredService<RecentReads>(),
@@ -73,6 +78,6 @@ public static class ContentApiExtensions
         return services;
     }
 
-    /// <summary>Maps the service.</summary>
+    /// <summary>Maps the routes of the service.</summary>
     public static void MapContentApi(this IEndpointRouteBuilder routes) => routes.MapGrpcService<ContentService>();
 }

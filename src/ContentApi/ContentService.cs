@@ -15,28 +15,30 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi;
 
 /// <summary>
-/// containerd's content service over the store and the fleet. A positive Info is a promise that containerd acts upon, so it is made durable
-/// before it is given.
+/// containerd's content service over the store and the fleet. containerd relies on a positive Info, so the record that it promises is
+/// durable before the reply is sent.
 /// </summary>
 internal sealed class ContentService(
     IStore store,
     IContentFleet fleet,
     ImportProfile profile,
     ContentApiOptions options,
-    ContentCatalog updates,
+    ContentCatalog catalog,
     IngestRegistry ingests,
     ReaderCache readers,
     RecentReads recent,
     RpcErrors errors) : ContentServiceBase
 {
-    /// <summary>A List message has at most so many contents, as containerd's own.</summary>
+    /// <summary>The most contents in a List message, as in containerd's own service.</summary>
     private const int MaxBatch = 100;
 
-    /// <summary>And is sent once it has so many bytes: labels can be long, and messages have a bound.</summary>
+    /// <summary>A List message is sent when it has so many bytes: labels can be long, and the length of a message is bounded.</summary>
     private const int MaxBatchLength = 1 << 20;
 
-    /// <summary>Ingest statuses can't be streamed; what doesn't fit in a message is left out.</summary>
+    /// <summary>The most bytes of a ListStatuses reply, which is one message: statuses past this bound are left out.</summary>
     private const int MaxStatusesLength = 15 << 20;
+
+    private readonly ReadHandler _reads = new(store, catalog, fleet, readers, recent);
 
     public override Task<InfoResponse> Info(InfoRequest request, ServerCallContext context) =>
         errors.Guard(InfoAsync(request, context.CancellationToken), context);
@@ -44,14 +46,15 @@ internal sealed class ContentService(
     public override Task<UpdateResponse> Update(UpdateRequest request, ServerCallContext context) =>
         errors.Guard(Task.Run(() => Update(request), CancellationToken.None), context);
 
-    public override Task List(ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context) =>
+    public override Task List(
+        ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context) =>
         errors.Guard(ListAsync(request, responseStream, context.CancellationToken), context);
 
     public override Task<Empty> Delete(DeleteContentRequest request, ServerCallContext context) =>
         errors.Guard(DeleteAsync(request), context);
 
     public override Task Read(ReadContentRequest request, IServerStreamWriter<ReadReply> responseStream, ServerCallContext context) =>
-        errors.Guard(new ReadSession(store, updates, fleet, readers, recent).RunAsync(request, responseStream, context.CancellationToken), context);
+        errors.Guard(_reads.RunAsync(request, responseStream, context.CancellationToken), context);
 
     public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context) =>
         errors.Guard(Task.Run(() => Status(request), CancellationToken.None), context);
@@ -60,9 +63,12 @@ internal sealed class ContentService(
         errors.Guard(Task.Run(() => ListStatuses(request), CancellationToken.None), context);
 
     public override Task Write(
-        IAsyncStreamReader<WriteRequest> requestStream, IServerStreamWriter<WriteContentResponse> responseStream, ServerCallContext context) =>
+        IAsyncStreamReader<WriteRequest> requestStream,
+        IServerStreamWriter<WriteContentResponse> responseStream,
+        ServerCallContext context) =>
         errors.Guard(
-            new WriteSession(store, fleet, updates, ingests, profile, options, errors).RunAsync(requestStream, responseStream, context.CancellationToken),
+            new WriteSession(store, fleet, catalog, ingests, profile, options, errors)
+                .RunAsync(requestStream, responseStream, context.CancellationToken),
             context);
 
     public override Task<Empty> Abort(AbortRequest request, ServerCallContext context) =>
@@ -71,8 +77,8 @@ internal sealed class ContentService(
     private async Task<InfoResponse> InfoAsync(InfoRequest request, CancellationToken cancellationToken)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
-        ContentRecord? record = updates.Get(digest);
-        if (record is null or { Owned: false })
+        ContentRecord? record = catalog.Get(digest);
+        if (record is not { Owned: true })
         {
             record = Claim(digest, found: null) ?? Claim(digest, await fleet.FindAsync(digest, cancellationToken))
                 ?? throw RpcErrors.NotFound($"content {digest} not found");
@@ -86,21 +92,28 @@ internal sealed class ContentService(
         return new InfoResponse { Info = ToWire(record) };
     }
 
-    /// <summary>Makes a content that is here, or that the fleet has found, containerd's, durably.</summary>
+    /// <summary>
+    /// Makes containerd the owner of a content, durably: of one with a complete record, or of the one that the fleet has found. Null when
+    /// there is neither.
+    /// </summary>
     private ContentRecord? Claim(Digest digest, ContentRecord? found)
     {
-        // What is here may have been nobody's until now, and a collection may have taken it since it was found.
-        using GcLease hold = store.LeaseTouched();
+        // A collection that is under way must not take the root after it was seen here.
+        using GcLease lease = store.LeaseTouched();
         if (found is { Complete: true })
         {
-            hold.Add(found.Root);
-            if (!DagVerify.IsComplete(store.Blocks, found.Root))
+            // A DAG in the store without a record: a collection may have taken blocks of it since it was found. Only the root is looked up
+            // here, since containerd waits with its metadata locked. The fetch that follows visits the other blocks in the background, gets
+            // those that are missing, and stores that the content is complete.
+            if (!store.Blocks.Has(found.Root.Hash))
             {
                 return null;
             }
+
+            found = found with { Complete = false };
         }
 
-        return updates.Change(digest, record => Claimed(record, digest, found)) is { Owned: true } owned ? owned : null;
+        return catalog.Change(digest, record => Claimed(record, digest, found)) is { Owned: true } owned ? owned : null;
     }
 
     private ContentRecord? Claimed(ContentRecord? record, Digest digest, ContentRecord? found)
@@ -118,7 +131,7 @@ internal sealed class ContentService(
     private UpdateResponse Update(UpdateRequest request)
     {
         Digest digest = RpcErrors.ParseDigest(request.Info?.Digest ?? "");
-        ContentRecord record = updates.Change(digest, record => record is { Owned: true }
+        ContentRecord record = catalog.Change(digest, record => record is { Owned: true }
             ? record with
             {
                 Labels = Labels.Update(record.Labels, request.Info!.Labels, request.UpdateMask?.Paths ?? []),
@@ -165,11 +178,11 @@ internal sealed class ContentService(
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
         bool owned = false;
-        updates.Change(digest, record =>
+        catalog.Change(digest, record =>
         {
             owned = record is { Owned: true };
 
-            // What a person has pinned stays known by its digest; the labels were containerd's.
+            // A pinned content keeps its record, without the labels, which were containerd's.
             return owned && store.Pins.Get(record!.Root) is null
                 ? null
                 : owned ? record! with { Owned = false, Labels = new Dictionary<string, string>(0) } : record;
@@ -179,7 +192,7 @@ internal sealed class ContentService(
             throw RpcErrors.NotFound($"content {digest} not found");
         }
 
-        await readers.ForgetAsync(digest);
+        await readers.RemoveAsync(digest);
         return new Empty();
     }
 
@@ -215,7 +228,9 @@ internal sealed class ContentService(
     private async Task<Empty> AbortAsync(AbortRequest request, CancellationToken cancellationToken)
     {
         CheckReference(request.Ref);
-        return await ingests.AbortAsync(request.Ref, cancellationToken) ? new Empty() : throw RpcErrors.NotFound($"ref {request.Ref} not found");
+        return await ingests.AbortAsync(request.Ref, cancellationToken)
+            ? new Empty()
+            : throw RpcErrors.NotFound($"ref {request.Ref} not found");
     }
 
     private static void CheckReference(string reference)

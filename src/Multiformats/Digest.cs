@@ -45,7 +45,7 @@ public readonly struct Digest : IEquatable<Digest>
             return false;
         }
 
-        (uint code, int bytes) = text![..colon] switch
+        (uint code, int bytes) = text.AsSpan(0, colon) switch
         {
             "sha256" => (Multihash.Sha2_256, 32),
             "sha384" => (Multihash.Sha2_384, 48),
@@ -58,7 +58,9 @@ public readonly struct Digest : IEquatable<Digest>
             return false;
         }
 
-        value = new Digest(new Multihash(code, Convert.FromHexString(hex)));
+        Span<byte> digest = stackalloc byte[64];
+        Convert.FromHexString(hex, digest, out _, out int decoded);
+        value = new Digest(new Multihash(code, digest[..decoded]));
         return true;
     }
 

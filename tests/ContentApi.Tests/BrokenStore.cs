@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>A store in memory whose disk is full at will.</summary>
+/// <summary>A store in memory that counts look-ups and fails when a test says so.</summary>
 internal sealed class BrokenStore : IStore
 {
     private readonly MemoryStore _inner = new();
@@ -14,17 +14,30 @@ internal sealed class BrokenStore : IStore
     {
         Blocks = new BrokenBlocks(this);
         Ingests = new BrokenIngests(this);
+        Contents = new BrokenContents(this);
     }
 
-    /// <summary>Nothing can be written while it is set.</summary>
+    /// <summary>Every write fails while it is set.</summary>
     public volatile bool IsFull;
 
-    /// <summary>Commits fail while it is set, and nothing else.</summary>
+    /// <summary>Commits fail while it is set, and no other write.</summary>
     public volatile bool FailsCommits;
+
+    /// <summary>Look-ups in the content index fail while it is set.</summary>
+    public volatile bool FailsLookups;
+
+    private int _lookups;
+    private int _blockLookups;
+
+    /// <summary>The number of look-ups in the content index.</summary>
+    public int Lookups => Volatile.Read(ref _lookups);
+
+    /// <summary>The number of blocks read or looked up.</summary>
+    public int BlockLookups => Volatile.Read(ref _blockLookups);
 
     public IBlockstore Blocks { get; }
 
-    public IContentIndex Contents => _inner.Contents;
+    public IContentIndex Contents { get; }
 
     public IPinStore Pins => _inner.Pins;
 
@@ -69,11 +82,19 @@ internal sealed class BrokenStore : IStore
 
     private sealed class BrokenBlocks(BrokenStore store) : IBlockstore
     {
-        public bool Has(in Multihash hash) => store._inner.Blocks.Has(hash);
+        public bool Has(in Multihash hash)
+        {
+            Interlocked.Increment(ref store._blockLookups);
+            return store._inner.Blocks.Has(hash);
+        }
 
         public bool TryGetLength(in Multihash hash, out int length) => store._inner.Blocks.TryGetLength(hash, out length);
 
-        public IMemoryOwner<byte>? Get(in Multihash hash) => store._inner.Blocks.Get(hash);
+        public IMemoryOwner<byte>? Get(in Multihash hash)
+        {
+            Interlocked.Increment(ref store._blockLookups);
+            return store._inner.Blocks.Get(hash);
+        }
 
         public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
         {
@@ -86,14 +107,29 @@ internal sealed class BrokenStore : IStore
         public IEnumerable<(Multihash Hash, int Length)> Enumerate() => store._inner.Blocks.Enumerate();
     }
 
+    private sealed class BrokenContents(BrokenStore store) : IContentIndex
+    {
+        public ContentRecord? Get(in Digest digest)
+        {
+            Interlocked.Increment(ref store._lookups);
+            return store.FailsLookups ? throw new StoreException("the look-up fails") : store._inner.Contents.Get(digest);
+        }
+
+        public void Put(ContentRecord record, bool sync = false) => store._inner.Contents.Put(record, sync);
+
+        public bool Delete(in Digest digest) => store._inner.Contents.Delete(digest);
+
+        public IEnumerable<ContentRecord> Enumerate() => store._inner.Contents.Enumerate();
+    }
+
     private sealed class BrokenIngests(BrokenStore store) : IIngestStore
     {
         public IngestRecord? Get(string reference) => store._inner.Ingests.Get(reference);
 
-        public void Put(IngestRecord record, Durability keeping = Durability.Logged)
+        public void Put(IngestRecord record, Durability durability = Durability.Logged)
         {
             store.Check();
-            store._inner.Ingests.Put(record, keeping);
+            store._inner.Ingests.Put(record, durability);
         }
 
         public bool Delete(string reference)

@@ -5,15 +5,15 @@ using Ipcs.ContentApi.V1;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>What a client does, in one call each.</summary>
+/// <summary>A client's operations, each in one call.</summary>
 internal static class Calls
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>The digest of some bytes.</summary>
+    /// <summary>The sha256 digest of the bytes.</summary>
     public static string DigestOf(ReadOnlySpan<byte> data) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(data));
 
-    /// <summary>Bytes that no other seed gives.</summary>
+    /// <summary>Pseudo-random bytes, different for each seed.</summary>
     public static byte[] Bytes(int length, int seed)
     {
         byte[] data = new byte[length];
@@ -24,8 +24,9 @@ internal static class Calls
     /// <summary>Opens a Write.</summary>
     public static Session Open(this Content.ContentClient client) => new(client.Write(cancellationToken: Token));
 
-    /// <summary>Writes and commits a content in one go; its digest.</summary>
-    public static async Task<string> CommitAsync(this Content.ContentClient client, string reference, byte[] data, Action<WriteContentRequest>? change = null)
+    /// <summary>Writes and commits a content; returns its digest.</summary>
+    public static async Task<string> CommitAsync(
+        this Content.ContentClient client, string reference, byte[] data, Action<WriteContentRequest>? change = null)
     {
         using Session session = client.Open();
         await session.SendAsync(new WriteContentRequest { Action = WriteAction.Write, Ref = reference, Data = ByteString.CopyFrom(data) });
@@ -34,7 +35,7 @@ internal static class Calls
         return (await session.SendAsync(commit)).Digest;
     }
 
-    /// <summary>Reads a range whole.</summary>
+    /// <summary>Reads a range.</summary>
     public static async Task<byte[]> ReadAllAsync(this Content.ContentClient client, string digest, long offset = 0, long size = 0)
     {
         using AsyncServerStreamingCall<ReadContentResponse> call =
@@ -49,10 +50,11 @@ internal static class Calls
         return bytes.ToArray();
     }
 
-    /// <summary>All that a List gives.</summary>
+    /// <summary>All contents of a List.</summary>
     public static async Task<List<Info>> ListAllAsync(this Content.ContentClient client, params string[] filters)
     {
-        using AsyncServerStreamingCall<ListContentResponse> call = client.List(new ListContentRequest { Filters = { filters } }, cancellationToken: Token);
+        using AsyncServerStreamingCall<ListContentResponse> call = client.List(
+            new ListContentRequest { Filters = { filters } }, cancellationToken: Token);
         var all = new List<Info>();
         await foreach (ListContentResponse reply in call.ResponseStream.ReadAllAsync(Token))
         {
@@ -62,7 +64,7 @@ internal static class Calls
         return all;
     }
 
-    /// <summary>The code and message that a call fails with.</summary>
+    /// <summary>The status with which a call fails.</summary>
     public static async Task<Grpc.Core.Status> FailureAsync(Func<Task> call)
     {
         RpcException error = await Assert.ThrowsAsync<RpcException>(call);
@@ -81,17 +83,17 @@ internal static class Calls
             }
             catch (RpcException)
             {
-                // The stream has ended already: the answer says why.
+                // The stream has ended already: reading the reply throws the reason.
             }
 
             Assert.True(await call.ResponseStream.MoveNext(Token), "the stream ended without a reply");
             return call.ResponseStream.Current;
         }
 
-        /// <summary>As containerd's client closes: a half-close, and nobody waits.</summary>
+        /// <summary>Closes as containerd's client does: a half-close, without waiting.</summary>
         public Task CloseAsync() => call.RequestStream.CompleteAsync();
 
-        /// <summary>Closes, and waits until the server has let go.</summary>
+        /// <summary>Closes, and waits for the end of the call.</summary>
         public async Task EndAsync()
         {
             await CloseAsync();

@@ -5,25 +5,26 @@ using Ipcs.Blockstore.Rocks;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>containerd's own content test suite, driven by tests/Conformance, against the service alone over both stores.</summary>
+/// <summary>Runs containerd's own content test suite (tests/Conformance) against the service over both stores.</summary>
 public sealed class ConformanceTests
 {
     private const string GoSources = "/usr/share/gocode/src/github.com/containerd/containerd/content/testsuite";
 
     // Built once: linking it takes longer than running it.
-    private static readonly Lazy<Task<(int Code, string Output)>> Built = new(() => ExecuteAsync(Path.Combine(Root(), "tests", "Conformance", "build.sh"), [Suite], []));
+    private static readonly Lazy<Task<(int Code, string Output)>> Built = new(
+        () => ExecuteAsync(Path.Combine(Root(), "tests", "Conformance", "build.sh"), [Suite], []));
 
     private static string Suite => Path.Combine(Root(), "artifacts", "lab", "content-suite.test");
 
     [Fact]
-    public async Task OverMemory()
+    public async Task The_suite_passes_over_a_store_in_memory()
     {
         using var store = new MemoryStore();
         await RunAsync(store);
     }
 
     [Fact]
-    public async Task OverRocks()
+    public async Task The_suite_passes_over_a_store_on_disk()
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("ipcs-conformance-");
         try
@@ -39,12 +40,15 @@ public sealed class ConformanceTests
 
     private static async Task RunAsync(IStore store)
     {
-        Assert.SkipUnless(IsThere("go") && Directory.Exists(GoSources), "Go or containerd's sources are not installed: scripts/setup.sh go");
+        Assert.SkipUnless(
+            IsThere("go") && Directory.Exists(GoSources), "Go or containerd's sources are not installed: scripts/setup.sh go");
         (int code, string output) = await Built.Value;
         Assert.True(code == 0, output);
         await using ContentHost host = await ContentHost.StartAsync(store);
         (code, output) = await ExecuteAsync(
-            Suite, ["-test.v", "-test.timeout", "120s", "-test.run", "^(TestDirect|TestMetadata|TestMetadataShared|TestMetadataIsolated)$"], [("CONTENT_SOCKET", host.Socket)]);
+            Suite,
+            ["-test.v", "-test.timeout", "120s", "-test.run", "^(TestDirect|TestMetadata|TestMetadataShared|TestMetadataIsolated)$"],
+            [("CONTENT_SOCKET", host.Socket)]);
         Assert.True(code == 0, output);
         foreach (string test in (string[])["TestDirect", "TestMetadata", "TestMetadataShared", "TestMetadataIsolated"])
         {
@@ -55,9 +59,15 @@ public sealed class ConformanceTests
         Assert.Empty(store.Ingests.Enumerate());
     }
 
-    private static async Task<(int Code, string Output)> ExecuteAsync(string program, string[] arguments, (string Name, string Value)[] environment)
+    private static async Task<(int Code, string Output)> ExecuteAsync(
+        string program, string[] arguments, (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         foreach ((string name, string value) in environment)
         {
             start.Environment[name] = value;

@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>The content service alone on a unix socket in a folder of its own, over a store that outlives it.</summary>
+/// <summary>The content service on a unix socket in a temporary folder, over a store that the test owns.</summary>
 public sealed class ContentHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -47,7 +47,8 @@ public sealed class ContentHost : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
-    public static async Task<ContentHost> StartAsync(IStore store, IContentFleet? fleet = null, ImportProfile? profile = null, Action<ContentApiOptions>? configure = null)
+    public static async Task<ContentHost> StartAsync(
+        IStore store, IContentFleet? fleet = null, ImportProfile? profile = null, Action<ContentApiOptions>? configure = null)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("ipcs-content-");
         string socket = Path.Combine(folder.FullName, "content.sock");
@@ -60,9 +61,9 @@ public sealed class ContentHost : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
         });
         builder.Logging.ClearProviders();
-        var needs = new ContentDependencies(store, fleet ?? new NoFleet(store.Blocks), new ContentCatalog(store));
-        builder.Services.AddSingleton(needs.Updates);
-        builder.Services.AddContentApi(() => needs, profile ?? ImportProfile.KuboV1, configure);
+        var dependencies = new ContentDependencies(store, fleet ?? new NoFleet(store.Blocks), new ContentCatalog(store));
+        builder.Services.AddSingleton(dependencies.Catalog);
+        builder.Services.AddContentApi(() => dependencies, profile ?? ImportProfile.KuboV1, configure);
         WebApplication app = builder.Build();
         app.MapContentApi();
         await app.StartAsync(TestContext.Current.CancellationToken);

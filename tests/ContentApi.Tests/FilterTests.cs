@@ -45,10 +45,10 @@ public sealed class FilterTests
     [InlineData("labels.\"a.b/c\"==\"\\170\\u002c\\U00000079\"", true)]
     [InlineData("\"name\"==\"f\\157o\"", true)]
     [InlineData("name~=/(?P<x>o)+/", true)]
-    public void Matches(string filter, bool matches) => Assert.Equal(matches, Holds(filter));
+    public void A_filter_matches_by_its_selectors(string filter, bool matches) => Assert.Equal(matches, Holds(filter));
 
     [Fact]
-    public void NoneAndAnEmptyOneLetEverythingPass()
+    public void Every_object_passes_no_filter_and_an_empty_one()
     {
         Assert.True(Holds());
         Assert.True(Holds(""));
@@ -57,9 +57,9 @@ public sealed class FilterTests
         Assert.False(Holds("name==bar", "name==baz"));
     }
 
-    /// <summary>Whatever the text: parsed or refused by the one exception, and a match that ends.</summary>
+    /// <summary>Any text is parsed or refused with a <see cref="FormatException"/>, and matching ends.</summary>
     [Fact]
-    public void AnyText() => Texts.Sample(text =>
+    public void Any_text_is_parsed_or_refused() => Texts.Sample(text =>
     {
         try
         {
@@ -73,16 +73,16 @@ public sealed class FilterTests
     });
 
     [Fact]
-    public void WhatIsQuotedIsFound() => Gen.Select(Texts, Texts).Sample((field, value) =>
+    public void Quoted_fields_and_values_match() => Gen.Select(Texts, Texts).Sample((field, value) =>
     {
         ContentFilter filter = ContentFilter.Parse([$"labels.{Quote(field)}=={Quote(value)},labels.{Quote(field)}"]);
         return filter.Matches(path => path[0] == "labels" && path[1] == field ? value : null)
             && !filter.Matches(path => path[1] == field ? value + "x" : null);
     });
 
-    /// <summary>Expressions that take others exponential time.</summary>
+    /// <summary>An expression on which backtracking takes exponential time.</summary>
     [Fact]
-    public void NoExpressionBacktracks()
+    public void No_expression_backtracks()
     {
         ContentFilter filter = ContentFilter.Parse(["name~=/^(a+)+$/"]);
         Assert.False(filter.Matches(_ => new string('a', 100_000) + "b"));

@@ -1,4 +1,5 @@
 using System.Text;
+using Google.Protobuf;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
@@ -12,7 +13,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>Contents that the fleet has.</summary>
+/// <summary>Contents that the fleet finds, and the records and collections around them.</summary>
 public sealed class FleetTests
 {
     private static readonly ImportProfile SmallChunks = ImportProfile.KuboV1 with { Name = "small", Chunker = ChunkerSpec.Size(1024) };
@@ -20,14 +21,15 @@ public sealed class FleetTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task APositiveInfoIsAPromise()
+    public async Task A_positive_info_is_a_promise()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
         await using ContentHost host = await ContentHost.StartAsync(store, fleet);
         ContentRecord record = Import(store, Calls.Bytes(5000, 1));
         var request = new InfoRequest { Digest = record.Digest.ToString() };
-        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
+            async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
         Assert.Empty(store.Contents.Enumerate());
 
         fleet.Found[record.Digest] = record;
@@ -37,16 +39,17 @@ public sealed class FleetTests
         Assert.Equal(record.Digest, Assert.Single(fleet.Fetches).Digest);
         Assert.Equal(record.Digest.ToString(), Assert.Single(await host.Client.ListAllAsync()).Digest);
 
-        // From now on it is answered from the index, also when the fleet has forgotten it.
+        // From now on it is answered from the index, even when the fleet does not find it any more.
         fleet.Found.Clear();
         Assert.Equal(5000, (await host.Client.InfoAsync(request, cancellationToken: Token)).Info.Size);
         await host.Client.DeleteAsync(new DeleteContentRequest { Digest = request.Digest }, cancellationToken: Token);
         Assert.Empty(store.Contents.Enumerate());
-        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
+            async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
     }
 
     [Fact]
-    public async Task WhatACollectionHasTakenSinceItWasFoundIsNotPromised()
+    public async Task What_a_collection_has_taken_since_it_was_found_is_not_promised()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -55,15 +58,36 @@ public sealed class FleetTests
         var request = new InfoRequest { Digest = record.Digest.ToString() };
         fleet.Found[record.Digest] = record;
         store.Blocks.Delete(record.Root.Hash);
-        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
+            async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
         Assert.Empty(store.Contents.Enumerate());
 
         Import(store, Calls.Bytes(500, 3));
         Assert.Equal(500, (await host.Client.InfoAsync(request, cancellationToken: Token)).Info.Size);
     }
 
+    /// <summary>
+    /// The store has a DAG of 50 leaves without a record, as after <c>ipcs add</c>. containerd waits for an Info with its metadata locked.
+    /// </summary>
     [Fact]
-    public async Task ABlobIsReadOnceItIsVerified()
+    public async Task An_info_does_not_visit_the_blocks_of_a_dag()
+    {
+        using var store = new BrokenStore();
+        var fleet = new TestFleet(store);
+        await using ContentHost host = await ContentHost.StartAsync(store, fleet);
+        ContentRecord record = Import(store, Calls.Bytes(50_000, 12)) with { Complete = true };
+        fleet.Found[record.Digest] = record;
+        int before = store.BlockLookups;
+        await host.Client.InfoAsync(new InfoRequest { Digest = record.Digest.ToString() }, cancellationToken: Token);
+        Assert.InRange(store.BlockLookups - before, 0, 1);
+
+        // The fetch that it starts visits the blocks and marks the record complete.
+        Assert.True(Assert.Single(store.Contents.Enumerate()) is { Owned: true, Complete: false });
+        Assert.Equal(record.Digest, Assert.Single(fleet.Fetches).Digest);
+    }
+
+    [Fact]
+    public async Task A_blob_is_read_after_it_is_verified()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -80,7 +104,7 @@ public sealed class FleetTests
     }
 
     [Fact]
-    public async Task ALostBlobIsUnavailableByName()
+    public async Task A_lost_blob_is_unavailable_and_the_error_names_it()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -93,7 +117,7 @@ public sealed class FleetTests
     }
 
     [Fact]
-    public async Task ABlobDeletedWhileItIsWaitedForIsNotFound()
+    public async Task A_blob_deleted_while_a_read_waits_for_it_is_not_found()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -108,7 +132,7 @@ public sealed class FleetTests
     }
 
     [Fact]
-    public async Task ADagIsReadWhileItComes()
+    public async Task A_dag_is_read_while_it_is_fetched()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -122,34 +146,43 @@ public sealed class FleetTests
         Assert.Equal(data[150_000..160_000], await host.Client.ReadAllAsync(digest.ToString(), 150_000, 10_000));
         Assert.Equal(digest, Assert.Single(fleet.Fetches).Digest);
 
-        // A block that nobody has.
+        // A block that no peer has.
         Multihash last = store.Blocks.Enumerate().Select(b => b.Hash).First(h => Reads(store, h, data[200_000..]));
         store.Blocks.Delete(last);
         Grpc.Core.Status status = await Calls.FailureAsync(() => host.Client.ReadAllAsync(digest.ToString(), 200_000));
         Assert.Equal(StatusCode.Unavailable, status.StatusCode);
         Assert.Contains(digest.ToString(), status.Detail, StringComparison.Ordinal);
 
-        // Of what should be whole, it is the loss of data.
+        // In a complete content it is a loss of data.
         host.Services.GetRequiredService<ContentCatalog>().Change(digest, there => there! with { Complete = true });
-        Assert.Equal(StatusCode.DataLoss, (await Calls.FailureAsync(() => host.Client.ReadAllAsync(digest.ToString(), 200_000))).StatusCode);
+        Assert.Equal(
+            StatusCode.DataLoss, (await Calls.FailureAsync(() => host.Client.ReadAllAsync(digest.ToString(), 200_000))).StatusCode);
     }
 
     [Fact]
-    public async Task BytesWrittenMakeAPromisedBlobWhole()
+    public async Task Bytes_written_complete_a_promised_blob()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
         byte[] data = Calls.Bytes(5000, 6);
         var digest = Digest.Parse(Calls.DigestOf(data));
         Cid elsewhere = Import(store, Calls.Bytes(10, 7)).Root;
-        store.Contents.Put(new ContentRecord { Digest = digest, Kind = ContentKind.Blob, Root = elsewhere, Size = 5000, Owned = true, Labels = new Dictionary<string, string> { ["kept"] = "yes" } });
+        store.Contents.Put(new ContentRecord
+        {
+            Digest = digest,
+            Kind = ContentKind.Blob,
+            Root = elsewhere,
+            Size = 5000,
+            Owned = true,
+            Labels = new Dictionary<string, string> { ["kept"] = "yes" },
+        });
         Assert.Equal(StatusCode.AlreadyExists, (await Calls.FailureAsync(() => host.Client.CommitAsync("r", data))).StatusCode);
         Assert.True(store.Contents.Get(digest) is { Complete: true } whole && whole.Labels["kept"] == "yes");
         Assert.Equal(data, await host.Client.ReadAllAsync(digest.ToString()));
     }
 
     [Fact]
-    public async Task AManifestIsLookedAheadFor()
+    public async Task Contents_of_a_manifest_are_looked_up_ahead()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store);
@@ -162,12 +195,13 @@ public sealed class FleetTests
         Assert.Equal(named.Order(), fleet.Ahead.Select(d => d.ToString()).Order());
 
         fleet.Ahead.Clear();
-        await CommitWhollyAsync(host, "index", Encoding.UTF8.GetBytes($"{{\"manifests\":[{{\"digest\":\"{named[3]}\"}},{{\"digest\":\"sha512:no\"}},7]}}"));
+        await CommitWhollyAsync(
+            host, "index", Encoding.UTF8.GetBytes($"{{\"manifests\":[{{\"digest\":\"{named[3]}\"}},{{\"digest\":\"sha512:no\"}},7]}}"));
         Assert.Equal(named[3], Assert.Single(fleet.Ahead).ToString());
     }
 
     [Fact]
-    public async Task ALookAheadNeverFailsACommit()
+    public async Task A_failed_look_ahead_does_not_fail_the_commit()
     {
         using var store = new MemoryStore();
         var fleet = new TestFleet(store) { AheadError = new InvalidOperationException("the fleet is broken") };
@@ -175,8 +209,10 @@ public sealed class FleetTests
         string good = $"{{\"config\":{{\"digest\":\"{Calls.DigestOf([1])}\"}}}}";
         foreach (string text in (string[])
             [
-                good, "{", "{}", "{\"layers\":3}", "{\"layers\":[[[]]],\"config\":null}", "{\"config\":{\"digest\":\"\\ud800\"}}", "{\"config\":{\"digest\":\"\\ud800\"},\"a\":1}",
-                "{\"config\":\"" + new string('x', 5000) + "\"}", "{" + new string('[', 5000), string.Concat(Enumerable.Repeat("{\"manifests\":[", 500)),
+                good, "{", "{}", "{\"layers\":3}", "{\"layers\":[[[]]],\"config\":null}", "{\"config\":{\"digest\":\"\\ud800\"}}",
+                "{\"config\":{\"digest\":\"\\ud800\"},\"a\":1}",
+                "{\"config\":\"" + new string('x', 5000) + "\"}", "{" + new string('[', 5000), 
+                string.Concat(Enumerable.Repeat("{\"manifests\":[", 500)),
             ])
         {
             byte[] bytes = Encoding.UTF8.GetBytes(text);
@@ -187,32 +223,33 @@ public sealed class FleetTests
         Assert.NotEmpty(fleet.Ahead);
     }
 
-    /// <summary>The fleet, Update and Delete at once on one record: nobody's change is lost.</summary>
+    /// <summary>The fleet and two Updates change one record at once: no change is lost.</summary>
     [Fact]
-    public async Task ChangesOfOneRecordDoNotOverwriteEachOther()
+    public async Task Changes_of_one_record_do_not_overwrite_each_other()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
-        ContentCatalog updates = host.Services.GetRequiredService<ContentCatalog>();
+        ContentCatalog catalog = host.Services.GetRequiredService<ContentCatalog>();
         ContentRecord record = Import(store, Calls.Bytes(100, 8)) with { Owned = true };
         for (int round = 0; round < 100; round++)
         {
             store.Contents.Put(record);
             await Task.WhenAll(
-                Task.Run(() => updates.Change(record.Digest, there => there! with { Complete = true }), Token),
+                Task.Run(() => catalog.Change(record.Digest, there => there! with { Complete = true }), Token),
                 Task.Run(async () => await host.Client.UpdateAsync(Label(record, "a"), cancellationToken: Token), Token),
                 Task.Run(async () => await host.Client.UpdateAsync(Label(record, "b"), cancellationToken: Token), Token));
             ContentRecord there = store.Contents.Get(record.Digest)!;
-            Assert.True(there.Complete && there.Labels.Count == 2, $"round {round}: complete {there.Complete}, {there.Labels.Count} labels");
+            Assert.True(
+                there.Complete && there.Labels.Count == 2, $"round {round}: complete {there.Complete}, {there.Labels.Count} labels");
         }
     }
 
-    /// <summary>What is remembered of a record is never older than the last change.</summary>
+    /// <summary>Readers race with changes of the record.</summary>
     [Fact]
-    public async Task ARememberedRecordIsTheLatest()
+    public async Task A_cached_record_is_never_older_than_the_last_change()
     {
         using var store = new MemoryStore();
-        var updates = new ContentCatalog(store);
+        var catalog = new ContentCatalog(store);
         ContentRecord record = Import(store, Calls.Bytes(100, 9));
         using var end = new CancellationTokenSource();
         Task[] readers = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(
@@ -220,31 +257,33 @@ public sealed class FleetTests
             {
                 while (!end.IsCancellationRequested)
                 {
-                    updates.Get(record.Digest);
+                    catalog.Get(record.Digest);
                 }
             },
             Token))];
         for (int size = 1; size < 2000; size++)
         {
-            updates.Change(record.Digest, there => size % 7 == 0 ? null : (there ?? record) with { Size = size });
-            Assert.Equal(size % 7 == 0 ? null : size, updates.Get(record.Digest)?.Size);
+            catalog.Change(record.Digest, there => size % 7 == 0 ? null : (there ?? record) with { Size = size });
+            Assert.Equal(size % 7 == 0 ? null : size, catalog.Get(record.Digest)?.Size);
         }
 
         await end.CancelAsync();
         await Task.WhenAll(readers);
     }
 
-    /// <summary>A Delete lets go of the blocks, but a collection leaves those that are being read, and those of open ingests.</summary>
+    /// <summary>A Delete makes blocks garbage, but a collection keeps those that are being read, and those of open ingests.</summary>
     [Fact]
-    public async Task ACollectionDoesNotDisturbReadsAndWrites()
+    public async Task A_collection_does_not_disturb_reads_and_writes()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
         byte[] data = Calls.Bytes(16 << 20, 10);
         string digest = await host.Client.CommitAsync("r", Calls.Bytes(8 << 20, 11));
         using Calls.Session writing = host.Client.Open();
-        await writing.SendAsync(new WriteContentRequest { Action = WriteAction.Write, Ref = "w", Data = Google.Protobuf.ByteString.CopyFrom(data, 0, 8 << 20) });
-        using AsyncServerStreamingCall<ReadContentResponse> reading = host.Client.Read(new ReadContentRequest { Digest = digest }, cancellationToken: Token);
+        await writing.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Write, Ref = "w", Data = ByteString.CopyFrom(data, 0, 8 << 20) });
+        using AsyncServerStreamingCall<ReadContentResponse> reading = host.Client.Read(
+            new ReadContentRequest { Digest = digest }, cancellationToken: Token);
         var read = new MemoryStream();
         Assert.True(await reading.ResponseStream.MoveNext(Token));
         read.Write(reading.ResponseStream.Current.Data.Span);
@@ -257,8 +296,10 @@ public sealed class FleetTests
         }
 
         Assert.Equal(digest, Calls.DigestOf(read.ToArray()));
-        await writing.SendAsync(new WriteContentRequest { Action = WriteAction.Write, Offset = 8 << 20, Data = Google.Protobuf.ByteString.CopyFrom(data, 8 << 20, 8 << 20) });
-        await writing.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 16 << 20, Expected = Calls.DigestOf(data) });
+        await writing.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Write, Offset = 8 << 20, Data = ByteString.CopyFrom(data, 8 << 20, 8 << 20) });
+        await writing.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = 16 << 20, Expected = Calls.DigestOf(data) });
         await writing.EndAsync();
         Collect(host, store);
         Assert.Equal(data, await host.Client.ReadAllAsync(Calls.DigestOf(data)));
@@ -302,16 +343,18 @@ public sealed class FleetTests
         return block.Memory.Span.IndexOf(data.AsSpan(0, 64)) >= 0;
     }
 
-    /// <summary>Commits, and waits for the end of the call: what it does after its reply is done then too.</summary>
+    /// <summary>Commits, and waits for the end of the call, which does some work after its reply.</summary>
     private static async Task CommitWhollyAsync(ContentHost host, string reference, byte[] data)
     {
         using Calls.Session session = host.Client.Open();
-        await session.SendAsync(new WriteContentRequest { Ref = reference, Action = WriteAction.Write, Data = Google.Protobuf.ByteString.CopyFrom(data) });
-        await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = data.Length, Expected = Calls.DigestOf(data) });
+        await session.SendAsync(
+            new WriteContentRequest { Ref = reference, Action = WriteAction.Write, Data = ByteString.CopyFrom(data) });
+        await session.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = data.Length, Expected = Calls.DigestOf(data) });
         await session.EndAsync();
     }
 
-    private static ContentRecord Import(MemoryStore store, byte[] data)
+    private static ContentRecord Import(IStore store, byte[] data)
     {
         var importer = new DagImporter(store.Blocks, SmallChunks);
         importer.Write(data);

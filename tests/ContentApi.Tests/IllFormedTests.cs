@@ -6,21 +6,25 @@ using Ipcs.ContentApi.V1;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>What is wrong with a request, and the code that says so.</summary>
+/// <summary>The status codes of malformed and impossible requests.</summary>
 public sealed class IllFormedTests : IAsyncLifetime
 {
     private const string Absent = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     private static readonly string[] BadDigests =
     [
-        "", "sha256", "sha256:", ":", "sha256:abc", "md5:d41d8cd98f00b204e9800998ecf8427e", "SHA256:" + Absent[7..], "sha256:" + Absent[7..].ToUpperInvariant(),
-        Absent + "0", Absent[..^1], " " + Absent, Absent + "\n", "sha512:" + Absent[7..], "sha256:" + new string('g', 64), new string('a', 100_000), "sha256:../../etc/passwd",
+        "", "sha256", "sha256:", ":", "sha256:abc", "md5:d41d8cd98f00b204e9800998ecf8427e", "SHA256:" + Absent[7..],
+        "sha256:" + Absent[7..].ToUpperInvariant(),
+        Absent + "0", Absent[..^1], " " + Absent, Absent + "\n", "sha512:" + Absent[7..], "sha256:" + new string('g', 64),
+        new string('a', 100_000), "sha256:../../etc/passwd",
     ];
 
     private static readonly string[] BadFilters =
     [
-        "==", "digest=", "digest=a", "digest==", "digest===a", "digest==a,", ",", "labels.", ".labels", "labels..a", "labels.\"a", "digest==\"a", "digest!a", "digest==a b",
-        "digest~=[", "digest~=\"(\"", "labels.\"\\q\"==a", "digest==\"\\x0\"", "-", "digest<=a", new string('a', 20_000), "digest==\"a\nb\"",
+        "==", "digest=", "digest=a", "digest==", "digest===a", "digest==a,", ",", "labels.", ".labels", "labels..a", "labels.\"a",
+        "digest==\"a", "digest!a", "digest==a b",
+        "digest~=[", "digest~=\"(\"", "labels.\"\\q\"==a", "digest==\"\\x0\"", "-", "digest<=a", new string('a', 20_000),
+        "digest==\"a\nb\"",
     ];
 
     private readonly MemoryStore _store = new();
@@ -30,7 +34,7 @@ public sealed class IllFormedTests : IAsyncLifetime
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _host = await ContentHost.StartAsync(_store, configure: o => o.LockWait = TimeSpan.FromMilliseconds(50));
+    public async ValueTask InitializeAsync() => _host = await ContentHost.StartAsync(_store);
 
     public async ValueTask DisposeAsync()
     {
@@ -39,7 +43,7 @@ public sealed class IllFormedTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task WhatIsNoDigest()
+    public async Task A_malformed_digest_is_an_invalid_argument()
     {
         foreach (string digest in BadDigests)
         {
@@ -58,7 +62,7 @@ public sealed class IllFormedTests : IAsyncLifetime
     }
 
     [Fact]
-    public Task WhatIsNotThere() => FailsAsync(StatusCode.NotFound, "absent",
+    public Task An_absent_content_or_reference_is_not_found() => FailsAsync(StatusCode.NotFound, "absent",
         async c => await c.InfoAsync(new InfoRequest { Digest = Absent }, cancellationToken: Token),
         async c => await c.DeleteAsync(new DeleteContentRequest { Digest = Absent }, cancellationToken: Token),
         async c => await c.UpdateAsync(new UpdateRequest { Info = new Info { Digest = Absent } }, cancellationToken: Token),
@@ -67,7 +71,7 @@ public sealed class IllFormedTests : IAsyncLifetime
         async c => await c.AbortAsync(new AbortRequest { Ref = "absent" }, cancellationToken: Token));
 
     [Fact]
-    public Task NoReference() => FailsAsync(StatusCode.InvalidArgument, "an empty reference",
+    public Task An_empty_reference_is_an_invalid_argument() => FailsAsync(StatusCode.InvalidArgument, "an empty reference",
         async c => await c.StatusAsync(new StatusRequest(), cancellationToken: Token),
         async c => await c.AbortAsync(new AbortRequest(), cancellationToken: Token),
         c => FirstAsync(c, new WriteContentRequest { Action = WriteAction.Stat }),
@@ -80,7 +84,7 @@ public sealed class IllFormedTests : IAsyncLifetime
         });
 
     [Fact]
-    public async Task WritesOutOfBounds()
+    public async Task Writes_out_of_bounds_are_refused()
     {
         await FailsAsync(StatusCode.InvalidArgument, "a write's numbers",
             c => FirstAsync(c, new WriteContentRequest { Ref = new string('r', 4097) }),
@@ -89,10 +93,13 @@ public sealed class IllFormedTests : IAsyncLifetime
             c => FirstAsync(c, new WriteContentRequest { Ref = "r", Action = (WriteAction)(-1) }),
             c => SecondAsync(c, new WriteContentRequest { Ref = "another" }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Write, Total = long.MinValue, Offset = 4 }),
-            c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Labels = { ["a"] = new string('x', 4096) } }),
-            c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Labels = { [new string('x', 4097)] = "" } }));
+            c => SecondAsync(
+                c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Labels = { ["a"] = new string('x', 4096) } }),
+            c => SecondAsync(
+                c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Labels = { [new string('x', 4097)] = "" } }));
         await FailsAsync(StatusCode.OutOfRange, "a write's offset",
-            c => FirstAsync(c, new WriteContentRequest { Ref = "r", Action = WriteAction.Write, Offset = 1, Data = ByteString.CopyFromUtf8("x") }),
+            c => FirstAsync(
+                c, new WriteContentRequest { Ref = "r", Action = WriteAction.Write, Offset = 1, Data = ByteString.CopyFromUtf8("x") }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Write, Offset = 3, Data = ByteString.CopyFromUtf8("x") }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Write, Offset = 5, Data = ByteString.CopyFromUtf8("x") }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Write, Offset = -1, Data = ByteString.CopyFromUtf8("x") }),
@@ -102,11 +109,12 @@ public sealed class IllFormedTests : IAsyncLifetime
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Total = 3 }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Total = 5 }),
             c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Expected = Absent }),
-            c => SecondAsync(c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Expected = "sha512:" + new string('0', 128) }));
+            c => SecondAsync(
+                c, new WriteContentRequest { Action = WriteAction.Commit, Offset = 4, Expected = "sha512:" + new string('0', 128) }));
     }
 
     [Fact]
-    public async Task ReadsOutOfBounds()
+    public async Task Reads_out_of_bounds_are_refused()
     {
         string digest = await _host.Client.CommitAsync("content", "0123456789"u8.ToArray());
         await FailsAsync(StatusCode.InvalidArgument, "a negative number",
@@ -122,7 +130,7 @@ public sealed class IllFormedTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task WhatIsNoFilter()
+    public async Task A_malformed_filter_is_an_invalid_argument()
     {
         foreach (string filter in BadFilters)
         {
@@ -132,31 +140,36 @@ public sealed class IllFormedTests : IAsyncLifetime
                 async c => await c.ListStatusesAsync(new ListStatusesRequest { Filters = { filter } }, cancellationToken: Token));
         }
 
-        await FailsAsync(StatusCode.InvalidArgument, "many filters", async c => await c.ListAllAsync([.. Enumerable.Repeat("digest==a", 1000)]));
+        await FailsAsync(
+            StatusCode.InvalidArgument, "many filters", async c => await c.ListAllAsync([.. Enumerable.Repeat("digest==a", 1000)]));
     }
 
     [Fact]
-    public async Task UpdatesOfOtherFields()
+    public async Task Updates_of_other_fields_are_refused()
     {
         string digest = await _host.Client.CommitAsync("content", "updated"u8.ToArray());
         foreach (string path in (string[])["size", "digest", "created_at", "label", "labelsx.a", "", new string('x', 10_000)])
         {
             await FailsAsync(StatusCode.InvalidArgument, path, async c => await c.UpdateAsync(
-                new UpdateRequest { Info = new Info { Digest = digest }, UpdateMask = new FieldMask { Paths = { path } } }, cancellationToken: Token));
+                new UpdateRequest { Info = new Info { Digest = digest }, UpdateMask = new FieldMask { Paths = { path } } },
+                cancellationToken: Token));
         }
 
         await FailsAsync(StatusCode.InvalidArgument, "a long label", async c => await c.UpdateAsync(
-            new UpdateRequest { Info = new Info { Digest = digest, Labels = { ["k"] = new string('v', 4096) } } }, cancellationToken: Token));
-        await FailsAsync(StatusCode.InvalidArgument, "nothing", async c => await c.UpdateAsync(new UpdateRequest(), cancellationToken: Token));
+            new UpdateRequest { Info = new Info { Digest = digest, Labels = { ["k"] = new string('v', 4096) } } },
+            cancellationToken: Token));
+        await FailsAsync(
+            StatusCode.InvalidArgument, "nothing", async c => await c.UpdateAsync(new UpdateRequest(), cancellationToken: Token));
     }
 
     [Fact]
-    public async Task MessagesOverTheBound()
+    public async Task A_message_over_the_bound_is_refused()
     {
-        var huge = new WriteContentRequest { Ref = "huge", Action = WriteAction.Write, Data = ByteString.CopyFrom(new byte[ContentApiExtensions.MaxMessageLength + 1]) };
+        ByteString tooLong = ByteString.CopyFrom(new byte[ContentApiExtensions.MaxMessageLength + 1]);
+        var huge = new WriteContentRequest { Ref = "huge", Action = WriteAction.Write, Data = tooLong };
         await FailsAsync(StatusCode.ResourceExhausted, "17 MiB", c => FirstAsync(c, huge));
 
-        // And right below it all is well.
+        // A message just below the bound is accepted.
         byte[] data = Calls.Bytes(ContentApiExtensions.MaxMessageLength - 1024, 1);
         Assert.Equal(Calls.DigestOf(data), await _host.Client.CommitAsync("long", data));
         Assert.Equal(data, await _host.Client.ReadAllAsync(Calls.DigestOf(data)));
@@ -168,11 +181,12 @@ public sealed class IllFormedTests : IAsyncLifetime
         await session.SendAsync(request);
     }
 
-    /// <summary>As the second request of a session whose first has written four bytes.</summary>
+    /// <summary>Sends a request as the second of a session whose first has written four bytes.</summary>
     private static async Task SecondAsync(Content.ContentClient client, WriteContentRequest request)
     {
         using Calls.Session session = client.Open();
-        await session.SendAsync(new WriteContentRequest { Ref = "r-" + Guid.NewGuid(), Action = WriteAction.Write, Data = ByteString.CopyFromUtf8("four") });
+        await session.SendAsync(
+            new WriteContentRequest { Ref = "r-" + Guid.NewGuid(), Action = WriteAction.Write, Data = ByteString.CopyFromUtf8("four") });
         await session.SendAsync(request);
     }
 

@@ -7,16 +7,20 @@ using Ipcs.TestKit;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>What clients send and contents hold, grown out of the seeds in tests/Fuzz/contentapi.txt: taken, or refused with the one exception that becomes a status.</summary>
+/// <summary>
+/// Mutations of the seeds in tests/Fuzz/contentapi.txt: requests and manifests are parsed, or refused with the one exception that becomes a
+/// status.
+/// </summary>
 public sealed class MutationTests
 {
     private const string File = "contentapi.txt";
 
     [Fact]
-    public void Manifests() => Corpus.Try(File, "manifest", bytes => Assert.InRange(DescriptorScan.Descriptors(bytes).Count, 0, 4096));
+    public void Mutated_manifests_are_scanned() => Corpus.Try(
+        File, "manifest", bytes => Assert.InRange(DescriptorScan.Descriptors(bytes).Count, 0, 4096));
 
     [Fact]
-    public void Filters() => Corpus.Try(File, "filter", bytes =>
+    public void Mutated_filters_are_parsed_or_refused() => Corpus.Try(File, "filter", bytes =>
     {
         try
         {
@@ -31,7 +35,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void Writes() => Corpus.Try(File, "write", bytes =>
+    public void Mutated_writes_are_parsed_or_refused() => Corpus.Try(File, "write", bytes =>
     {
         try
         {

@@ -1,7 +1,6 @@
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
-using Ipcs.ContentApi.Reading;
 using Ipcs.Dag;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
@@ -13,7 +12,7 @@ namespace Ipcs.ContentApi.Tests;
 public sealed class RecentReadsTests
 {
     [Fact]
-    public void TheLastIsFirstAndEachIsThereOnce()
+    public void The_last_read_is_first_and_each_content_is_listed_once()
     {
         var recent = new RecentReads(TimeProvider.System);
         foreach (int i in (int[])[1, 2, 3, 1])
@@ -25,7 +24,7 @@ public sealed class RecentReadsTests
     }
 
     [Fact]
-    public void OfManyTheLastAreKept()
+    public void Only_the_last_reads_are_kept()
     {
         var recent = new RecentReads(TimeProvider.System);
         for (int i = 0; i < 1000; i++)
@@ -43,7 +42,7 @@ public sealed class RecentReadsTests
     [InlineData(0, 0, false)]
     [InlineData(0, 100_000, false)]
     [InlineData(32_768, 32_768, false)]
-    public async Task AReadOfTheBeginAloneCounts(long offset, long size, bool counts)
+    public async Task Only_a_read_of_the_beginning_counts(long offset, long size, bool counts)
     {
         using IStore store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
@@ -53,7 +52,7 @@ public sealed class RecentReadsTests
     }
 
     [Fact]
-    public void AFailureIsToldOfForAWhile()
+    public void A_failure_is_reported_for_half_a_minute()
     {
         var time = new FakeTimeProvider();
         var recent = new RecentReads(time);
@@ -67,12 +66,19 @@ public sealed class RecentReadsTests
     }
 
     [Fact]
-    public async Task AReadThatComesToNothingIsToldOf()
+    public async Task A_failed_read_is_reported()
     {
         using IStore store = new MemoryStore();
         var fleet = new TestFleet(store);
         await using ContentHost host = await ContentHost.StartAsync(store, fleet);
-        var lost = new ContentRecord { Digest = DigestOf(7), Kind = ContentKind.Blob, Size = 5000, Root = Cid.Parse("bafkqaaa"), Owned = true };
+        var lost = new ContentRecord
+        {
+            Digest = DigestOf(7),
+            Kind = ContentKind.Blob,
+            Size = 5000,
+            Root = Cid.Parse("bafkqaaa"),
+            Owned = true,
+        };
         store.Contents.Put(lost);
         fleet.Whole.SetException(new ContentUnavailableException("nobody has it"));
         Assert.Equal(StatusCode.Unavailable, (await Calls.FailureAsync(() => host.Client.ReadAllAsync(lost.Digest.ToString()))).StatusCode);

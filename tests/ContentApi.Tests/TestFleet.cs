@@ -6,25 +6,25 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>A fleet that a test plays.</summary>
+/// <summary>A fleet whose replies a test sets.</summary>
 internal sealed class TestFleet(IStore store) : IContentFleet
 {
-    /// <summary>What it finds.</summary>
+    /// <summary>The contents that it finds.</summary>
     public ConcurrentDictionary<Digest, ContentRecord> Found { get; } = new();
 
-    /// <summary>What it was told to fetch.</summary>
+    /// <summary>The contents whose fetch was started.</summary>
     public ConcurrentQueue<ContentRecord> Fetches { get; } = new();
 
-    /// <summary>What it was asked ahead for.</summary>
+    /// <summary>The digests looked up ahead.</summary>
     public ConcurrentQueue<Digest> Ahead { get; } = new();
 
-    /// <summary>Set: asking ahead fails by it.</summary>
+    /// <summary>When set, looking up ahead throws it.</summary>
     public Exception? AheadError { get; set; }
 
-    /// <summary>What a wait for a content waits for.</summary>
+    /// <summary>Completes the waits for contents.</summary>
     public TaskCompletionSource Whole { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Set once somebody waits.</summary>
+    /// <summary>Completed by the first wait for a content.</summary>
     public TaskCompletionSource Waited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>

@@ -6,11 +6,12 @@ using Ipcs.ContentApi.Wire;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>The parser of write requests and the encoder of read replies, held against the generated code.</summary>
+/// <summary>The parser of write requests and the encoder of read replies, compared with the generated code.</summary>
 public sealed class WireTests
 {
     private static readonly Gen<WriteContentRequest> Requests = Gen.Select(
-        Gen.Int[-2, 4], Gen.String[Gen.Char["abc/é\u4e2d"], 0, 40], Gen.Long, Gen.String[Gen.Char.AlphaNumeric, 0, 80], Gen.Long, Gen.Byte.Array[0, 300],
+        Gen.Int[-2, 4], Gen.String[Gen.Char["abc/é\u4e2d"], 0, 40], Gen.Long, Gen.String[Gen.Char.AlphaNumeric, 0, 80], Gen.Long,
+        Gen.Byte.Array[0, 300],
         Gen.Dictionary(Gen.String[Gen.Char.AlphaNumeric, 0, 10], Gen.String[Gen.Char.AlphaNumeric, 0, 10])[0, 5],
         (action, reference, total, expected, offset, data, labels) => new WriteContentRequest
         {
@@ -24,14 +25,15 @@ public sealed class WireTests
         });
 
     [Fact]
-    public void WhatIsWrittenIsParsed() => Gen.Select(Requests, Gen.Int[1, 40]).Sample((request, piece) =>
+    public void A_generated_request_is_parsed() => Gen.Select(Requests, Gen.Int[1, 40]).Sample((request, piece) =>
     {
         using WriteRequest parsed = WriteRequest.Parse(Cut(request.ToByteArray(), piece));
         return Same(request, parsed);
     });
 
     [Fact]
-    public void UnknownFieldsAreSkippedAndTheLastOfAFieldCounts() => Gen.Select(Requests, Requests, Gen.Int[1, 40]).Sample((first, second, piece) =>
+    public void Unknown_fields_are_skipped_and_the_last_of_a_field_counts() => Gen.Select(
+        Requests, Requests, Gen.Int[1, 40]).Sample((first, second, piece) =>
     {
         byte[] unknown = [0xa0, 0x06, 0x80, 0x01, 0xa9, 0x06, 1, 2, 3, 4, 5, 6, 7, 8, 0xb2, 0x06, 2, 9, 9, 0xbd, 0x06, 1, 2, 3, 4];
         byte[] bytes = [.. first.ToByteArray(), .. unknown, .. second.ToByteArray()];
@@ -40,9 +42,10 @@ public sealed class WireTests
         return Same(expected, parsed);
     });
 
-    /// <summary>Whatever the bytes: parsed as the generated code does, or refused by the one exception, and never longer than they are.</summary>
+    /// <summary>Damaged messages: the data and labels parsed are never longer than the message.</summary>
     [Fact]
-    public void AnyBytes() => Gen.Select(Requests, Gen.Int[0, 400], Gen.Byte, Gen.Int[0, 3], Gen.Byte.Array[0, 60], Gen.Int[1, 40])
+    public void Any_bytes_are_parsed_or_refused() => Gen.Select(
+        Requests, Gen.Int[0, 400], Gen.Byte, Gen.Int[0, 3], Gen.Byte.Array[0, 60], Gen.Int[1, 40])
         .Sample((request, at, value, how, noise, piece) =>
         {
             byte[] bytes = Damage(request.ToByteArray(), at, value, how, noise);
@@ -58,7 +61,8 @@ public sealed class WireTests
         });
 
     [Fact]
-    public void WhatTheGeneratedCodeTakesIsTakenAlike() => Gen.Select(Requests, Gen.Int[0, 400], Gen.Byte, Gen.Int[0, 2]).Sample((request, at, value, how) =>
+    public void Requests_are_parsed_as_the_generated_code_does() => Gen.Select(
+        Requests, Gen.Int[0, 400], Gen.Byte, Gen.Int[0, 2]).Sample((request, at, value, how) =>
     {
         byte[] bytes = Damage(request.ToByteArray(), at, value, how, []);
         WriteContentRequest expected;
@@ -78,15 +82,17 @@ public sealed class WireTests
         }
         catch (WireFormatException)
         {
-            // Stricter in one thing: groups, which no version of the message ever had, are not skipped; and text must be UTF-8.
+            // Stricter in two things: groups, which no version of the message ever had, are not skipped, and text must be UTF-8.
             return HasGroup(bytes) || expected.ToString().Contains('\ufffd', StringComparison.Ordinal);
         }
     });
 
     [Fact]
-    public void RepliesAreWhatTheGeneratedCodeReads() => Gen.Select(Gen.Long[0, long.MaxValue], Gen.Byte.Array[0, 70_000]).Sample((offset, data) =>
+    public void The_generated_code_reads_replies() => Gen.Select(
+        Gen.Long[0, long.MaxValue], Gen.Byte.Array[0, 70_000]).Sample((offset, data) =>
     {
-        var reply = new ReadReply(offset, data);
+        var reply = new ReadReply();
+        reply.Set(offset, data);
         var bytes = new ArrayBufferWriter<byte>();
         reply.WriteTo(bytes);
         ReadContentResponse read = ReadContentResponse.Parser.ParseFrom(bytes.WrittenSpan);
@@ -94,7 +100,8 @@ public sealed class WireTests
     });
 
     private static bool Same(WriteContentRequest expected, WriteRequest actual) =>
-        expected.Action == actual.Action && expected.Ref == actual.Ref && expected.Total == actual.Total && expected.Expected == actual.Expected
+        expected.Action == actual.Action && expected.Ref == actual.Ref && expected.Total == actual.Total
+        && expected.Expected == actual.Expected
         && expected.Offset == actual.Offset && expected.Data.Span.SequenceEqual(actual.Data.Span)
         && expected.Labels.Count == actual.Labels.Count && expected.Labels.All(l => actual.Labels.GetValueOrDefault(l.Key) == l.Value);
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -13,7 +12,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.ContentApi.Tests;
 
-/// <summary>The life of an ingest, beyond what containerd's own suite asks.</summary>
+/// <summary>The states of an ingest, beyond what containerd's own suite tests.</summary>
 public sealed class WriteTests
 {
     private static readonly ImportProfile SmallChunks = ImportProfile.KuboV1 with { Name = "small", Chunker = ChunkerSpec.Size(1024) };
@@ -21,7 +20,7 @@ public sealed class WriteTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task WhatACommitRefusesStaysResumable()
+    public async Task An_ingest_stays_resumable_after_a_refused_commit()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
@@ -41,13 +40,14 @@ public sealed class WriteTests
         WriteContentResponse stat = await resumed.SendAsync(new WriteContentRequest { Ref = "r" });
         Assert.Equal((3000L, Calls.DigestOf(data.AsSpan(0, 3000))), (stat.Offset, stat.Digest));
         await resumed.SendAsync(Write("", 3000, data[3000..]));
-        WriteContentResponse done = await resumed.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 5000, Total = 5000, Expected = Calls.DigestOf(data) });
+        WriteContentResponse done = await resumed.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = 5000, Total = 5000, Expected = Calls.DigestOf(data) });
         Assert.Equal((5000L, Calls.DigestOf(data)), (done.Offset, done.Digest));
         Assert.Equal(data, await host.Client.ReadAllAsync(Calls.DigestOf(data)));
     }
 
     [Fact]
-    public async Task AWriteAtZeroBeginsAnew()
+    public async Task A_write_at_offset_zero_truncates()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
@@ -56,12 +56,13 @@ public sealed class WriteTests
         await session.SendAsync(Write("r", 0, Calls.Bytes(9000, 3)));
         WriteContentResponse again = await session.SendAsync(Write("r", 0, data));
         Assert.Equal((2500L, Calls.DigestOf(data)), (again.Offset, again.Digest));
-        Assert.Equal(Calls.DigestOf(data), (await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 2500 })).Digest);
+        Assert.Equal(
+            Calls.DigestOf(data), (await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 2500 })).Digest);
         Assert.Equal(data, await host.Client.ReadAllAsync(Calls.DigestOf(data)));
     }
 
     [Fact]
-    public async Task TheStateOfAnIngestSurvivesARestart()
+    public async Task The_state_of_an_ingest_survives_a_restart()
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
         using var store = new MemoryStore();
@@ -78,7 +79,8 @@ public sealed class WriteTests
 
         await using ContentHost next = await ContentHost.StartAsync(store, profile: SmallChunks, configure: o => o.Time = time);
         V1.Status status = (await next.Client.StatusAsync(new StatusRequest { Ref = "r" }, cancellationToken: Token)).Status;
-        Assert.Equal((7777L, 10_000L, before.StartedAt, before.UpdatedAt), (status.Offset, status.Total, status.StartedAt, status.UpdatedAt));
+        Assert.Equal(
+            (7777L, 10_000L, before.StartedAt, before.UpdatedAt), (status.Offset, status.Total, status.StartedAt, status.UpdatedAt));
         Assert.Equal(TimeSpan.FromSeconds(7), status.UpdatedAt.ToDateTimeOffset() - status.StartedAt.ToDateTimeOffset());
 
         time.Advance(TimeSpan.FromSeconds(7));
@@ -88,13 +90,14 @@ public sealed class WriteTests
             (7777L, 10_000L, before.StartedAt, before.UpdatedAt, Calls.DigestOf(data.AsSpan(0, 7777))),
             (stat.Offset, stat.Total, stat.StartedAt, stat.UpdatedAt, stat.Digest));
         await resumed.SendAsync(Write("", 7777, data[7777..]));
-        Assert.Equal(Calls.DigestOf(data), (await resumed.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 10_000 })).Digest);
+        Assert.Equal(Calls.DigestOf(data), (await resumed.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = 10_000 })).Digest);
         Assert.Equal(data, await next.Client.ReadAllAsync(Calls.DigestOf(data)));
     }
 
-    /// <summary>What a killed daemon leaves: the store as it was in the middle of a session.</summary>
+    /// <summary>A second host over the store of a session that is open, as after a crash.</summary>
     [Fact]
-    public async Task AnInterruptedIngestResumesFromADurableOffset()
+    public async Task An_interrupted_ingest_resumes_from_a_durable_offset()
     {
         using var store = new MemoryStore();
         byte[] data = Calls.Bytes(10_000, 5);
@@ -107,23 +110,33 @@ public sealed class WriteTests
         WriteContentResponse stat = await resumed.SendAsync(new WriteContentRequest { Ref = "r" });
         Assert.Equal((4096L, Calls.DigestOf(data.AsSpan(0, 4096))), (stat.Offset, stat.Digest));
         await resumed.SendAsync(Write("", 4096, data[4096..]));
-        Assert.Equal(Calls.DigestOf(data), (await resumed.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 10_000 })).Digest);
+        Assert.Equal(Calls.DigestOf(data), (await resumed.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = 10_000 })).Digest);
     }
 
     [Fact]
-    public async Task ALockedReferenceIsWaitedForAndThenUnavailable()
+    public async Task A_locked_reference_is_waited_for_and_then_unavailable()
     {
+        var time = new FakeTimeProvider();
         using var store = new MemoryStore();
-        await using ContentHost host = await ContentHost.StartAsync(store, configure: o => o.LockWait = TimeSpan.FromMilliseconds(200));
+        await using ContentHost host = await ContentHost.StartAsync(store, configure: o => o.Time = time);
         using Calls.Session first = host.Client.Open();
         await first.SendAsync(new WriteContentRequest { Ref = "r" });
 
-        var watch = Stopwatch.StartNew();
         using Calls.Session second = host.Client.Open();
-        Assert.Equal(StatusCode.Unavailable, (await Calls.FailureAsync(() => second.SendAsync(new WriteContentRequest { Ref = "r" }))).StatusCode);
-        Assert.True(watch.Elapsed >= TimeSpan.FromMilliseconds(190), $"refused after {watch.Elapsed}");
+        long started = time.GetTimestamp();
+        Task<Grpc.Core.Status> refused = Calls.FailureAsync(() => second.SendAsync(new WriteContentRequest { Ref = "r" }));
+        while (!refused.IsCompleted)
+        {
+            // The clock stands still but for this, so that the wait is exact however slow the machine is.
+            time.Advance(TimeSpan.FromMilliseconds(100));
+            await Task.Delay(1, Token);
+        }
 
-        // A client's close is half a close: who comes at once after it waits, and gets in.
+        Assert.Equal(StatusCode.Unavailable, (await refused).StatusCode);
+        Assert.True(time.GetElapsedTime(started) >= TimeSpan.FromSeconds(1), $"refused after {time.GetElapsedTime(started)}");
+
+        // A client closes a Write by a half-close: a session that is opened at once after it waits for the lock.
         using Calls.Session third = host.Client.Open();
         Task<WriteContentResponse> waiting = third.SendAsync(new WriteContentRequest { Ref = "r" });
         await first.CloseAsync();
@@ -131,16 +144,17 @@ public sealed class WriteTests
     }
 
     [Fact]
-    public async Task TheLockIsFreeWhenAReplyOrAnErrorIsThere()
+    public async Task The_lock_is_free_before_a_reply_or_an_error_is_sent()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, configure: o => o.LockWait = TimeSpan.Zero);
         for (int i = 0; i < 50; i++)
         {
-            // The sessions stay open on the client's side, as containerd's do.
+            // As containerd does, the client leaves the streams of the sessions open.
             using Calls.Session failing = host.Client.Open();
             await failing.SendAsync(Write("r", 0, Calls.Bytes(10, i)));
-            await Calls.FailureAsync(() => failing.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 10, Total = 11 }));
+            await Calls.FailureAsync(
+                () => failing.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 10, Total = 11 }));
             using Calls.Session session = host.Client.Open();
             Assert.Equal(10, (await session.SendAsync(new WriteContentRequest { Ref = "r" })).Offset);
             await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 10 });
@@ -150,17 +164,18 @@ public sealed class WriteTests
     }
 
     [Fact]
-    public async Task AnAbortEndsTheSessionAndTheReferenceIsNew()
+    public async Task An_abort_ends_the_session_and_the_reference_is_new()
     {
         using var store = new MemoryStore();
-        await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
+        await using ContentHost host = await ContentHost.StartAsync(
+            store, profile: SmallChunks, configure: o => o.LockWait = TimeSpan.FromMinutes(1));
         for (int i = 0; i < 20; i++)
         {
             using Calls.Session session = host.Client.Open();
             Assert.Equal(0, (await session.SendAsync(new WriteContentRequest { Ref = "r" })).Offset);
             await session.SendAsync(Write("r", 0, Calls.Bytes(3000, i)));
 
-            // Another one waits for the lock already; the abort is for it too, if it gets it.
+            // Another session waits for the lock: the abort ends it too if it gets the lock.
             using Calls.Session waiting = host.Client.Open();
             Task<WriteContentResponse> second = waiting.SendAsync(new WriteContentRequest { Ref = "r" });
             await host.Client.AbortAsync(new AbortRequest { Ref = "r" }, cancellationToken: Token);
@@ -177,7 +192,7 @@ public sealed class WriteTests
     [InlineData("sha512", false)]
     [InlineData("sha384", true)]
     [InlineData("sha512", true)]
-    public async Task OtherAlgorithms(string algorithm, bool isNamedFirst)
+    public async Task A_content_of_another_algorithm_is_written_and_read(string algorithm, bool isNamedFirst)
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
@@ -189,26 +204,29 @@ public sealed class WriteTests
         await session.SendAsync(Write("", 0, data[..150_000]));
         WriteContentResponse middle = await session.SendAsync(Write("", 150_000, data[150_000..]));
         Assert.Equal(Calls.DigestOf(data), middle.Digest);
-        WriteContentResponse done = await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 300_000, Expected = digest });
+        WriteContentResponse done = await session.SendAsync(
+            new WriteContentRequest { Action = WriteAction.Commit, Offset = 300_000, Expected = digest });
         Assert.Equal(digest, done.Digest);
         Assert.Equal(digest, Assert.Single(await host.Client.ListAllAsync()).Digest);
         Assert.Equal(data, await host.Client.ReadAllAsync(digest));
 
         using Calls.Session again = host.Client.Open();
         Assert.Equal(
-            StatusCode.AlreadyExists, (await Calls.FailureAsync(() => again.SendAsync(new WriteContentRequest { Ref = "again", Expected = digest }))).StatusCode);
+            StatusCode.AlreadyExists, (await Calls.FailureAsync(
+                () => again.SendAsync(new WriteContentRequest { Ref = "again", Expected = digest }))).StatusCode);
         Assert.Empty(store.Ingests.Enumerate());
     }
 
     [Fact]
-    public async Task WhatIsThereAlreadyExists()
+    public async Task A_content_in_the_index_already_exists()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
         byte[] data = Calls.Bytes(1000, 7);
         string digest = await host.Client.CommitAsync("one", data);
         Assert.Equal(StatusCode.AlreadyExists, (await Calls.FailureAsync(() => host.Client.CommitAsync("two", data))).StatusCode);
-        Assert.Equal(StatusCode.AlreadyExists, (await Calls.FailureAsync(() => host.Client.CommitAsync("three", data, c => c.Expected = digest))).StatusCode);
+        Assert.Equal(StatusCode.AlreadyExists, (await Calls.FailureAsync(
+            () => host.Client.CommitAsync("three", data, c => c.Expected = digest))).StatusCode);
         Assert.Empty(store.Ingests.Enumerate());
 
         // Of two that write the same at once, one commits and the other hears that it is there.
@@ -230,7 +248,7 @@ public sealed class WriteTests
     }
 
     [Fact]
-    public async Task AFailedCommitSaysWhyAndTheNextOneSucceeds()
+    public async Task A_failed_commit_says_why_and_the_next_one_succeeds()
     {
         using var store = new BrokenStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks, configure: o => o.SaveEvery = 1024);
@@ -245,13 +263,14 @@ public sealed class WriteTests
         long offset = (await session.SendAsync(new WriteContentRequest { Ref = "r" })).Offset;
         Assert.Equal(4096, offset);
         await session.SendAsync(Write("", offset, data[(int)offset..]));
-        Assert.Equal(Calls.DigestOf(data), (await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 5000 })).Digest);
+        Assert.Equal(
+            Calls.DigestOf(data), (await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 5000 })).Digest);
         Assert.Equal(data, await host.Client.ReadAllAsync(Calls.DigestOf(data)));
         Assert.Empty(store.Ingests.Enumerate());
     }
 
     [Fact]
-    public async Task AFullDiskIsSaidAndWhatIsWrittenStays()
+    public async Task A_full_disk_is_reported_and_stored_bytes_stay()
     {
         using var store = new BrokenStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks, configure: o => o.SaveEvery = 1024);
@@ -267,10 +286,11 @@ public sealed class WriteTests
 
         using (Calls.Session refused = host.Client.Open())
         {
-            Assert.Equal(StatusCode.ResourceExhausted, (await Calls.FailureAsync(() => refused.SendAsync(new WriteContentRequest { Ref = "another" }))).StatusCode);
+            Assert.Equal(StatusCode.ResourceExhausted, (await Calls.FailureAsync(
+                () => refused.SendAsync(new WriteContentRequest { Ref = "another" }))).StatusCode);
         }
 
-        // A wrong commit is still told apart from the disk that is full.
+        // A wrong offset is still reported as such, and not as a full disk.
         using (Calls.Session wrong = host.Client.Open())
         {
             Assert.Equal(
@@ -283,11 +303,12 @@ public sealed class WriteTests
         long offset = (await resumed.SendAsync(new WriteContentRequest { Ref = "r" })).Offset;
         Assert.Equal(4096, offset);
         await resumed.SendAsync(Write("", offset, data[(int)offset..]));
-        Assert.Equal(Calls.DigestOf(data), (await resumed.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 9000 })).Digest);
+        Assert.Equal(
+            Calls.DigestOf(data), (await resumed.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 9000 })).Digest);
     }
 
     [Fact]
-    public async Task TheNumberOfIngestsIsBounded()
+    public async Task The_number_of_ingests_is_bounded()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, configure: o => o.MaxIngests = 3);
@@ -300,7 +321,8 @@ public sealed class WriteTests
 
         using (Calls.Session fourth = host.Client.Open())
         {
-            Assert.Equal(StatusCode.ResourceExhausted, (await Calls.FailureAsync(() => fourth.SendAsync(new WriteContentRequest { Ref = "r4" }))).StatusCode);
+            Assert.Equal(StatusCode.ResourceExhausted, (await Calls.FailureAsync(
+                () => fourth.SendAsync(new WriteContentRequest { Ref = "r4" }))).StatusCode);
         }
 
         await host.Client.AbortAsync(new AbortRequest { Ref = "r1" }, cancellationToken: Token);
@@ -313,7 +335,7 @@ public sealed class WriteTests
     }
 
     [Fact]
-    public async Task WhatIngestsHaveWrittenIsHeldForGarbageCollection()
+    public async Task Blocks_of_ingests_are_reported_to_garbage_collection()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store, profile: SmallChunks);
@@ -336,24 +358,27 @@ public sealed class WriteTests
 
     /// <summary>containerd has one connection: an Info must not wait behind long Writes, and many commits in a row are no attack.</summary>
     [Fact]
-    public async Task ManyStreamsOnOneConnection()
+    public async Task Many_streams_fit_on_one_connection()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
         Calls.Session[] sessions = [.. Enumerable.Range(0, 300).Select(_ => host.Client.Open())];
         await Task.WhenAll(sessions.Select((session, i) => session.SendAsync(Write("r" + i, 0, [(byte)i, (byte)(i >> 8)]))));
-        await Calls.FailureAsync(async () => await host.Client.InfoAsync(new InfoRequest { Digest = Calls.DigestOf([]) }, cancellationToken: Token));
-        await Task.WhenAll(sessions.Select(session => session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 2 })));
+        await Calls.FailureAsync(
+            async () => await host.Client.InfoAsync(new InfoRequest { Digest = Calls.DigestOf([]) }, cancellationToken: Token));
+        await Task.WhenAll(
+            sessions.Select(session => session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Offset = 2 })));
         Assert.Equal(300, store.Contents.Enumerate().Count());
         Array.ForEach(sessions, session => session.Dispose());
     }
 
     [Fact]
-    public async Task LabelsAreKeptAndChanged()
+    public async Task Labels_are_stored_and_updated()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
-        string digest = await host.Client.CommitAsync("r", [1], c => c.Labels.Add(new Dictionary<string, string> { ["a"] = "1", ["b/c.d"] = "2", ["none"] = "" }));
+        string digest = await host.Client.CommitAsync(
+            "r", [1], c => c.Labels.Add(new Dictionary<string, string> { ["a"] = "1", ["b/c.d"] = "2", ["none"] = "" }));
         Assert.Equal(new Dictionary<string, string> { ["a"] = "1", ["b/c.d"] = "2" }, await LabelsAsync(new UpdateRequest
         {
             Info = new Info { Digest = digest },
@@ -364,7 +389,8 @@ public sealed class WriteTests
             Info = new Info { Digest = digest, Labels = { ["a"] = "3", ["y"] = "4" } },
             UpdateMask = new FieldMask { Paths = { "labels.a", "labels.b/c.d" } },
         }));
-        Assert.Equal(new Dictionary<string, string> { ["z"] = "5" }, await LabelsAsync(new UpdateRequest { Info = new Info { Digest = digest, Labels = { ["z"] = "5" } } }));
+        Assert.Equal(new Dictionary<string, string> { ["z"] = "5" }, await LabelsAsync(
+            new UpdateRequest { Info = new Info { Digest = digest, Labels = { ["z"] = "5" } } }));
         Assert.Single(await host.Client.ListAllAsync("labels.z==5", "labels.\"none\""));
         Assert.Empty(await host.Client.ListAllAsync("labels.a"));
 
@@ -376,7 +402,7 @@ public sealed class WriteTests
     }
 
     [Fact]
-    public async Task DeletesInTheMiddleOfAList()
+    public async Task Contents_can_be_deleted_during_a_list()
     {
         using var store = new MemoryStore();
         await using ContentHost host = await ContentHost.StartAsync(store);
@@ -413,7 +439,7 @@ public sealed class WriteTests
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
         {
-            // The first abort was the last word.
+            // The first abort has removed it.
         }
     }
 }

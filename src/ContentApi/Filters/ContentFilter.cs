@@ -1,12 +1,12 @@
 namespace Ipcs.ContentApi.Filters;
 
 /// <summary>
-/// What a List asks for: any of several filters, each of which is selectors that must all hold. Syntax:
+/// The filters of a List request. An object passes when it passes any of them; it passes a filter when it passes all its selectors. Syntax:
 /// https://github.com/containerd/containerd/blob/main/pkg/filters/filter.go.
 /// </summary>
 internal sealed class ContentFilter
 {
-    /// <summary>The most filters in a request: containerd and its tools send a handful.</summary>
+    /// <summary>The most filters in a request; containerd and its tools send a handful.</summary>
     public const int MaxFilters = 256;
 
     /// <summary>The longest filter, in characters.</summary>
@@ -16,11 +16,11 @@ internal sealed class ContentFilter
 
     private ContentFilter(Selector[][] any) => _any = any;
 
-    /// <summary>Looks a field up by its path; null when the object has no such field.</summary>
+    /// <summary>The value of a field by its path; null when the object has no such field.</summary>
     public delegate string? FieldLookup(IReadOnlyList<string> path);
 
-    /// <summary>Parses the filters of a request. No filter, or an empty one, lets everything pass.</summary>
-    /// <exception cref="FormatException">One is malformed; the message says where.</exception>
+    /// <summary>Parses the filters of a request. Every object passes when there is no filter, or one that is empty.</summary>
+    /// <exception cref="FormatException">A filter is malformed; the message says at which character.</exception>
     public static ContentFilter Parse(IReadOnlyCollection<string> filters)
     {
         if (filters.Count > MaxFilters)
@@ -36,6 +36,6 @@ internal sealed class ContentFilter
         return new ContentFilter([.. filters.Select(f => f.Length == 0 ? [] : new FilterParser(f).Parse())]);
     }
 
-    /// <summary>True when the object passes.</summary>
+    /// <summary>True when the object with these fields passes.</summary>
     public bool Matches(FieldLookup fields) => _any.Length == 0 || _any.Any(all => all.All(selector => selector.Matches(fields)));
 }

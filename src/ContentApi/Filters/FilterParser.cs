@@ -21,7 +21,7 @@ internal sealed class FilterParser(string input)
     private int _at;
 
     /// <summary>Parses the whole input.</summary>
-    /// <exception cref="FormatException">It is malformed.</exception>
+    /// <exception cref="FormatException">The input is malformed.</exception>
     public Selector[] Parse()
     {
         var selectors = new List<Selector>();
@@ -186,12 +186,13 @@ internal sealed class FilterParser(string input)
         text.Append(code <= 0xff ? (char)code : throw Error("illegal numeric escape sequence"));
     }
 
-    // Without backtracking, as Go's: no expression takes more than linear time. Go names groups (?P<n>...).
+    // Without backtracking, as in Go, so that no expression takes more than linear time. Go names groups (?P<n>...).
     private Regex Compile(string expression)
     {
         try
         {
-            return new Regex(expression.Replace("(?P<", "(?<", StringComparison.Ordinal), RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+            string pattern = expression.Replace("(?P<", "(?<", StringComparison.Ordinal);
+            return new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {

@@ -2,23 +2,23 @@ using System.Text.RegularExpressions;
 
 namespace Ipcs.ContentApi.Filters;
 
-/// <summary>How a selector compares.</summary>
+/// <summary>How a selector compares a field with its value.</summary>
 internal enum SelectorOperator
 {
-    /// <summary>The field is there.</summary>
+    /// <summary>The object has the field.</summary>
     Present,
 
-    /// <summary><c>==</c></summary>
+    /// <summary><c>==</c>.</summary>
     Equal,
 
-    /// <summary><c>!=</c>, which a field that is not there satisfies.</summary>
+    /// <summary><c>!=</c>; an object without the field passes.</summary>
     NotEqual,
 
-    /// <summary><c>~=</c>, a regular expression that matches somewhere; a field that is not there counts as empty.</summary>
+    /// <summary><c>~=</c>: a regular expression matches anywhere in the value; a missing field counts as empty.</summary>
     Matches,
 }
 
-/// <summary>One condition on one field.</summary>
+/// <summary>A condition on one field.</summary>
 internal sealed class Selector(IReadOnlyList<string> path, SelectorOperator op, string value, Regex? expression)
 {
     public bool Matches(ContentFilter.FieldLookup fields)

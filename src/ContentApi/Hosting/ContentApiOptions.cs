@@ -1,31 +1,36 @@
 namespace Ipcs.ContentApi.Hosting;
 
-/// <summary>The bounds and times of the content service.</summary>
+/// <summary>The bounds, times and clock of the content service.</summary>
 public sealed class ContentApiOptions
 {
     /// <summary>
-    /// How long a Write waits for a locked reference, and an Abort for the session it has ended: a client's Close is a half-close, and it
-    /// reopens at once.
+    /// How long a Write waits for a locked reference, and an Abort for the end of the session that has it. A client closes a Write by a
+    /// half-close and may open the reference again before the server has seen it.
     /// </summary>
     public TimeSpan LockWait { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The most ingests at once, open or interrupted. Each has a record of up to a chunk in the store.</summary>
+    /// <summary>The most ingests at once, open or interrupted. Each has a record of up to one chunk in the store.</summary>
     public int MaxIngests { get; set; } = 2048;
 
-    /// <summary>The longest reference, in bytes of UTF-8: containerd's are its namespace, a number and the client's own name.</summary>
+    /// <summary>
+    /// The longest reference, in bytes of UTF-8. containerd's references are a namespace, a number and the name that its client chose.
+    /// </summary>
     public int MaxReferenceLength { get; set; } = 4096;
 
     /// <summary>
-    /// How many interrupted ingests keep their hash and their open chunk in memory, so that reopening one needn't read its bytes back.
+    /// How many interrupted ingests keep their hash state and their open chunk in memory, so that their bytes need not be read back and
+    /// hashed again when they are resumed.
     /// </summary>
     public int MaxIdleIngests { get; set; } = 16;
 
-    /// <summary>How many contents stay open between two Reads, each with its last leaf (at most 2 MiB) and its inner nodes.</summary>
+    /// <summary>
+    /// How many contents stay open between two Reads, each with its last leaf (at most 2 MiB) and its inner nodes in memory.
+    /// </summary>
     public int MaxIdleReaders { get; set; } = 16;
 
-    /// <summary>After how many new bytes an open ingest's place is written down.</summary>
+    /// <summary>The record of an open ingest is written each time so many new bytes are stored.</summary>
     public long SaveEvery { get; set; } = 16 << 20;
 
-    /// <summary>The clock of the time stamps.</summary>
+    /// <summary>The clock of time stamps and waits.</summary>
     public TimeProvider Time { get; set; } = TimeProvider.System;
 }

@@ -4,11 +4,12 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Hosting;
 
-/// <summary>No fleet at all: nothing is found, nothing is fetched.</summary>
+/// <summary>The fleet of a node without a network: finds and fetches nothing.</summary>
 public sealed class NoFleet(IBlockstore blocks) : IContentFleet
 {
     /// <inheritdoc/>
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) => ValueTask.FromResult<ContentRecord?>(null);
+    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ContentRecord?>(null);
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content)
@@ -17,7 +18,7 @@ public sealed class NoFleet(IBlockstore blocks) : IContentFleet
 
     /// <inheritdoc/>
     public Task WaitAsync(Digest digest, CancellationToken cancellationToken) =>
-        Task.FromException(new ContentUnavailableException($"{digest} is not whole here and there is no fleet to ask"));
+        Task.FromException(new ContentUnavailableException($"{digest} is not complete here and this node has no fleet"));
 
     /// <inheritdoc/>
     public IBlockSource SourceFor(ContentRecord content) => new LocalBlockSource(blocks);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Wire;
@@ -7,14 +8,16 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// The bytes of one reference on their way into the store: each full chunk is a block already, only the open one is in memory, and what
-/// came last is being stored while the next comes. Owns the importer and the running hash. Used by who holds the reference's lock; only
-/// <see cref="Roots"/> by anybody.
+/// The bytes written so far under one reference. Each full chunk is stored as a block; the open chunk is in memory. The bytes of one
+/// request are stored while the next request is received. Owns the importer and the running hashes. Used only by the session that has
+/// locked the reference, except for <see cref="Roots"/>, which is thread-safe.
 /// </summary>
 internal sealed class Ingest : IDisposable
 {
-    /// <summary>From this many bytes on, they are stored beside what follows: below, a thread hop costs more than it saves.</summary>
-    private const int BesideFrom = 128 * 1024;
+    /// <summary>
+    /// Requests with at least so many bytes are stored on another thread; for fewer, the switch costs more than it saves.
+    /// </summary>
+    private const int ParallelFrom = 128 * 1024;
 
     private readonly IStore _store;
     private readonly ImportProfile _profile;
@@ -38,40 +41,46 @@ internal sealed class Ingest : IDisposable
         _importer = importer;
     }
 
+    /// <summary>The reference.</summary>
     public string Ref { get; }
 
+    /// <summary>When the ingest began.</summary>
     public DateTimeOffset StartedAt { get; private init; }
 
+    /// <summary>When bytes were last written.</summary>
     public DateTimeOffset UpdatedAt { get; private set; }
 
+    /// <summary>The declared length in bytes; 0 when unknown.</summary>
     public long Total { get; set; }
 
+    /// <summary>The declared digest; empty when unknown.</summary>
     public string Expected { get; set; } = "";
 
-    /// <summary>How many bytes have been written.</summary>
+    /// <summary>The number of bytes written.</summary>
     public long Offset { get; private set; }
 
-    /// <summary>False once <see cref="Finish"/> was called or bytes could not be stored: it can't be written to any more.</summary>
+    /// <summary>False after <see cref="Finish"/> or a failure to store: nothing can be written to this object any more.</summary>
     public bool CanResume => !_finished;
 
+    /// <summary>The state as clients see it.</summary>
     public IngestStatus Status => new(Ref, Offset, Total, Expected, StartedAt, UpdatedAt);
 
-    /// <summary>The sha256 of what has been written.</summary>
+    /// <summary>The sha256 digest of the bytes written.</summary>
     public Digest DigestSoFar => Current(_sha256, Multihash.Sha2_256);
 
-    /// <summary>All bytes written, while they are less than a chunk; else empty. Settled.</summary>
-    public ReadOnlySpan<byte> Small => _importer.DurableLength == 0 ? _importer.Tail : [];
+    /// <summary>All bytes written while they are fewer than a chunk has; else empty. Call <see cref="DrainAsync"/> before.</summary>
+    public ReadOnlySpan<byte> OpenChunk => _importer.DurableLength == 0 ? _importer.Tail : [];
 
-    /// <summary>Begins anew.</summary>
+    /// <summary>A new ingest without bytes.</summary>
     public static Ingest Begin(IStore store, ImportProfile profile, TimeProvider time, string reference)
     {
         DateTimeOffset now = time.GetUtcNow();
         return new Ingest(store, profile, time, reference, new DagImporter(store.Blocks, profile)) { StartedAt = now, UpdatedAt = now };
     }
 
-    /// <summary>Goes on with an interrupted one. Its bytes are read back for the hash.</summary>
-    /// <exception cref="Dag.DagFormatException">The state is damaged, or of another profile.</exception>
-    /// <exception cref="Dag.BlockNotFoundException">The store has lost a block of it.</exception>
+    /// <summary>Resumes an interrupted ingest from its record. Its bytes are read back and hashed again.</summary>
+    /// <exception cref="Dag.DagFormatException">The state is damaged or was made with another profile.</exception>
+    /// <exception cref="Dag.BlockNotFoundException">A block of the ingest is not in the store.</exception>
     public static Ingest Restore(IStore store, ImportProfile profile, TimeProvider time, IngestRecord record)
     {
         IngestState.Decode(record.State.Span, out ReadOnlySpan<byte> state, out ReadOnlySpan<byte> tail);
@@ -98,7 +107,9 @@ internal sealed class Ingest : IDisposable
         }
     }
 
-    /// <summary>Hashes by the algorithm of <paramref name="code"/> too from now on, so that a commit needn't read the bytes back.</summary>
+    /// <summary>
+    /// Hashes with the algorithm of <paramref name="code"/> too from now on, so that a commit need not read the bytes back.
+    /// </summary>
     public void Expect(uint code)
     {
         if (code == Multihash.Sha2_256 || code == _otherCode)
@@ -112,28 +123,29 @@ internal sealed class Ingest : IDisposable
     }
 
     /// <summary>
-    /// Takes the next bytes of a request, which is this one's from then on. Returns once they are hashed; many are being stored then still, and
-    /// if that fails, the next call that needs it says so.
+    /// Writes the data of a request and disposes the request. Returns when the data is hashed; it may still be being stored then, and the
+    /// next
+    /// <see cref="DrainAsync"/> throws if that fails.
     /// </summary>
-    /// <param name="request">The request.</param>
-    /// <param name="saveEvery">After how many new bytes the place is written down.</param>
+    /// <param name="request">The request, which this object owns from now on.</param>
+    /// <param name="saveEvery">The record is written each time so many new bytes are stored.</param>
     public async ValueTask WriteAsync(WriteRequest request, long saveEvery)
     {
-        await SettleAsync();
+        await DrainAsync();
         ReadOnlyMemory<byte> data = request.Data;
-        IngestRecord place = Place(0, default);
-        if (data.Length >= BesideFrom)
+        IngestRecord record = RecordAt(0, default);
+        if (data.Length >= ParallelFrom)
         {
-            Task storing = Task.Run(() => Store(data.Span, saveEvery, place));
+            Task storing = Task.Run(() => Store(data.Span, saveEvery, record));
             Hash(data.Span);
-            _storing = GiveBackAsync(storing, request);
+            _storing = DisposeAfterAsync(storing, request);
         }
         else
         {
             using (request)
             {
                 Hash(data.Span);
-                Store(data.Span, saveEvery, place);
+                Store(data.Span, saveEvery, record);
             }
         }
 
@@ -142,12 +154,13 @@ internal sealed class Ingest : IDisposable
     }
 
     /// <summary>Waits until all bytes written are stored.</summary>
-    /// <exception cref="StoreException">They can't be.</exception>
-    public Task SettleAsync() => _storing;
+    /// <exception cref="StoreException">The store failed.</exception>
+    public Task DrainAsync() => _storing;
 
-    /// <summary>Forgets all bytes. Settled.</summary>
+    /// <summary>Drops all bytes. Call <see cref="DrainAsync"/> before.</summary>
     public void Truncate()
     {
+        AssertDrained();
         Offset = 0;
         lock (_gate)
         {
@@ -160,7 +173,7 @@ internal sealed class Ingest : IDisposable
         UpdatedAt = _time.GetUtcNow();
     }
 
-    /// <summary>The digest of all bytes, by the algorithm of <paramref name="code"/>. Settled.</summary>
+    /// <summary>The digest of all bytes by the algorithm of <paramref name="code"/>. Call <see cref="DrainAsync"/> before.</summary>
     public Digest ComputeDigest(uint code)
     {
         if (code == Multihash.Sha2_256)
@@ -177,27 +190,33 @@ internal sealed class Ingest : IDisposable
         return Current(hash, code);
     }
 
-    /// <summary>Stores the tail and the nodes above the leaves. Nothing can be written after that. Settled.</summary>
+    /// <summary>Stores the open chunk and the nodes above the leaves; ends the ingest. Call <see cref="DrainAsync"/> before.</summary>
     public DagRoot Finish()
     {
+        AssertDrained();
+        Debug.Assert(!_finished, "an ingest is finished once");
         _finished = true;
         lock (_gate)
         {
-            // Until the commit has named the root, a garbage collection hears of it from here.
+            // Reported by Roots until the commit has put the root into the index.
             DagRoot root = _importer.Finish();
+            Debug.Assert(root.Size == Offset, "the DAG has every byte that was written");
             _root = root.Root;
             return root;
         }
     }
 
-    /// <summary>Writes down where it is, to the last byte. Settled.</summary>
+    /// <summary>Stores the record with the state up to the last byte. Call <see cref="DrainAsync"/> before.</summary>
     public void Save()
     {
-        _store.Ingests.Put(Place(Offset, IngestState.Encode(_importer.ExportState(), _importer.Tail)), _importer.IsBulk ? Durability.Synced : Durability.Logged);
+        AssertDrained();
+        _store.Ingests.Put(
+            RecordAt(Offset, IngestState.Encode(_importer.ExportState(), _importer.Tail)),
+            _importer.IsBulk ? Durability.Synced : Durability.Logged);
         _savedAt = _importer.DurableLength;
     }
 
-    /// <summary>The roots of what it has written.</summary>
+    /// <summary>The roots below which all stored blocks of the ingest are.</summary>
     public IReadOnlyList<Cid> Roots()
     {
         lock (_gate)
@@ -206,13 +225,14 @@ internal sealed class Ingest : IDisposable
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         _sha256.Dispose();
         _other?.Dispose();
     }
 
-    private static async Task GiveBackAsync(Task storing, WriteRequest request)
+    private static async Task DisposeAfterAsync(Task storing, WriteRequest request)
     {
         using (request)
         {
@@ -226,7 +246,7 @@ internal sealed class Ingest : IDisposable
         _other?.AppendData(data);
     }
 
-    private void Store(ReadOnlySpan<byte> data, long saveEvery, IngestRecord place)
+    private void Store(ReadOnlySpan<byte> data, long saveEvery, IngestRecord record)
     {
         try
         {
@@ -237,22 +257,22 @@ internal sealed class Ingest : IDisposable
         }
         catch
         {
-            // The hash has these bytes and the importer hasn't: only what was saved is sure.
+            // The hashes contain these bytes and the importer does not: only the last record is consistent.
             _finished = true;
             throw;
         }
 
         if (_importer.DurableLength - _savedAt >= saveEvery)
         {
-            // As of the last full chunk: the open one is rewritten with every save.
+            // Up to the last full chunk, since the open chunk would be written again with every record.
             _store.Ingests.Put(
-                place with { Offset = _importer.DurableLength, State = IngestState.Encode(_importer.ExportState(), []) },
+                record with { Offset = _importer.DurableLength, State = IngestState.Encode(_importer.ExportState(), []) },
                 _importer.IsBulk ? Durability.Deferred : Durability.Logged);
             _savedAt = _importer.DurableLength;
         }
     }
 
-    private IngestRecord Place(long offset, ReadOnlyMemory<byte> state) => new()
+    private IngestRecord RecordAt(long offset, ReadOnlyMemory<byte> state) => new()
     {
         Ref = Ref,
         Total = Total,
@@ -282,6 +302,13 @@ internal sealed class Ingest : IDisposable
             hash.Dispose();
             throw;
         }
+    }
+
+    [Conditional("DEBUG")]
+    private void AssertDrained()
+    {
+        Debug.Assert(_storing.IsCompleted, "no bytes are being stored");
+        Debug.Assert(_finished || _importer.Length == Offset, "the importer has every byte up to the offset");
     }
 
     private static Digest Current(IncrementalHash hash, uint code)

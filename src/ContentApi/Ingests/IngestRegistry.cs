@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Ipcs.Blockstore;
 using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.Rpc;
@@ -10,23 +11,23 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// All ingests that are not committed. Owns their locks, what is known of them without asking the store, and the few interrupted ones that
-/// stay warm. Thread-safe.
+/// All ingests that are not committed. Owns the locks of their references, their states in memory, and the few interrupted ingests that
+/// stay open. Thread-safe.
 /// </summary>
 internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
 {
-    /// <summary>How long an abort waits for the session it has ended before it looks whether another one has the reference now.</summary>
-    private static readonly TimeSpan AbortTurn = TimeSpan.FromMilliseconds(100);
+    /// <summary>How long an abort waits for the end of a session before it looks for another session with the reference.</summary>
+    private static readonly TimeSpan AbortInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly IStore _store;
     private readonly ImportProfile _profile;
     private readonly ContentApiOptions _options;
     private readonly ILogger<IngestRegistry> _logger;
-    private readonly ReferenceLocks _locks = new();
+    private readonly ReferenceLocks _locks;
     private readonly Lock _gate = new();
-    private readonly SortedDictionary<string, IngestStatus> _known = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IngestStatus> _statuses = new(StringComparer.Ordinal);
     private readonly Dictionary<string, LockedIngest> _open = new(StringComparer.Ordinal);
-    private readonly LinkedList<Ingest> _warm = new();
+    private readonly LinkedList<Ingest> _idle = new();
 
     public IngestRegistry(IStore store, ImportProfile profile, ContentApiOptions options, ILogger<IngestRegistry> logger)
     {
@@ -34,59 +35,61 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         _profile = profile;
         _options = options;
         _logger = logger;
+        _locks = new ReferenceLocks(options.Time);
         foreach (IngestRecord record in store.Ingests.Enumerate())
         {
-            _known[record.Ref] = new IngestStatus(record);
+            _statuses[record.Ref] = new IngestStatus(record);
         }
     }
 
-    /// <summary>Takes a reference's lock.</summary>
-    /// <returns>Null when another held it all the time.</returns>
+    /// <summary>Locks a reference.</summary>
+    /// <returns>Null when another session kept it locked for <see cref="ContentApiOptions.LockWait"/>.</returns>
     public ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken) =>
         AcquireAsync(reference, _options.LockWait, cancellationToken);
 
     private async ValueTask<LockedIngest?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
     {
-        IDisposable? hold = await _locks.AcquireAsync(reference, wait, cancellationToken);
-        if (hold is null)
+        IDisposable? handle = await _locks.AcquireAsync(reference, wait, cancellationToken);
+        if (handle is null)
         {
             return null;
         }
 
-        var lease = new LockedIngest(this, reference, hold);
+        var locked = new LockedIngest(this, reference, handle);
         lock (_gate)
         {
-            _open[reference] = lease;
+            Debug.Assert(!_open.ContainsKey(reference), "a reference has one session at a time");
+            _open[reference] = locked;
         }
 
-        return lease;
+        return locked;
     }
 
-    /// <summary>Where an ingest is; null when there is none.</summary>
+    /// <summary>The state of an ingest; null when there is none.</summary>
     public IngestStatus? Get(string reference)
     {
         lock (_gate)
         {
-            return _known.GetValueOrDefault(reference);
+            return _statuses.GetValueOrDefault(reference);
         }
     }
 
-    /// <summary>Where all ingests are.</summary>
+    /// <summary>The states of all ingests, in the order of their references.</summary>
     public IReadOnlyList<IngestStatus> List()
     {
         lock (_gate)
         {
-            return [.. _known.Values];
+            return [.. _statuses.Values];
         }
     }
 
-    /// <summary>Ends a reference's session, if there is one, and forgets its ingest.</summary>
-    /// <returns>False when there is none.</returns>
-    /// <exception cref="Grpc.Core.RpcException">The session doesn't end in time.</exception>
+    /// <summary>Ends the session of a reference, if there is one, and deletes its ingest.</summary>
+    /// <returns>False when there is no ingest.</returns>
+    /// <exception cref="Grpc.Core.RpcException">The session did not end within <see cref="ContentApiOptions.LockWait"/>.</exception>
     public async Task<bool> AbortAsync(string reference, CancellationToken cancellationToken)
     {
-        // Another session may have waited for the lock and got it first: each turn ends the one that has it now.
-        for (TimeSpan left = _options.LockWait; left > TimeSpan.Zero; left -= AbortTurn)
+        // Another session may have waited for the lock and got it first: each round ends the session that has it now.
+        for (TimeSpan left = _options.LockWait; left > TimeSpan.Zero; left -= AbortInterval)
         {
             LockedIngest? session;
             lock (_gate)
@@ -94,13 +97,13 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
                 session = _open.GetValueOrDefault(reference);
             }
 
-            // Outside the lock: what the session does then may run on this thread.
+            // Outside the lock, since continuations of the session may run on this thread.
             session?.SignalAbort();
-            if (await AcquireAsync(reference, AbortTurn, cancellationToken) is { } lease)
+            if (await AcquireAsync(reference, AbortInterval, cancellationToken) is { } locked)
             {
-                await using (lease)
+                await using (locked)
                 {
-                    return lease.Discard();
+                    return locked.Discard();
                 }
             }
         }
@@ -111,35 +114,35 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
     /// <inheritdoc/>
     public IReadOnlyCollection<Cid> LeasedRoots()
     {
-        var held = new HashSet<Cid>();
+        var roots = new HashSet<Cid>();
         foreach (IngestStatus status in List())
         {
-            held.UnionWith(RootsOf(status.Ref));
+            roots.UnionWith(RootsOf(status.Ref));
         }
 
-        return held;
+        return roots;
     }
 
     public void Dispose()
     {
         lock (_gate)
         {
-            foreach (Ingest ingest in _warm)
+            foreach (Ingest ingest in _idle)
             {
                 ingest.Dispose();
             }
 
-            _warm.Clear();
+            _idle.Clear();
         }
     }
 
-    /// <summary>The ingest of a locked reference: the one there is, or a new one.</summary>
+    /// <summary>Resumes the ingest of a locked reference, or begins a new one.</summary>
     internal Ingest Load(string reference, long total)
     {
-        Ingest? ingest = TakeWarm(reference) ?? Restore(reference);
+        Ingest? ingest = TakeIdle(reference) ?? Restore(reference);
         if (ingest is not null && total > 0 && ingest.Total > 0 && total != ingest.Total)
         {
-            // Another length is another content.
+            // The client writes another content under the same reference.
             ingest.Dispose();
             ingest = null;
         }
@@ -148,9 +151,9 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         {
             lock (_gate)
             {
-                if (_known.Count >= _options.MaxIngests && !_known.ContainsKey(reference))
+                if (_statuses.Count >= _options.MaxIngests && !_statuses.ContainsKey(reference))
                 {
-                    throw RpcErrors.ResourceExhausted($"there are {_known.Count} ingests already; abort some");
+                    throw RpcErrors.ResourceExhausted($"there are {_statuses.Count} ingests already: abort some");
                 }
             }
 
@@ -160,22 +163,22 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         return ingest;
     }
 
-    /// <summary>Makes known where an ingest is.</summary>
+    /// <summary>Replaces the state of an ingest in memory.</summary>
     internal void Publish(Ingest ingest)
     {
         IngestStatus status = ingest.Status;
         lock (_gate)
         {
-            _known[ingest.Ref] = status;
+            _statuses[ingest.Ref] = status;
         }
     }
 
-    /// <summary>Keeps an ingest for the next session.</summary>
-    internal void Keep(Ingest ingest)
+    /// <summary>Stores the state of an ingest whose session ends, and keeps the ingest open for the next session.</summary>
+    internal void Suspend(Ingest ingest)
     {
         if (!ingest.CanResume)
         {
-            // A commit or a write failed half-way: the next session starts where the last record says.
+            // A commit or a write failed: the next session resumes at the offset of the last record.
             ingest.Dispose();
             Reload(ingest.Ref);
             return;
@@ -187,7 +190,7 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         }
         catch (StoreException e)
         {
-            // What the session has failed by is what its client shall hear of. In memory all of it is there still.
+            // Not thrown, since it would hide the session's own error from the client. The ingest in memory is still complete.
             LogNotSaved(ingest.Ref, e);
         }
 
@@ -195,47 +198,47 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         Ingest? oldest = null;
         lock (_gate)
         {
-            _known[ingest.Ref] = status;
-            _warm.AddFirst(ingest);
-            if (_warm.Count > _options.MaxIdleIngests)
+            _statuses[ingest.Ref] = status;
+            _idle.AddFirst(ingest);
+            if (_idle.Count > _options.MaxIdleIngests)
             {
-                oldest = _warm.Last!.Value;
-                _warm.RemoveLast();
+                oldest = _idle.Last!.Value;
+                _idle.RemoveLast();
             }
         }
 
         oldest?.Dispose();
     }
 
-    /// <summary>Forgets an ingest that the store has removed.</summary>
-    internal void Committed(string reference)
+    /// <summary>Removes an ingest whose record the store has removed.</summary>
+    internal void RemoveCommitted(string reference)
     {
         lock (_gate)
         {
-            _known.Remove(reference);
+            _statuses.Remove(reference);
         }
     }
 
-    /// <summary>Forgets an ingest.</summary>
+    /// <summary>Deletes an ingest and its record.</summary>
     /// <returns>False when there was none.</returns>
-    internal bool Forget(string reference)
+    internal bool Delete(string reference)
     {
-        TakeWarm(reference)?.Dispose();
+        TakeIdle(reference)?.Dispose();
         bool stored = _store.Ingests.Delete(reference);
         lock (_gate)
         {
-            return _known.Remove(reference) || stored;
+            return _statuses.Remove(reference) || stored;
         }
     }
 
-    /// <summary>The session is over.</summary>
-    internal void Closed(LockedIngest lease)
+    /// <summary>Removes a session that has ended.</summary>
+    internal void Close(LockedIngest session)
     {
         lock (_gate)
         {
-            if (_open.GetValueOrDefault(lease.Ref) == lease)
+            if (_open.GetValueOrDefault(session.Ref) == session)
             {
-                _open.Remove(lease.Ref);
+                _open.Remove(session.Ref);
             }
         }
     }
@@ -257,24 +260,24 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         {
             if (record is null)
             {
-                _known.Remove(reference);
+                _statuses.Remove(reference);
             }
             else
             {
-                _known[reference] = new IngestStatus(record);
+                _statuses[reference] = new IngestStatus(record);
             }
         }
     }
 
-    private Ingest? TakeWarm(string reference)
+    private Ingest? TakeIdle(string reference)
     {
         lock (_gate)
         {
-            for (LinkedListNode<Ingest>? node = _warm.First; node is not null; node = node.Next)
+            for (LinkedListNode<Ingest>? node = _idle.First; node is not null; node = node.Next)
             {
                 if (node.Value.Ref == reference)
                 {
-                    _warm.Remove(node);
+                    _idle.Remove(node);
                     return node.Value;
                 }
             }
@@ -296,7 +299,7 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         }
         catch (Exception e) when (e is DagFormatException or BlockNotFoundException or StoreException { IsNoSpace: false })
         {
-            LogStartsOver(reference, e);
+            LogRestarted(reference, e);
             return null;
         }
     }
@@ -305,10 +308,10 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
     {
         lock (_gate)
         {
-            Ingest? live = _open.GetValueOrDefault(reference)?.Live ?? _warm.FirstOrDefault(i => i.Ref == reference);
-            if (live is not null)
+            Ingest? ingest = _open.GetValueOrDefault(reference)?.Current ?? _idle.FirstOrDefault(i => i.Ref == reference);
+            if (ingest is not null)
             {
-                return live.Roots();
+                return ingest.Roots();
             }
         }
 
@@ -322,15 +325,15 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         }
         catch (DagFormatException e)
         {
-            LogStartsOver(reference, e);
+            LogRestarted(reference, e);
         }
 
         return [];
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Where the ingest {Reference} is can't be written down or read")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record of the ingest {Reference} could not be written or read")]
     private partial void LogNotSaved(string reference, Exception error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The ingest {Reference} can't be resumed and starts over")]
-    private partial void LogStartsOver(string reference, Exception error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The ingest {Reference} cannot be resumed and starts over")]
+    private partial void LogRestarted(string reference, Exception error);
 }

@@ -4,9 +4,9 @@ using Ipcs.Dag;
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// What a record keeps of an interrupted ingest:
+/// The state of an interrupted ingest in its record:
 /// <code>version (1 byte) | length of the importer's state (4 bytes, little-endian) | the importer's state | tail</code>
-/// The tail is what was written after the last full chunk, less than a chunk.
+/// The tail is the bytes after the last full chunk, fewer than a chunk has.
 /// </summary>
 internal static class IngestState
 {
@@ -23,8 +23,8 @@ internal static class IngestState
         return state;
     }
 
-    /// <summary>Cuts a state into its parts.</summary>
-    /// <exception cref="DagFormatException">It is damaged.</exception>
+    /// <summary>Splits a state into its parts.</summary>
+    /// <exception cref="DagFormatException">The state is damaged.</exception>
     public static void Decode(ReadOnlySpan<byte> state, out ReadOnlySpan<byte> importer, out ReadOnlySpan<byte> tail)
     {
         int length = state.Length >= HeaderLength && state[0] == Version ? BinaryPrimitives.ReadInt32LittleEndian(state[1..]) : -1;

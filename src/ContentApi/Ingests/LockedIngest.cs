@@ -1,32 +1,36 @@
+using System.Diagnostics;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// One session's hold on a reference. Disposing gives the lock back, with the ingest kept where it is, unless it was committed or discarded.
+/// A reference that one session has locked, and its ingest. Disposal unlocks the reference and suspends the ingest for a later session,
+/// unless it was committed or discarded.
 /// </summary>
-internal sealed class LockedIngest(IngestRegistry table, string reference, IDisposable hold) : IAsyncDisposable
+internal sealed class LockedIngest(IngestRegistry registry, string reference, IDisposable handle) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _abort = new();
     private volatile Ingest? _ingest;
     private bool _released;
 
+    /// <summary>The reference.</summary>
     public string Ref { get; } = reference;
 
     /// <summary>Cancelled when another client aborts the ingest.</summary>
     public CancellationToken Aborted => _abort.Token;
 
-    /// <summary>The ingest, while the session has it.</summary>
-    public Ingest? Live => _ingest;
+    /// <summary>The ingest; null before <see cref="Open"/> and after the commit. For any thread.</summary>
+    public Ingest? Current => _ingest;
 
-    /// <summary>The ingest.</summary>
+    /// <summary>The ingest of the session.</summary>
     public Ingest Ingest => _ingest ?? throw new InvalidOperationException("the session has no ingest");
 
-    /// <summary>Gets the ingest that the reference has, or a new one, and writes it down.</summary>
+    /// <summary>Resumes the ingest of the reference, or begins one and stores its record.</summary>
     public void Open(long total, string expected)
     {
-        Ingest ingest = table.Load(Ref, total);
+        Debug.Assert(!_released && _ingest is null, "a session opens its ingest once, with the reference locked");
+        Ingest ingest = registry.Load(Ref, total);
         _ingest = ingest;
         bool changed = ingest.Offset == 0;
         if (total > 0 && ingest.Total == 0)
@@ -51,32 +55,35 @@ internal sealed class LockedIngest(IngestRegistry table, string reference, IDisp
             ingest.Save();
         }
 
-        table.Publish(ingest);
+        registry.Publish(ingest);
     }
 
-    /// <summary>Makes known where the ingest is.</summary>
-    public void Publish() => table.Publish(Ingest);
+    /// <summary>Makes the state of the ingest visible to Status.</summary>
+    public void Publish() => registry.Publish(Ingest);
 
-    /// <summary>Commits the ingest as what <paramref name="change"/> makes of the record there is, and gives the lock back.</summary>
-    public ContentRecord Commit(ContentCatalog updates, Digest digest, Func<ContentRecord?, ContentRecord> change)
+    /// <summary>
+    /// Commits the ingest with the record that <paramref name="change"/> makes of the one in the index, and unlocks the reference.
+    /// </summary>
+    public ContentRecord Commit(ContentCatalog catalog, Digest digest, Func<ContentRecord?, ContentRecord> change)
     {
-        ContentRecord record = updates.Commit(digest, Ref, change);
+        Debug.Assert(!_released, "only the session that has the lock commits");
+        ContentRecord record = catalog.Commit(digest, Ref, change);
 
-        // From here on it is committed, whatever else may fail: the store has removed the ingest along with it.
+        // The store has removed the record of the ingest in the same batch: nothing from here on may fail the commit.
         DropIngest();
-        table.Committed(Ref);
+        registry.RemoveCommitted(Ref);
         Release();
         return record;
     }
 
-    /// <summary>Forgets the ingest and gives the lock back.</summary>
-    /// <returns>False when there was none.</returns>
+    /// <summary>Deletes the ingest and unlocks the reference.</summary>
+    /// <returns>False when there was no ingest.</returns>
     public bool Discard()
     {
         DropIngest();
         try
         {
-            return table.Forget(Ref);
+            return registry.Delete(Ref);
         }
         finally
         {
@@ -84,9 +91,10 @@ internal sealed class LockedIngest(IngestRegistry table, string reference, IDisp
         }
     }
 
-    /// <summary>Ends the session from outside.</summary>
+    /// <summary>Ends the session from another call.</summary>
     public void SignalAbort() => _abort.Cancel();
 
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         if (_released)
@@ -99,9 +107,9 @@ internal sealed class LockedIngest(IngestRegistry table, string reference, IDisp
         {
             if (ingest is not null)
             {
-                // What can't be stored the session has heard of, or doesn't care about any more.
-                await ingest.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                table.Keep(ingest);
+                // The session has reported a failure to store, or has ended without a further call.
+                await ingest.DrainAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                registry.Suspend(ingest);
                 _ingest = null;
             }
         }
@@ -111,7 +119,8 @@ internal sealed class LockedIngest(IngestRegistry table, string reference, IDisp
         }
     }
 
-    // containerd tells the digest to a commit only, but names its references by it (layer-sha512:...): hashed from the start, a commit needn't.
+    // containerd sends the digest with the commit only, but its references contain it (layer-sha512:...). Hashing with that algorithm from
+    // the start saves reading the bytes back at the commit.
     private static uint? AlgorithmIn(string reference) =>
         reference.Contains("sha512:", StringComparison.Ordinal) ? Multihash.Sha2_512
         : reference.Contains("sha384:", StringComparison.Ordinal) ? Multihash.Sha2_384
@@ -129,8 +138,8 @@ internal sealed class LockedIngest(IngestRegistry table, string reference, IDisp
         if (!_released)
         {
             _released = true;
-            table.Closed(this);
-            hold.Dispose();
+            registry.Close(this);
+            handle.Dispose();
         }
     }
 }

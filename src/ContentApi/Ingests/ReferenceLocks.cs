@@ -1,12 +1,14 @@
+using System.Diagnostics;
+
 namespace Ipcs.ContentApi.Ingests;
 
-/// <summary>A lock per reference, there while somebody holds it or waits.</summary>
-internal sealed class ReferenceLocks
+/// <summary>A lock for each reference that somebody has locked or waits for.</summary>
+internal sealed class ReferenceLocks(TimeProvider time)
 {
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
-    /// <summary>Takes the lock of a reference.</summary>
-    /// <returns>What gives it back when disposed; null when it was held all the time.</returns>
+    /// <summary>Locks a reference.</summary>
+    /// <returns>Unlocks the reference when disposed; null when the lock was not free within <paramref name="wait"/>.</returns>
     public async ValueTask<IDisposable?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
     {
         Entry? entry;
@@ -21,18 +23,34 @@ internal sealed class ReferenceLocks
             entry.Users++;
         }
 
-        bool taken = false;
+        bool locked = false;
         try
         {
-            taken = await entry.Semaphore.WaitAsync(wait, cancellationToken);
-            return taken ? new LockHandle(this, reference, entry) : null;
+            locked = entry.Semaphore.Wait(0, CancellationToken.None)
+                || (wait > TimeSpan.Zero && await WaitAsync(entry.Semaphore, wait, cancellationToken));
+            return locked ? new LockHandle(this, reference, entry) : null;
         }
         finally
         {
-            if (!taken)
+            if (!locked)
             {
                 Leave(reference, entry);
             }
+        }
+    }
+
+    private async Task<bool> WaitAsync(SemaphoreSlim semaphore, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(wait, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            await semaphore.WaitAsync(either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
         }
     }
 
@@ -40,8 +58,10 @@ internal sealed class ReferenceLocks
     {
         lock (_entries)
         {
+            Debug.Assert(entry.Users > 0 && _entries.GetValueOrDefault(reference) == entry, "an entry lasts as long as it has users");
             if (--entry.Users == 0)
             {
+                Debug.Assert(entry.Semaphore.CurrentCount == 1, "the last user has unlocked the reference");
                 _entries.Remove(reference);
                 entry.Semaphore.Dispose();
             }
@@ -52,6 +72,7 @@ internal sealed class ReferenceLocks
     {
         public SemaphoreSlim Semaphore { get; } = new(1, 1);
 
+        /// <summary>Those who have the lock or wait for it.</summary>
         public int Users { get; set; }
     }
 

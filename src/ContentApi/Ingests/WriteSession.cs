@@ -14,18 +14,24 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi.Ingests;
 
 /// <summary>
-/// One Write stream: STAT, WRITE and COMMIT on one reference, each answered before the next is read.
+/// One Write stream: STAT, WRITE and COMMIT requests for one reference, each answered before the next is read.
 /// Semantics: https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto, rpc Write.
 /// </summary>
 internal sealed class WriteSession(
-    IStore store, IContentFleet fleet, ContentCatalog updates, IngestRegistry table, ImportProfile profile, ContentApiOptions options, RpcErrors errors)
+    IStore store,
+    IContentFleet fleet,
+    ContentCatalog catalog,
+    IngestRegistry registry,
+    ImportProfile profile,
+    ContentApiOptions options,
+    RpcErrors errors)
 {
     private long _total;
     private Digest _expected;
-    private byte[] _text = [];
-    private DagRoot? _longText;
+    private byte[] _manifest = [];
+    private DagRoot? _longManifest;
 
-    /// <summary>Runs the session until the client ends it, a commit, or an error.</summary>
+    /// <summary>Runs the session until the client ends the stream, a commit, or an error.</summary>
     public async Task RunAsync(
         IAsyncStreamReader<WriteRequest> requests, IServerStreamWriter<WriteContentResponse> replies, CancellationToken cancellationToken)
     {
@@ -37,30 +43,30 @@ internal sealed class WriteSession(
         WriteRequest request = requests.Current;
         CheckFirst(request);
 
-        // Blocks stored from here on stay until the ingest is kept by the table or the content by the index.
-        using GcLease hold = store.LeaseTouched();
-        await using LockedIngest lease = await table.AcquireAsync(request.Ref, cancellationToken)
+        // Protects new blocks from collection until the registry reports the ingest's roots, or the index has the content.
+        using GcLease lease = store.LeaseTouched();
+        await using LockedIngest locked = await registry.AcquireAsync(request.Ref, cancellationToken)
             ?? throw RpcErrors.Unavailable($"ref {request.Ref} is locked");
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lease.Aborted);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, locked.Aborted);
         try
         {
             if (!_expected.IsDefault && ClaimExisting(_expected))
             {
-                lease.Discard();
+                locked.Discard();
                 throw RpcErrors.AlreadyExists(_expected);
             }
 
-            lease.Open(request.Total, request.Expected);
+            locked.Open(request.Total, request.Expected);
             while (true)
             {
                 bool commits = request.Action == WriteAction.Commit;
-                WriteContentResponse reply = await HandleAsync(lease, request);
+                WriteContentResponse reply = await HandleAsync(locked, request);
 
-                // A commit has given the lock back: the client may open the reference again as soon as it has the reply.
+                // A commit has unlocked the reference, and a later session's abort is not for this reply.
                 await replies.WriteAsync(reply, commits ? cancellationToken : either.Token);
                 if (commits)
                 {
-                    // Only now: containerd waits for the reply with all its metadata locked.
+                    // After the reply, since containerd waits for it with its metadata locked.
                     await LookAheadAsync();
                     return;
                 }
@@ -73,9 +79,9 @@ internal sealed class WriteSession(
                 request = requests.Current;
             }
         }
-        catch (Exception) when (lease.Aborted.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (Exception) when (locked.Aborted.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw RpcErrors.Aborted($"ref {lease.Ref} was aborted");
+            throw RpcErrors.Aborted($"ref {locked.Ref} was aborted");
         }
     }
 
@@ -111,20 +117,20 @@ internal sealed class WriteSession(
         }
     }
 
-    private async ValueTask<WriteContentResponse> HandleAsync(LockedIngest lease, WriteRequest request)
+    private async ValueTask<WriteContentResponse> HandleAsync(LockedIngest locked, WriteRequest request)
     {
         CheckNumbers(request);
-        if (request.Ref.Length > 0 && request.Ref != lease.Ref)
+        if (request.Ref.Length > 0 && request.Ref != locked.Ref)
         {
-            throw RpcErrors.InvalidArgument($"the session is of ref {lease.Ref}; another needs a stream of its own");
+            throw RpcErrors.InvalidArgument($"the stream is for ref {locked.Ref}; another ref needs another stream");
         }
 
         if (request.Expected.Length > 0)
         {
             _expected = RpcErrors.ParseDigest(request.Expected);
-            if (store.Contents.Get(_expected) is { Owned: true } existing && Stands(existing))
+            if (store.Contents.Get(_expected) is { Owned: true } existing && IsUsable(existing))
             {
-                lease.Discard();
+                locked.Discard();
                 throw RpcErrors.AlreadyExists(_expected);
             }
         }
@@ -134,7 +140,7 @@ internal sealed class WriteSession(
             _total = request.Total;
         }
 
-        Ingest ingest = lease.Ingest;
+        Ingest ingest = locked.Ingest;
         if (request.Action == WriteAction.Stat)
         {
             return Reply(request.Action, ingest.Status, ingest.DigestSoFar);
@@ -146,9 +152,9 @@ internal sealed class WriteSession(
         }
 
         await WriteAsync(ingest, request);
-        lease.Publish();
+        locked.Publish();
         return request.Action == WriteAction.Commit
-            ? await CommitAsync(lease, request)
+            ? await CommitAsync(locked, request)
             : Reply(request.Action, ingest.Status, ingest.DigestSoFar);
     }
 
@@ -161,7 +167,7 @@ internal sealed class WriteSession(
 
         if (request.Offset == 0 && ingest.Offset > 0)
         {
-            await ingest.SettleAsync();
+            await ingest.DrainAsync();
             ingest.Truncate();
         }
 
@@ -171,10 +177,10 @@ internal sealed class WriteSession(
         }
     }
 
-    private async ValueTask<WriteContentResponse> CommitAsync(LockedIngest lease, WriteRequest request)
+    private async ValueTask<WriteContentResponse> CommitAsync(LockedIngest locked, WriteRequest request)
     {
-        Ingest ingest = lease.Ingest;
-        await ingest.SettleAsync();
+        Ingest ingest = locked.Ingest;
+        await ingest.DrainAsync();
         IngestStatus status = ingest.Status;
         if (_total > 0 && _total != status.Offset)
         {
@@ -187,24 +193,24 @@ internal sealed class WriteSession(
             throw RpcErrors.FailedPrecondition($"unexpected commit digest {digest}, expected {_expected}");
         }
 
-        if (store.Contents.Get(digest) is { Owned: true } there && Stands(there))
+        if (store.Contents.Get(digest) is { Owned: true } there && IsUsable(there))
         {
-            lease.Discard();
+            locked.Discard();
             throw RpcErrors.AlreadyExists(digest);
         }
 
-        _text = ingest.Small is [(byte)'{', ..] ? ingest.Small.ToArray() : [];
-        bool isLong = ingest.Small.IsEmpty;
+        _manifest = ingest.OpenChunk is [(byte)'{', ..] ? ingest.OpenChunk.ToArray() : [];
+        bool isLong = ingest.OpenChunk.IsEmpty;
         DagRoot root = ingest.Finish();
         DateTimeOffset now = options.Time.GetUtcNow();
-        bool lost = false;
-        lease.Commit(updates, digest, existing =>
+        bool exists = false;
+        locked.Commit(catalog, digest, existing =>
         {
             if (existing is { Owned: true })
             {
-                // Another session was first, or the fleet owed us this content: now it is whole.
-                lost = true;
-                return Stands(existing)
+                // Another session has committed the content, or it was being fetched, and the bytes written complete it.
+                exists = true;
+                return IsUsable(existing)
                     ? existing
                     : existing with { Root = root.Root, Profile = profile.Name, Complete = true, UpdatedAt = now };
             }
@@ -223,26 +229,31 @@ internal sealed class WriteSession(
                 Labels = Labels.WithoutEmpty(request.Labels),
             };
         });
-        _longText = isLong ? root : null;
-        return lost
+        _longManifest = isLong ? root : null;
+        return exists
             ? throw RpcErrors.AlreadyExists(digest)
             : Reply(request.Action, status with { UpdatedAt = now }, digest);
     }
 
-    /// <summary>True when the content is there to be read, or at least is no blob that the bytes of a session could make whole.</summary>
-    private static bool Stands(ContentRecord record) => record.Complete || record.Kind != ContentKind.Blob;
+    /// <summary>True unless the content is an incomplete blob, which the bytes of this session complete.</summary>
+    private static bool IsUsable(ContentRecord record) => record.Complete || record.Kind != ContentKind.Blob;
 
-    /// <summary>True when a content is here already; it is containerd's from then on, durably.</summary>
-    private bool ClaimExisting(Digest digest) => updates.Change(digest, record => record is { Owned: false, Complete: true }
+    /// <summary>
+    /// Makes containerd the owner of a content with a complete record, durably. True when the content need not be written.
+    /// </summary>
+    private bool ClaimExisting(Digest digest) => catalog.Change(digest, record => record is { Owned: false, Complete: true }
         ? record with { Owned = true, CreatedAt = options.Time.GetUtcNow(), UpdatedAt = options.Time.GetUtcNow() }
-        : record) is { Owned: true } claimed && Stands(claimed);
+        : record) is { Owned: true } claimed && IsUsable(claimed);
 
-    /// <summary>Asks the fleet for what a manifest names. What goes wrong here is nobody's failure: containerd will ask by itself.</summary>
+    /// <summary>
+    /// Asks the fleet for the contents that a manifest names. A failure is only logged: containerd asks for each of them later.
+    /// </summary>
     private async ValueTask LookAheadAsync()
     {
         try
         {
-            if (DescriptorScan.Descriptors(_text.Length > 0 ? _text : await ReadLongTextAsync()) is { Count: > 0 } digests)
+            byte[] manifest = _manifest.Length > 0 ? _manifest : await ReadLongManifestAsync();
+            if (DescriptorScan.Descriptors(manifest) is { Count: > 0 } digests)
             {
                 fleet.LookAhead(digests);
             }
@@ -253,10 +264,10 @@ internal sealed class WriteSession(
         }
     }
 
-    /// <summary>The text of what is longer than a chunk and still an index, perhaps: it is read back, for its first byte at least.</summary>
-    private async ValueTask<byte[]> ReadLongTextAsync()
+    /// <summary>Reads back a content longer than a chunk that begins as a manifest does; empty for another or one over the bound.</summary>
+    private async ValueTask<byte[]> ReadLongManifestAsync()
     {
-        if (_longText is not { Size: <= DescriptorScan.MaxLength } root)
+        if (_longManifest is not { Size: <= DescriptorScan.MaxLength } root)
         {
             return [];
         }

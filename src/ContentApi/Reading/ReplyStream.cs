@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Grpc.Core;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag;
@@ -7,49 +8,68 @@ using Ipcs.Dag.Read;
 namespace Ipcs.ContentApi.Reading;
 
 /// <summary>
-/// Cuts a range into messages. Leaves of the usual size, and what is the end of the range, go out from where they lie; only small ones are
-/// gathered.
+/// Cuts a range of a content into messages. Leaves of the usual size, and the end of the range, are sent without a copy; only small pieces
+/// are gathered in a buffer. Reused for one Read after another.
 /// </summary>
-internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
+internal sealed class ReplyStream
 {
-    /// <summary>The longest message, in bytes: messages of 256 KiB to 1 MiB are the fastest.</summary>
+    /// <summary>The longest message, in bytes: messages of 256 KiB to 1 MiB were the fastest.</summary>
     private const int MaxMessage = 1 << 20;
 
     /// <summary>A leaf from this length on is a message of its own.</summary>
     private const int MinDirect = 128 * 1024;
 
-    // The end of the stream is sent along with the last message.
+    // The last message and the end of the stream leave in one write.
     private static readonly WriteOptions Last = new(WriteFlags.BufferHint);
 
+    private readonly DagReader _reader;
+    private readonly Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> _write;
+
+    // gRPC has encoded a message when its write returns, so one object serves all messages.
+    private readonly ReadReply _reply = new();
+    private IServerStreamWriter<ReadReply>? _replies;
     private byte[]? _buffer;
     private int _buffered;
     private long _at;
     private long _end;
 
-    /// <summary>Sends a range of a content that has it.</summary>
-    /// <exception cref="DagFormatException">It hasn't.</exception>
-    public async Task SendAsync(DagReader reader, long offset, long length, CancellationToken cancellationToken)
+    public ReplyStream(DagReader reader)
     {
+        _reader = reader;
+        _write = WriteAsync;
+    }
+
+    /// <summary>Sends a range.</summary>
+    /// <exception cref="DagFormatException">The DAG ends before the range does.</exception>
+    public async Task SendAsync(IServerStreamWriter<ReadReply> replies, long offset, long length, CancellationToken cancellationToken)
+    {
+        Debug.Assert(_replies is null && _buffered == 0, "a reply stream serves one Read at a time");
+        _replies = replies;
         _at = offset;
         _end = offset + length;
         try
         {
-            long sent = await reader.CopyToAsync(TakeAsync, offset, length, cancellationToken);
+            long sent = await _reader.CopyToAsync(_write, offset, length, cancellationToken);
             if (sent != length)
             {
-                throw new DagFormatException($"the DAG {reader.Root} ends at {offset + sent}, before {offset + length}");
+                throw new DagFormatException($"the DAG {_reader.Root} ends at {offset + sent}, before {offset + length}");
             }
+
+            Debug.Assert(_at == _end && _buffered == 0, "every byte of the range was sent");
         }
         finally
         {
+            _replies = null;
+            _reply.Set(0, default);
             if (_buffer is not null)
             {
                 ArrayPool<byte>.Shared.Return(_buffer);
+                _buffer = null;
             }
         }
     }
 
-    private async ValueTask TakeAsync(ReadOnlyMemory<byte> piece, CancellationToken cancellationToken)
+    private async ValueTask WriteAsync(ReadOnlyMemory<byte> piece, CancellationToken cancellationToken)
     {
         while (!piece.IsEmpty)
         {
@@ -58,7 +78,7 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
             if (_buffered == 0 && (piece.Length >= MinDirect || isRest))
             {
                 n = Math.Min(piece.Length, MaxMessage);
-                await SendAsync(piece[..n], cancellationToken);
+                await SendMessageAsync(piece[..n], cancellationToken);
             }
             else
             {
@@ -76,21 +96,23 @@ internal sealed class ReplyStream(IServerStreamWriter<ReadReply> replies)
         }
     }
 
-    private async ValueTask FlushAsync(CancellationToken cancellationToken)
+    private Task FlushAsync(CancellationToken cancellationToken)
     {
         int n = _buffered;
         _buffered = 0;
-        await SendAsync(_buffer.AsMemory(0, n), cancellationToken);
+        return SendMessageAsync(_buffer.AsMemory(0, n), cancellationToken);
     }
 
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    private Task SendMessageAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        Debug.Assert(_at + bytes.Length <= _end, "no byte past the range is sent");
         if (_at + bytes.Length == _end)
         {
-            replies.WriteOptions = Last;
+            _replies!.WriteOptions = Last;
         }
 
-        await replies.WriteAsync(new ReadReply(_at, bytes), cancellationToken);
+        _reply.Set(_at, bytes);
         _at += bytes.Length;
+        return _replies!.WriteAsync(_reply, cancellationToken);
     }
 }

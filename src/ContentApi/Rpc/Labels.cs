@@ -5,13 +5,13 @@ namespace Ipcs.ContentApi.Rpc;
 /// <summary>containerd's rules for labels: https://github.com/containerd/containerd/blob/main/pkg/labels/validate.go.</summary>
 internal static class Labels
 {
-    /// <summary>The most bytes of a key and its value.</summary>
+    /// <summary>The most bytes of a key and its value together.</summary>
     public const int MaxLength = 4096;
 
-    /// <summary>The most bytes of all labels of a content: a record is read whole, and some hundreds of full labels are plenty.</summary>
+    /// <summary>The most bytes of all labels of a content: each look-up of a record decodes all of them.</summary>
     public const int MaxTotalLength = 1 << 20;
 
-    /// <summary>Refuses what containerd refuses, and what is over our bound.</summary>
+    /// <summary>Refuses labels over the bounds.</summary>
     /// <exception cref="Grpc.Core.RpcException">A label is too long, or there are too many.</exception>
     public static void Check(IEnumerable<KeyValuePair<string, string>> labels)
     {
@@ -22,17 +22,18 @@ internal static class Labels
             total += length;
             if (length > MaxLength)
             {
-                throw RpcErrors.InvalidArgument($"a label's key and value take more than {MaxLength} bytes: key {(key.Length > 10 ? key[..10] : key)}");
+                throw RpcErrors.InvalidArgument(
+                    $"a label's key and value have more than {MaxLength} bytes: key {(key.Length > 10 ? key[..10] : key)}");
             }
 
             if (total > MaxTotalLength)
             {
-                throw RpcErrors.InvalidArgument($"the labels take more than {MaxTotalLength} bytes");
+                throw RpcErrors.InvalidArgument($"the labels have more than {MaxTotalLength} bytes");
             }
         }
     }
 
-    /// <summary>A copy without empty values: an empty value is no label.</summary>
+    /// <summary>A copy without the labels whose value is empty: containerd takes an empty value for no label.</summary>
     public static Dictionary<string, string> WithoutEmpty(IEnumerable<KeyValuePair<string, string>> labels)
     {
         var kept = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -47,8 +48,11 @@ internal static class Labels
         return kept;
     }
 
-    /// <summary>Applies an update of <paramref name="paths"/>: <c>labels</c> (or nothing) for all of them, <c>labels.KEY</c> for one.</summary>
-    /// <exception cref="Grpc.Core.RpcException">Another field is named, or the result is out of bounds.</exception>
+    /// <summary>
+    /// Applies an update whose field mask is <paramref name="paths"/>: <c>labels</c>, or an empty mask, replaces all labels;
+    /// <c>labels.KEY</c> changes one.
+    /// </summary>
+    /// <exception cref="Grpc.Core.RpcException">The mask names another field, or the result is over the bounds.</exception>
     public static Dictionary<string, string> Update(
         IReadOnlyDictionary<string, string> current, IDictionary<string, string> given, IReadOnlyCollection<string> paths)
     {

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Ipcs.ContentApi.Rpc;
 
-/// <summary>The one place where errors become gRPC codes. Codes: https://grpc.io/docs/guides/status-codes/.</summary>
+/// <summary>Maps exceptions to gRPC status codes: https://grpc.io/docs/guides/status-codes/.</summary>
 internal sealed partial class RpcErrors(ILogger logger)
 {
     public static RpcException InvalidArgument(string message) => Error(StatusCode.InvalidArgument, message);
@@ -26,13 +26,13 @@ internal sealed partial class RpcErrors(ILogger logger)
 
     public static RpcException Aborted(string message) => Error(StatusCode.Aborted, message);
 
-    /// <summary>The digest of a request.</summary>
-    /// <exception cref="RpcException">It is none.</exception>
+    /// <summary>Parses the digest of a request.</summary>
+    /// <exception cref="RpcException">The text is not a digest.</exception>
     public static Digest ParseDigest(string text) => Digest.TryParse(text, out Digest digest)
         ? digest
         : throw InvalidArgument($"\"{(text.Length > 160 ? text[..160] + "..." : text)}\" is not a digest");
 
-    /// <summary>Runs a handler; whatever it throws leaves as an <see cref="RpcException"/>.</summary>
+    /// <summary>Awaits a handler and maps what it throws to an <see cref="RpcException"/>.</summary>
     public async Task<T> Guard<T>(Task<T> handler, ServerCallContext context)
     {
         try
@@ -45,7 +45,7 @@ internal sealed partial class RpcErrors(ILogger logger)
         }
     }
 
-    /// <summary>The same for a handler that streams.</summary>
+    /// <summary>Awaits a streaming handler and maps what it throws to an <see cref="RpcException"/>.</summary>
     public async Task Guard(Task handler, ServerCallContext context)
     {
         try
@@ -68,11 +68,12 @@ internal sealed partial class RpcErrors(ILogger logger)
             ContentUnavailableException e => Error(StatusCode.Unavailable, e.Message),
             InvalidProtocolBufferException e => Error(StatusCode.InvalidArgument, e.Message),
             StoreException { IsNoSpace: true } e => Error(StatusCode.ResourceExhausted, e.Message),
-            StoreException { IsCorruption: true } or DagFormatException or BlockNotFoundException => Error(StatusCode.DataLoss, error.Message),
+            StoreException { IsCorruption: true } or DagFormatException or BlockNotFoundException =>
+                Error(StatusCode.DataLoss, error.Message),
             StoreException e => Error(StatusCode.Internal, e.Message),
-            ObjectDisposedException => Error(StatusCode.Unavailable, "the daemon is ending"),
+            ObjectDisposedException => Error(StatusCode.Unavailable, "the daemon is stopping"),
 
-            // What is left of these is the client's connection breaking.
+            // Errors of the store are StoreExceptions: what remains is a broken connection to the client.
             IOException e => Error(StatusCode.Cancelled, e.Message),
             _ => Error(StatusCode.Internal, $"{error.GetType().Name}: {error.Message}"),
         };
@@ -86,8 +87,8 @@ internal sealed partial class RpcErrors(ILogger logger)
 
     private static RpcException Error(StatusCode code, string message) => new(new Status(code, message));
 
-    /// <summary>Says that the fleet was not asked ahead.</summary>
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The fleet was not asked ahead for what a manifest names")]
+    /// <summary>Logs that the contents that a manifest names were not looked up ahead.</summary>
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Looking up the contents of a manifest ahead failed")]
     public partial void LogNoLookAhead(Exception error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} failed with {Code}")]

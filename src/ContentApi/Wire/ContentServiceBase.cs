@@ -6,8 +6,8 @@ using Ipcs.ContentApi.V1;
 namespace Ipcs.ContentApi.Wire;
 
 /// <summary>
-/// The nine RPCs of <c>containerd.services.content.v1.Content</c>, written by hand where a generator would write it, so that Read and Write
-/// can have marshallers of their own. gRPC finds the handlers by name: each must be virtual or abstract, and here.
+/// The nine RPCs of <c>containerd.services.content.v1.Content</c>. Written by hand, since generated code would not allow Read and Write
+/// their own marshallers. gRPC finds the handlers by name in this class: each must be virtual or abstract.
 /// </summary>
 [BindServiceMethod(typeof(ContentServiceBase), nameof(BindService))]
 internal abstract class ContentServiceBase
@@ -43,45 +43,52 @@ internal abstract class ContentServiceBase
     private static readonly Method<AbortRequest, Empty> AbortMethod =
         new(MethodType.Unary, ServiceName, nameof(Abort), Marshallers.Of(AbortRequest.Parser), EmptyMarshaller);
 
-    /// <summary>What is known of a content.</summary>
+    /// <summary>Returns size, times and labels of a content.</summary>
     public abstract Task<InfoResponse> Info(InfoRequest request, ServerCallContext context);
 
-    /// <summary>Changes labels.</summary>
+    /// <summary>Changes the labels of a content.</summary>
     public abstract Task<UpdateResponse> Update(UpdateRequest request, ServerCallContext context);
 
-    /// <summary>Streams what containerd owns.</summary>
-    public abstract Task List(ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context);
+    /// <summary>Streams the contents that containerd owns.</summary>
+    public abstract Task List(
+        ListContentRequest request, IServerStreamWriter<ListContentResponse> responseStream, ServerCallContext context);
 
-    /// <summary>Drops containerd's ownership.</summary>
+    /// <summary>Ends containerd's ownership of a content.</summary>
     public abstract Task<Empty> Delete(DeleteContentRequest request, ServerCallContext context);
 
-    /// <summary>Streams bytes.</summary>
+    /// <summary>Streams a range of a content.</summary>
     public abstract Task Read(ReadContentRequest request, IServerStreamWriter<ReadReply> responseStream, ServerCallContext context);
 
-    /// <summary>Where an ingest is.</summary>
+    /// <summary>Returns the state of an ingest.</summary>
     public abstract Task<StatusResponse> Status(StatusRequest request, ServerCallContext context);
 
-    /// <summary>Where all ingests are.</summary>
+    /// <summary>Returns the states of all ingests.</summary>
     public abstract Task<ListStatusesResponse> ListStatuses(ListStatusesRequest request, ServerCallContext context);
 
     /// <summary>Writes a content.</summary>
     public abstract Task Write(
-        IAsyncStreamReader<WriteRequest> requestStream, IServerStreamWriter<WriteContentResponse> responseStream, ServerCallContext context);
+        IAsyncStreamReader<WriteRequest> requestStream,
+        IServerStreamWriter<WriteContentResponse> responseStream,
+        ServerCallContext context);
 
-    /// <summary>Ends an ingest and forgets it.</summary>
+    /// <summary>Ends the session of an ingest and deletes the ingest.</summary>
     public abstract Task<Empty> Abort(AbortRequest request, ServerCallContext context);
 
-    /// <summary>Called by gRPC, with null for the service when it only wants to know the methods.</summary>
+    /// <summary>Called by gRPC; <paramref name="service"/> is null when only the methods are asked for.</summary>
     public static void BindService(ServiceBinderBase binder, ContentServiceBase? service)
     {
         binder.AddMethod(InfoMethod, service is null ? null : new UnaryServerMethod<InfoRequest, InfoResponse>(service.Info));
         binder.AddMethod(UpdateMethod, service is null ? null : new UnaryServerMethod<UpdateRequest, UpdateResponse>(service.Update));
-        binder.AddMethod(ListMethod, service is null ? null : new ServerStreamingServerMethod<ListContentRequest, ListContentResponse>(service.List));
+        binder.AddMethod(
+            ListMethod, service is null ? null : new ServerStreamingServerMethod<ListContentRequest, ListContentResponse>(service.List));
         binder.AddMethod(DeleteMethod, service is null ? null : new UnaryServerMethod<DeleteContentRequest, Empty>(service.Delete));
         binder.AddMethod(ReadMethod, service is null ? null : new ServerStreamingServerMethod<ReadContentRequest, ReadReply>(service.Read));
         binder.AddMethod(StatusMethod, service is null ? null : new UnaryServerMethod<StatusRequest, StatusResponse>(service.Status));
-        binder.AddMethod(ListStatusesMethod, service is null ? null : new UnaryServerMethod<ListStatusesRequest, ListStatusesResponse>(service.ListStatuses));
-        binder.AddMethod(WriteMethod, service is null ? null : new DuplexStreamingServerMethod<WriteRequest, WriteContentResponse>(service.Write));
+        binder.AddMethod(
+            ListStatusesMethod,
+            service is null ? null : new UnaryServerMethod<ListStatusesRequest, ListStatusesResponse>(service.ListStatuses));
+        binder.AddMethod(
+            WriteMethod, service is null ? null : new DuplexStreamingServerMethod<WriteRequest, WriteContentResponse>(service.Write));
         binder.AddMethod(AbortMethod, service is null ? null : new UnaryServerMethod<AbortRequest, Empty>(service.Abort));
     }
 

@@ -4,15 +4,15 @@ using Ipcs.ContentApi.Rpc;
 
 namespace Ipcs.ContentApi.Wire;
 
-/// <summary>How messages become bytes and back, straight from and into the connection's buffers.</summary>
+/// <summary>Encode messages into the buffers of the connection and decode them from there.</summary>
 internal static class Marshallers
 {
-    /// <summary>Requests of Write, into rented arrays.</summary>
+    /// <summary>Decodes requests of Write; their data is copied into rented arrays.</summary>
     public static readonly Marshaller<WriteRequest> WriteRequest = new(
-        static (_, _) => throw new NotSupportedException("a server writes no requests"),
+        static (_, _) => throw new NotSupportedException("a server encodes no requests"),
         static context => Checked(static context => Wire.WriteRequest.Parse(context.PayloadAsReadOnlySequence()), context));
 
-    /// <summary>Replies of Read, from lent bytes.</summary>
+    /// <summary>Encodes replies of Read without an array of their own.</summary>
     public static readonly Marshaller<ReadReply> ReadReply = new(
         static (reply, context) =>
         {
@@ -20,9 +20,9 @@ internal static class Marshallers
             reply.WriteTo(context.GetBufferWriter());
             context.Complete();
         },
-        static _ => throw new NotSupportedException("a server reads no replies"));
+        static _ => throw new NotSupportedException("a server decodes no replies"));
 
-    /// <summary>A generated message.</summary>
+    /// <summary>Encodes and decodes a generated message.</summary>
     public static Marshaller<T> Of<T>(MessageParser<T> parser)
         where T : class, IMessage<T>, IBufferMessage => new(
         static (message, context) =>
@@ -33,7 +33,7 @@ internal static class Marshallers
         },
         context => Checked(context => parser.ParseFrom(context.PayloadAsReadOnlySequence()), context));
 
-    // Else the client would be told of an unknown error in a handler.
+    // Any other exception would reach the client as status Unknown.
     private static T Checked<T>(Func<DeserializationContext, T> parse, DeserializationContext context)
     {
         try

@@ -1,32 +1,41 @@
 using System.Buffers;
 using Google.Protobuf;
+using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Wire;
 
 /// <summary>
-/// A <c>ReadContentResponse</c> over bytes that are lent: they are copied into the connection's buffers by the time the write returns.
+/// A <c>ReadContentResponse</c> whose data is not copied before it is encoded. It can be set and written again when its write has returned.
 /// <code>offset = 1 (varint) | data = 2</code>
+/// Encoding: https://protobuf.dev/programming-guides/encoding/.
 /// </summary>
-internal sealed class ReadReply(long offset, ReadOnlyMemory<byte> data)
+internal sealed class ReadReply
 {
     private const byte OffsetTag = (1 << 3) | 0;
     private const byte DataTag = (2 << 3) | 2;
 
-    /// <summary>Two tags and two varints.</summary>
+    /// <summary>Two tags and two varints, in bytes.</summary>
     private const int MaxHeaderLength = 1 + 10 + 1 + 5;
 
-    /// <summary>Where in the content the data begins.</summary>
-    public long Offset { get; } = offset;
+    /// <summary>Where in the content the data begins, in bytes.</summary>
+    public long Offset { get; private set; }
 
-    /// <summary>The bytes.</summary>
-    public ReadOnlyMemory<byte> Data { get; } = data;
+    /// <summary>The data, borrowed from the caller of <see cref="Set"/> until the message is encoded.</summary>
+    public ReadOnlyMemory<byte> Data { get; private set; }
 
-    /// <summary>The length of the encoded message.</summary>
+    /// <summary>Replaces the message.</summary>
+    public void Set(long offset, ReadOnlyMemory<byte> data)
+    {
+        Offset = offset;
+        Data = data;
+    }
+
+    /// <summary>The length of the encoded message, in bytes.</summary>
     public int CalculateSize() =>
         (Offset == 0 ? 0 : 1 + CodedOutputStream.ComputeInt64Size(Offset))
         + (Data.IsEmpty ? 0 : 1 + CodedOutputStream.ComputeLengthSize(Data.Length) + Data.Length);
 
-    /// <summary>Writes the message.</summary>
+    /// <summary>Encodes the message.</summary>
     public void WriteTo(IBufferWriter<byte> writer)
     {
         Span<byte> header = writer.GetSpan(MaxHeaderLength);
@@ -34,13 +43,13 @@ internal sealed class ReadReply(long offset, ReadOnlyMemory<byte> data)
         if (Offset != 0)
         {
             header[n++] = OffsetTag;
-            n += Multiformats.Varint.Write(header[n..], (ulong)Offset);
+            n += Varint.Write(header[n..], (ulong)Offset);
         }
 
         if (!Data.IsEmpty)
         {
             header[n++] = DataTag;
-            n += Multiformats.Varint.Write(header[n..], (ulong)Data.Length);
+            n += Varint.Write(header[n..], (ulong)Data.Length);
         }
 
         writer.Advance(n);

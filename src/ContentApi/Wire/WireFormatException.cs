@@ -1,4 +1,4 @@
 namespace Ipcs.ContentApi.Wire;
 
-/// <summary>Bytes that are not the protobuf message they should be.</summary>
+/// <summary>The bytes are not the expected protobuf message.</summary>
 internal sealed class WireFormatException(string message) : FormatException(message);

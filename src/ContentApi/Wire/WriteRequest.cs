@@ -5,14 +5,14 @@ using Ipcs.ContentApi.V1;
 namespace Ipcs.ContentApi.Wire;
 
 /// <summary>
-/// A <c>WriteContentRequest</c> whose data lies in a rented array: generated code would allocate up to 16 MiB per message.
-/// Whoever receives its data disposes it (an array that is not given back is left to the collector); <see cref="Data"/> is good until then.
+/// A <c>WriteContentRequest</c> whose data is in a rented array: generated code would allocate up to 16 MiB per message. The consumer of
+/// <see cref="Data"/> disposes the request, and the data is valid until then. An array that is not returned is left to the runtime's GC.
 /// <code>action = 1 (varint) | ref = 2 | total = 3 (varint) | expected = 4 | offset = 5 (varint) | data = 6 | labels = 7 (map)</code>
 /// Encoding: https://protobuf.dev/programming-guides/encoding/.
 /// </summary>
 internal sealed class WriteRequest : IDisposable
 {
-    /// <summary>The most labels parsed; more are refused before they take memory.</summary>
+    /// <summary>The most labels of a request; more are refused before memory is allocated for them.</summary>
     private const int MaxLabels = 8192;
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -33,8 +33,8 @@ internal sealed class WriteRequest : IDisposable
 
     public Dictionary<string, string> Labels { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Parses a whole message; its data is copied, once.</summary>
-    /// <exception cref="WireFormatException">It is malformed.</exception>
+    /// <summary>Parses a whole message; its data is copied once.</summary>
+    /// <exception cref="WireFormatException">The message is malformed.</exception>
     public static WriteRequest Parse(in ReadOnlySequence<byte> payload)
     {
         var request = new WriteRequest();

@@ -117,7 +117,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
     /// <returns>How many bytes were handed on.</returns>
     /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
     /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
-    public async Task<long> CopyToAsync(
+    public async ValueTask<long> CopyToAsync(
         Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> write, long offset, long length, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -153,7 +153,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
     /// <returns>How many bytes were written.</returns>
     /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
     /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
-    public Task<long> CopyToAsync(Stream destination, long offset, long length, CancellationToken cancellationToken) =>
+    public ValueTask<long> CopyToAsync(Stream destination, long offset, long length, CancellationToken cancellationToken) =>
         CopyToAsync(destination.WriteAsync, offset, length, cancellationToken);
 
     /// <summary>Lets the leaf and everything asked for ahead go.</summary>

@@ -10,13 +10,18 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Reading;
 
-/// <summary>Reads of contents: the range, the wait for what is not here yet, and the reader.</summary>
-internal sealed class ReadSession(IStore store, ContentCatalog updates, IContentFleet fleet, ReaderCache readers, RecentReads recent)
+/// <summary>
+/// Serves the Read RPC. One instance serves all calls. A Read from a cached reader whose current leaf has the range allocates nothing,
+/// and does nothing with the store after its last byte is sent.
+/// </summary>
+internal sealed class ReadHandler(IStore store, ContentCatalog catalog, IContentFleet fleet, ReaderCache readers, RecentReads recent)
 {
-    /// <summary>From this many bytes on, a read keeps garbage collections off.</summary>
-    private const int HoldFrom = 1 << 20;
+    /// <summary>
+    /// Reads longer than this many bytes hold a GC lease of their own. A shorter one ends before a collection could have marked and swept.
+    /// </summary>
+    private const int LeaseFrom = 1 << 20;
 
-    /// <summary>Streams the bytes that a request asks for.</summary>
+    /// <summary>Streams the range that a request asks for.</summary>
     public async Task RunAsync(ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
@@ -31,7 +36,8 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
         }
     }
 
-    private async Task RunAsync(Digest digest, ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
+    private async Task RunAsync(
+        Digest digest, ReadContentRequest request, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
         if (request.Offset < 0 || request.Size < 0)
         {
@@ -41,14 +47,14 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
         ContentRecord content = Find(digest);
         if (request.Offset > content.Size)
         {
-            throw RpcErrors.OutOfRange($"{digest} has {content.Size} bytes, there is no offset {request.Offset}");
+            throw RpcErrors.OutOfRange($"offset {request.Offset} is past the end of {digest}, which has {content.Size} bytes");
         }
 
         if (!content.Complete)
         {
             fleet.StartFetch(content);
 
-            // A dag is verified block by block and may be read while it comes; a blob only once all of it has been.
+            // A dag is verified block by block and can be read while it is fetched; a blob only after its whole hash has been checked.
             if (content.Kind == ContentKind.Blob)
             {
                 await fleet.WaitAsync(digest, cancellationToken);
@@ -68,9 +74,9 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
             recent.Begun(digest);
         }
 
-        // A Delete in the middle lets go of the blocks, but not of those that are being read. A short read is over before that matters.
-        using GcLease? hold = length > HoldFrom ? store.LeaseDag(content.Root) : null;
-        if (hold is not null)
+        // Keeps the blocks although a Delete during the read makes them garbage.
+        using GcLease? lease = length > LeaseFrom ? store.LeaseDag(content.Root) : null;
+        if (lease is not null)
         {
             content = Find(digest);
         }
@@ -85,7 +91,7 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
         }
         catch (BlockNotFoundException e) when (!content.Complete)
         {
-            throw new ContentUnavailableException($"{digest} is not whole here: {e.Message}", e);
+            throw new ContentUnavailableException($"{digest} is not complete here: {e.Message}", e);
         }
     }
 
@@ -93,52 +99,47 @@ internal sealed class ReadSession(IStore store, ContentCatalog updates, IContent
         ContentRecord content, long offset, long length, IServerStreamWriter<ReadReply> replies, CancellationToken cancellationToken)
     {
         ContentReader reader = await OpenAsync(content, cancellationToken);
-        bool good = false;
+        bool done = false;
         try
         {
-            if (reader.Reader.Length != content.Size)
-            {
-                throw new DagFormatException($"{content.Digest} has {content.Size} bytes, but its DAG {content.Root} has {reader.Reader.Length}");
-            }
-
-            await new ReplyStream(replies).SendAsync(reader.Reader, offset, length, cancellationToken);
-            good = true;
+            await reader.SendAsync(replies, content, offset, length, cancellationToken);
+            done = true;
         }
         finally
         {
-            // A warm reader keeps its content from garbage collection: not one that was deleted meanwhile.
-            await (good && store.Contents.Get(content.Digest) is not null ? readers.GiveAsync(reader) : reader.DisposeAsync());
+            // A reader that failed is in an unknown state.
+            await (done ? readers.ReturnAsync(reader) : reader.DisposeAsync());
         }
     }
 
     private async ValueTask<ContentReader> OpenAsync(ContentRecord content, CancellationToken cancellationToken)
     {
         var key = new ReaderKey(content.Digest, content.Root, content.Complete);
-        if (readers.Take(key) is { } warm)
+        if (readers.Rent(key) is { } cached)
         {
-            return warm;
+            return cached;
         }
 
-        // Deleted meanwhile, it is read to its end all the same.
-        GcLease kept = store.LeaseDag(content.Root);
+        // Read before the record is looked up: a Delete after that look-up changes it.
+        long removals = readers.Removals;
+        GcLease lease = store.LeaseDag(content.Root);
         IBlockSource? source = null;
         try
         {
+            // A collection that began before the lease may have taken the blocks, but only if the record is gone too.
             Find(content.Digest);
-
-            // What is whole is read without the network.
             source = content.Complete ? new LocalBlockSource(store.Blocks) : fleet.SourceFor(content);
-            return new ContentReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source, kept);
+            return new ContentReader(key, await DagReader.OpenAsync(content.Root, source, cancellationToken), source, lease, removals);
         }
         catch
         {
-            kept.Dispose();
+            lease.Dispose();
             await ContentReader.DisposeAsync(source);
             throw;
         }
     }
 
-    private ContentRecord Find(Digest digest) => updates.Get(digest) is { } record && (record.Owned || record.Complete)
+    private ContentRecord Find(Digest digest) => catalog.Get(digest) is { } record && (record.Owned || record.Complete)
         ? record
         : throw RpcErrors.NotFound($"content {digest} not found");
 }
