@@ -15,7 +15,7 @@ if (args is ["containerd", OutputLinger.Command, var pid])
     return 0;
 }
 
-GlibcAllocator.Initialize();
+GlibcAllocator.Configure();
 NativeLibraries.Initialize();
 var defaults = new NodeOptions();
 return await Cli.RunAsync(args, new CliSettings(

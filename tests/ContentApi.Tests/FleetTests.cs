@@ -211,7 +211,7 @@ public sealed class FleetTests
             [
                 good, "{", "{}", "{\"layers\":3}", "{\"layers\":[[[]]],\"config\":null}", "{\"config\":{\"digest\":\"\\ud800\"}}",
                 "{\"config\":{\"digest\":\"\\ud800\"},\"a\":1}",
-                "{\"config\":\"" + new string('x', 5000) + "\"}", "{" + new string('[', 5000), 
+                "{\"config\":\"" + new string('x', 5000) + "\"}", "{" + new string('[', 5000),
                 string.Concat(Enumerable.Repeat("{\"manifests\":[", 500)),
             ])
         {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using Grpc.Core;
 using Ipcs.Blockstore;
+using Ipcs.Blockstore.Memory;
 using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.Reading;
 using Ipcs.ContentApi.V1;
@@ -140,7 +141,7 @@ public sealed class ReadTests
 
     private static IReadOnlyCollection<Cid> LeasedRoots(IStore store)
     {
-        using Collection collection = store.BeginCollection();
+        using IGcCycle collection = store.BeginCollection();
         return collection.LeasedRoots();
     }
 

@@ -1,13 +1,14 @@
-using Ipcs.CommandLine;
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Ipcs.CommandLine;
 using Ipcs.Node.Options;
 
 namespace Ipcs.Node.Commands;
 
 /// <summary>
-/// <c>ipcs config show</c>: the options of the running daemon; where none runs, or where flags say what is asked about, those that one started
-/// with the same flags and environment would have.
+/// <c>ipcs config show</c>: the options of the running daemon. Without one, or with flags, the options of a daemon that would be started
+/// with
+/// the same flags and environment.
 /// </summary>
 internal static class ConfigCommand
 {
@@ -37,7 +38,7 @@ internal static class ConfigCommand
             }
             catch (NoDaemonException)
             {
-                // Then what one would have.
+                // The options of a daemon that would be started now.
             }
         }
 

@@ -1,5 +1,5 @@
-using Ipcs.CommandLine;
 using System.CommandLine;
+using Ipcs.CommandLine;
 using Ipcs.Node.Daemon;
 using Ipcs.Node.Options;
 
@@ -11,7 +11,7 @@ internal static partial class DaemonCommand
     /// <summary>The command.</summary>
     public static Command Build(GlobalOptions global)
     {
-        var command = new Command("daemon", "run the daemon; prints one line `ready …` when all doors are open");
+        var command = new Command("daemon", "run the daemon; prints one line `ready …` when all sockets are open");
         var flags = new OptionFlags(global, command);
         command.SetAction(async (parsed, stop) =>
         {
@@ -40,7 +40,7 @@ internal static partial class DaemonCommand
         manager.Stopping();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the variable {Name} of the environment sets nothing")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "unknown environment variable {Name} is ignored")]
     private static partial void LogUnknownVariable(ILogger logger, string name);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stopping")]

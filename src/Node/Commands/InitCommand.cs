@@ -1,6 +1,6 @@
-using Ipcs.CommandLine;
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Ipcs.CommandLine;
 using Ipcs.Multiformats;
 using Ipcs.Node.Daemon;
 using Ipcs.Node.Listeners;
@@ -8,13 +8,13 @@ using Ipcs.Node.Options;
 
 namespace Ipcs.Node.Commands;
 
-/// <summary><c>ipcs init</c>: makes the key and the folders, which the daemon does too when they are missing.</summary>
+/// <summary><c>ipcs init</c>: creates the key and the folders. The daemon creates them too when they are missing.</summary>
 internal static class InitCommand
 {
     /// <summary>The command.</summary>
     public static Command Build(GlobalOptions global)
     {
-        var command = new Command("init", "make this node's key and folders, and say its peer id");
+        var command = new Command("init", "create this node's key and folders, and print its peer id");
         var flags = new OptionFlags(global, command, "data", "content-socket");
         command.SetAction(parsed =>
         {
@@ -22,7 +22,7 @@ internal static class InitCommand
             string key = DataFolder.KeyFile(options.Data);
             if (File.Exists(key))
             {
-                throw new CommandException($"{key} is there already: this node is {DataFolder.Prepare(options.Data).PeerId}");
+                throw new CommandException($"{key} exists: this node is {DataFolder.Prepare(options.Data).PeerId}");
             }
 
             PeerId peer = DataFolder.Prepare(options.Data).PeerId;

@@ -1,10 +1,10 @@
-using Ipcs.CommandLine;
 using System.CommandLine;
+using Ipcs.CommandLine;
 using Ipcs.Node.Options;
 
 namespace Ipcs.Node.Commands;
 
-/// <summary>The settings as flags of a command, and <c>--config</c>: what <c>daemon</c>, <c>init</c> and <c>config show</c> have in common.</summary>
+/// <summary>The settings as flags of a command, and <c>--config</c>. Used by <c>daemon</c>, <c>init</c> and <c>config show</c>.</summary>
 internal sealed class OptionFlags
 {
     private readonly GlobalOptions _global;
@@ -16,14 +16,14 @@ internal sealed class OptionFlags
 
     private readonly Dictionary<string, Option<string[]>> _flags = new(StringComparer.Ordinal);
 
-    /// <summary>Adds them to a command: all settings, or those that are named.</summary>
+    /// <summary>Adds the flags to a command: those of all settings, or those of <paramref name="names"/>.</summary>
     public OptionFlags(GlobalOptions global, Command command, params string[] names)
     {
         _global = global;
         command.Options.Add(_config);
         foreach (Setting setting in Setting.All)
         {
-            // Every command has the control socket's already.
+            // Every command has the flag of the control socket already.
             if ("--" + setting.Name != global.ApiSocket.Name && (names.Length == 0 || names.Contains(setting.Name)))
             {
                 var flag = new Option<string[]>("--" + setting.Name)
@@ -51,11 +51,12 @@ internal sealed class OptionFlags
         }
     }
 
-    /// <summary>True when any of them is given, the control socket aside.</summary>
-    public bool AnyGiven(ParseResult parsed) => parsed.GetResult(_config) is not null || _flags.Values.Any(f => parsed.GetResult(f) is not null);
+    /// <summary>True when any of the flags is given, except that of the control socket.</summary>
+    public bool AnyGiven(ParseResult parsed) =>
+        parsed.GetResult(_config) is not null || _flags.Values.Any(f => parsed.GetResult(f) is not null);
 
-    /// <summary>The options that these flags, the environment and the config file give.</summary>
-    /// <exception cref="OptionsException">A key, a variable or a value is bad.</exception>
+    /// <summary>Loads the options from these flags, the environment and the config file.</summary>
+    /// <exception cref="OptionsException">A key, a variable or a value is invalid.</exception>
     public NodeOptions Load(ParseResult parsed)
     {
         var given = _flags.ToDictionary(f => f.Key, f => (IReadOnlyList<string>)(parsed.GetValue(f.Value) ?? []), StringComparer.Ordinal);

@@ -4,12 +4,13 @@ using System.Runtime.InteropServices;
 namespace Ipcs.Node.Daemon;
 
 /// <summary>
-/// Where blocks that come are hashed and stored: a thread for each core, each a little less favoured by the system's scheduler than the rest of the daemon. On the pool's threads,
-/// of which as many run as there is work, an answer to containerd had to wait for its turn among them at each of its steps.
+/// Runs the hashing and storing of received blocks on one thread per core, at a lower priority than the rest of the daemon. On the thread
+/// pool, which grows with its work, each step of a reply to containerd waited for a processor behind them. The number of queued tasks is
+/// bounded by the callers: what is fetched at a time has a bound.
 /// </summary>
 internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
 {
-    /// <summary>A third of the weight of others (sched(7), the nice value).</summary>
+    /// <summary>The nice value of the threads (sched(7)): a third of the scheduling weight of other threads.</summary>
     private const int Nice = 5;
 
     private readonly BlockingCollection<Task> _tasks = [];
@@ -25,7 +26,7 @@ internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
     /// <inheritdoc/>
     public override int MaximumConcurrencyLevel => Environment.ProcessorCount;
 
-    /// <summary>What is queued is still done, and what comes later by the pool.</summary>
+    /// <summary>Ends the threads when the queued tasks are done. Later tasks run on the thread pool.</summary>
     public void Dispose() => _tasks.CompleteAdding();
 
     /// <inheritdoc/>
@@ -37,13 +38,14 @@ internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
         }
         catch (InvalidOperationException)
         {
-            // The daemon ends. What goes on after a wait has nobody whom a failure to go on could be told.
+            // Disposed. The continuation of an awaiting method must run, or the method would never complete.
             ThreadPool.UnsafeQueueUserWorkItem(_ => TryExecuteTask(task), null);
         }
     }
 
     /// <inheritdoc/>
-    protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => !taskWasPreviouslyQueued && Current == this && TryExecuteTask(task);
+    protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) =>
+        !taskWasPreviouslyQueued && Current == this && TryExecuteTask(task);
 
     /// <inheritdoc/>
     protected override IEnumerable<Task> GetScheduledTasks() => _tasks.ToArray();
@@ -57,7 +59,7 @@ internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
         }
     }
 
-    // Of the calling thread: https://man7.org/linux/man-pages/man2/setpriority.2.html, section BUGS.
+    // Linux applies it to the calling thread: https://man7.org/linux/man-pages/man2/setpriority.2.html, section BUGS.
     [LibraryImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int setpriority(int which, int who, int priority);

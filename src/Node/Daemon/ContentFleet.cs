@@ -6,11 +6,12 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Daemon;
 
-/// <summary>The fleet as the content service needs it.</summary>
+/// <summary>Connects the content service to the fleet's fetcher.</summary>
 internal sealed class ContentFleet(ContentFetcher fetcher) : IContentFleet
 {
     /// <inheritdoc/>
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) => fetcher.FindAsync(digest, cancellationToken);
+    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>
+        fetcher.FindAsync(digest, cancellationToken);
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => fetcher.StartFetch(content);

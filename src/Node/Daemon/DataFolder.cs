@@ -2,7 +2,7 @@ using Ipcs.Libp2p.Identity;
 
 namespace Ipcs.Node.Daemon;
 
-/// <summary>The folder of a node's key and store. It is its owner's alone, since the key lies in it.</summary>
+/// <summary>The folder with the key and the store of a node. Only its owner can read it, since it has the key.</summary>
 internal static class DataFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -10,14 +10,16 @@ internal static class DataFolder
     private const UnixFileMode NotOwner = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <summary>Where the key lies.</summary>
+    /// <summary>The path of the key file.</summary>
     public static string KeyFile(string folder) => Path.Combine(folder, "key");
 
-    /// <summary>Where the store lies.</summary>
+    /// <summary>The path of the store.</summary>
     public static string StoreFolder(string folder) => Path.Combine(folder, "store");
 
-    /// <summary>Makes the folder where it is not there, and loads its key or makes one. A damaged key is never replaced: it is who the node is.</summary>
-    /// <exception cref="IOException">The folder can't be made, or the key is damaged.</exception>
+    /// <summary>
+    /// Creates the folder if it is missing, and loads its key or creates one. A damaged key is never replaced: it is the node's identity.
+    /// </summary>
+    /// <exception cref="IOException">The folder can't be created, or the key is damaged.</exception>
     public static KeyPair Prepare(string folder)
     {
         if (!Directory.Exists(folder))
@@ -28,6 +30,6 @@ internal static class DataFolder
         return KeyPair.LoadOrCreate(KeyFile(folder));
     }
 
-    /// <summary>True when others than the owner may do something with the key's file.</summary>
+    /// <summary>True when the key file's mode gives any permission to others than its owner.</summary>
     public static bool IsKeyExposed(string folder) => (File.GetUnixFileMode(KeyFile(folder)) & NotOwner) != UnixFileMode.None;
 }

@@ -4,16 +4,18 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Ipcs.Node.Daemon;
 
-/// <summary>A message as a line for people: time, level, who says it, what. On a terminal the time is short and the level has a colour.</summary>
-internal sealed class LineFormatter(bool terminal) : ConsoleFormatter(LineFormatter.Word)
+/// <summary>
+/// Formats a log message as one line: time, level, category, text. On a terminal the time has no date and the level has a colour.
+/// </summary>
+internal sealed class LineFormatter(bool terminal, TimeProvider time) : ConsoleFormatter(LineFormatter.FormatterName)
 {
-    /// <summary>What the console logger knows it by.</summary>
-    public const string Word = "line";
+    /// <summary>The formatter's name in the options of the console logger.</summary>
+    public const string FormatterName = "line";
 
     /// <inheritdoc/>
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
-        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        DateTimeOffset now = time.GetUtcNow();
         textWriter.Write(terminal
             ? now.ToLocalTime().ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)
             : now.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
@@ -41,6 +43,6 @@ internal sealed class LineFormatter(bool terminal) : ConsoleFormatter(LineFormat
         _ => " trace ",
     };
 
-    /// <summary>What a peer or a file put into a message must not look like another message.</summary>
+    /// <summary>Removes line breaks: text from a peer or a file must not look like another message.</summary>
     private static string OneLine(string message) => message.ReplaceLineEndings(" ");
 }

@@ -3,23 +3,28 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Ipcs.Node.Daemon;
 
-/// <summary>Where the daemon's messages go: always to standard error, since standard output is for the ready line alone.</summary>
+/// <summary>The daemon's loggers. They write to standard error; standard output has only the ready line.</summary>
 internal static class Logs
 {
-    /// <summary>Loggers: JSON when asked to, else a line each: short and coloured on a terminal, with its priority for the journal, else with date and time.</summary>
+    /// <summary>
+    /// Creates the loggers. They write JSON when the options say so, messages with a priority for systemd's journal, or else the lines of
+    /// <see cref="LineFormatter"/>.
+    /// </summary>
     public static ILoggerFactory Create(NodeOptions options) => LoggerFactory.Create(logging =>
     {
         logging.SetMinimumLevel(options.LogLevel);
 
-        // The web server's chatter is for whoever asks for everything.
-        LogLevel server = options.LogLevel > LogLevel.Debug ? (LogLevel)Math.Max((int)options.LogLevel, (int)LogLevel.Warning) : options.LogLevel;
+        // Messages of the web server below a warning are logged from level debug on.
+        LogLevel server = options.LogLevel > LogLevel.Debug
+            ? (LogLevel)Math.Max((int)options.LogLevel, (int)LogLevel.Warning)
+            : options.LogLevel;
         logging.AddFilter("Microsoft", server);
         logging.AddFilter("Grpc", server);
 
-        // The content service logs its failures itself; what is left is a client that went away.
+        // The content service logs its own failures. The others are closed connections of clients.
         logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None);
 
-        // That a door can't be opened is told where the daemon ends for it.
+        // The daemon reports a socket that can't be opened itself.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         if (options.JsonLogs)
         {
@@ -35,8 +40,8 @@ internal static class Logs
         }
         else
         {
-            logging.AddConsole(o => o.FormatterName = LineFormatter.Word);
-            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected));
+            logging.AddConsole(o => o.FormatterName = LineFormatter.FormatterName);
+            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected, TimeProvider.System));
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);

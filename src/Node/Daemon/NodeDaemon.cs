@@ -23,12 +23,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Ipcs.Node.Daemon;
 
 /// <summary>
-/// One running node. Owns the store, the host and the doors; opens them in the order in which they lean on each other
-/// (store, peers, containerd's socket, control API) and closes them the other way round.
+/// A running node: creates and connects all parts. Owns them, starts them in the order of their dependencies (store, host, content socket,
+/// control API, peers) and closes them in reverse order.
 /// </summary>
 internal sealed partial class NodeDaemon : IAsyncDisposable
 {
-    /// <summary>Connections to the control API at once: each command is one, and a program that leaves them open must not starve the rest.</summary>
+    /// <summary>The most connections to the control API at once. Each command of a user is one.</summary>
     private const int MaxApiConnections = 256;
 
     private readonly NodeOptions _options;
@@ -41,12 +41,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _loggers = loggers;
     }
 
-    /// <summary>Opens every door and returns the line that says so.</summary>
+    /// <summary>Starts the node and returns the ready line, which says where it listens.</summary>
     public async Task<string> StartAsync(CancellationToken cancellationToken)
     {
         ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
 
-        // A third of a start is the making of this server: it is made while the rest opens.
+        // Building this server takes a third of the start-up time, so it is built while the store is opened.
         ContentDependencies? dependencies = null;
         Task<WebApplication> content = Task.Run(() => ContentListener(() => dependencies!), cancellationToken);
         KeyPair key = DataFolder.Prepare(_options.Data);
@@ -71,12 +71,24 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _open.Push(routing);
         catalog.Changed += routing.StoreChanged;
         var fetcher = new ContentFetcher(
-            host, store, catalog, bitswap, _options.InfoBudget, TimeProvider.System, _loggers.CreateLogger<ContentFetcher>(), routing, work);
+            host,
+            store,
+            catalog,
+            bitswap,
+            _options.InfoBudget,
+            TimeProvider.System,
+            _loggers.CreateLogger<ContentFetcher>(),
+            routing,
+            work);
         _open.Push(fetcher);
 
         dependencies = new ContentDependencies(store, new ContentFleet(fetcher), catalog);
         var collector = new GarbageCollector(
-            store, catalog, (await content).Services.GetRequiredService<IIngestRoots>(), TimeProvider.System, _loggers.CreateLogger<GarbageCollector>());
+            store,
+            catalog,
+            (await content).Services.GetRequiredService<IIngestRoots>(),
+            TimeProvider.System,
+            _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
         _open.Push(new GcSchedule(
             collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
@@ -94,7 +106,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             _open.Push(await MetricsEndpoint.OpenAsync(store, fetcher, host, collector, metrics, _loggers, cancellationToken));
         }
 
-        // Peers last: whoever connects finds everything in place.
+        // Peers last: their requests need all other parts.
         await host.StartAsync(cancellationToken);
         fetcher.Resume();
         routing.Start();
@@ -114,13 +126,13 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // The rest must be closed all the same, the store above all.
+                // The other parts must be closed too, above all the store.
                 LogCloseFailed(_loggers.CreateLogger<NodeDaemon>(), part.GetType().Name, e);
             }
         }
     }
 
-    /// <summary>What the host runs with.</summary>
+    /// <summary>The options of the libp2p host.</summary>
     internal static Libp2p.Swarm.HostOptions HostOptions(NodeOptions options, KeyPair key, ILoggerFactory loggers) => new()
     {
         KeyPair = key,
@@ -136,7 +148,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Logger = loggers.CreateLogger<Libp2p.Swarm.Host>(),
     };
 
-    /// <summary>What Bitswap runs with.</summary>
+    /// <summary>The options of Bitswap.</summary>
     internal static BitswapOptions BitswapOptions(NodeOptions options, TaskScheduler work) => new()
     {
         UploadRate = options.UploadRate,
@@ -145,7 +157,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Work = work,
     };
 
-    /// <summary>What the control API shows of the options.</summary>
+    /// <summary>The options of the control API.</summary>
     internal static ControlApiOptions ControlApiOptions(NodeOptions options) => new()
     {
         Version = ProductVersion.Number,
@@ -157,7 +169,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Config = () => ConfigFile.Document(options),
     };
 
-    /// <summary>What routing runs with.</summary>
+    /// <summary>The options of routing.</summary>
     internal static RoutingOptions RoutingOptions(NodeOptions options) => new()
     {
         Dht = options.Dht,
@@ -167,8 +179,9 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Peers = options.Peers,
     };
 
-    /// <summary>Where the control API listens on TCP: the real port, where port 0 was asked for.</summary>
-    private static string TcpAddress(WebApplication api) => new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
+    /// <summary>The TCP address of the control API, with the port that the system chose for port 0.</summary>
+    private static string TcpAddress(WebApplication api) =>
+        new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
     private WebApplication ContentListener(Func<ContentDependencies> dependencies)
     {
@@ -220,7 +233,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         return builder;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} can be read or changed by others than its owner; it is this node's identity: chmod 600")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} has this node's private key, and its mode gives others access: chmod 600")]
     private static partial void LogKeyExposed(ILogger logger, string file);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "closing {Part} failed")]
@@ -235,7 +248,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         }
     }
 
-    /// <summary>The daemon itself hears the signals; the web hosts only start and stop when told.</summary>
+    /// <summary>The daemon handles the signals; the web hosts start and stop only when the daemon calls them.</summary>
     private sealed class SilentLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

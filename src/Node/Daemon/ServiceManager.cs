@@ -5,7 +5,7 @@ using Microsoft.Extensions.Hosting.Systemd;
 namespace Ipcs.Node.Daemon;
 
 /// <summary>
-/// Tells systemd how the daemon is, where it asks to be told. Owns the loop that answers its watchdog.
+/// Reports the daemon's state to systemd when systemd has started it. Owns the loop that sends the watchdog's keep-alive.
 /// Protocol: https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html.
 /// </summary>
 internal sealed partial class ServiceManager : IAsyncDisposable
@@ -17,17 +17,17 @@ internal sealed partial class ServiceManager : IAsyncDisposable
 
     public ServiceManager(ILogger logger) => _logger = logger;
 
-    /// <summary>All doors are open. From now on the watchdog is answered. Called once.</summary>
+    /// <summary>Reports that all sockets are open, and starts the watchdog's keep-alive. Called once.</summary>
     public void Ready()
     {
         Notify(ServiceState.Ready);
         if (_notifier.IsEnabled && WatchdogTime() is { } time)
         {
-            _watchdog = AnswerWatchdogAsync(time);
+            _watchdog = KeepAliveAsync(time);
         }
     }
 
-    /// <summary>The daemon ends.</summary>
+    /// <summary>Reports that the daemon stops.</summary>
     public void Stopping() => Notify(ServiceState.Stopping);
 
     /// <inheritdoc/>
@@ -38,18 +38,19 @@ internal sealed partial class ServiceManager : IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Half of what systemd waits before it takes the daemon for hung; null when it doesn't watch this process.</summary>
+    /// <summary>Half the watchdog timeout, as sd_watchdog_enabled(3) recommends; null when systemd does not watch this process.</summary>
     private static TimeSpan? WatchdogTime()
     {
         string? process = Environment.GetEnvironmentVariable("WATCHDOG_PID");
         bool ours = string.IsNullOrEmpty(process) || process == Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
-        return ours && long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), NumberStyles.None, CultureInfo.InvariantCulture, out long time) && time >= 2
+        string? timeout = Environment.GetEnvironmentVariable("WATCHDOG_USEC");
+        return ours && long.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out long time) && time >= 2
             ? TimeSpan.FromMicroseconds(time / 2)
             : null;
     }
 
-    /// <summary>Says "alive" from the thread pool, on which everything else here runs too: when that stands still, so does this.</summary>
-    private async Task AnswerWatchdogAsync(TimeSpan interval)
+    /// <summary>Sends the keep-alive from the thread pool, on which the daemon's work runs: when the pool is blocked, it stops.</summary>
+    private async Task KeepAliveAsync(TimeSpan interval)
     {
         using var timer = new PeriodicTimer(interval);
         try
@@ -61,7 +62,7 @@ internal sealed partial class ServiceManager : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The daemon has ended.
+            // Disposed.
         }
     }
 
@@ -73,10 +74,10 @@ internal sealed partial class ServiceManager : IAsyncDisposable
         }
         catch (SocketException e)
         {
-            LogNotTold(e.Message);
+            LogNotifyFailed(e.Message);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "systemd can't be told: {Reason}")]
-    private partial void LogNotTold(string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "sd_notify failed: {Reason}")]
+    private partial void LogNotifyFailed(string reason);
 }

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Connections;
 namespace Ipcs.Node.Listeners;
 
 /// <summary>
-/// Memory for connections in blocks of 64 KiB. With Kestrel's own blocks of 4 KiB, a message of 1 MiB takes 256 system calls.
+/// Memory for connections in blocks of 64 KiB. With Kestrel's default of 4 KiB, a message of 1 MiB takes 256 system calls.
 /// </summary>
 internal sealed class LargeBlockPool : MemoryPool<byte>, IMemoryPoolFactory<byte>
 {
     private const int BlockLength = 64 * 1024;
 
-    /// <summary>How many free blocks are kept: 16 MiB, what one connection of the largest messages has in flight.</summary>
+    /// <summary>The most free blocks kept: 16 MiB, the size of the largest message.</summary>
     private const int MaxFree = 256;
 
     private readonly ConcurrentQueue<Block> _free = new();
@@ -51,17 +51,17 @@ internal sealed class LargeBlockPool : MemoryPool<byte>, IMemoryPoolFactory<byte
 
     private sealed class Block(LargeBlockPool pool) : IMemoryOwner<byte>
     {
-        // Pinned for its life: sockets read into it and write from it.
+        // Pinned, since sockets read into it and write from it.
         private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(BlockLength, pinned: true);
-        private int _out = 1;
+        private int _rented = 1;
 
         public Memory<byte> Memory => MemoryMarshal.CreateFromPinnedArray(_bytes, 0, BlockLength);
 
-        public void Take() => Volatile.Write(ref _out, 1);
+        public void Take() => Volatile.Write(ref _rented, 1);
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _out, 0) == 1)
+            if (Interlocked.Exchange(ref _rented, 0) == 1)
             {
                 pool.Return(this);
             }

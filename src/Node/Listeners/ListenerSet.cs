@@ -1,16 +1,18 @@
 namespace Ipcs.Node.Listeners;
 
-/// <summary>The web servers behind the sockets. Owns them; closing them drains them side by side and takes their sockets away.</summary>
+/// <summary>The web servers of the unix sockets. Owns them; disposal drains them in parallel and deletes the sockets.</summary>
 internal sealed class ListenerSet : IAsyncDisposable
 {
-    /// <summary>How long open requests may take to end once the daemon is told to stop: of the 10 s in all, the rest is for the store.</summary>
+    /// <summary>
+    /// How long open requests may take to end. Of the 10 s that the daemon has to stop, the rest is for closing the store.
+    /// </summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(8);
 
-    private readonly List<(WebApplication App, string Socket)> _doors = [];
+    private readonly List<(WebApplication App, string Socket)> _servers = [];
 
     /// <summary>
-    /// A web server with nothing that it wasn't told: the usual builders read the environment and files of the folder that they are started in,
-    /// and watch them.
+    /// A builder without defaults: the usual builders read the environment and configuration files in the working directory, and watch
+    /// them.
     /// </summary>
     public static WebApplicationBuilder NewBuilder(ILoggerFactory loggers)
     {
@@ -21,16 +23,16 @@ internal sealed class ListenerSet : IAsyncDisposable
         return builder;
     }
 
-    /// <summary>Opens a door and closes its socket to strangers.</summary>
+    /// <summary>Starts a server, owns it from now on, and restricts access to its socket.</summary>
     public async Task OpenAsync(WebApplication app, string socket, CancellationToken cancellationToken)
     {
-        _doors.Add((app, socket));
+        _servers.Add((app, socket));
         await app.StartAsync(cancellationToken);
         UnixListener.Restrict(socket);
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync() => await Task.WhenAll(_doors.Select(d => CloseAsync(d.App, d.Socket)));
+    public async ValueTask DisposeAsync() => await Task.WhenAll(_servers.Select(server => CloseAsync(server.App, server.Socket)));
 
     private static async Task CloseAsync(WebApplication app, string socket)
     {
@@ -41,7 +43,7 @@ internal sealed class ListenerSet : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // What has not ended by now is cut off.
+            // Requests that are still open are aborted.
         }
 
         await app.DisposeAsync();

@@ -1,20 +1,20 @@
-using IHost = Ipcs.Libp2p.IHost;
-using Ipcs.Blockstore;
-using Ipcs.Fleet;
-using Ipcs.Dag.Gc;
 using System.Net;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Gc;
+using Ipcs.Fleet;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Prometheus;
+using IHost = Ipcs.Libp2p.IHost;
 
 namespace Ipcs.Node.Listeners;
 
 /// <summary>
-/// All meters whose names begin with <c>ipcs</c>, as Prometheus text at <c>/metrics</c>.
+/// Serves all meters whose names begin with <c>ipcs</c> as Prometheus text at <c>/metrics</c>.
 /// Format: https://prometheus.io/docs/instrumenting/exposition_formats/.
 /// </summary>
 internal sealed class MetricsEndpoint : IAsyncDisposable
 {
-    /// <summary>Connections at a time: a scraper or two, and a person.</summary>
+    /// <summary>The most connections at once: some scrapers and a browser.</summary>
     private const int MaxConnections = 16;
 
     private readonly WebApplication _app;
@@ -26,7 +26,7 @@ internal sealed class MetricsEndpoint : IAsyncDisposable
         _listening = listening;
     }
 
-    /// <summary>Begins to listen to the meters, and for whoever asks.</summary>
+    /// <summary>Starts to observe the meters and to serve them at an address.</summary>
     public static async Task<MetricsEndpoint> OpenAsync(
         IStore store,
         ContentFetcher fetcher,
@@ -43,18 +43,18 @@ internal sealed class MetricsEndpoint : IAsyncDisposable
             MetricFactory = Prometheus.Metrics.WithCustomRegistry(registry),
             InstrumentFilterPredicate = instrument => instrument.Meter.Name.StartsWith("ipcs", StringComparison.Ordinal),
         });
-        NodeMeter.Observe("store_bytes", "By", "What the store takes on disk.", () => store.GetStatistics().Bytes);
+        NodeMeter.Observe("store_bytes", "By", "Size of the store on disk.", () => store.GetStatistics().Bytes);
         NodeMeter.Observe("store_blocks", "blocks", "Blocks in the store.", () => store.GetStatistics().Blocks);
         NodeMeter.Observe("store_contents", "contents", "Contents in the index.", () => store.GetStatistics().Contents);
-        NodeMeter.Observe("provide_queue", "keys", "Keys in the queue of what is announced.", () => store.Provides.Count);
-        NodeMeter.Observe("fetch_active", "contents", "Contents on their way here.", () => fetcher.FetchesUnderWay);
+        NodeMeter.Observe("provide_queue", "keys", "Keys in the queue of announcements.", () => store.Provides.Count);
+        NodeMeter.Observe("fetch_active", "contents", "Contents being fetched.", () => fetcher.FetchesUnderWay);
         NodeMeter.Observe("swarm_peers", "peers", "Connected peers.", () => host.Peers.Count);
-        NodeMeter.Count("gc_runs", null, "Garbage collections that were done.", () => collector.Totals.Runs);
+        NodeMeter.Count("gc_runs", null, "Garbage collections that succeeded.", () => collector.Totals.Runs);
         NodeMeter.Count("gc_failures", null, "Garbage collections that failed or were stopped.", () => collector.Totals.Failures);
-        NodeMeter.Count("gc_blocks", null, "Blocks that they removed.", () => collector.Totals.Blocks);
-        NodeMeter.Count("gc_bytes", "By", "Their bytes.", () => collector.Totals.Bytes);
-        NodeMeter.Observe("gc_last_time", "s", "How long the last garbage collection took.", () => collector.Totals.LastTime.TotalSeconds);
-        NodeMeter.Observe("gc_running", null, "1 while garbage is collected.", () => collector.Totals.Running ? 1 : 0);
+        NodeMeter.Count("gc_blocks", null, "Blocks removed by garbage collections.", () => collector.Totals.Blocks);
+        NodeMeter.Count("gc_bytes", "By", "Bytes of blocks removed by garbage collections.", () => collector.Totals.Bytes);
+        NodeMeter.Observe("gc_last_time", "s", "Duration of the last garbage collection.", () => collector.Totals.LastTime.TotalSeconds);
+        NodeMeter.Observe("gc_running", null, "1 during a garbage collection.", () => collector.Totals.Running ? 1 : 0);
         WebApplicationBuilder builder = ListenerSet.NewBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

@@ -2,10 +2,12 @@ using System.Diagnostics.Metrics;
 
 namespace Ipcs.Node.Listeners;
 
-/// <summary>Figures of the daemon's parts that are looked up when a scraper asks. Never a digest or a peer as a tag.</summary>
+/// <summary>
+/// Metrics that are read from the daemon's parts at each scrape. No tag is a digest or a peer, so the series are bounded.
+/// </summary>
 internal static class NodeMeter
 {
-    /// <summary>The meter's name; every project's begins with <c>ipcs</c>, and Prometheus sees it before the instrument's.</summary>
+    /// <summary>The meter. Its name is the prefix of the names that Prometheus shows.</summary>
     private static readonly Meter Meter = new("ipcs");
 
     /// <summary>Adds a gauge.</summary>
@@ -13,7 +15,7 @@ internal static class NodeMeter
         where T : struct =>
         Meter.CreateObservableGauge(name, value, unit, description);
 
-    /// <summary>Adds a counter, which only grows.</summary>
+    /// <summary>Adds a counter.</summary>
     public static void Count(string name, string? unit, string description, Func<long> value) =>
         Meter.CreateObservableCounter(name, value, unit, description);
 }

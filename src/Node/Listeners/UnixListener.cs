@@ -3,22 +3,26 @@ using Ipcs.Blockstore.Posix;
 
 namespace Ipcs.Node.Listeners;
 
-/// <summary>Readies the place of a unix socket and closes it to strangers: folder 0750, socket 0660 (who may write to it is root).</summary>
+/// <summary>
+/// Prepares the path of a unix socket and restricts access: folder 0750, socket 0660. Whoever can write to the content socket controls what
+/// containerd runs as root.
+/// </summary>
 internal static class UnixListener
 {
     private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
         | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
 
-    private const UnixFileMode SocketMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+    private const UnixFileMode SocketMode =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
-    /// <summary>Makes the folder, and removes a socket that a dead daemon left behind.</summary>
-    /// <exception cref="IOException">A living daemon answers there, or the place is taken by something else.</exception>
+    /// <summary>Creates the folder, and removes the socket of a daemon that has died.</summary>
+    /// <exception cref="IOException">A running daemon has the socket, or the path is another kind of file.</exception>
     public static void Prepare(string path)
     {
         string folder = Path.GetDirectoryName(path)!;
         if (!Directory.Exists(folder))
         {
-            // The second call, since the first one's mode is lessened by the umask.
+            // The second call, since the umask restricts the mode of the first.
             Directory.CreateDirectory(folder, FolderMode);
             File.SetUnixFileMode(folder, FolderMode);
         }
@@ -28,10 +32,10 @@ internal static class UnixListener
             return;
         }
 
-        // Connecting would not tell: a plain file refuses as a dead socket does.
+        // A connection to a plain file fails as one to a dead socket does, so the kind is checked first.
         if (!FileKind.IsSocket(path))
         {
-            throw new IOException($"{path} is there and is no socket");
+            throw new IOException($"{path} exists and is not a socket");
         }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -46,12 +50,12 @@ internal static class UnixListener
         }
         catch (SocketException e)
         {
-            throw new IOException($"{path}: whether a daemon lives there can't be told: {e.Message}", e);
+            throw new IOException($"{path}: cannot check whether a daemon is running: {e.Message}", e);
         }
 
         throw new IOException($"{path} is in use by a running daemon");
     }
 
-    /// <summary>Sets the socket's mode, once it is bound.</summary>
+    /// <summary>Sets the mode of a bound socket.</summary>
     public static void Restrict(string path) => File.SetUnixFileMode(path, SocketMode);
 }

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Node.Native;
 
-/// <summary>How glibc's allocator keeps memory for RocksDB, whose write buffers of 4 MiB pieces come and go with every buffer written.</summary>
+/// <summary>
+/// Configures glibc's allocator for RocksDB, which allocates and frees the 4 MiB blocks of its write buffers with each buffer written.
+/// </summary>
 internal static partial class GlibcAllocator
 {
     // https://man7.org/linux/man-pages/man3/mallopt.3.html
@@ -10,19 +12,23 @@ internal static partial class GlibcAllocator
     private const int MapThreshold = -3;
     private const int ArenaMax = -8;
 
-    /// <summary>The write buffers: what is freed within this is used again without a page fault for each 4 KiB.</summary>
+    /// <summary>
+    /// Free bytes at the top of an arena that are not returned to the kernel: the next write buffer causes no page faults.
+    /// </summary>
     private const int KeptBytes = 64 << 20;
 
-    /// <summary>The most that glibc takes: the pieces come from the arenas, not from mappings of their own.</summary>
+    /// <summary>
+    /// The largest threshold that glibc accepts: blocks of write buffers come from the arenas and not from mappings of their own.
+    /// </summary>
     private const int MappedFrom = 32 << 20;
 
-    /// <summary>With one for each thread, as by default, every thread that ever wrote a buffer keeps its own.</summary>
+    /// <summary>By default each thread has its own arena, and each would keep the memory of a write buffer.</summary>
     private const int Arenas = 2;
 
-    /// <summary>To be called once, before there are threads.</summary>
-    public static void Initialize()
+    /// <summary>To be called once, before a second thread is started.</summary>
+    public static void Configure()
     {
-        // It says 0 for what it doesn't take; then memory is kept as it was.
+        // mallopt returns 0 for a parameter that it does not accept; the default stays then.
         _ = mallopt(ArenaMax, Arenas);
         _ = mallopt(MapThreshold, MappedFrom);
         _ = mallopt(TrimThreshold, KeptBytes);

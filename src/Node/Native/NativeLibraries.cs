@@ -6,8 +6,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Ipcs.Node.Native;
 
 /// <summary>
-/// libsodium inside the one binary. NSec takes exactly one version of it, which no distribution has as an archive to link; so the package's shared
-/// library lies in the binary as a resource (native/Native.targets) and is loaded from memory. RocksDB needs nothing of this: it is linked.
+/// Loads libsodium from a resource of the binary. NSec needs exactly one version of it, and no distribution packages that version as an
+/// archive to link, so the shared library of the NuGet package is embedded (native/Native.targets) and loaded from memory. RocksDB is
+/// linked.
 /// </summary>
 internal static partial class NativeLibraries
 {
@@ -15,12 +16,13 @@ internal static partial class NativeLibraries
     private const string Resource = "libsodium.so";
     private const uint CloseOnExec = 1;
 
-    // Loaded when it is first called: most commands do without it.
+    // Loaded on the first call, since most commands do not need it.
     private static readonly Lazy<nint> LoadedSodium = new(Load);
 
     /// <summary>
-    /// To be called first, once, before anything uses NSec. Does nothing where the runtime finds the library itself: without ahead-of-time compilation.
-    /// What calls libsodium gets a <see cref="DllNotFoundException"/> when it can be loaded neither from memory nor from a temporary file.
+    /// Registers the loader. To be called once, before the first use of NSec. Does nothing without ahead-of-time compilation, where the
+    /// runtime finds the library itself. When the library can be loaded neither from memory nor from a temporary file, its first use throws
+    /// <see cref="DllNotFoundException"/>.
     /// </summary>
     public static void Initialize()
     {
@@ -33,7 +35,8 @@ internal static partial class NativeLibraries
         NativeLibrary.SetDllImportResolver(typeof(Libp2p.IHost).Assembly, Resolve);
     }
 
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Sodium ? LoadedSodium.Value : 0;
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) =>
+        name == Sodium ? LoadedSodium.Value : 0;
 
     private static nint Load()
     {
@@ -47,7 +50,7 @@ internal static partial class NativeLibraries
         return library != 0 ? library : LoadFromFile(resource);
     }
 
-    // 0 where the kernel has no such files or forbids to run what lies in them (vm.memfd_noexec).
+    // Returns 0 where the kernel has no memory files or forbids to run code from them (vm.memfd_noexec).
     private static unsafe nint LoadFromMemory(Stream resource)
     {
         int descriptor;

@@ -8,14 +8,14 @@ using Tomlyn.Serialization;
 
 namespace Ipcs.Node.Options;
 
-/// <summary>The config file: TOML with one key per setting. Reads it, and writes what it would have to say.</summary>
+/// <summary>Reads and writes the config file: TOML with one key per setting.</summary>
 internal static class ConfigFile
 {
-    /// <summary>The most that a config file may hold, in bytes: more is another file by mistake.</summary>
+    /// <summary>The longest config file, in bytes. A longer one is another file by mistake.</summary>
     private const int MaxLength = 1 << 20;
 
-    /// <summary>Reads the values of each key.</summary>
-    /// <exception cref="OptionsException">The file can't be read, is no TOML, or has a value of a kind that no setting takes.</exception>
+    /// <summary>Reads the keys and their values.</summary>
+    /// <exception cref="OptionsException">The file can't be read, is not TOML, or has a value of a type that no setting has.</exception>
     public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<string>>> Read(string file)
     {
         TomlTable table;
@@ -28,7 +28,7 @@ internal static class ConfigFile
 
             string text = File.ReadAllText(file);
 
-            // The serializer takes the last of a key that comes twice; this one refuses it, and says which and where.
+            // The deserializer takes the last value of a duplicate key; the parser refuses it, with the key and the line.
             SyntaxParser.ParseStrict(text);
             table = TomlSerializer.Deserialize(text, ConfigToml.Default.TomlTable) ?? [];
         }
@@ -62,7 +62,7 @@ internal static class ConfigFile
         return document;
     }
 
-    /// <summary>Such an object as TOML that <see cref="Read"/> takes.</summary>
+    /// <summary>Converts the object of <see cref="Document"/> to TOML that <see cref="Read"/> reads.</summary>
     public static string ToToml(JsonObject document)
     {
         var toml = new StringBuilder();
@@ -119,6 +119,6 @@ internal static class ConfigFile
     };
 }
 
-/// <summary>Reads TOML with no reflection.</summary>
+/// <summary>Deserializes TOML without reflection.</summary>
 [TomlSerializable(typeof(TomlTable))]
 internal sealed partial class ConfigToml : TomlSerializerContext;

@@ -1,6 +1,6 @@
 namespace Ipcs.Node.Options;
 
-/// <summary>Where things lie when nothing is said: the system's folders for root, the XDG folders for others.</summary>
+/// <summary>The default folders: the system's for root, the XDG folders for other users.</summary>
 internal static class DefaultFolders
 {
     private static readonly bool IsRoot = Environment.UserName == "root" || Environment.GetEnvironmentVariable("HOME") == "/root";
@@ -11,7 +11,9 @@ internal static class DefaultFolders
     /// <summary>The folder of the sockets.</summary>
     public static string Run { get; } = IsRoot
         ? "/run/ipcs"
-        : Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } run ? run : Xdg("XDG_STATE_HOME", ".local/state"), "ipcs");
+        : Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } run ? run : Xdg("XDG_STATE_HOME", ".local/state"),
+            "ipcs");
 
     private static string Xdg(string variable, string fallback) =>
         Environment.GetEnvironmentVariable(variable) is { Length: > 0 } folder

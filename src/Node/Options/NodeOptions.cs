@@ -7,10 +7,10 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Options;
 
-/// <summary>What a daemon runs with, once the config file, the environment and the flags have been laid over each other.</summary>
+/// <summary>The options of a daemon, merged from the config file, the environment and the flags.</summary>
 internal sealed class NodeOptions
 {
-    /// <summary>Where the store and the key lie.</summary>
+    /// <summary>The folder of the store and the key.</summary>
     public string Data { get; set; } = DefaultFolders.Data;
 
     /// <summary>Addresses to listen on for peers.</summary>
@@ -19,69 +19,71 @@ internal sealed class NodeOptions
     /// <summary>Peers to stay connected to.</summary>
     public IReadOnlyList<Multiaddr> Peers { get; set; } = [];
 
-    /// <summary>The file of a private network's key; null for the public one.</summary>
+    /// <summary>The key file of a private network; null for the public network.</summary>
     public string? SwarmKey { get; set; }
 
-    /// <summary>The only peers and networks to connect with; empty for all.</summary>
+    /// <summary>The only peers and networks to connect with; empty for any.</summary>
     public IReadOnlyList<string> Allow { get; set; } = [];
 
     /// <summary>Peers and networks not to connect with.</summary>
     public IReadOnlyList<string> Deny { get; set; } = [];
 
-    /// <summary>What peers may make the node hold.</summary>
+    /// <summary>Bounds the resources that peers can use.</summary>
     public HostLimits Limits { get; set; } = new();
 
-    /// <summary>containerd's door: a unix socket.</summary>
+    /// <summary>The unix socket of the content service.</summary>
     public string ContentSocket { get; set; } = Path.Combine(DefaultFolders.Run, "content.sock");
 
-    /// <summary>The control API's door: a unix socket.</summary>
+    /// <summary>The unix socket of the control API.</summary>
     public string ApiSocket { get; set; } = Path.Combine(DefaultFolders.Run, "api.sock");
 
-    /// <summary>Where the control API is on TCP too; null for nowhere. Whoever can connect there rules the node.</summary>
+    /// <summary>The TCP address of the control API; null for none. Whoever can connect to it controls the node.</summary>
     public IPEndPoint? ApiAddress { get; set; }
 
-    /// <summary>Where the metrics are served over TCP; null for nowhere.</summary>
+    /// <summary>The TCP address of the metrics; null for none.</summary>
     public IPEndPoint? MetricsAddress { get; set; }
 
-    /// <summary>Stream muxers, the preferred first.</summary>
+    /// <summary>Stream muxers in order of preference.</summary>
     public IReadOnlyList<string> Muxers { get; set; } = ["mplex", "yamux"];
 
-    /// <summary>containerd's own socket, for registering images.</summary>
+    /// <summary>containerd's socket, for registering images.</summary>
     public string Containerd { get; set; } = "/run/containerd/containerd.sock";
 
-    /// <summary>The DAG profile of containerd's writes: one for the whole fleet.</summary>
+    /// <summary>The DAG profile of containerd's writes, the same on every host of a fleet.</summary>
     public ImportProfile Profile { get; set; } = ImportProfile.KuboV1;
 
-    /// <summary>How long an Info may wait for the fleet's answer.</summary>
+    /// <summary>How long an Info waits for replies of the fleet.</summary>
     public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Find peers of the local network, and be found, by multicast DNS.</summary>
+    /// <summary>Discover peers in the local network by multicast DNS, and answer their queries.</summary>
     public bool Mdns { get; set; } = true;
 
-    /// <summary>The DHT; null when it is off.</summary>
+    /// <summary>The options of the DHT; null when it is off.</summary>
     public DhtOptions? Dht { get; set; } = new();
 
-    /// <summary>What is announced to the DHT.</summary>
+    /// <summary>Which keys are announced to the DHT.</summary>
     public ProvideStrategy Provide { get; set; } = ProvideStrategy.Roots;
 
-    /// <summary>How long after an announcement the next one is due.</summary>
+    /// <summary>The time between two announcements of a key.</summary>
     public TimeSpan ProvideInterval { get; set; } = TimeSpan.FromHours(22);
 
-    /// <summary>How often garbage is collected; zero for only when asked.</summary>
+    /// <summary>The time between garbage collections; zero for collections on request only.</summary>
     public TimeSpan GcInterval { get; set; } = TimeSpan.FromHours(1);
 
-    /// <summary>With a size of the store in bytes, garbage is collected only once nine tenths of it are used; zero for none.</summary>
+    /// <summary>
+    /// The maximum size of the store in bytes: garbage is collected only when 90 % of it is used; zero for no such condition.
+    /// </summary>
     public long StorageMax { get; set; }
 
-    /// <summary>The most block bytes sent a second, to all peers together; zero for no limit.</summary>
+    /// <summary>The most block bytes sent per second, to all peers together; zero for no limit.</summary>
     public long UploadRate { get; set; }
 
-    /// <summary>The most block bytes asked of peers a second; zero for no limit.</summary>
+    /// <summary>The most block bytes requested from peers per second; zero for no limit.</summary>
     public long DownloadRate { get; set; }
 
-    /// <summary>Logs as JSON lines instead of text.</summary>
+    /// <summary>Log JSON lines instead of text.</summary>
     public bool JsonLogs { get; set; }
 
-    /// <summary>The least grave messages that are logged.</summary>
+    /// <summary>The lowest level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Information;
 }

@@ -1,18 +1,19 @@
 namespace Ipcs.Node.Options;
 
-/// <summary>Lays the config file, the environment and the flags over the defaults, in rising precedence.</summary>
+/// <summary>Loads the options: flags override the environment, which overrides the config file, which overrides the defaults.</summary>
 internal static class OptionsLoader
 {
     private const string Prefix = "IPCS_";
 
-    /// <summary>The variable that names the config file where no flag does.</summary>
+    /// <summary>The variable that names the config file when no flag does.</summary>
     public const string ConfigVariable = "IPCS_CONFIG";
 
     /// <summary>Loads the options.</summary>
-    /// <param name="configFile">The file that <c>--config</c> names; null for none, or for the one of <see cref="ConfigVariable"/>.</param>
-    /// <param name="environment">All variables. One that is empty counts as not set.</param>
-    /// <param name="flags">The values given for each flag, by its name without dashes.</param>
-    /// <exception cref="OptionsException">A key or a variable is unknown, or a value is bad.</exception>
+    /// <param name="configFile">The file that <c>--config</c> names; null for the file that <see cref="ConfigVariable"/> names, if
+    /// any.</param>
+    /// <param name="environment">The environment. An empty variable counts as not set.</param>
+    /// <param name="flags">The values of each flag that was given, by its name without dashes.</param>
+    /// <exception cref="OptionsException">A key is unknown, a variable is misspelt, or a value is invalid.</exception>
     public static NodeOptions Load(
         string? configFile, IReadOnlyDictionary<string, string> environment, IReadOnlyDictionary<string, IReadOnlyList<string>> flags)
     {
@@ -27,7 +28,9 @@ internal static class OptionsLoader
         {
             if (environment.GetValueOrDefault(setting.Variable) is { Length: > 0 } value)
             {
-                string[] values = setting.Multiple ? value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [value];
+                string[] values = setting.Multiple
+                    ? value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                    : [value];
                 Apply(setting, options, values, setting.Variable);
             }
 
@@ -49,8 +52,8 @@ internal static class OptionsLoader
     }
 
     /// <summary>
-    /// The variables that begin like ours and that nothing here reads. Programs around a node may have such names of their own, so they are
-    /// told of and not refused, unless <see cref="Load"/> sees that a setting must be meant.
+    /// The variables with the prefix of the settings that no setting has. Other programs may use such names, so the daemon only logs them;
+    /// <see cref="Load"/> refuses those that are a misspelt setting.
     /// </summary>
     public static IReadOnlyList<string> UnknownVariables(IEnumerable<string> names) =>
         [.. names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && !IsKnown(n)).Order(StringComparer.Ordinal)];
@@ -96,7 +99,9 @@ internal static class OptionsLoader
 
     private static bool IsKnown(string name) => name is ConfigVariable or "IPCS_BIN" || Setting.All.Any(s => s.Variable == name);
 
-    /// <summary>The setting's variable that an unknown name is a slip of the pen for: the same letters, or two away at the most.</summary>
+    /// <summary>
+    /// The variable that an unknown name misspells: at most two letters differ, and at most a third of them; null for none.
+    /// </summary>
     private static string? MisspeltFor(string name)
     {
         if (!name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) || IsKnown(name))
@@ -117,7 +122,7 @@ internal static class OptionsLoader
         return null;
     }
 
-    /// <summary>How many letters have to be put in, left out or changed to make one of the other (Levenshtein).</summary>
+    /// <summary>The Levenshtein distance: the fewest letters inserted, deleted or replaced that turn one string into the other.</summary>
     private static int Distance(string left, string right)
     {
         int[] row = [.. Enumerable.Range(0, right.Length + 1)];

@@ -2,17 +2,17 @@ using System.Globalization;
 
 namespace Ipcs.Node.Options;
 
-/// <summary>Numbers with a unit, as people write them in options.</summary>
+/// <summary>Parses and formats times, sizes and rates.</summary>
 internal static class Quantity
 {
-    // The longest that a timer takes.
+    // The longest time of a timer.
     private static readonly TimeSpan MaxDuration = TimeSpan.FromDays(49);
 
-    // A block of the greatest length, 2 MiB, in 16 s: who waits for it gives up after 20.
+    // At this rate the largest block, 2 MiB, takes 16 s; a want for a block times out after 20 s.
     private const long MinRate = 128 << 10;
 
     /// <summary>A time such as <c>90s</c>, <c>30m</c>, <c>1h</c> or <c>2d</c>; <c>off</c> and 0 are zero.</summary>
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is not a time.</exception>
     public static TimeSpan Duration(string text)
     {
         if (text is "off" or "0")
@@ -33,7 +33,7 @@ internal static class Quantity
     }
 
     /// <summary>A size such as <c>500MB</c>, <c>10GiB</c> or a number of bytes; <c>off</c> and 0 are zero.</summary>
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is not a size.</exception>
     public static long Size(string text)
     {
         if (text is "off")
@@ -53,16 +53,17 @@ internal static class Quantity
             : throw new FormatException($"'{text}' is not off or a size such as 500MB, 10GiB or a number of bytes");
     }
 
-    /// <summary>A size a second such as <c>20MiB</c> or <c>20MiB/s</c>; <c>off</c> and 0 are zero.</summary>
-    /// <exception cref="FormatException">It is none, or so little that who waits for a block gives up.</exception>
+    /// <summary>Bytes per second such as <c>20MiB</c> or <c>20MiB/s</c>; <c>off</c> and 0 are zero.</summary>
+    /// <exception cref="FormatException">The text is not a rate, or the rate is so low that wants for blocks would time out.</exception>
     public static long Rate(string text) =>
         Size(text.EndsWith("/s", StringComparison.Ordinal) ? text[..^2] : text) is var rate && rate is 0 or >= MinRate
             ? rate
             : throw new FormatException($"'{text}' is less than 128KiB a second");
 
-    /// <summary>A time as <see cref="Duration"/> reads it.</summary>
-    public static string Text(TimeSpan time) => time == TimeSpan.Zero ? "off" : string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalSeconds}s");
+    /// <summary>Formats a time so that <see cref="Duration"/> can parse it.</summary>
+    public static string Text(TimeSpan time) =>
+        time == TimeSpan.Zero ? "off" : string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalSeconds}s");
 
-    /// <summary>A size as <see cref="Size"/> reads it.</summary>
+    /// <summary>Formats a size so that <see cref="Size"/> can parse it.</summary>
     public static string Text(long size) => size == 0 ? "off" : size.ToString(CultureInfo.InvariantCulture);
 }

@@ -12,51 +12,97 @@ using Ipcs.Multiformats;
 namespace Ipcs.Node.Options;
 
 /// <summary>
-/// One option of the daemon: <c>--name</c>, <c>IPCS_NAME</c> and <c>name</c> in the config file, with one parser for the three.
+/// An option of the daemon: <c>--name</c>, <c>IPCS_NAME</c> and <c>name</c> in the config file, with one parser for the three.
 /// </summary>
-/// <param name="Name">The name of the flag, without dashes in front.</param>
-/// <param name="Value">What the help calls the value.</param>
+/// <param name="Name">The name of the flag, without the leading dashes.</param>
+/// <param name="Value">The name of the value in the help.</param>
 /// <param name="Help">One line of help.</param>
-/// <param name="Multiple">True when it may be given several times (in the environment: separated by commas).</param>
-/// <param name="Apply">Parses the values and sets them; throws <see cref="FormatException"/> with the reason.</param>
-/// <param name="Show">The value as <c>config show</c> prints it, in a form that <paramref name="Apply"/> takes; null when it has none.</param>
+/// <param name="Multiple">True when the option can be given several times (in the environment: separated by commas).</param>
+/// <param name="Apply">Parses the values and sets the option; throws <see cref="FormatException"/> with the reason.</param>
+/// <param name="Show">The value as <c>config show</c> prints it, in a form that <paramref name="Apply"/> parses; null for no value.</param>
 internal sealed record Setting(
-    string Name, string Value, string Help, bool Multiple, Action<NodeOptions, IReadOnlyList<string>> Apply, Func<NodeOptions, JsonNode?> Show)
+    string Name,
+    string Value,
+    string Help,
+    bool Multiple,
+    Action<NodeOptions, IReadOnlyList<string>> Apply,
+    Func<NodeOptions, JsonNode?> Show)
 {
     /// <summary>All settings.</summary>
     public static IReadOnlyList<Setting> All { get; } =
     [
-        new("data", "DIR", "where the store and the key lie", false, (o, v) => o.Data = Folder(v), o => o.Data),
-        new("listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)", true, (o, v) => o.Listen = Addresses(v, peer: false), o => List(o.Listen)),
-        new("peer", "MULTIADDR", "peer to stay connected to (repeatable)", true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
-        new("swarm-key", "FILE", "a private network's key: no connection is made without it", false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
-        new("allow", "PEER|NETWORK", "connect with these alone: a peer id, or a network such as 10.0.0.0/8 (repeatable)", true, (o, v) => o.Allow = Filter(v), o => Texts(o.Allow)),
+        new("data", "DIR", "folder of the store and the key", false, (o, v) => o.Data = Folder(v), o => o.Data),
+        new(
+            "listen", "MULTIADDR", "address to listen on for peers (repeatable; port 0 picks one)",
+            true, (o, v) => o.Listen = Addresses(v, peer: false), o => List(o.Listen)),
+        new(
+            "peer", "MULTIADDR", "peer to stay connected to (repeatable)",
+            true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
+        new(
+            "swarm-key", "FILE", "key file of a private network: the node connects only with peers that have the key",
+            false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
+        new(
+            "allow", "PEER|NETWORK", "connect only with these: a peer id, or a network such as 10.0.0.0/8 (repeatable)",
+            true, (o, v) => o.Allow = Filter(v), o => Texts(o.Allow)),
         new("deny", "PEER|NETWORK", "never connect with these (repeatable)", true, (o, v) => o.Deny = Filter(v), o => Texts(o.Deny)),
-        new("content-socket", "PATH", "containerd's door: a unix socket", false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
-        new("api-socket", "PATH", "the control API's door: a unix socket", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
-        new("api-addr", "HOST:PORT", "the control API on TCP too (no HOST: loopback)", false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
-        new("metrics-addr", "HOST:PORT", "metrics as Prometheus text at /metrics (no HOST: loopback)", false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
-        new("muxers", "LIST", "stream muxers, the preferred first: mplex,yamux", false, (o, v) => o.Muxers = MuxerNames(v), o => string.Join(',', o.Muxers)),
-        new("containerd", "ADDRESS", "containerd's own socket, for registering images", false, (o, v) => o.Containerd = Folder(v), o => o.Containerd),
-        new("profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0", false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
-        new("info-budget", "MS", "how long an Info may wait for the fleet's answer, in milliseconds", false, (o, v) => o.InfoBudget = Milliseconds(v), o => (long)o.InfoBudget.TotalMilliseconds),
-        new("mdns", "on|off", "find peers of the local network, and be found, by multicast DNS", false, (o, v) => o.Mdns = OneOf(v, "on", "off") == "on", o => o.Mdns ? "on" : "off"),
-        new("dht", "MODE", "the DHT: lan, wan, lan-client or wan-client (which ask and do not answer), or off", false, (o, v) => o.Dht = Dht(v), o => DhtName(o.Dht)),
-        new("provide", "STRATEGY", "what is announced to the DHT: roots (what is owned or pinned), pinned, all, or none", false, (o, v) => o.Provide = Strategy(v), o => StrategyName(o.Provide)),
-        new("provide-interval", "HOURS", "how often it is announced again; others forget it after 48 hours", false, (o, v) => o.ProvideInterval = Hours(v), o => (long)o.ProvideInterval.TotalHours),
-        new("gc-interval", "TIME", "how often garbage is collected, such as 30m or 1h; off for only by 'repo gc'", false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
-        new("storage-max", "SIZE", "collect only once the store takes nine tenths of this, such as 100GB; off for at every interval", false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
-        new("upload-rate", "RATE", "the most block bytes sent a second, to all peers together, such as 20MiB; off for no limit", false, (o, v) => o.UploadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.UploadRate)),
-        new("download-rate", "RATE", "the most block bytes asked of peers a second; off for no limit", false, (o, v) => o.DownloadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.DownloadRate)),
-        new("log-format", "FORMAT", "text or json", false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
+        new(
+            "content-socket", "PATH", "unix socket of the content service, for containerd",
+            false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
+        new("api-socket", "PATH", "unix socket of the control API", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
+        new(
+            "api-addr", "HOST:PORT", "TCP address of the control API (no HOST: loopback)",
+            false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
+        new(
+            "metrics-addr", "HOST:PORT", "TCP address of the metrics, Prometheus text at /metrics (no HOST: loopback)",
+            false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
+        new(
+            "muxers", "LIST", "stream muxers in order of preference: mplex,yamux",
+            false, (o, v) => o.Muxers = MuxerNames(v), o => string.Join(',', o.Muxers)),
+        new(
+            "containerd", "ADDRESS", "containerd's socket, for registering images",
+            false, (o, v) => o.Containerd = Folder(v), o => o.Containerd),
+        new(
+            "profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0",
+            false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
+        new(
+            "info-budget", "MS", "how long an Info waits for replies of the fleet, in milliseconds",
+            false, (o, v) => o.InfoBudget = Milliseconds(v), o => (long)o.InfoBudget.TotalMilliseconds),
+        new(
+            "mdns", "on|off", "discover peers in the local network by multicast DNS, and be discovered",
+            false, (o, v) => o.Mdns = OneOf(v, "on", "off") == "on", o => o.Mdns ? "on" : "off"),
+        new(
+            "dht", "MODE", "DHT mode: lan, wan, lan-client or wan-client (clients answer no queries), or off",
+            false, (o, v) => o.Dht = Dht(v), o => DhtName(o.Dht)),
+        new(
+            "provide", "STRATEGY", "what is announced to the DHT: roots (of owned and pinned contents), pinned, all, or none",
+            false, (o, v) => o.Provide = Strategy(v), o => StrategyName(o.Provide)),
+        new(
+            "provide-interval", "HOURS", "hours between two announcements of a key; the DHT forgets it after 48",
+            false, (o, v) => o.ProvideInterval = Hours(v), o => (long)o.ProvideInterval.TotalHours),
+        new(
+            "gc-interval", "TIME", "time between garbage collections, such as 30m or 1h; off: only 'repo gc' collects",
+            false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
+        new(
+            "storage-max", "SIZE", "collect only when the store uses 90 % of this size, such as 100GB; off: at every interval",
+            false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
+        new(
+            "upload-rate", "RATE", "most block bytes sent per second, to all peers together, such as 20MiB; off: no limit",
+            false, (o, v) => o.UploadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.UploadRate)),
+        new(
+            "download-rate", "RATE", "most block bytes requested from peers per second; off: no limit",
+            false, (o, v) => o.DownloadRate = Quantity.Rate(Last(v)), o => Quantity.Text(o.DownloadRate)),
+        new(
+            "log-format", "FORMAT", "text or json",
+            false, (o, v) => o.JsonLogs = OneOf(v, "text", "json") == "json", o => o.JsonLogs ? "json" : "text"),
         new("log-level", "LEVEL", "trace, debug, info, warn or error", false, (o, v) => o.LogLevel = Level(v), o => LevelName(o.LogLevel)),
         .. LimitSettings.All,
     ];
 
-    /// <summary>The variable of the environment that sets it.</summary>
+    /// <summary>The environment variable of the option.</summary>
     public string Variable => "IPCS_" + Name.Replace('-', '_').ToUpperInvariant();
 
-    /// <summary>The value that counts; one that is empty is an error.</summary>
+    /// <summary>The last value, which overrides the others.</summary>
+    /// <exception cref="FormatException">There is none, or it is empty.</exception>
     internal static string Last(IReadOnlyList<string> values) =>
         values.Count > 0 && values[^1].Length > 0 ? values[^1] : throw new FormatException("the value is empty");
 
@@ -67,7 +113,9 @@ internal sealed record Setting(
         string path = Folder(values);
 
         // sockaddr_un: 108 bytes with the terminating zero.
-        return System.Text.Encoding.UTF8.GetByteCount(path) < 108 ? path : throw new FormatException($"'{path}' is longer than the 107 bytes that a unix socket's path may have");
+        return System.Text.Encoding.UTF8.GetByteCount(path) < 108
+            ? path
+            : throw new FormatException($"'{path}' is longer than the 107 bytes that a unix socket's path may have");
     }
 
     private static Multiaddr[] Addresses(IReadOnlyList<string> values, bool peer)
@@ -79,7 +127,7 @@ internal sealed record Setting(
             bool tcp = parsed && address!.TryGetTcp(out _, out _);
             if (peer && tcp && !AddressResolver.CanDial(address!))
             {
-                throw new FormatException($"'{values[i]}' has port 0, to which nobody can connect");
+                throw new FormatException($"'{values[i]}' has port 0, which is no address to connect to");
             }
 
             if (!tcp && !(peer && parsed && AddressResolver.CanDial(address!)))
@@ -111,7 +159,9 @@ internal sealed record Setting(
         IPAddress? address = host is "" or "localhost" ? IPAddress.Loopback
             : host.StartsWith('[') == host.Contains(':', StringComparison.Ordinal) && IPAddress.TryParse(host, out IPAddress? ip) ? ip
             : null;
-        return colon >= 0 && address is not null && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
+        return colon >= 0
+            && address is not null
+            && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
             ? new IPEndPoint(address, port)
             : throw new FormatException($"'{text}' is not HOST:PORT such as 127.0.0.1:5001, with an IP address or localhost as the host");
     }
@@ -157,7 +207,8 @@ internal sealed record Setting(
         },
     };
 
-    private static string DhtName(DhtOptions? dht) => dht is null ? "off" : (dht.Mode == DhtMode.Lan ? "lan" : "wan") + (dht.Server ? "" : "-client");
+    private static string DhtName(DhtOptions? dht) =>
+        dht is null ? "off" : (dht.Mode == DhtMode.Lan ? "lan" : "wan") + (dht.Server ? "" : "-client");
 
     private static string StrategyName(ProvideStrategy strategy) => strategy switch
     {

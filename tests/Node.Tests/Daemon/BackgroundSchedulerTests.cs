@@ -9,7 +9,7 @@ public sealed class BackgroundSchedulerTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     [Fact]
-    public async Task Its_threads_are_less_favoured_and_no_others()
+    public async Task Its_threads_have_a_lower_priority()
     {
         Assert.Equal(5, await StartAsync(Nice));
         Assert.Equal(Nice(), await Task.Run(Nice));
@@ -17,7 +17,7 @@ public sealed class BackgroundSchedulerTests : IDisposable
     }
 
     [Fact]
-    public async Task As_many_run_at_a_time_as_there_are_cores()
+    public async Task As_many_tasks_run_at_once_as_there_are_cores()
     {
         int running = 0, most = 0;
         var sync = new Lock();
@@ -46,7 +46,7 @@ public sealed class BackgroundSchedulerTests : IDisposable
     }
 
     [Fact]
-    public async Task What_goes_on_after_a_wait_goes_on_there()
+    public async Task A_continuation_runs_on_the_scheduler()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task<int> nice = StartAsync(async () =>
@@ -59,7 +59,7 @@ public sealed class BackgroundSchedulerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_failure_is_the_tasks_and_the_thread_goes_on()
+    public async Task A_failed_task_does_not_end_its_thread()
     {
         for (int i = 0; i < 2 * Environment.ProcessorCount; i++)
         {
@@ -70,7 +70,7 @@ public sealed class BackgroundSchedulerTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_queued_is_done_after_the_end()
+    public async Task Queued_tasks_run_after_disposal()
     {
         using var gate = new ManualResetEventSlim();
         Task<int>[] tasks = [.. Enumerable.Range(0, 3 * Environment.ProcessorCount).Select(i => StartAsync(() =>

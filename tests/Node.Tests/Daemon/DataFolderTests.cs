@@ -11,7 +11,7 @@ public sealed class DataFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void TheKeyIsItsOwnersAloneAndStays()
+    public void Only_the_owner_can_read_the_key_and_it_is_not_replaced()
     {
         PeerId peer = DataFolder.Prepare(_folder["data"]).PeerId;
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(DataFolder.KeyFile(_folder["data"])));
@@ -24,7 +24,7 @@ public sealed class DataFolderTests : IDisposable
     [InlineData(5)]
     [InlineData(67)]
     [InlineData(200)]
-    public void ADamagedKeyIsAnErrorAndIsNotReplaced(int length)
+    public void A_damaged_key_is_an_error_and_is_not_replaced(int length)
     {
         DataFolder.Prepare(_folder["data"]);
         string file = DataFolder.KeyFile(_folder["data"]);
@@ -35,7 +35,7 @@ public sealed class DataFolderTests : IDisposable
     }
 
     [Fact]
-    public void AKeyThatOthersCanReadIsNoticed()
+    public void A_key_that_others_can_read_is_detected()
     {
         DataFolder.Prepare(_folder["data"]);
         Assert.False(DataFolder.IsKeyExposed(_folder["data"]));

@@ -7,11 +7,12 @@ namespace Ipcs.Node.Tests.Daemon;
 public sealed class LineFormatterTests
 {
     [Fact]
-    public void AMessageIsOneLineWithTimeLevelAndWho() =>
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  ContentFetcher: a  b\n$", Write(LogLevel.Warning, "a \nb", null, terminal: false));
+    public void A_message_is_one_line_with_time_level_and_category() =>
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  ContentFetcher: a  b\n$", Write(
+            LogLevel.Warning, "a \nb", null, terminal: false));
 
     [Fact]
-    public void AnErrorIsOneLineToo()
+    public void An_error_is_one_line_too()
     {
         string line = Write(LogLevel.Error, "it failed", new IOException("first\nsecond"), terminal: false);
         Assert.Contains(" error ContentFetcher: it failed | System.IO.IOException: first second", line, StringComparison.Ordinal);
@@ -19,7 +20,7 @@ public sealed class LineFormatterTests
     }
 
     [Fact]
-    public void OnATerminalTheLevelHasAColour()
+    public void On_a_terminal_the_level_has_a_colour()
     {
         Assert.Contains("\x1b[31merror\x1b[0m", Write(LogLevel.Error, "x", null, terminal: true), StringComparison.Ordinal);
         Assert.DoesNotContain("\x1b", Write(LogLevel.Information, "x", null, terminal: true), StringComparison.Ordinal);
@@ -28,7 +29,7 @@ public sealed class LineFormatterTests
     private static string Write(LogLevel level, string message, Exception? error, bool terminal)
     {
         using var text = new StringWriter();
-        new LineFormatter(terminal).Write(
+        new LineFormatter(terminal, TimeProvider.System).Write(
             new LogEntry<string>(level, "Ipcs.Fleet.ContentFetcher", new EventId(7), message, error, (state, _) => state), null, text);
         return text.ToString();
     }

@@ -11,7 +11,7 @@ public sealed class UnixListenerTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void TheFolderIsClosedToStrangers()
+    public void The_folder_is_closed_to_other_users()
     {
         UnixListener.Prepare(_folder["run/api.sock"]);
         Assert.Equal(
@@ -20,7 +20,7 @@ public sealed class UnixListenerTests : IDisposable
     }
 
     [Fact]
-    public void TheSocketOfADeadDaemonIsTakenAway()
+    public void The_socket_of_a_dead_daemon_is_removed()
     {
         string path = _folder["api.sock"];
         using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
@@ -28,7 +28,7 @@ public sealed class UnixListenerTests : IDisposable
             dead.Bind(new UnixDomainSocketEndPoint(path));
         }
 
-        // The runtime takes it away at disposal; a daemon that was killed does not.
+        // The runtime deletes it at disposal; a daemon that was killed does not.
         if (!File.Exists(path))
         {
             BindAndLeave(path);
@@ -40,27 +40,29 @@ public sealed class UnixListenerTests : IDisposable
     }
 
     [Fact]
-    public void TheSocketOfALivingDaemonIsNot()
+    public void The_socket_of_a_running_daemon_is_an_error()
     {
         string path = _folder["api.sock"];
         using var living = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         living.Bind(new UnixDomainSocketEndPoint(path));
         living.Listen(1);
-        Assert.Contains("in use by a running daemon", Assert.Throws<IOException>(() => UnixListener.Prepare(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "in use by a running daemon", Assert.Throws<IOException>(() => UnixListener.Prepare(path)).Message, StringComparison.Ordinal);
         Assert.True(File.Exists(path));
     }
 
     [Fact]
-    public void WhatIsNoSocketIsLeftAlone()
+    public void A_file_that_is_no_socket_is_not_removed()
     {
         string path = _folder["notes.txt"];
         File.WriteAllText(path, "mine");
-        Assert.Contains("no socket", Assert.Throws<IOException>(() => UnixListener.Prepare(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("not a socket", Assert.Throws<IOException>(() => UnixListener.Prepare(path)).Message, StringComparison.Ordinal);
         Assert.Equal("mine", File.ReadAllText(path));
-        Assert.Contains("no socket", Assert.Throws<IOException>(() => UnixListener.Prepare(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not a socket", Assert.Throws<IOException>(() => UnixListener.Prepare(_folder.Path)).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>A socket file whose owner is gone, as another process leaves it.</summary>
+    /// <summary>Creates a socket file whose process has ended.</summary>
     private static void BindAndLeave(string path)
     {
         using var program = System.Diagnostics.Process.Start(

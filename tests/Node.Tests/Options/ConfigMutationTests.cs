@@ -3,14 +3,17 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Node.Tests.Options;
 
-/// <summary>Config files that grow out of the seeds in tests/Fuzz/node.txt: taken, and shown so that they are taken again, or refused in one line.</summary>
+/// <summary>
+/// Mutations of the seeds in tests/Fuzz/node.txt: a config file is loaded and what is shown of it loads again, or it is refused in one
+/// line.
+/// </summary>
 public sealed class ConfigMutationTests
 {
     private static readonly Dictionary<string, string> NoVariables = [];
     private static readonly Dictionary<string, IReadOnlyList<string>> NoFlags = [];
 
     [Fact]
-    public void ConfigFiles()
+    public void Mutated_config_files_are_read_or_refused()
     {
         using var folder = new TempFolder();
         Corpus.Try("node.txt", "config", bytes =>
@@ -28,7 +31,8 @@ public sealed class ConfigMutationTests
             }
 
             File.WriteAllText(folder["again.toml"], ConfigFile.ToToml(ConfigFile.Document(options)));
-            Assert.Equal(ConfigFile.Document(options).ToJsonString(), ConfigFile.Document(OptionsLoader.Load(folder["again.toml"], NoVariables, NoFlags)).ToJsonString());
+            Assert.Equal(ConfigFile.Document(options).ToJsonString(), ConfigFile.Document(
+                OptionsLoader.Load(folder["again.toml"], NoVariables, NoFlags)).ToJsonString());
         });
     }
 }

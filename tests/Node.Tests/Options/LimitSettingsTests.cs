@@ -15,7 +15,7 @@ public sealed class LimitSettingsTests
     public static TheoryData<string> Names() => [.. LimitSettings.All.Select(s => s.Name)];
 
     [Fact]
-    public void EveryLimitIsAnOption()
+    public void Every_limit_is_an_option()
     {
         string[] changed = [.. LimitSettings.All.Select(s => Assert.Single(Changed(Given(s.Name, Other(s)))))];
         Assert.Equal(Limits.Select(p => p.Name).Order(StringComparer.Ordinal), changed.Order(StringComparer.Ordinal));
@@ -24,7 +24,7 @@ public sealed class LimitSettingsTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void ALimitReachesTheHostAndIsShown(string name)
+    public void A_limit_reaches_the_host_and_is_shown(string name)
     {
         Setting setting = LimitSettings.All.Single(s => s.Name == name);
         string value = Other(setting);
@@ -38,7 +38,7 @@ public sealed class LimitSettingsTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void ABadValueIsToldByItsFlagAndItsBounds(string name)
+    public void The_error_for_a_bad_value_names_the_flag_and_its_bounds(string name)
     {
         foreach (string bad in new[] { "", "0", "-1", "off", "many", "1.5", "20000000000000000000", "9000TiB" })
         {
@@ -48,7 +48,8 @@ public sealed class LimitSettingsTests
         }
     }
 
-    private static string Other(Setting setting) => setting.Value == "SIZE" ? (5 << 20).ToString(System.Globalization.CultureInfo.InvariantCulture) : "77";
+    private static string Other(Setting setting) => setting.Value == "SIZE" ? (5 << 20).ToString(
+        System.Globalization.CultureInfo.InvariantCulture) : "77";
 
     private static NodeOptions Given(string name, string value) =>
         OptionsLoader.Load(null, new Dictionary<string, string>(), new Dictionary<string, IReadOnlyList<string>> { [name] = [value] });

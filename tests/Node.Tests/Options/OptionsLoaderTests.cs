@@ -29,7 +29,7 @@ public sealed class OptionsLoaderTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Values))]
-    public void FlagsGoBeforeTheEnvironmentAndThatBeforeTheFile(string name, string file, string environment, string flag)
+    public void Flags_override_the_environment_which_overrides_the_file(string name, string file, string environment, string flag)
     {
         string config = Config($"{name} = \"{file}\"\n");
         string variable = "IPCS_" + name.Replace('-', '_').ToUpperInvariant();
@@ -41,7 +41,7 @@ public sealed class OptionsLoaderTests : IDisposable
     }
 
     [Fact]
-    public void EverySettingSaysWhatItIs()
+    public void Every_setting_has_a_help_text()
     {
         NodeOptions defaults = Load(null);
         foreach (Setting setting in Setting.All)
@@ -52,7 +52,8 @@ public sealed class OptionsLoaderTests : IDisposable
             if (setting.Show(defaults) is { } value)
             {
                 // What is shown can be given.
-                setting.Apply(new NodeOptions(), value is System.Text.Json.Nodes.JsonArray list ? [.. list.Select(v => v!.ToString())] : [value.ToString()]);
+                setting.Apply(new NodeOptions(), value is System.Text.Json.Nodes.JsonArray list ? [.. list.Select(v =>
+                    v!.ToString())] : [value.ToString()]);
             }
         }
 
@@ -60,26 +61,29 @@ public sealed class OptionsLoaderTests : IDisposable
     }
 
     [Fact]
-    public void AListComesFromEachPlaceInItsOwnForm()
+    public void Each_source_has_its_own_form_of_a_list()
     {
         string config = Config("peer = [\"/ip4/10.0.0.1/tcp/1\", \"/ip4/10.0.0.2/tcp/2\"]\n");
         Assert.Equal("/ip4/10.0.0.1/tcp/1 /ip4/10.0.0.2/tcp/2", Shown(Load(config), "peer"));
-        Assert.Equal("/ip4/10.0.0.3/tcp/3 /ip4/10.0.0.4/tcp/4", Shown(Load(config, [("IPCS_PEER", "/ip4/10.0.0.3/tcp/3, /ip4/10.0.0.4/tcp/4")]), "peer"));
-        Assert.Equal("/ip4/10.0.0.5/tcp/5 /ip4/10.0.0.6/tcp/6", Shown(Load(config, [], ("peer", "/ip4/10.0.0.5/tcp/5"), ("peer", "/ip4/10.0.0.6/tcp/6")), "peer"));
+        Assert.Equal("/ip4/10.0.0.3/tcp/3 /ip4/10.0.0.4/tcp/4", Shown(
+            Load(config, [("IPCS_PEER", "/ip4/10.0.0.3/tcp/3, /ip4/10.0.0.4/tcp/4")]), "peer"));
+        Assert.Equal("/ip4/10.0.0.5/tcp/5 /ip4/10.0.0.6/tcp/6", Shown(
+            Load(config, [], ("peer", "/ip4/10.0.0.5/tcp/5"), ("peer", "/ip4/10.0.0.6/tcp/6")), "peer"));
     }
 
     [Fact]
-    public void AVariableThatIsEmptySetsNothing() => Assert.Equal("/d/file", Shown(Load(Config("data = \"/d/file\"\n"), [("IPCS_DATA", "")]), "data"));
+    public void An_empty_variable_sets_nothing() => Assert.Equal(
+        "/d/file", Shown(Load(Config("data = \"/d/file\"\n"), [("IPCS_DATA", "")]), "data"));
 
     [Fact]
-    public void TheFileMayBeNamedByTheEnvironment()
+    public void The_environment_can_name_the_file()
     {
         string config = Config("data = \"/d/file\"\n");
         Assert.Equal("/d/file", Shown(OptionsLoader.Load(null, Variables([("IPCS_CONFIG", config)]), Flags([])), "data"));
     }
 
     [Fact]
-    public void WhatIsShownCanBeFedBack()
+    public void The_shown_config_can_be_loaded()
     {
         NodeOptions options = Load(
             null,
@@ -100,7 +104,9 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("Data = \"/x\"", "unknown key 'Data'")]
     [InlineData("data = [\"/a\", \"/b\"]", "data takes one value")]
     [InlineData("data = \"/a\"\nlog-level = \"info\"\n\"data\" = \"/b\"\n", "(3,1) : error : The key `data` is already defined at (1,1)")]
-    [InlineData("peer = [\"/ip4/10.0.0.1/tcp/1\"]\npeer = [\"/ip4/10.0.0.2/tcp/1\"]\n", "(2,1) : error : The key `peer` is already defined at (1,1)")]
+    [InlineData(
+        "peer = [\"/ip4/10.0.0.1/tcp/1\"]\npeer = [\"/ip4/10.0.0.2/tcp/1\"]\n",
+        "(2,1) : error : The key `peer` is already defined at (1,1)")]
     [InlineData("data = \"\"", "data: the value is empty")]
     [InlineData("data = 1.5", "data takes a string")]
     [InlineData("[data]\nx = 1", "data takes a string")]
@@ -121,7 +127,7 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("api-addr = \"127.0.0.1:65536\"", "api-addr: '127.0.0.1:65536'")]
     [InlineData("api-addr = \"::1:5001\"", "api-addr: '::1:5001'")]
     [InlineData("data = ", ".toml: ")]
-    public void ABadFileIsToldByItsNameAndTheKey(string text, string expected)
+    public void The_error_for_a_bad_file_names_the_file_and_the_key(string text, string expected)
     {
         string config = Config(text);
         string message = Assert.Throws<OptionsException>(() => Load(config)).Message;
@@ -130,7 +136,7 @@ public sealed class OptionsLoaderTests : IDisposable
     }
 
     [Fact]
-    public void AFileThatIsNoneIsToldByItsName()
+    public void The_error_for_an_unreadable_file_names_it()
     {
         Assert.Contains("gone.toml", Assert.Throws<OptionsException>(() => Load(_folder["gone.toml"])).Message, StringComparison.Ordinal);
         using (FileStream large = File.Create(_folder["large.toml"]))
@@ -138,7 +144,8 @@ public sealed class OptionsLoaderTests : IDisposable
             large.SetLength((1 << 20) + 1);
         }
 
-        Assert.Contains("longer than", Assert.Throws<OptionsException>(() => Load(_folder["large.toml"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "longer than", Assert.Throws<OptionsException>(() => Load(_folder["large.toml"])).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -147,7 +154,7 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("IPCS_API_SOCKT", "IPCS_API_SOCKET")]
     [InlineData("IPCS_API-SOCKET", "IPCS_API_SOCKET")]
     [InlineData("ipcs_listen", "IPCS_LISTEN")]
-    public void AMisspeltVariableIsToldWithTheOneThatIsMeant(string name, string meant)
+    public void The_error_for_a_misspelt_variable_names_the_right_one(string name, string meant)
     {
         string message = Assert.Throws<OptionsException>(() => Load(null, [(name, "x")])).Message;
         Assert.Contains(name, message, StringComparison.Ordinal);
@@ -155,28 +162,31 @@ public sealed class OptionsLoaderTests : IDisposable
     }
 
     [Fact]
-    public void VariablesOfOtherProgramsAreToldOfAndNotRefused()
+    public void Unknown_variables_are_listed_and_not_refused()
     {
         Load(null, [("IPCS_BIN", "/x"), ("IPCS_RUN_OF_SOMETHING", "1"), ("IPCSX", "1")]);
-        Assert.Equal(["IPCS_RUN_OF_SOMETHING"], OptionsLoader.UnknownVariables(["PATH", "IPCS_DATA", "IPCS_BIN", "IPCS_CONFIG", "IPCS_RUN_OF_SOMETHING"]));
+        Assert.Equal(["IPCS_RUN_OF_SOMETHING"], OptionsLoader.UnknownVariables(
+            ["PATH", "IPCS_DATA", "IPCS_BIN", "IPCS_CONFIG", "IPCS_RUN_OF_SOMETHING"]));
     }
 
     [Fact]
-    public void ABadValueIsToldByItsVariableOrItsFlag()
+    public void The_error_for_a_bad_value_names_the_variable_or_the_flag()
     {
-        Assert.StartsWith("IPCS_LOG_LEVEL: ", Assert.Throws<OptionsException>(() => Load(null, [("IPCS_LOG_LEVEL", "loud")])).Message, StringComparison.Ordinal);
-        Assert.StartsWith("--log-level: ", Assert.Throws<OptionsException>(() => Load(null, [], ("log-level", "loud"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("IPCS_LOG_LEVEL: ", Assert.Throws<OptionsException>(
+            () => Load(null, [("IPCS_LOG_LEVEL", "loud")])).Message, StringComparison.Ordinal);
+        Assert.StartsWith("--log-level: ", Assert.Throws<OptionsException>(
+            () => Load(null, [], ("log-level", "loud"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void AnApiAddressWithoutAHostIsOnLoopback()
+    public void An_api_address_without_a_host_is_on_loopback()
     {
         Assert.Equal("127.0.0.1:5001", Shown(Load(null, [], ("api-addr", ":5001")), "api-addr"));
         Assert.Equal("127.0.0.1:5001", Shown(Load(null, [], ("api-addr", "localhost:5001")), "api-addr"));
     }
 
     [Fact]
-    public void ASocketsPathHasABound() =>
+    public void The_path_of_a_socket_is_bounded() =>
         Assert.Throws<OptionsException>(() => Load(null, [], ("api-socket", "/" + new string('x', 107))));
 
     [Theory]
@@ -185,7 +195,7 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("500KB/s", 500_000)]
     [InlineData("0", 0)]
     [InlineData("off", 0)]
-    public void RatesReachBitswap(string text, long expected)
+    public void Rates_reach_bitswap(string text, long expected)
     {
         Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("upload-rate", text)), TaskScheduler.Default).UploadRate);
         Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("download-rate", text)), TaskScheduler.Default).DownloadRate);
@@ -198,7 +208,8 @@ public sealed class OptionsLoaderTests : IDisposable
         pairs.ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal);
 
     private static Dictionary<string, IReadOnlyList<string>> Flags((string Name, string Value)[] pairs) =>
-        pairs.GroupBy(p => p.Name, StringComparer.Ordinal).ToDictionary(g => g.Key, g => (IReadOnlyList<string>)[.. g.Select(p => p.Value)], StringComparer.Ordinal);
+        pairs.GroupBy(p => p.Name, StringComparer.Ordinal).ToDictionary(
+            g => g.Key, g => (IReadOnlyList<string>)[.. g.Select(p => p.Value)], StringComparer.Ordinal);
 
     private static string Shown(NodeOptions options, string name) => Setting.All.Single(s => s.Name == name).Show(options) switch
     {
