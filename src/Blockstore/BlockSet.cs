@@ -1,26 +1,27 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
 /// <summary>
-/// A set of blocks as fingerprints of 128 bits: 21 to 43 bytes a block, so some 90 to 180 MB for a tebibyte in blocks of 256 KiB. Two blocks
-/// with one fingerprint would have to collide in 128 bits of SHA-2. Nothing is ever taken out. One thread at a time.
+/// A set of blocks, stored as fingerprints of 128 bits: 21 to 43 bytes per block, so 90 to 180 MB for a tebibyte in blocks of 256 KiB. Two
+/// blocks have the same fingerprint only if 128 bits of a SHA-2 hash collide. Blocks cannot be removed. Not thread-safe.
 /// </summary>
 public sealed class BlockSet
 {
-    // Grown one by one, so that growing never needs the whole set twice.
+    // Segments grow one by one, so that growing never needs twice the memory of the whole set.
     private const int Segments = 64;
     private const int FirstLength = 16;
 
     private readonly UInt128[]?[] _segments = new UInt128[Segments][];
     private readonly int[] _counts = new int[Segments];
 
-    /// <summary>How many blocks it has.</summary>
+    /// <summary>The number of blocks.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Adds a block. False when it was there.</summary>
+    /// <summary>Adds a block. False when the set has it.</summary>
     public bool Add(in Multihash hash)
     {
         UInt128 print = Fingerprint(hash);
@@ -28,7 +29,10 @@ public sealed class BlockSet
         UInt128[] slots = _segments[segment] ??= new UInt128[FirstLength];
         int slot = Find(slots, print);
         if (slots[slot] == print)
+        {
             return false;
+        }
+
         if (_counts[segment] >= slots.Length * 3 / 4)
         {
             slots = _segments[segment] = Grow(slots);
@@ -41,14 +45,14 @@ public sealed class BlockSet
         return true;
     }
 
-    /// <summary>True when it has the block.</summary>
+    /// <summary>True when the set has the block.</summary>
     public bool Contains(in Multihash hash)
     {
         UInt128 print = Fingerprint(hash);
         return _segments[SegmentOf(print)] is { } slots && slots[Find(slots, print)] == print;
     }
 
-    // The digest itself is as good as random where it is a SHA-2; anything else could be made to collide, and is hashed.
+    // A SHA-2 digest is as good as random. Digests of other functions (identity, for one) can be chosen freely and are hashed.
     private static UInt128 Fingerprint(in Multihash hash)
     {
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
@@ -65,18 +69,22 @@ public sealed class BlockSet
         ulong kind = ((ulong)hash.Code << 8) | (byte)hash.DigestLength;
         UInt128 print = new(BinaryPrimitives.ReadUInt64LittleEndian(digest) ^ kind, BinaryPrimitives.ReadUInt64LittleEndian(digest[8..]));
 
-        // 0 is an empty slot.
+        // 0 marks an empty slot.
         return print == UInt128.Zero ? UInt128.One : print;
     }
 
     private static int SegmentOf(UInt128 print) => (int)(ulong)print & (Segments - 1);
 
-    // Where it is, or the empty slot where it belongs.
+    // The slot of the fingerprint, or the empty slot where it is to be put (linear probing).
     private static int Find(UInt128[] slots, UInt128 print)
     {
+        Debug.Assert((slots.Length & (slots.Length - 1)) == 0, "a segment's length is a power of two");
         int slot = (int)((ulong)print >> 6) & (slots.Length - 1);
         while (slots[slot] != UInt128.Zero && slots[slot] != print)
+        {
             slot = (slot + 1) & (slots.Length - 1);
+        }
+
         return slot;
     }
 
@@ -86,7 +94,9 @@ public sealed class BlockSet
         foreach (UInt128 print in slots)
         {
             if (print != UInt128.Zero)
+            {
                 larger[Find(larger, print)] = print;
+            }
         }
 
         return larger;

@@ -1,29 +1,31 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
 /// <summary>
-/// Changes of a content's record, one at a time per digest: whoever reads a record, changes it and puts it back does so here, or loses
-/// what another has changed meanwhile. One instance per store.
+/// The content index with atomic changes and a small read cache. Every change of a record that depends on its previous value must be made
+/// here: changes of one digest run one at a time, so none is lost. <see cref="Get"/> caches recently read records in memory. One instance
+/// per store. Thread-safe.
 /// </summary>
 public sealed class ContentCatalog(IStore store)
 {
-    /// <summary>How many records are remembered: those of the image that is being unpacked, each of some hundred bytes.</summary>
-    private const int MaxRemembered = 256;
+    /// <summary>The most records cached, of some hundred bytes each: enough for those of an image that is being unpacked.</summary>
+    private const int MaxCached = 256;
 
-    /// <summary>And no record with more labels, which may be of 4 KiB each: layers have a few, indexes many.</summary>
+    /// <summary>Records with more labels are not cached: a label may have 4 KiB. Layers have a few labels, indexes many.</summary>
     private const int MaxLabels = 16;
 
-    private readonly ConcurrentDictionary<Digest, ContentRecord> _remembered = new();
+    private readonly ConcurrentDictionary<Digest, ContentRecord> _cache = new();
 
-    // Striped: a lock is held while a record is synced, and contents must not wait for one another.
+    // Striped: a lock is held during a synced write, for which changes of other contents should not wait.
     private readonly Lock[] _stripes = [.. Enumerable.Range(0, 64).Select(_ => new Lock())];
 
-    /// <summary>The record of a content, from memory if it was asked for lately: unpacking asks once per 32 KiB.</summary>
+    /// <summary>The record of a content, from the cache if it was read recently: unpacking asks once per 32 KiB.</summary>
     public ContentRecord? Get(Digest digest)
     {
-        if (_remembered.TryGetValue(digest, out ContentRecord? record))
+        if (_cache.TryGetValue(digest, out ContentRecord? record))
         {
             return record;
         }
@@ -33,19 +35,19 @@ public sealed class ContentCatalog(IStore store)
             record = store.Contents.Get(digest);
             if (record?.Labels.Count <= MaxLabels)
             {
-                Remember(record);
+                Cache(record);
             }
 
             return record;
         }
     }
 
-    /// <summary>Raised after a record has changed, on the thread that changed it; must not block.</summary>
+    /// <summary>Raised after a record has changed, on the thread that changed it. Handlers must not block.</summary>
     public event Action? Changed;
 
     /// <summary>
-    /// Gives the record (null when there is none) to <paramref name="change"/> and puts what it returns, durably. Returned as it came, it is
-    /// not written; null for a record removes it.
+    /// Calls <paramref name="change"/> with the record (null when there is none) and puts the returned record durably. Writes nothing when
+    /// the same instance is returned; deletes the record when null is returned.
     /// </summary>
     /// <returns>What <paramref name="change"/> returned.</returns>
     public ContentRecord? Change(Digest digest, Func<ContentRecord?, ContentRecord?> change)
@@ -54,7 +56,8 @@ public sealed class ContentCatalog(IStore store)
         {
             ContentRecord? before = store.Contents.Get(digest);
             ContentRecord? after = change(before);
-            _remembered.TryRemove(digest, out _);
+            Debug.Assert(after is null || after.Digest == digest, "a change keeps the digest");
+            _cache.TryRemove(digest, out _);
             if (after is not null && !ReferenceEquals(before, after))
             {
                 store.Contents.Put(after, sync: true);
@@ -70,27 +73,30 @@ public sealed class ContentCatalog(IStore store)
         }
     }
 
-    /// <summary>The same, but what <paramref name="change"/> returns is committed, and the ingest of the reference ended with it.</summary>
+    /// <summary>
+    /// As <see cref="Change"/>, but commits the returned record and removes the ingest of <paramref name="reference"/> in the same write.
+    /// </summary>
     public ContentRecord Commit(Digest digest, string reference, Func<ContentRecord?, ContentRecord> change)
     {
         lock (StripeOf(digest))
         {
             ContentRecord after = change(store.Contents.Get(digest));
-            _remembered.TryRemove(digest, out _);
+            Debug.Assert(after.Digest == digest, "a change keeps the digest");
+            _cache.TryRemove(digest, out _);
             store.Commit(after, reference);
             Changed?.Invoke();
             return after;
         }
     }
 
-    private void Remember(ContentRecord record)
+    private void Cache(ContentRecord record)
     {
-        if (_remembered.Count >= MaxRemembered)
+        if (_cache.Count >= MaxCached)
         {
-            _remembered.Clear();
+            _cache.Clear();
         }
 
-        _remembered[record.Digest] = record;
+        _cache[record.Digest] = record;
     }
 
     private Lock StripeOf(Digest digest) => _stripes[(uint)digest.GetHashCode() % (uint)_stripes.Length];

@@ -2,13 +2,13 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
-/// <summary>One content of the index: what a digest means, and who owns it.</summary>
+/// <summary>One content of the index.</summary>
 public sealed record ContentRecord
 {
-    /// <summary>What containerd names it by.</summary>
+    /// <summary>The digest by which containerd names it.</summary>
     public required Digest Digest { get; init; }
 
-    /// <summary>How the digest names it.</summary>
+    /// <summary>What the digest is the hash of.</summary>
     public required ContentKind Kind { get; init; }
 
     /// <summary>The root of its DAG.</summary>
@@ -17,21 +17,21 @@ public sealed record ContentRecord
     /// <summary>Its length in bytes.</summary>
     public required long Size { get; init; }
 
-    /// <summary>The DAG profile it was imported with; empty when another node made the DAG.</summary>
+    /// <summary>The DAG profile of its import; empty when another node made the DAG.</summary>
     public string Profile { get; init; } = "";
 
     /// <summary>True when containerd owns it: it is listed, and kept until containerd deletes it.</summary>
     public bool Owned { get; init; }
 
-    /// <summary>True when every block is here and (for a blob) the whole hash has been checked.</summary>
+    /// <summary>True when the store has every block and (for a blob) the hash of all bytes was verified.</summary>
     public bool Complete { get; init; }
 
-    /// <summary>When it came.</summary>
+    /// <summary>When the record was created.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>When it last changed.</summary>
+    /// <summary>When the record last changed.</summary>
     public DateTimeOffset UpdatedAt { get; init; }
 
-    /// <summary>containerd's labels on it.</summary>
+    /// <summary>containerd's labels.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>(0);
 }

@@ -1,20 +1,21 @@
 namespace Ipcs.Blockstore;
 
-/// <summary>What a write survives.</summary>
+/// <summary>Which failures a write survives.</summary>
 public enum Durability
 {
-    /// <summary>The end of the process: it is in the log, which is not synced.</summary>
+    /// <summary>The end of the process: the write is in the write-ahead log (WAL), which is not synced.</summary>
     Logged,
 
     /// <summary>
-    /// Nothing yet: it goes to its place directly, once, and is there for good once something <see cref="Synced"/> comes after it. For much that would be made,
-    /// fetched or written again. A crash loses all of it from some point on, never one and not what came after it.
+    /// None until the next <see cref="Synced"/> write, which makes it durable; skips the WAL, so that the bytes are written once. For data
+    /// that can be fetched or made again. A crash loses every deferred write after some point in time: never a write without the later
+    /// ones.
     /// </summary>
     Deferred,
 
-    /// <summary>A power loss, by itself: what was written in bulk before may still be lost. For what names no block that must be here.</summary>
+    /// <summary>A power loss; earlier deferred writes may still be lost. For records that do not imply that a block exists.</summary>
     SyncedAlone,
 
-    /// <summary>A power loss, and so does all that was written before.</summary>
+    /// <summary>A power loss, for this write and for all writes before it.</summary>
     Synced,
 }

@@ -45,8 +45,8 @@ public interface IBlockstore
         throw new NotSupportedException("this store keeps no compressed blocks");
 
     /// <summary>
-    /// Stores blocks as <see cref="Put"/> and <see cref="PutCompressed"/> do, in one write where the store can. After a failure some of them may
-    /// be stored.
+    /// Stores blocks as <see cref="Put"/> and <see cref="PutCompressed"/> do, in one write where the store can. After a failure some of
+    /// them may be stored.
     /// </summary>
     /// <exception cref="StoreException">As for a single block.</exception>
     void PutAll(IReadOnlyList<NewBlock> blocks, bool bulk = false)

@@ -4,8 +4,9 @@ namespace Ipcs.Blockstore;
 
 /// <summary>
 /// One garbage collection of a store. Blocks that are touched after it begins are not removed. The caller marks the DAGs under
-/// <see cref="LeasedRoots"/> and under its own roots, in this order: leases and ingests first, contents and pins last, since a root that moves
-/// while roots are listed moves in that direction. Then the caller sweeps what is not marked. Disposing ends the cycle. For one caller at a time.
+/// <see cref="LeasedRoots"/> and under its own roots, in this order: leases and ingests first, contents and pins last, since a root that
+/// moves while roots are listed moves in that direction. Then the caller sweeps what is not marked. Disposing ends the cycle. For one
+/// caller at a time.
 /// </summary>
 public interface IGcCycle : IDisposable
 {
@@ -13,7 +14,8 @@ public interface IGcCycle : IDisposable
     IReadOnlyCollection<Cid> LeasedRoots();
 
     /// <summary>
-    /// Removes the blocks that are neither marked nor were touched since the cycle began (or since the oldest lease that was held when it began).
+    /// Removes the blocks that are neither marked nor were touched since the cycle began (or since the oldest lease that was held when it
+    /// began).
     /// </summary>
     /// <param name="marks">The blocks to keep. Not changed by anyone during the call.</param>
     /// <param name="removed">Called for every block removed, with its length in bytes.</param>

@@ -1,17 +1,18 @@
 namespace Ipcs.Blockstore;
 
-/// <summary>Interrupted writes by reference. Thread-safe.</summary>
+/// <summary>Interrupted writes of containerd by reference. Thread-safe.</summary>
 public interface IIngestStore
 {
     /// <summary>The record; null when there is none.</summary>
     IngestRecord? Get(string reference);
 
     /// <summary>
-    /// Puts or replaces a record. One that names blocks put in bulk is put in bulk too, or synced: a crash then loses both or none.
+    /// Puts or replaces a record. A record that names deferred blocks must be deferred too, or synced, so that a crash loses both or
+    /// neither.
     /// </summary>
-    void Put(IngestRecord record, Durability keeping = Durability.Logged);
+    void Put(IngestRecord record, Durability durability = Durability.Logged);
 
-    /// <summary>Removes a record. False when there was none.</summary>
+    /// <summary>Deletes a record. False when there is none.</summary>
     bool Delete(string reference);
 
     /// <summary>All records, as of the call.</summary>

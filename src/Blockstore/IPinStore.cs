@@ -11,7 +11,7 @@ public interface IPinStore
     /// <summary>The pin of exactly this root; null when there is none.</summary>
     PinRecord? Get(in Cid root);
 
-    /// <summary>Removes a pin. False when there was none.</summary>
+    /// <summary>Deletes a pin, durably. False when there is none.</summary>
     bool Delete(in Cid root);
 
     /// <summary>All pins, as of the call.</summary>

@@ -27,22 +27,22 @@ public interface IStore : IDisposable
     IMetadataTable Metadata { get; }
 
     /// <summary>
-    /// Makes a content durable: puts its record and removes its ingest, if any, in one synced batch. On return every block that was put before
-    /// is durable too.
+    /// Makes a content durable: puts its record and removes its ingest, if any, in one synced batch. On return every block that was put
+    /// before is durable too.
     /// </summary>
     void Commit(ContentRecord content, string? ingestRef);
 
     /// <summary>
-    /// Protects every block that anyone stores, reads or looks up from garbage collection until the lease is disposed. To be taken before a DAG
-    /// is made that a pin or a content will name. It costs memory for each block touched, so it must last as long as one operation, not as long
-    /// as the daemon.
+    /// Protects every block that anyone stores, reads or looks up from garbage collection until the lease is disposed. To be taken before a
+    /// DAG is made that a pin or a content will name. It costs memory for each block touched, so it must last as long as one operation, not
+    /// as long as the daemon.
     /// </summary>
     GcLease LeaseTouched();
 
     /// <summary>
-    /// Protects the DAG under a root from garbage collection until the lease is disposed, including blocks that are stored later. Costs almost
-    /// no memory and may last. A caller that has the root from a record must look the record up again afterwards: a GC cycle that began in
-    /// between may not know of this lease.
+    /// Protects the DAG under a root from garbage collection until the lease is disposed, including blocks that are stored later. Costs
+    /// almost no memory and may last. A caller that has the root from a record must look the record up again afterwards: a GC cycle that
+    /// began in between may not know of this lease.
     /// </summary>
     GcLease LeaseDag(in Cid root);
 

@@ -2,15 +2,15 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
-/// <summary>A peer that was met.</summary>
+/// <summary>A peer that was connected.</summary>
 public sealed record PeerRecord
 {
-    /// <summary>Who.</summary>
+    /// <summary>The peer's ID.</summary>
     public required PeerId Peer { get; init; }
 
-    /// <summary>Where, the best first, without the peer's id at the end.</summary>
+    /// <summary>Its addresses, the best first, without <c>/p2p/</c> and the peer ID at the end.</summary>
     public IReadOnlyList<Multiaddr> Addresses { get; init; } = [];
 
-    /// <summary>When it was connected last.</summary>
+    /// <summary>When it was last connected.</summary>
     public DateTimeOffset SeenAt { get; init; }
 }

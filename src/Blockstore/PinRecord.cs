@@ -2,8 +2,8 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore;
 
-/// <summary>What GC keeps because a person asked for it.</summary>
-/// <param name="Root">The root of what is kept.</param>
-/// <param name="Recursive">True to keep all below it too.</param>
-/// <param name="Name">A name for people; may be empty.</param>
+/// <summary>A pin: a DAG that garbage collection keeps at a user's request.</summary>
+/// <param name="Root">The root of the DAG.</param>
+/// <param name="Recursive">True to keep the whole DAG, false to keep the root block only.</param>
+/// <param name="Name">A name for users; may be empty.</param>
 public sealed record PinRecord(Cid Root, bool Recursive, string Name);

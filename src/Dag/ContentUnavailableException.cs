@@ -1,4 +1,4 @@
 namespace Ipcs.Dag;
 
-/// <summary>A content that was promised cannot be fetched now; the message names the digest and what was tried.</summary>
+/// <summary>A known content cannot be fetched now. The message names the digest and the sources tried.</summary>
 public sealed class ContentUnavailableException(string message, Exception? inner = null) : IOException(message, inner);

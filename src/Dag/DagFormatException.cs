@@ -1,9 +1,9 @@
 namespace Ipcs.Dag;
 
-/// <summary>A block that is not what its place in the DAG says: undecodable, of the wrong kind, or with sizes that don't add up.</summary>
+/// <summary>A block cannot be decoded, is of the wrong kind for its place in the DAG, or has inconsistent sizes.</summary>
 public sealed class DagFormatException : IOException
 {
-    /// <summary>Says what is wrong, and with which block.</summary>
+    /// <summary>Creates an exception whose message names the block and the problem.</summary>
     public DagFormatException(string message)
         : base(message)
     {

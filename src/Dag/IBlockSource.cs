@@ -4,15 +4,15 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag;
 
-/// <summary>Where a DAG's blocks come from: the local store, or the fleet behind it.</summary>
+/// <summary>A source of blocks: the local store, with or without the fleet behind it.</summary>
 public interface IBlockSource
 {
-    /// <summary>The verified block. The caller disposes it. Asking for many at once is how a fetch goes fast.</summary>
-    /// <exception cref="BlockNotFoundException">It is not here and nobody who was asked has it.</exception>
+    /// <summary>Gets a block whose hash has been verified. The caller disposes it. Concurrent calls make a fetch fast.</summary>
+    /// <exception cref="BlockNotFoundException">Neither the store nor any peer asked has the block.</exception>
     ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken);
 
-    /// <summary>Sees to it that the block is where the source keeps what it gets, and returns its length; nobody needs its bytes now.</summary>
-    /// <exception cref="BlockNotFoundException">It is not here and nobody who was asked has it.</exception>
+    /// <summary>Fetches a block into the source's store without returning its bytes, and returns its length.</summary>
+    /// <exception cref="BlockNotFoundException">Neither the store nor any peer asked has the block.</exception>
     async ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken)
     {
         using IMemoryOwner<byte> block = await GetAsync(cid, cancellationToken);
@@ -20,10 +20,10 @@ public interface IBlockSource
     }
 }
 
-/// <summary>A block that was needed is nowhere to be had.</summary>
+/// <summary>A block that is needed cannot be found.</summary>
 public sealed class BlockNotFoundException : IOException
 {
-    /// <summary>Names the block and says what was tried.</summary>
+    /// <summary>Creates an exception whose message names the block and the sources tried.</summary>
     public BlockNotFoundException(Cid cid, string tried)
         : base($"block {cid} not found: {tried}") => Cid = cid;
 
@@ -31,7 +31,7 @@ public sealed class BlockNotFoundException : IOException
     public Cid Cid { get; }
 }
 
-/// <summary>The local store and nothing else.</summary>
+/// <summary>The local store alone.</summary>
 public sealed class LocalBlockSource(IBlockstore store) : IBlockSource
 {
     /// <inheritdoc/>

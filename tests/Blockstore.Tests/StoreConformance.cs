@@ -7,7 +7,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Blockstore.Tests;
 
-/// <summary>What every store must do. RocksDB and its twin in memory both pass.</summary>
+/// <summary>The behaviour of every store: RocksDB and in memory.</summary>
 public abstract class StoreConformance : IDisposable
 {
     private readonly Lazy<IStore> _store;
@@ -48,7 +48,7 @@ public abstract class StoreConformance : IDisposable
     [InlineData(20_000)]
     [InlineData(262_144)]
     [InlineData(IBlockstore.MaxBlockLength)]
-    public void A_packed_block_comes_back_unpacked_and_as_it_lies(int length)
+    public void A_compressed_block_is_read_decompressed_and_as_its_frame(int length)
     {
         byte[] block = new byte[length];
         Xs128.Bytes("half", length / 2).CopyTo(block, 0);
@@ -60,8 +60,8 @@ public abstract class StoreConformance : IDisposable
 
         using IMemoryOwner<byte>? got = Store.Blocks.Get(hash);
         Assert.Equal(block, got!.Memory.ToArray());
-        using IMemoryOwner<byte>? packed = Store.Blocks.GetCompressed(hash);
-        Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
+        using IMemoryOwner<byte>? compressed = Store.Blocks.GetCompressed(hash);
+        Assert.Equal(frame.Memory.ToArray(), compressed!.Memory.ToArray());
         Assert.True(Store.Blocks.TryGetLength(hash, out int n));
         Assert.Equal(length, n);
         Assert.Equal([(hash, length)], Store.Blocks.Enumerate());
@@ -102,8 +102,8 @@ public abstract class StoreConformance : IDisposable
             Assert.Equal(block.Length, length);
         }
 
-        using IMemoryOwner<byte>? packed = Store.Blocks.GetCompressed(Multihash.Sha256(half));
-        Assert.Equal(frame.Memory.ToArray(), packed!.Memory.ToArray());
+        using IMemoryOwner<byte>? compressed = Store.Blocks.GetCompressed(Multihash.Sha256(half));
+        Assert.Equal(frame.Memory.ToArray(), compressed!.Memory.ToArray());
         Assert.Equal((41, blocks.Sum(b => b.Length) + 3000), (Store.GetStatistics().Blocks, Store.GetStatistics().BlockBytes));
         Assert.Equal(41, Store.Blocks.Enumerate().Count());
     }
@@ -112,11 +112,16 @@ public abstract class StoreConformance : IDisposable
     public void Of_blocks_put_together_one_that_is_none_is_refused()
     {
         byte[] good = [1, 2, 3];
-        NewBlock[] together = [new NewBlock(Multihash.Sha256(good), good, Compressed: false), new NewBlock(Multihash.Sha256("x"u8), "no frame"u8.ToArray(), Compressed: true)];
+        NewBlock[] together =
+        [
+            new NewBlock(Multihash.Sha256(good), good, Compressed: false),
+            new NewBlock(Multihash.Sha256("x"u8), "no frame"u8.ToArray(), Compressed: true),
+        ];
         Assert.Throws<StoreException>(() => Store.Blocks.PutAll(together));
-        Assert.Throws<StoreException>(() => Store.Blocks.PutAll([together[0], new NewBlock(together[1].Hash, new byte[IBlockstore.MaxBlockLength + 1], Compressed: false)]));
+        Assert.Throws<StoreException>(() => Store.Blocks.PutAll(
+            [together[0], new NewBlock(together[1].Hash, new byte[IBlockstore.MaxBlockLength + 1], Compressed: false)]));
 
-        // Nobody waits for one of them now.
+        // No hash stays locked after a failure.
         Store.Blocks.Put(Multihash.Sha256(good), good);
         Store.Blocks.Delete(Multihash.Sha256("x"u8));
         Assert.Equal([(Multihash.Sha256(good), 3)], Store.Blocks.Enumerate());
@@ -131,7 +136,10 @@ public abstract class StoreConformance : IDisposable
             var order = new Random(k);
             for (int round = 0; round < 20; round++)
             {
-                NewBlock[] some = [.. blocks.OrderBy(_ => order.Next()).Take(25).Select(b => new NewBlock(Multihash.Sha256(b), b, Compressed: false))];
+                NewBlock[] some = [.. blocks
+                    .OrderBy(_ => order.Next())
+                    .Take(25)
+                    .Select(b => new NewBlock(Multihash.Sha256(b), b, Compressed: false))];
                 Store.Blocks.PutAll(some, bulk: round % 2 == 0);
                 Store.Blocks.Put(some[0].Hash, some[0].Data.Span);
             }
@@ -150,7 +158,7 @@ public abstract class StoreConformance : IDisposable
     }
 
     [Fact]
-    public void A_collection_takes_packed_blocks_as_it_takes_others()
+    public void A_collection_sweeps_compressed_blocks_too()
     {
         byte[] kept = new byte[1000];
         byte[] swept = new byte[2000];
@@ -254,7 +262,7 @@ public abstract class StoreConformance : IDisposable
     }
 
     [Fact]
-    public void Walks_that_are_left_off_hold_nothing()
+    public void An_enumeration_that_is_not_finished_holds_nothing()
     {
         for (int i = 0; i < 5; i++)
             Store.Blocks.Put(Multihash.Sha256([(byte)i]), [(byte)i]);
@@ -478,29 +486,29 @@ public abstract class StoreConformance : IDisposable
     }
 
     [Fact]
-    public void What_is_touched_under_a_hold_is_kept_until_its_end()
+    public void Blocks_touched_under_a_lease_are_kept_until_its_end()
     {
         Multihash before = PutBlock("before", 10);
-        GcLease hold = Store.LeaseTouched();
+        GcLease lease = Store.LeaseTouched();
         Multihash during = PutBlock("during", 10);
         Multihash found = PutBlock("found", 10);
         Sweep(new BlockSet());
         Assert.Equal(new HashSet<Multihash> { during, found }, Store.Blocks.Enumerate().Select(block => block.Hash).ToHashSet());
         Assert.False(Store.Blocks.Has(before));
-        hold.Dispose();
-        hold.Dispose();
+        lease.Dispose();
+        lease.Dispose();
         Sweep(new BlockSet());
         Assert.Empty(Store.Blocks.Enumerate());
     }
 
     [Fact]
-    public void A_hold_closed_while_a_collection_is_under_way_has_still_held()
+    public void A_lease_released_during_a_collection_still_protects()
     {
-        GcLease hold = Store.LeaseTouched();
+        GcLease lease = Store.LeaseTouched();
         Multihash block = PutBlock("b", 10);
         using (IGcCycle collection = Store.BeginCollection())
         {
-            hold.Dispose();
+            lease.Dispose();
             collection.Sweep(new BlockSet(), (_, _) => Assert.Fail(), TestContext.Current.CancellationToken);
         }
 
@@ -510,7 +518,7 @@ public abstract class StoreConformance : IDisposable
     [Theory]
     [InlineData(0, 1)]
     [InlineData(40, 17_000)]
-    public void What_only_a_closed_hold_has_held_goes_while_a_younger_is_open(int generations, int touched)
+    public void Blocks_of_a_released_lease_are_swept_while_a_younger_lease_is_held(int generations, int touched)
     {
         List<GcLease> older = [];
         for (int i = 0; i < generations; i++)
@@ -528,18 +536,18 @@ public abstract class StoreConformance : IDisposable
         Sweep(new BlockSet());
         Assert.Equal(generations == 0 ? 2 : 3, Store.Blocks.Enumerate().Count());
         first.Dispose();
-        older.ForEach(hold => hold.Dispose());
+        older.ForEach(lease => lease.Dispose());
         Sweep(new BlockSet());
         Assert.Equal([young], Store.Blocks.Enumerate().Select(block => block.Hash));
         Assert.False(Store.Blocks.Has(old));
     }
 
     [Fact]
-    public void Roots_of_holds_are_told_to_the_collection()
+    public void A_collection_sees_the_roots_of_leases()
     {
         Cid root = Cid.V0(Multihash.Sha256("r"u8));
         Multihash touched = PutBlock("t", 10);
-        GcLease hold = Store.LeaseDag(root);
+        GcLease lease = Store.LeaseDag(root);
         using (GcLease other = Store.LeaseTouched())
         using (IGcCycle collection = Store.BeginCollection())
         {
@@ -547,10 +555,10 @@ public abstract class StoreConformance : IDisposable
             Assert.Equal([root], collection.LeasedRoots());
         }
 
-        // It keeps the root, not what is touched.
+        // It protects the DAG under the root, not the blocks touched.
         Assert.True(Store.Blocks.Has(touched));
         Assert.Equal(1, Sweep(new BlockSet()));
-        hold.Dispose();
+        lease.Dispose();
         using (IGcCycle collection = Store.BeginCollection())
             Assert.Empty(collection.LeasedRoots());
     }
@@ -567,8 +575,8 @@ public abstract class StoreConformance : IDisposable
                 Random random = new(which);
                 while (!stop.IsCancellationRequested)
                 {
-                    // As an import does: some blocks, stored or found here, and at the end all of them must be.
-                    using GcLease hold = Store.LeaseTouched();
+                    // As an import does: stores blocks or finds them stored, and at the end all of them must exist.
+                    using GcLease lease = Store.LeaseTouched();
                     byte[][] mine = [.. Enumerable.Range(0, 20).Select(_ => blocks[random.Next(blocks.Length)])];
                     foreach (byte[] block in mine)
                     {
@@ -695,7 +703,8 @@ public abstract class StoreConformance : IDisposable
         Assert.True(running.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
         Store.Dispose();
         foreach (Task worker in workers)
-            await Assert.ThrowsAsync<ObjectDisposedException>(() => worker.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+            await Assert.ThrowsAsync<ObjectDisposedException>(
+                () => worker.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -710,11 +719,13 @@ public abstract class StoreConformance : IDisposable
         ContentRecord record = Record("z");
         Action[] calls =
         [
-            () => Store.Blocks.Get(hash), () => Store.Blocks.Has(hash), () => Store.Blocks.Put(hash, block), () => Store.Blocks.Delete(hash),
+            () => Store.Blocks.Get(hash), () => Store.Blocks.Has(hash),
+            () => Store.Blocks.Put(hash, block), () => Store.Blocks.Delete(hash),
             () => Store.Blocks.TryGetLength(hash, out _), () => Walk(Store.Blocks.Enumerate()), () => Store.Commit(record, null),
             () => Store.Contents.Get(record.Digest), () => Store.Contents.Put(record), () => Store.Contents.Delete(record.Digest),
             () => Walk(Store.Contents.Enumerate()), () => Store.Pins.Get(record.Root), () => Store.Ingests.Get("r"),
-            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(), () => Store.LeaseTouched(), () => Store.BeginCollection(),
+            () => Store.Metadata.Get("k"u8), () => Store.GetStatistics(), () => Store.Compact(),
+            () => Store.LeaseTouched(), () => Store.BeginCollection(),
             () => Store.Provides.Due(default, 1), () => Walk(Store.Peers.Enumerate()),
         ];
         Assert.All(calls, call => Assert.Throws<ObjectDisposedException>(call));

@@ -14,8 +14,8 @@ using Ipcs.TestKit;
 namespace Ipcs.Dag.Tests;
 
 /// <summary>
-/// Golden blocks, changed, and whole DAGs with one changed block: whatever comes in, each reader answers as it says it does, and what is
-/// canonical is written again in the same bytes.
+/// Mutations of golden blocks, and whole DAGs with one changed block: each reader behaves as documented, and canonical blocks are encoded
+/// to the same bytes again.
 /// </summary>
 public sealed class MutationTests
 {
@@ -25,7 +25,9 @@ public sealed class MutationTests
 
     private static readonly byte[][] Blocks =
     [
-        .. Golden.GetProperty("nodes").EnumerateArray().Concat(Golden.GetProperty("decodeOdd").EnumerateArray()).Select(vector => vector.Hex("hex")!),
+        .. Golden.GetProperty("nodes").EnumerateArray()
+            .Concat(Golden.GetProperty("decodeOdd").EnumerateArray())
+            .Select(vector => vector.Hex("hex")!),
         .. new[] { "files", "trees", "symlinks" }.SelectMany(kind => Vectors.Load("unixfs-vectors.json").GetProperty(kind).EnumerateArray())
             .Select(vector => vector.Hex("rootBlockHex") ?? vector.Hex("blockHex")).OfType<byte[]>().Where(block => block.Length < 2000),
     ];
@@ -33,14 +35,14 @@ public sealed class MutationTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void NoKindOfVectorIsLeftOut()
+    public void Every_kind_of_vector_is_tested()
     {
         Assert.Equal(["header", "nodes", "decodeOdd", "unixfs"], Golden.EnumerateObject().Select(kind => kind.Name));
         Assert.Equal([8, 5, 8], Golden.EnumerateObject().Skip(1).Select(kind => kind.Value.GetArrayLength()));
     }
 
     [Fact]
-    public void Nodes() => Gen.Int.Sample(
+    public void Changed_nodes_are_refused_or_round_trip() => Gen.Int.Sample(
         number =>
         {
             byte[] block = Mutation.Of(Blocks, number);
@@ -65,7 +67,7 @@ public sealed class MutationTests
         iter: Rounds);
 
     [Fact]
-    public void Messages()
+    public void Changed_messages_are_refused_or_round_trip()
     {
         byte[][] seeds = [.. Golden.GetProperty("unixfs").EnumerateArray().Select(vector => vector.Hex("hex")!)];
         Gen.Int.Sample(
@@ -81,9 +83,11 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void ChunkerWords()
+    public void Changed_chunker_notations_are_refused_or_round_trip()
     {
-        byte[][] seeds = [.. new[] { "size-1", "size-262144", "rabin", "rabin-262144", "rabin-87381-262144-393216", "rabin-min:16-avg:99-max:100", "buzhash" }.Select(System.Text.Encoding.Latin1.GetBytes)];
+        string[] notations =
+            ["size-1", "size-262144", "rabin", "rabin-262144", "rabin-87381-262144-393216", "rabin-min:16-avg:99-max:100", "buzhash"];
+        byte[][] seeds = [.. notations.Select(System.Text.Encoding.Latin1.GetBytes)];
         Gen.Int.Sample(
             number =>
             {
@@ -105,7 +109,7 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void FilesAndDirectoriesWithAChangedBlock()
+    public void A_changed_block_makes_readers_fail_as_documented()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false), Xs128.Bytes("mutation", 300));
@@ -117,7 +121,9 @@ public sealed class MutationTests
         }
     }
 
-    /// <summary>Everything that reads a DAG, over one with a changed block (as a source that does not check hashes would give it).</summary>
+    /// <summary>
+    /// Runs every reader over a DAG with a changed block, as from a source that does not verify hashes.
+    /// </summary>
     private static void TryAll(Cid root, IBlockSource source)
     {
         Try(async () =>
@@ -146,7 +152,7 @@ public sealed class MutationTests
         }
         catch (Exception e) when (e is DagFormatException or BlockNotFoundException)
         {
-            // The ways to fail that are told of.
+            // The documented exceptions.
         }
     }
 
@@ -167,7 +173,8 @@ public sealed class MutationTests
 
         public ValueTask<System.Buffers.IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
         {
-            System.Buffers.IMemoryOwner<byte> block = store.Get(cid.Hash) ?? throw new BlockNotFoundException(cid, "the test has no such block");
+            System.Buffers.IMemoryOwner<byte> block = store.Get(cid.Hash) ?? throw new BlockNotFoundException(
+                cid, "the test has no such block");
             return ValueTask.FromResult(cid.ToV1() == _changed.ToV1() ? new Owned(Mutation.Of([block.Memory.ToArray()], number)) : block);
         }
 

@@ -12,7 +12,7 @@ namespace Ipcs.Dag.Tests;
 
 internal static class TestDag
 {
-    /// <summary>Small chunks and a small fan-out, so that little data makes deep DAGs.</summary>
+    /// <summary>Small chunks and a small fan-out, which give deep DAGs of little data.</summary>
     public static ImportProfile Tiny(bool raw = true, int chunk = 16, int children = 3) => new()
     {
         Name = "tiny",
@@ -22,7 +22,7 @@ internal static class TestDag
         MaxChildren = children,
     };
 
-    /// <summary>The profile that a vector's options ask for.</summary>
+    /// <summary>The profile of a vector's options.</summary>
     public static ImportProfile Profile(JsonElement options)
     {
         string text = options.Text("chunker")!;
@@ -41,7 +41,8 @@ internal static class TestDag
     public static uint? Mode(JsonElement element) => element.TryGetProperty("mode", out JsonElement mode) ? mode.GetUInt32() : null;
 
     public static UnixFsTime? MTime(JsonElement element) => element.TryGetProperty("mtime", out JsonElement time)
-        ? new UnixFsTime(time.GetProperty("secs").GetInt64(), time.TryGetProperty("nsecs", out JsonElement nsecs) ? nsecs.GetUInt32() : null)
+        ? new UnixFsTime(
+            time.GetProperty("secs").GetInt64(), time.TryGetProperty("nsecs", out JsonElement nsecs) ? nsecs.GetUInt32() : null)
         : null;
 
     public static DagRoot Import(IBlockstore store, ImportProfile profile, ReadOnlySpan<byte> data)
@@ -74,8 +75,14 @@ internal static class TestDag
         return Cid.V1(codec, hash);
     }
 
-    /// <summary>A file node with the sizes that the test wants it to claim.</summary>
+    /// <summary>A file node with the given, possibly false, sizes.</summary>
     public static byte[] Node(long? fileSize, byte[]? inline, params (Cid Cid, long Size)[] children) => new DagPbNode(
         [.. children.Select(child => new DagPbLink(child.Cid, "", (ulong)child.Size))],
-        new UnixFsData { Type = UnixFsType.File, Data = inline, FileSize = fileSize, BlockSizes = [.. children.Select(child => child.Size)] }.Encode()).Encode();
+        new UnixFsData
+        {
+            Type = UnixFsType.File,
+            Data = inline,
+            FileSize = fileSize,
+            BlockSizes = [.. children.Select(child => child.Size)],
+        }.Encode()).Encode();
 }

@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Tests;
 
-/// <summary>A source over a store that counts what is asked and what is still held, and can hold answers back.</summary>
+/// <summary>A source over a store that counts requests and blocks not disposed, and can delay answers.</summary>
 internal sealed class TestSource(IBlockstore store) : IBlockSource
 {
     private int _held;
@@ -13,19 +13,19 @@ internal sealed class TestSource(IBlockstore store) : IBlockSource
     private int _mostInFlight;
     private int _unread;
 
-    /// <summary>Every CID asked for, in order.</summary>
+    /// <summary>Every CID requested, in order.</summary>
     public ConcurrentQueue<Cid> Asked { get; } = new();
 
-    /// <summary>Blocks that were given out and not disposed.</summary>
+    /// <summary>The number of blocks returned and not disposed.</summary>
     public int Held => Volatile.Read(ref _held);
 
-    /// <summary>The most that were waiting at a time.</summary>
+    /// <summary>The most concurrent requests so far.</summary>
     public int MostInFlight => Volatile.Read(ref _mostInFlight);
 
     /// <summary>Awaited before each answer.</summary>
     public Func<Cid, CancellationToken, Task>? Before { get; set; }
 
-    /// <summary>How many of them were asked for without their bytes.</summary>
+    /// <summary>The number of requests without the block's bytes.</summary>
     public int Unread => Volatile.Read(ref _unread);
 
     public async ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken)

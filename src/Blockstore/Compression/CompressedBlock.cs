@@ -54,8 +54,8 @@ public static class CompressedBlock
     }
 
     /// <summary>
-    /// The block in a frame; null when it is not the frame of a block. Allocates no more than the length that the frame states, which is at most
-    /// <see cref="IBlockstore.MaxBlockLength"/>. The caller disposes it.
+    /// The block in a frame; null when it is not the frame of a block. Allocates no more than the length that the frame states, which is at
+    /// most <see cref="IBlockstore.MaxBlockLength"/>. The caller disposes it.
     /// </summary>
     public static IMemoryOwner<byte>? TryDecompress(ReadOnlySpan<byte> frame)
     {

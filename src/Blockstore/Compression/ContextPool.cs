@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Ipcs.Blockstore.Compression;
 
 /// <summary>
-/// Reuses native contexts that are costly to create. Keeps at most one idle context per core (a compressor's takes one or two megabytes) and
-/// disposes the others on return. Thread-safe.
+/// Reuses native contexts that are costly to create. Keeps at most one idle context per core (a compressor's takes one or two megabytes)
+/// and disposes the others on return. Thread-safe.
 /// </summary>
 internal sealed class ContextPool<T>(Func<T> create)
     where T : class, IDisposable

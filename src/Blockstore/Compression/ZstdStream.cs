@@ -5,11 +5,11 @@ using Ipcs.Blockstore.Interop;
 namespace Ipcs.Blockstore.Compression;
 
 /// <summary>
-/// Reads the content of zstd frames, one after the other, skippable frames left out: https://www.rfc-editor.org/rfc/rfc8878. Not thread-safe.
+/// Reads the content of consecutive zstd frames and skips skippable frames: https://www.rfc-editor.org/rfc/rfc8878. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// Memory is bounded by the largest window allowed and 128 KiB of input. A read throws <see cref="InvalidDataException"/> for input that is not
-/// zstd or needs a larger window, and <see cref="EndOfStreamException"/> when the input ends inside a frame.
+/// Memory is bounded by the largest window allowed and 128 KiB of input. A read throws <see cref="InvalidDataException"/> for input that is
+/// not zstd or needs a larger window, and <see cref="EndOfStreamException"/> when the input ends inside a frame.
 /// </remarks>
 public sealed class ZstdStream : Stream
 {

@@ -7,13 +7,13 @@ namespace Ipcs.Blockstore.Gc;
 /// Synchronizes the users of blocks with garbage collection. It keeps three sets:
 /// <list type="bullet">
 /// <item>the blocks that were touched (stored, read or looked up) while a lease of touched blocks was held: these are not swept;</item>
-/// <item>the blocks that are being swept: a user of one waits until it is deleted and then finds it absent, so that no answer is true when it
-/// is given and false when it is used;</item>
+/// <item>the blocks that are being swept: a user of one waits until it is deleted and then finds it absent, so that no answer is true when
+/// it is given and false when it is used;</item>
 /// <item>the blocks that are being stored or deleted: a second writer of one waits, so that the counters count each block once.</item>
 /// </list>
-/// A GC cycle takes a lease before it lists roots, in the oldest generation, so it protects everything that is protected at that time. Of a DAG
-/// that is being made when the cycle begins, and that a pin or a content names before the cycle sweeps, every block is below a root that the
-/// cycle lists, or was touched under a lease that was held when the cycle began, or is touched later: all three are kept.
+/// A GC cycle takes a lease before it lists roots, in the oldest generation, so it protects everything that is protected at that time. Of a
+/// DAG that is being made when the cycle begins, and that a pin or a content names before the cycle sweeps, every block is below a root
+/// that the cycle lists, or was touched under a lease that was held when the cycle began, or is touched later: all three are kept.
 ///
 /// <para>Memory: touched blocks are remembered in generations, each until the leases of it and of all older ones are released. At most
 /// <see cref="MaxTouched"/> are remembered; beyond that nothing is swept until leases are released.</para>
@@ -27,7 +27,9 @@ internal sealed class GcBarrier
     /// </summary>
     public const int MaxTouched = 1 << 22;
 
-    /// <summary>Each lease begins a generation, so that an older one can be dropped with its leases, up to this many generations ...</summary>
+    /// <summary>
+    /// Each lease begins a generation, so that an older one can be dropped with its leases, up to this many generations ...
+    /// </summary>
     private const int ManyGenerations = 32;
 
     /// <summary>... and beyond that only when the newest has this many blocks.</summary>
@@ -47,7 +49,9 @@ internal sealed class GcBarrier
 
     public GcBarrier() => _release = Release;
 
-    /// <summary>Takes a lease that protects every block touched until it is disposed, and those already remembered in its generation.</summary>
+    /// <summary>
+    /// Takes a lease that protects every block touched until it is disposed, and those already remembered in its generation.
+    /// </summary>
     public GcLease LeaseTouched()
     {
         lock (_lock)
@@ -164,8 +168,8 @@ internal sealed class GcBarrier
     }
 
     /// <summary>
-    /// As <see cref="BeginChange"/> for several blocks. Takes none of them while it waits for one, so that two callers with common blocks cannot
-    /// deadlock.
+    /// As <see cref="BeginChange"/> for several blocks. Takes none of them while it waits for one, so that two callers with common blocks
+    /// cannot deadlock.
     /// </summary>
     /// <returns>The index of each different block.</returns>
     public List<int> BeginChanges(IReadOnlyList<NewBlock> blocks)

@@ -3,22 +3,22 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Blockstore.Interop;
 
-/// <summary>Where the native libraries are: under the JIT they are the system's shared ones; the AOT binary has them inside.</summary>
+/// <summary>Finds the native libraries: under the JIT the system's shared ones; the AOT binary has them linked in.</summary>
 internal static class Libraries
 {
     private static readonly string[] Folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"];
 
     static Libraries() => NativeLibrary.SetDllImportResolver(typeof(Libraries).Assembly, Resolve);
 
-    /// <summary>To be called before the first function of one of them.</summary>
+    /// <summary>Must be called before the first call of a native function.</summary>
     public static void Prepare()
     {
-        // The static constructor does it, once.
+        // The static constructor registers the resolver.
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
     {
-        // The name without a version comes with the -dev package; the versioned ones with the library's own.
+        // The -dev package has the name without a version, the library's own package has the versioned ones.
         string[] candidates = name switch
         {
             RocksDb.Library => ["librocksdb.so", "librocksdb.so.7.8"],
@@ -28,7 +28,9 @@ internal static class Libraries
         foreach (string candidate in candidates)
         {
             if (NativeLibrary.TryLoad(candidate, out nint handle))
+            {
                 return handle;
+            }
         }
 
         return candidates.Length == 0 ? 0 : Folders

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Blockstore.Interop;
 
-/// <summary>A text as the zero-ended UTF-8 that C takes.</summary>
+/// <summary>A text as a null-terminated UTF-8 string in native memory.</summary>
 internal sealed unsafe class NativeText(string text) : IDisposable
 {
     public byte* Pointer { get; private set; } = (byte*)Marshal.StringToCoTaskMemUTF8(text);

@@ -5,20 +5,20 @@ using System.Runtime.InteropServices;
 namespace Ipcs.Blockstore.Interop;
 
 /// <summary>
-/// The functions of RocksDB's C API that we use. Header: https://github.com/facebook/rocksdb/blob/main/include/rocksdb/c.h.
+/// The functions of RocksDB's C API that the store uses. Header: https://github.com/facebook/rocksdb/blob/main/include/rocksdb/c.h.
 /// Every <c>errptr</c> goes through <see cref="Failure"/>, which owns and frees the message.
 /// </summary>
 internal static unsafe partial class RocksDb
 {
-    /// <summary>Its name without what the system puts around it.</summary>
+    /// <summary>The library's name without prefix and suffix.</summary>
     public const string Library = "rocksdb";
 
     static RocksDb() => Libraries.Prepare();
 
-    /// <summary>What RocksDB said, as <c>what: message</c>. The error's native memory is freed.</summary>
+    /// <summary>Creates the exception with the text <c>what: message</c> and frees the native message.</summary>
     public static StoreException Failure(byte* error, string what) => RocksError.Exception(TakeMessage(error), what);
 
-    /// <summary>The message, whose native memory is freed.</summary>
+    /// <summary>Copies a native message and frees it.</summary>
     public static string TakeMessage(byte* error)
     {
         string message = Marshal.PtrToStringUTF8((nint)error) ?? "";
@@ -182,7 +182,8 @@ internal static unsafe partial class RocksDb
     public static partial void rocksdb_writebatch_destroy(nint batch);
 
     [LibraryImport(Library)]
-    public static partial void rocksdb_writebatch_put_cf(nint batch, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength);
+    public static partial void rocksdb_writebatch_put_cf(
+        nint batch, nint family, byte* key, nuint keyLength, byte* value, nuint valueLength);
 
     [LibraryImport(Library)]
     public static partial void rocksdb_writebatch_merge_cf(

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Ipcs.Blockstore.Interop;
 
-/// <summary>The functions of libzstd that we use. Header: https://github.com/facebook/zstd/blob/v1.5.4/lib/zstd.h.</summary>
+/// <summary>The functions of libzstd that the store uses. Header: https://github.com/facebook/zstd/blob/v1.5.4/lib/zstd.h.</summary>
 internal static unsafe partial class Zstd
 {
-    /// <summary>Its name without what the system puts around it.</summary>
+    /// <summary>The library's name without prefix and suffix.</summary>
     public const string Library = "zstd";
 
     static Zstd() => Libraries.Prepare();
@@ -16,7 +16,7 @@ internal static unsafe partial class Zstd
     [LibraryImport(Library)]
     public static partial nuint ZSTD_freeCCtx(nint context);
 
-    /// <summary>Makes one frame that says how long its content is. Returns its length, or an error.</summary>
+    /// <summary>Compresses into one frame that states the length of its content. Returns the frame's length, or an error.</summary>
     [LibraryImport(Library)]
     public static partial nuint ZSTD_compressCCtx(nint context, byte* output, nuint capacity, byte* input, nuint length, int level);
 
@@ -26,19 +26,23 @@ internal static unsafe partial class Zstd
     [LibraryImport(Library)]
     public static partial nuint ZSTD_freeDCtx(nint context);
 
-    /// <summary>Unpacks frames. Returns the length of their content, or an error.</summary>
+    /// <summary>Decompresses frames. Returns the length of their content, or an error.</summary>
     [LibraryImport(Library)]
     public static partial nuint ZSTD_decompressDCtx(nint context, byte* output, nuint capacity, byte* input, nuint length);
 
-    /// <summary>Not 0 when a result is an error.</summary>
+    /// <summary>Returns 0 unless the result is an error.</summary>
     [LibraryImport(Library)]
     public static partial uint ZSTD_isError(nuint result);
 
-    /// <summary>How long the content of the first frame is; more than any length when that is not said, or it is no frame.</summary>
+    /// <summary>
+    /// The length of the first frame's content; greater than any length when the frame does not state it, or there is no frame.
+    /// </summary>
     [LibraryImport(Library)]
     public static partial ulong ZSTD_getFrameContentSize(byte* input, nuint length);
 
-    /// <summary>Decompresses as much as the buffers allow. Returns 0 at the end of a frame, an error, or a hint of the next input's length.</summary>
+    /// <summary>
+    /// Decompresses as much as the buffers allow. Returns 0 at the end of a frame, an error, or a hint of the next input's length.
+    /// </summary>
     [LibraryImport(Library)]
     public static partial nuint ZSTD_decompressStream(nint context, ZstdBuffer* output, ZstdBuffer* input);
 

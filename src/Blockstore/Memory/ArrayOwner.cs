@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace Ipcs.Blockstore.Memory;
 
-/// <summary>A block in memory, lent out. After its disposal it can't be read, as with the store on disk.</summary>
+/// <summary>A block that a caller reads. Cannot be read after disposal, as with the store on disk.</summary>
 internal sealed class ArrayOwner(byte[] bytes) : IMemoryOwner<byte>
 {
     private byte[]? _bytes = bytes;

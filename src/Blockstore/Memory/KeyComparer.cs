@@ -1,6 +1,6 @@
 namespace Ipcs.Blockstore.Memory;
 
-/// <summary>The byte order of keys, as RocksDB has it.</summary>
+/// <summary>Compares keys byte by byte, as RocksDB's default comparator does.</summary>
 internal sealed class KeyComparer : IComparer<byte[]>
 {
     public static readonly KeyComparer Instance = new();

@@ -15,10 +15,10 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
 
     public int Count => _blocks.Count;
 
-    /// <summary>How long the blocks are.</summary>
+    /// <summary>The sum of the blocks' uncompressed lengths, in bytes.</summary>
     public long BlockBytes => Interlocked.Read(ref _blockBytes);
 
-    /// <summary>What they take.</summary>
+    /// <summary>The sum of the blocks' lengths as stored, in bytes.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
     public bool Has(in Multihash hash)
@@ -43,7 +43,8 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
         barrier.Touch(hash);
         return !_blocks.TryGetValue(hash, out Entry block) ? null
             : !block.IsCompressed ? new ArrayOwner(block.Bytes)
-            : CompressedBlock.TryDecompress(block.Bytes) ?? throw new StoreException($"block {hash}: its frame is damaged") { IsCorruption = true };
+            : CompressedBlock.TryDecompress(block.Bytes)
+                ?? throw new StoreException($"block {hash}: its zstd frame is damaged") { IsCorruption = true };
     }
 
     public bool KeepsCompressed => true;
@@ -57,7 +58,8 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
 
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, data, data.Length);
 
-    public void PutCompressed(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) => Put(hash, frame, CompressedBlock.LengthOf(hash, frame));
+    public void PutCompressed(in Multihash hash, ReadOnlySpan<byte> frame, bool bulk = false) =>
+        Put(hash, frame, CompressedBlock.LengthOf(hash, frame));
 
     public void Delete(in Multihash hash)
     {
@@ -82,18 +84,18 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
     public List<(Multihash Hash, int Length)> DeleteAll(IReadOnlyList<Multihash> hashes)
     {
         store.ThrowIfDisposed();
-        List<(Multihash, int)> gone = [];
+        List<(Multihash, int)> deleted = [];
         foreach (Multihash hash in hashes)
         {
             if (_blocks.TryRemove(hash, out Entry block))
             {
                 Interlocked.Add(ref _blockBytes, -block.Length);
                 Interlocked.Add(ref _bytes, -block.Bytes.Length);
-                gone.Add((hash, block.Length));
+                deleted.Add((hash, block.Length));
             }
         }
 
-        return gone;
+        return deleted;
     }
 
     private void Put(in Multihash hash, ReadOnlySpan<byte> bytes, int length)
@@ -115,7 +117,7 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
         }
     }
 
-    /// <summary>A block's bytes or, when they are fewer than its length, its frame.</summary>
+    /// <summary>A block's bytes or, when they are fewer than its length, its zstd frame.</summary>
     private readonly record struct Entry(byte[] Bytes, int Length)
     {
         public bool IsCompressed => Bytes.Length != Length;

@@ -5,8 +5,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Memory;
 
 /// <summary>
-/// All the tables in memory: the twin of <see cref="Rocks.RocksStore"/> for tests and for nodes that keep nothing.
-/// Nothing bounds it but what is put. It holds records in the same encoded form as the store on disk.
+/// All tables in memory, for tests and for nodes without storage. Has no bound of its own. Records are encoded as in
+/// <see cref="Rocks.RocksStore"/>.
 /// </summary>
 public sealed class MemoryStore : IStore
 {
@@ -17,7 +17,7 @@ public sealed class MemoryStore : IStore
     private readonly MemoryTable _ingests;
     private volatile bool _disposed;
 
-    /// <summary>An empty store.</summary>
+    /// <summary>Creates an empty store.</summary>
     public MemoryStore()
     {
         _blocks = new MemoryBlocks(this, _barrier);
@@ -62,7 +62,9 @@ public sealed class MemoryStore : IStore
         {
             _contents.Put(key, value, Durability.Synced);
             if (ingest is not null)
+            {
                 _ingests.Delete(ingest, sync: true);
+            }
         }
     }
 

@@ -2,7 +2,7 @@ using Ipcs.Blockstore.Tables;
 
 namespace Ipcs.Blockstore.Memory;
 
-/// <summary>A table in memory. All tables of a store share one lock, so that a commit is seen whole or not at all.</summary>
+/// <summary>A table in memory. All tables of a store share one lock, so that readers see a commit as a whole.</summary>
 internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
 {
     private readonly SortedDictionary<byte[], byte[]> _rows = new(KeyComparer.Instance);
@@ -12,7 +12,9 @@ internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
         get
         {
             lock (storeLock)
+            {
                 return _rows.Count;
+            }
         }
     }
 
@@ -21,16 +23,20 @@ internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
         lock (storeLock)
+        {
             return _rows.TryGetValue(name, out byte[]? value) ? [.. value] : null;
+        }
     }
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping)
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability durability)
     {
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
         byte[] copy = value.ToArray();
         lock (storeLock)
+        {
             _rows[name] = copy;
+        }
     }
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync)
@@ -38,7 +44,9 @@ internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
         store.ThrowIfDisposed();
         byte[] name = key.ToArray();
         lock (storeLock)
+        {
             return _rows.Remove(name);
+        }
     }
 
     public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue)
@@ -50,7 +58,9 @@ internal sealed class MemoryTable(MemoryStore store, Lock storeLock) : ITable
             foreach ((byte[] key, byte[] value) in _rows)
             {
                 if (found.Count < max && key.AsSpan().StartsWith(prefix))
+                {
                     found.Add(new([.. key], [.. value]));
+                }
             }
         }
 

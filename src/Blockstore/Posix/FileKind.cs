@@ -5,7 +5,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Ipcs.Blockstore.Posix;
 
-/// <summary>What lies at a path. The runtime doesn't tell sockets and pipes from files, and to open one to see would wait or do harm.</summary>
+/// <summary>
+/// The type of a file. The runtime does not distinguish sockets and pipes from files, and opening one to find out could block.
+/// </summary>
 public static partial class FileKind
 {
     // https://man7.org/linux/man-pages/man2/statx.2.html; the layout is the same on every architecture.
@@ -19,18 +21,18 @@ public static partial class FileKind
     private const int Socket = 0xc000;
     private const int Regular = 0x8000;
 
-    /// <summary>True for a unix socket itself, not for a link to one.</summary>
+    /// <summary>True for a Unix socket, false for a symbolic link to one.</summary>
     public static bool IsSocket(string path) => TypeOf(path) == Socket;
 
-    /// <summary>True for a plain file, not for a link to one.</summary>
+    /// <summary>True for a regular file, false for a symbolic link to one.</summary>
     public static bool IsRegular(string path) => TypeOf(path) == Regular;
 
-    /// <summary>True for a plain file that is open.</summary>
+    /// <summary>True for an open regular file.</summary>
     public static bool IsRegular(SafeFileHandle file) => TypeOf((int)file.DangerousGetHandle(), "", EmptyPath) == Regular;
 
     private static int TypeOf(string path) => TypeOf(CurrentFolder, path, NoFollow);
 
-    /// <summary>The type bits of the mode; 0 when there is nothing, or nothing that can be looked at.</summary>
+    /// <summary>The type bits of the mode; 0 when the file does not exist or cannot be examined.</summary>
     private static unsafe int TypeOf(int folder, string path, int flags)
     {
         byte* result = stackalloc byte[StructLength];

@@ -4,12 +4,14 @@ using Microsoft.Win32.SafeHandles;
 namespace Ipcs.Blockstore.Posix;
 
 /// <summary>
-/// An open file that one process lets another duplicate (docs/decisions/0015-files-by-descriptor.md). What both sides need of each other beyond
-/// its number is a property of the open file itself, which they share.
+/// An open file that one process lets another process duplicate (docs/decisions/0015-files-by-descriptor.md). Besides the descriptor's
+/// number, both sides communicate by flags and offset of the open file description, which they share.
 /// </summary>
 public static partial class PassedDescriptor
 {
-    /// <summary>The header of a part of <c>ipcs/add</c> that has the descriptor's number in the client instead of the file's bytes.</summary>
+    /// <summary>
+    /// The header of a part of <c>ipcs/add</c> that has the number of the client's descriptor instead of the file's bytes.
+    /// </summary>
     public const string Header = "Ipcs-Descriptor";
 
     // https://man7.org/linux/man-pages/man2/fcntl.2.html and lseek.2.html
@@ -21,10 +23,11 @@ public static partial class PassedDescriptor
     private const int FromCurrent = 1;
 
     /// <summary>
-    /// Says that a file opened for reading is meant to be passed, by a flag that means nothing for reading and that nobody else sets: who speaks to
-    /// the daemon through another's connection (a proxy's, say) can name that process's descriptors, but not mark them.
+    /// Marks a file opened for reading as meant to be passed, by a flag (O_APPEND) that has no effect on reading and that others do not
+    /// set. A client that reaches the daemon through another process, such as a proxy, could name that process's descriptors but cannot
+    /// mark them.
     /// </summary>
-    /// <exception cref="IOException">The kernel refuses.</exception>
+    /// <exception cref="IOException">The flag cannot be set.</exception>
     public static void Mark(SafeFileHandle file)
     {
         int flags = fcntl(file, GetFlags, 0);
@@ -34,13 +37,14 @@ public static partial class PassedDescriptor
         }
     }
 
-    /// <summary>True when it is open for reading alone, and marked. One opened as a mere place (<c>O_PATH</c>) can't be.</summary>
-    public static bool IsMarked(SafeFileHandle file) => fcntl(file, GetFlags, 0) is >= 0 and var flags && (flags & (AccessMode | Append)) == Append;
+    /// <summary>True when the file is marked and open for reading only. A descriptor opened with <c>O_PATH</c> cannot be marked.</summary>
+    public static bool IsMarked(SafeFileHandle file) =>
+        fcntl(file, GetFlags, 0) is >= 0 and var flags && (flags & (AccessMode | Append)) == Append;
 
-    /// <summary>How far the other side has read, in bytes.</summary>
+    /// <summary>The offset in bytes up to which the other side has read.</summary>
     public static long Position(SafeFileHandle file) => Math.Max(0, lseek(file, 0, FromCurrent));
 
-    /// <summary>Says how far it is read. Nothing is read from there.</summary>
+    /// <summary>Sets the offset that the other side sees. Reads do not use it.</summary>
     public static void SetPosition(SafeFileHandle file, long position) => _ = lseek(file, position, FromStart);
 
     [LibraryImport("libc", SetLastError = true)]

@@ -2,16 +2,18 @@ using System.Net.Sockets;
 
 namespace Ipcs.Blockstore.Posix;
 
-/// <summary>How much the kernel takes of what is sent through a Unix socket before the other side has read it.</summary>
+/// <summary>The send buffer of Unix sockets: how much the kernel takes before the other side has read it.</summary>
 public static class SocketBuffers
 {
-    /// <summary>In bytes. A sender that is woken for each 200 KB, the kernel's own size, gets two thirds of the rate.</summary>
+    /// <summary>
+    /// In bytes. With the kernel's default of about 200 KB the sender is woken so often that the rate drops to two thirds.
+    /// </summary>
     private const int Length = 4 << 20;
 
     // SOL_SOCKET and SO_SNDBUFFORCE: https://man7.org/linux/man-pages/man7/socket.7.html
     private const int SocketLevel = 1, SendBufferForce = 32;
 
-    /// <summary>Makes it as large as the system allows.</summary>
+    /// <summary>Enlarges the send buffer as far as the system allows.</summary>
     public static void Enlarge(Socket connection)
     {
         try
@@ -20,7 +22,7 @@ public static class SocketBuffers
         }
         catch (SocketException)
         {
-            // Without the right to go beyond net.core.wmem_max, that much.
+            // Without CAP_NET_ADMIN the size is limited to net.core.wmem_max.
             connection.SendBufferSize = Length;
         }
     }

@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// How many blocks there are and how long they are together. Each change is merged into two sums (8 bytes, little-endian, as RocksDB's own
-/// operator for sums has them) in the batch that makes it: they are right after a crash without counting.
+/// The number of blocks and the sum of their lengths. Each change is merged into two sums (8 bytes, little-endian, the format of RocksDB's
+/// uint64add operator) in the batch that stores or deletes the blocks, so the sums are right after a crash without counting.
 /// </summary>
 internal sealed class BlockCounters
 {
@@ -26,9 +27,10 @@ internal sealed class BlockCounters
 
     private static ReadOnlySpan<byte> BytesKey => "cbytes"u8;
 
-    /// <summary>Puts a change into the batch that makes it.</summary>
+    /// <summary>Adds a change to the batch that makes it.</summary>
     public static void Put(in Batch batch, long blocks, long bytes)
     {
+        Debug.Assert(blocks != 0 && bytes / blocks <= IBlockstore.MaxBlockLength, "a change is of at least one block");
         Span<byte> value = stackalloc byte[sizeof(long)];
         BinaryPrimitives.WriteInt64LittleEndian(value, blocks);
         batch.Merge(ColumnFamily.Blocks, BlocksKey, value);
@@ -36,7 +38,7 @@ internal sealed class BlockCounters
         batch.Merge(ColumnFamily.Blocks, BytesKey, value);
     }
 
-    /// <summary>The batch is written.</summary>
+    /// <summary>Applies a change in memory after its batch was written.</summary>
     public void Add(long blocks, long bytes)
     {
         Interlocked.Add(ref _blocks, blocks);

@@ -4,7 +4,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// All blocks as of its making, one at a time: there may be millions. Walking it a second time gives them as of then.
+/// All blocks as of its creation, read one at a time since there may be millions. A second enumeration gives the blocks as of its own
+/// start.
 /// </summary>
 internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash, int Length)>
 {
@@ -20,7 +21,9 @@ internal sealed class BlockWalk(Database database) : IEnumerable<(Multihash Hash
         using (iterator)
         {
             while (iterator.MoveNext([BlockKey.Length]) && iterator.Key[0] == BlockKey.Length)
+            {
                 yield return Read(iterator);
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>The column families. The first is the one that every RocksDB has.</summary>
+/// <summary>The column families. Every RocksDB database has the first.</summary>
 internal enum ColumnFamily
 {
-    /// <summary>The schema version, and the metadata of the rooms above. Key prefixes keep the two apart.</summary>
+    /// <summary>The schema version and the metadata of other projects, distinguished by key prefixes.</summary>
     Default = 0,
 
     /// <summary>
-    /// Blocks and all that must be as old or as new as they are, told apart by the first byte of the key (<see cref="BlockKey"/>). Values of 4 KiB and more
-    /// lie in blob files. One family, since what is written past the log is only then sure to come to the disk together.
+    /// Blocks, and all records that must become durable together with them, distinguished by the first byte of the key
+    /// (<see cref="BlockKey"/>). Values of 4 KiB and more are in blob files. They share a family because writes that skip the WAL become
+    /// durable together only within one family.
     /// </summary>
     Blocks = 1,
 
@@ -18,9 +19,9 @@ internal enum ColumnFamily
     /// <summary>Root to pin record.</summary>
     Pins = 3,
 
-    /// <summary>The provide queue: by key, and by the time when due.</summary>
+    /// <summary>The provide queue, by key and by due time.</summary>
     Provides = 4,
 
-    /// <summary>Peer to peer record.</summary>
+    /// <summary>Peer ID to peer record.</summary>
     Peers = 5,
 }

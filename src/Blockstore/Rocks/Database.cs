@@ -1,27 +1,28 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// An open RocksDB with its column families. A safe handle: every call in flight, every block lent out and every walk holds it open,
-/// so that closing never takes memory from under one; the last of them closes it. A call after the disposal throws
+/// An open RocksDB database with its column families. A safe handle: every running call, every <see cref="PinnedBlock"/> and every iterator
+/// has a reference, and the last reference released closes the database, so memory in use is never freed. Calls after disposal throw
 /// <see cref="ObjectDisposedException"/>.
 /// </summary>
 internal sealed unsafe class Database : SafeHandle
 {
-    private static readonly string[] Names = ["default", "blocks", "contents", "pins", "provides", "peers"];
+    private static readonly string[] FamilyNames = ["default", "blocks", "contents", "pins", "provides", "peers"];
 
-    private readonly nint[] _families = new nint[Names.Length];
+    private readonly nint[] _families = new nint[FamilyNames.Length];
     private readonly List<nint> _foreignFamilies = [];
-    private readonly nint _write;
-    private readonly nint _bulkWrite;
-    private readonly nint _syncWrite;
-    private readonly nint _read;
-    private readonly nint _scan;
-    private long _bulkWrites;
-    private long _settledWrites;
-    private readonly Lock _settling = new();
+    private readonly nint _writeOptions;
+    private readonly nint _deferredWriteOptions;
+    private readonly nint _syncWriteOptions;
+    private readonly nint _readOptions;
+    private readonly nint _scanOptions;
+    private long _deferredWrites;
+    private long _flushedWrites;
+    private readonly Lock _flushLock = new();
     private volatile bool _disposed;
     private int _disposing;
 
@@ -29,42 +30,44 @@ internal sealed unsafe class Database : SafeHandle
         : base(0, ownsHandle: true)
     {
         Folder = folder;
-        _write = RocksDb.rocksdb_writeoptions_create();
-        _bulkWrite = RocksDb.rocksdb_writeoptions_create();
-        RocksDb.rocksdb_writeoptions_disable_WAL(_bulkWrite, 1);
-        _syncWrite = RocksDb.rocksdb_writeoptions_create();
-        RocksDb.rocksdb_writeoptions_set_sync(_syncWrite, 1);
-        _read = RocksDb.rocksdb_readoptions_create();
-        _scan = RocksDb.rocksdb_readoptions_create();
-        RocksDb.rocksdb_readoptions_set_fill_cache(_scan, 0);
+        _writeOptions = RocksDb.rocksdb_writeoptions_create();
+        _deferredWriteOptions = RocksDb.rocksdb_writeoptions_create();
+        RocksDb.rocksdb_writeoptions_disable_WAL(_deferredWriteOptions, 1);
+        _syncWriteOptions = RocksDb.rocksdb_writeoptions_create();
+        RocksDb.rocksdb_writeoptions_set_sync(_syncWriteOptions, 1);
+        _readOptions = RocksDb.rocksdb_readoptions_create();
+        _scanOptions = RocksDb.rocksdb_readoptions_create();
+        RocksDb.rocksdb_readoptions_set_fill_cache(_scanOptions, 0);
     }
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>True from the disposal on, though what is lent out may still hold it open.</summary>
+    /// <summary>True once disposed, though blocks and iterators in use may still keep the database open.</summary>
     public bool IsDisposed => _disposed;
 
-    /// <summary>Where it lies.</summary>
+    /// <summary>The folder of the database.</summary>
     public string Folder { get; }
 
-    /// <summary>True when some of our families are not there: the database is new, or of another program, or of another schema.</summary>
+    /// <summary>
+    /// True when some of <see cref="ColumnFamily"/> do not exist: the database is new, of another program, or of another schema.
+    /// </summary>
     public bool LacksFamilies => _families.Contains(0);
 
-    /// <summary>True when there are families that are none of ours.</summary>
+    /// <summary>True when the database has families other than <see cref="ColumnFamily"/>.</summary>
     public bool HasForeignFamilies => _foreignFamilies.Count > 0;
 
-    /// <summary>A family's name in RocksDB.</summary>
-    public static string NameOf(ColumnFamily family) => Names[(int)family];
+    /// <summary>The name of a family in RocksDB.</summary>
+    public static string NameOf(ColumnFamily family) => FamilyNames[(int)family];
 
     /// <summary>
-    /// Opens the database in a folder, or makes an empty one, with exactly the families that it has: nothing of a database that may turn out
-    /// not to be ours is changed.
+    /// Opens the database in a folder, or creates an empty one. Creates no families: a database that may turn out to be another program's
+    /// is not changed.
     /// </summary>
-    /// <exception cref="StoreException">It is in use or can't be opened.</exception>
+    /// <exception cref="StoreException">The database is in use or cannot be opened.</exception>
     public static Database Open(string folder, OptionSet options)
     {
         using NativeText path = new(folder);
-        string[] names = Exists(folder) ? ListFamilies(folder, path, options) : [Names[0]];
+        string[] names = Exists(folder) ? ListFamilies(folder, path, options) : [FamilyNames[0]];
         NativeText[] texts = [.. names.Select(name => new NativeText(name))];
         nint[] namePointers = [.. texts.Select(text => (nint)text.Pointer)];
         nint[] familyOptions = [.. names.Select(options.For)];
@@ -87,32 +90,41 @@ internal sealed unsafe class Database : SafeHandle
 
         for (int i = 0; i < names.Length; i++)
         {
-            int family = Array.IndexOf(Names, names[i]);
+            int family = Array.IndexOf(FamilyNames, names[i]);
             if (family >= 0)
+            {
                 database._families[family] = handles[i];
+            }
             else
+            {
                 database._foreignFamilies.Add(handles[i]);
+            }
         }
 
         return database;
     }
 
-    /// <summary>Makes those of our families that are not there. Called by the opener alone.</summary>
+    /// <summary>Creates the families that do not exist. Called while no one else uses the database.</summary>
     public void CreateFamilies(OptionSet options)
     {
-        for (int i = 0; i < Names.Length; i++)
+        for (int i = 0; i < FamilyNames.Length; i++)
         {
             if (_families[i] != 0)
+            {
                 continue;
-            using NativeText name = new(Names[i]);
+            }
+
+            using NativeText name = new(FamilyNames[i]);
             byte* error = null;
-            _families[i] = RocksDb.rocksdb_create_column_family(handle, options.For(Names[i]), name.Pointer, &error);
+            _families[i] = RocksDb.rocksdb_create_column_family(handle, options.For(FamilyNames[i]), name.Pointer, &error);
             if (error is not null)
-                throw RocksDb.Failure(error, $"store {Folder}: make table {Names[i]}");
+            {
+                throw RocksDb.Failure(error, $"store {Folder}: create table {FamilyNames[i]}");
+            }
         }
     }
 
-    /// <summary>The value, lent out where RocksDB has it; null when there is none.</summary>
+    /// <summary>The value in RocksDB's memory; null when there is none. The caller disposes it.</summary>
     public PinnedBlock? Get(ColumnFamily family, ReadOnlySpan<byte> key)
     {
         nint slice = GetSlice(family, key);
@@ -124,7 +136,10 @@ internal sealed unsafe class Database : SafeHandle
     {
         nint slice = GetSlice(family, key);
         if (slice == 0)
+        {
             return null;
+        }
+
         nuint length;
         byte* value = RocksDb.rocksdb_pinnableslice_value(slice, &length);
         byte[] copy = new ReadOnlySpan<byte>(value, checked((int)length)).ToArray();
@@ -132,14 +147,17 @@ internal sealed unsafe class Database : SafeHandle
         return copy;
     }
 
-    /// <summary>Copies a value no longer than <paramref name="destination"/>. False when there is none.</summary>
-    /// <exception cref="StoreException">The value is longer.</exception>
+    /// <summary>Copies the value into <paramref name="destination"/>. False when there is none.</summary>
+    /// <exception cref="StoreException">The value is longer than the destination.</exception>
     public bool TryCopy(ColumnFamily family, ReadOnlySpan<byte> key, Span<byte> destination, out int length)
     {
         length = 0;
         nint slice = GetSlice(family, key);
         if (slice == 0)
+        {
             return false;
+        }
+
         nuint n;
         byte* value = RocksDb.rocksdb_pinnableslice_value(slice, &n);
         bool fits = n <= (nuint)destination.Length;
@@ -157,80 +175,100 @@ internal sealed unsafe class Database : SafeHandle
     {
         nint slice = GetSlice(family, key);
         if (slice == 0)
+        {
             return false;
+        }
+
         Release(slice);
         return true;
     }
 
-    public void Put(ColumnFamily family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping)
+    public void Put(ColumnFamily family, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability durability)
     {
         using InUse use = Enter();
         byte* error = null;
-        nint options = Options(family, keeping);
+        nint options = Options(family, durability);
         fixed (byte* k = key, v = value)
         {
             RocksDb.rocksdb_put_cf(handle, options, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
         }
 
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {Folder}: write");
-        Written(keeping);
+        }
+
+        Written(durability);
     }
 
-    /// <summary>Deletes what is there. Not for blocks, whose keys come in more than one.</summary>
+    /// <summary>Deletes a key. Not for blocks, which have several keys.</summary>
     public void Delete(ColumnFamily family, ReadOnlySpan<byte> key, bool sync)
     {
         using InUse use = Enter();
         byte* error = null;
         fixed (byte* k = key)
         {
-            RocksDb.rocksdb_delete_cf(handle, sync ? _syncWrite : _write, _families[(int)family], k, (nuint)key.Length, &error);
+            nint options = sync ? _syncWriteOptions : _writeOptions;
+            RocksDb.rocksdb_delete_cf(handle, options, _families[(int)family], k, (nuint)key.Length, &error);
         }
 
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {Folder}: delete");
+        }
     }
 
-    /// <summary>Opens a batch on this database's families. Dispose it.</summary>
+    /// <summary>Creates an empty batch. The caller disposes it.</summary>
     public Batch NewBatch() => new(_families);
 
-    /// <summary>Writes a batch, whole or not at all. <see cref="Durability.Deferred"/> is for batches on <see cref="ColumnFamily.Blocks"/> alone.</summary>
-    public void Write(in Batch batch, Durability keeping)
+    /// <summary>
+    /// Writes a batch atomically. <see cref="Durability.Deferred"/> is only for batches that write <see cref="ColumnFamily.Blocks"/> alone.
+    /// </summary>
+    public void Write(in Batch batch, Durability durability)
     {
         using InUse use = Enter();
         byte* error = null;
-        RocksDb.rocksdb_write(handle, Options(ColumnFamily.Blocks, keeping), batch.Pointer, &error);
+        RocksDb.rocksdb_write(handle, Options(ColumnFamily.Blocks, durability), batch.Pointer, &error);
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {Folder}: write");
-        Written(keeping);
+        }
+
+        Written(durability);
     }
 
-    /// <summary>Returns once all that was written in bulk before the call is on the disk.</summary>
+    /// <summary>Makes all deferred writes before the call durable.</summary>
     public void FlushDeferred()
     {
-        long writes = Interlocked.Read(ref _bulkWrites);
-        if (writes <= Interlocked.Read(ref _settledWrites))
-            return;
-
-        // Those who come while one flushes wait for it, and the next flush is for all of them.
-        lock (_settling)
+        long writes = Interlocked.Read(ref _deferredWrites);
+        if (writes <= Interlocked.Read(ref _flushedWrites))
         {
-            if (writes <= Interlocked.Read(ref _settledWrites))
+            return;
+        }
+
+        // Callers that arrive during a flush wait for it; the next flush then serves all of them.
+        lock (_flushLock)
+        {
+            if (writes <= Interlocked.Read(ref _flushedWrites))
+            {
                 return;
-            writes = Interlocked.Read(ref _bulkWrites);
+            }
+
+            writes = Interlocked.Read(ref _deferredWrites);
             Flush(ColumnFamily.Blocks);
-            Interlocked.Exchange(ref _settledWrites, writes);
+            Debug.Assert(writes >= Interlocked.Read(ref _flushedWrites), "flushes only advance");
+            Interlocked.Exchange(ref _flushedWrites, writes);
         }
     }
 
-    /// <summary>A walk over a family as of now.</summary>
+    /// <summary>An iterator over a family as of now. The caller disposes it.</summary>
     public RocksIterator Iterate(ColumnFamily family)
     {
-        EnterAndHold();
-        return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scan, _families[(int)family]));
+        AddReference();
+        return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scanOptions, _families[(int)family]));
     }
 
-    /// <summary>A number that RocksDB keeps, such as <c>rocksdb.estimate-num-keys</c>; 0 when it doesn't.</summary>
+    /// <summary>An integer property of RocksDB, such as <c>rocksdb.estimate-num-keys</c>; 0 when it is unknown.</summary>
     public long Property(ColumnFamily family, string name)
     {
         using InUse use = Enter();
@@ -250,10 +288,12 @@ internal sealed unsafe class Database : SafeHandle
         byte* error = null;
         RocksDb.rocksdb_set_options_cf(handle, _families[(int)family], 1, &key, &text, &error);
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {Folder}: set {name}");
+        }
     }
 
-    /// <summary>Writes a family's buffer to tables and blob files.</summary>
+    /// <summary>Writes the write buffers of a family to tables and blob files.</summary>
     public void Flush(ColumnFamily family)
     {
         using InUse use = Enter();
@@ -262,12 +302,14 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_flush_cf(handle, options, _families[(int)family], &error);
         RocksDb.rocksdb_flushoptions_destroy(options);
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {Folder}: flush");
+        }
     }
 
-    /// <summary>Rewrites a family without what was deleted. Ends early, with what it has done, when the database is disposed.</summary>
-    /// <param name="family">Which.</param>
-    /// <param name="all">True to rewrite also the lowest level's files, which nothing above them covers.</param>
+    /// <summary>Compacts a family: rewrites it without deleted keys. Ends early when the database is disposed.</summary>
+    /// <param name="family">The family.</param>
+    /// <param name="all">True to rewrite the files of the lowest level too, even where no level above has newer data.</param>
     public void Compact(ColumnFamily family, bool all)
     {
         // enum class BottommostLevelCompaction in rocksdb/options.h.
@@ -281,21 +323,21 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_compactoptions_destroy(options);
     }
 
-    /// <summary>Gives back a value; called by who took it, once.</summary>
+    /// <summary>Frees a value and its reference to the database. Called once by its owner.</summary>
     public void Release(nint slice)
     {
         RocksDb.rocksdb_pinnableslice_destroy(slice);
         DangerousRelease();
     }
 
-    /// <summary>Gives back an iterator; called by its owner, once.</summary>
+    /// <summary>Frees an iterator and its reference to the database. Called once by its owner.</summary>
     public void ReleaseIterator(nint iterator)
     {
         RocksDb.rocksdb_iter_destroy(iterator);
         DangerousRelease();
     }
 
-    /// <summary>The exception for a value that can't be what we wrote.</summary>
+    /// <summary>The exception for a value that this program cannot have written.</summary>
     public StoreException Damaged(ColumnFamily family, ReadOnlySpan<byte> key) =>
         new($"store {Folder}: the entry {Convert.ToHexStringLower(key)} of table {NameOf(family)} is damaged") { IsCorruption = true };
 
@@ -303,7 +345,7 @@ internal sealed unsafe class Database : SafeHandle
     {
         if (disposing && !IsInvalid && Interlocked.Exchange(ref _disposing, 1) == 0)
         {
-            // A compaction may take minutes, and holds the database open.
+            // A running compaction has a reference and may take minutes.
             using InUse use = Enter();
             RocksDb.rocksdb_disable_manual_compaction(handle);
         }
@@ -317,7 +359,9 @@ internal sealed unsafe class Database : SafeHandle
         foreach (nint family in _families.Concat(_foreignFamilies))
         {
             if (family != 0)
+            {
                 RocksDb.rocksdb_column_family_handle_destroy(family);
+            }
         }
 
         RocksDb.rocksdb_close(handle);
@@ -325,15 +369,21 @@ internal sealed unsafe class Database : SafeHandle
         return true;
     }
 
-    // RocksDB takes a folder without the file CURRENT for an empty one, and removes what data it finds there.
+    // RocksDB treats a folder without the file CURRENT as empty and deletes the data that it finds there.
     private static bool Exists(string folder)
     {
         try
         {
             if (File.Exists(Path.Combine(folder, "CURRENT")))
+            {
                 return true;
+            }
+
             if (Directory.EnumerateFiles(folder).Any(file => Path.GetExtension(file) is ".sst" or ".blob"))
-                throw new StoreException($"store {folder}: there is data but the file CURRENT is missing") { IsCorruption = true };
+            {
+                throw new StoreException($"store {folder}: the folder has data but the file CURRENT is missing") { IsCorruption = true };
+            }
+
             return false;
         }
         catch (UnauthorizedAccessException e)
@@ -348,10 +398,16 @@ internal sealed unsafe class Database : SafeHandle
         byte* error = null;
         byte** list = RocksDb.rocksdb_list_column_families(options.Main, path.Pointer, &count, &error);
         if (error is not null)
+        {
             throw CannotOpen(folder, RocksDb.TakeMessage(error));
+        }
+
         string[] names = new string[(int)count];
         for (int i = 0; i < names.Length; i++)
+        {
             names[i] = Marshal.PtrToStringUTF8((nint)list[i]) ?? "";
+        }
+
         RocksDb.rocksdb_list_column_families_destroy(list, count);
         return names;
     }
@@ -360,70 +416,76 @@ internal sealed unsafe class Database : SafeHandle
         ? new StoreException($"store {folder}: in use by another process (or opened twice)")
         : RocksError.Exception(message, $"store {folder}: cannot be opened");
 
-    // With a hold taken when there is a value; whoever gets the slice gives both back by Release.
+    // A slice comes with a reference to the database; Release frees both.
     private nint GetSlice(ColumnFamily family, ReadOnlySpan<byte> key)
     {
-        EnterAndHold();
+        AddReference();
         byte* error = null;
         nint slice;
         fixed (byte* k = key)
         {
-            slice = RocksDb.rocksdb_get_pinned_cf(handle, _read, _families[(int)family], k, (nuint)key.Length, &error);
+            slice = RocksDb.rocksdb_get_pinned_cf(handle, _readOptions, _families[(int)family], k, (nuint)key.Length, &error);
         }
 
         if (slice == 0)
         {
             DangerousRelease();
             if (error is not null)
+            {
                 throw RocksDb.Failure(error, $"store {Folder}: read {Convert.ToHexStringLower(key)}");
+            }
         }
 
         return slice;
     }
 
-    private nint Options(ColumnFamily family, Durability keeping)
+    private nint Options(ColumnFamily family, Durability durability)
     {
-        switch (keeping)
+        switch (durability)
         {
             case Durability.Deferred:
-                // Other families come to the disk at other times: what is in them would outlive the blocks that it names.
-                return family == ColumnFamily.Blocks ? _bulkWrite : throw new ArgumentException($"table {NameOf(family)} is always logged", nameof(family));
+                // Other families are flushed at other times: a record there could outlive the blocks that it names.
+                return family == ColumnFamily.Blocks
+                    ? _deferredWriteOptions
+                    : throw new ArgumentException($"table {NameOf(family)} takes no deferred writes", nameof(family));
             case Durability.Synced:
                 FlushDeferred();
-                return _syncWrite;
+                return _syncWriteOptions;
             case Durability.SyncedAlone:
-                return _syncWrite;
+                return _syncWriteOptions;
             default:
-                return _write;
+                return _writeOptions;
         }
     }
 
-    private void Written(Durability keeping)
+    private void Written(Durability durability)
     {
-        if (keeping == Durability.Deferred)
-            Interlocked.Increment(ref _bulkWrites);
+        if (durability == Durability.Deferred)
+        {
+            Interlocked.Increment(ref _deferredWrites);
+        }
     }
 
-    private void EnterAndHold()
+    private void AddReference()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        bool held = false;
-        DangerousAddRef(ref held);
+        bool added = false;
+        DangerousAddRef(ref added);
     }
 
     private InUse Enter()
     {
-        EnterAndHold();
+        AddReference();
         return new InUse(this);
     }
 
     private void FreeOptions()
     {
-        RocksDb.rocksdb_writeoptions_destroy(_write);
-        RocksDb.rocksdb_writeoptions_destroy(_bulkWrite);
-        RocksDb.rocksdb_writeoptions_destroy(_syncWrite);
-        RocksDb.rocksdb_readoptions_destroy(_read);
-        RocksDb.rocksdb_readoptions_destroy(_scan);
+        RocksDb.rocksdb_writeoptions_destroy(_writeOptions);
+        RocksDb.rocksdb_writeoptions_destroy(_deferredWriteOptions);
+        RocksDb.rocksdb_writeoptions_destroy(_syncWriteOptions);
+        RocksDb.rocksdb_readoptions_destroy(_readOptions);
+        RocksDb.rocksdb_readoptions_destroy(_scanOptions);
     }
 
     private readonly ref struct InUse(Database database)

@@ -1,37 +1,44 @@
+using System.Diagnostics;
+
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// Refuses blocks while there is still room on the disk for what follows them: commits, deletions and flushes. Without it the first write that
-/// fails is one of those, and RocksDB then refuses all writes, a garbage collection's too, until it sees room again (it looks every five
-/// seconds). Should another program take the reserve, that is what happens. Thread-safe.
+/// Refuses blocks while the disk still has space for the writes that must follow: commits, deletions and flushes. Without a reserve one of
+/// those would be the first write to fail, after which RocksDB refuses all writes, including those of a garbage collection, until it finds
+/// free space again (it checks every five seconds). That also happens when another program uses up the reserve. Thread-safe.
 /// </summary>
 internal sealed class DiskReserve(string folder, long writeBufferBytes)
 {
-    // All write buffers: what is in the log and has yet to be written to its place.
+    // All write buffers: data that is in the WAL and not yet in tables or blob files.
     private const int Buffers = OptionSet.AllWriteBuffers;
 
-    // A small disk keeps less: this part of it.
-    private const int Part = 8;
+    // On a small disk the reserve is at most this fraction (1/8) of it.
+    private const int MaxFraction = 8;
 
-    /// <summary>The disk is looked at again after so many bytes.</summary>
+    /// <summary>The free space is checked again after this many bytes.</summary>
     private const long Step = 4L << 20;
 
     private long _granted;
 
-    /// <summary>Takes room for so many bytes of blocks.</summary>
-    /// <exception cref="StoreException">There is none.</exception>
+    /// <summary>Takes space for <paramref name="length"/> bytes of blocks.</summary>
+    /// <exception cref="StoreException">Only the reserve is left.</exception>
     public void Take(long length)
     {
+        Debug.Assert(length >= 0, "space is never given back");
         if (Interlocked.Add(ref _granted, -length) >= 0)
+        {
             return;
+        }
+
         DriveInfo disk = new(folder);
         long free = disk.AvailableFreeSpace;
-        long reserve = Math.Min(Buffers * writeBufferBytes, disk.TotalSize / Part);
+        long reserve = Math.Min(Buffers * writeBufferBytes, disk.TotalSize / MaxFraction);
         long room = free - reserve;
         if (room < length)
         {
             Volatile.Write(ref _granted, 0);
-            throw new StoreException($"store {folder}: the disk is full: {free} bytes are left, of which {reserve} are kept for commits and deletions")
+            throw new StoreException(
+                $"store {folder}: the disk is full: {free} bytes are free, of which {reserve} are reserved for commits and deletions")
             {
                 IsNoSpace = true,
             };

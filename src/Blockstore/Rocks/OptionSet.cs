@@ -2,34 +2,35 @@ using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>RocksDB's options for the database and its families. Disposed once the database is open: RocksDB copies them.</summary>
+/// <summary>RocksDB's options for the database and its column families. Disposed once the database is open: RocksDB copies them.</summary>
 internal sealed class OptionSet : IDisposable
 {
-    // Below this a value lies in the tables: a blob's header and an extra read are worth it only for more than a page.
+    // Shorter values are kept in the tables: the header of a blob and an extra read pay only for more than a page.
     private const ulong MinBlobLength = 4096;
     private const ulong BlobFileLength = 256UL << 20;
 
-    // Bounds the log that is replayed at start (and what small families may hold back).
+    // Bounds the WAL that is replayed at start, and which a family with few writes would otherwise keep alive.
     private const ulong MaxWalLength = 192UL << 20;
 
-    // Small tables hold records of a few hundred bytes.
+    // The other families have records of a few hundred bytes.
     private const nuint SmallWriteBuffer = 4 << 20;
 
-    // Written-back in steps, so that the sync of a commit finds little left to write.
+    // Files are written back in steps of this many bytes, so that the sync of a commit has little left to write.
     private const ulong FileSyncStep = 4 << 20, LogSyncStep = 1 << 20;
 
     /// <summary>
-    /// One that is written, two that are flushed, and one that fills up when a sync takes long. Two of twice the size took as much memory, and who writes had to wait for the disk.
+    /// One is filled, two are flushed, and one more is filled while a sync takes long. Two of twice the size took as much memory and made
+    /// writers wait for the disk.
     /// </summary>
     private const int BlobWriteBuffers = 4;
 
     /// <summary>
-    /// Nothing but the options at start goes to RocksDB's own log file. On a full disk a line fails, and by an assertion of RocksDB 7.8 (WritableFileWriter) the next one ends the process. What
-    /// goes wrong is told by the calls that fail.
+    /// RocksDB's info log gets only the options at start. On a full disk writing a line fails, and an assertion in RocksDB 7.8
+    /// (WritableFileWriter) then ends the process at the next line. Errors are reported by the calls that fail.
     /// </summary>
     private const int FatalLevel = 4;
 
-    /// <summary>What those of all families may take together, in write buffers of blocks.</summary>
+    /// <summary>The memory for the write buffers of all families, in units of one write buffer of blocks.</summary>
     public const int AllWriteBuffers = BlobWriteBuffers + 2;
 
     public OptionSet(RocksStoreOptions options)
@@ -47,7 +48,7 @@ internal sealed class OptionSet : IDisposable
             nint table = RocksDb.rocksdb_block_based_options_create();
             RocksDb.rocksdb_block_based_options_set_block_cache(table, cache);
 
-            // In the cache, and so within its bound, rather than beside it for every open file.
+            // Indexes and filters count as part of the bounded cache instead of taking memory for every open file.
             RocksDb.rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
             RocksDb.rocksdb_block_based_options_set_filter_policy(table, RocksDb.rocksdb_filterpolicy_create_bloom_full(10));
             RocksDb.rocksdb_options_set_block_based_table_factory(set, table);
@@ -72,13 +73,13 @@ internal sealed class OptionSet : IDisposable
         RocksDb.rocksdb_options_set_blob_file_size(Blobs, BlobFileLength);
     }
 
-    /// <summary>The options of the database and of every family but one.</summary>
+    /// <summary>The options of the database and of all families but <see cref="ColumnFamily.Blocks"/>.</summary>
     public nint Main { get; }
 
     /// <summary>The options of <see cref="ColumnFamily.Blocks"/>.</summary>
     public nint Blobs { get; }
 
-    /// <summary>The options for a family by its name.</summary>
+    /// <summary>The options of a family by its name.</summary>
     public nint For(string family) => family == Database.NameOf(ColumnFamily.Blocks) ? Blobs : Main;
 
     public void Dispose()

@@ -1,12 +1,13 @@
 using System.Buffers;
+using System.Diagnostics;
 using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// A value read, where RocksDB has it: no copy. Holds the database open. The native memory goes with the disposal, or with the last
-/// <see cref="MemoryHandle"/> on it if that is later. There is no finalizer: a <see cref="Span{T}"/> doesn't keep its owner alive,
-/// so that one who forgot to dispose would read freed memory; he leaks it instead.
+/// A value in RocksDB's own memory, without a copy. Keeps the database open. The native memory is freed at disposal, or with the last
+/// <see cref="MemoryHandle"/> if that is later. There is no finalizer: a <see cref="Span{T}"/> does not keep its owner alive, so a caller
+/// that forgets to dispose would read freed memory; without a finalizer the memory leaks instead.
 /// </summary>
 internal sealed unsafe class PinnedBlock : MemoryManager<byte>
 {
@@ -17,7 +18,7 @@ internal sealed unsafe class PinnedBlock : MemoryManager<byte>
     private int _users = 1;
     private int _disposed;
 
-    /// <summary>Takes the slice, and one hold on the database.</summary>
+    /// <summary>Takes ownership of the slice and of one reference to the database.</summary>
     public PinnedBlock(Database database, nint slice)
     {
         _database = database;
@@ -54,12 +55,18 @@ internal sealed unsafe class PinnedBlock : MemoryManager<byte>
     protected override void Dispose(bool disposing)
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
             Release();
+        }
     }
 
     private void Release()
     {
-        if (Interlocked.Decrement(ref _users) == 0)
+        int left = Interlocked.Decrement(ref _users);
+        Debug.Assert(left >= 0, "a handle is released once");
+        if (left == 0)
+        {
             _database.Release(_slice);
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Ipcs.Blockstore.Compression;
 using Ipcs.Blockstore.Gc;
 using Ipcs.Multiformats;
@@ -6,10 +7,11 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// Blocks in RocksDB. Reads check RocksDB's checksum, so that a block damaged on disk is an exception
-/// (<see cref="StoreException.IsCorruption"/>) for every reader, those that don't hash again too.
+/// Blocks in RocksDB. Reads verify RocksDB's checksum, so that a block damaged on disk causes an exception
+/// (<see cref="StoreException.IsCorruption"/>) even for readers that do not verify its hash.
 /// </summary>
-internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCounters counters, DiskReserve reserve) : IBlockstore, ISweptBlocks
+internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCounters counters, DiskReserve reserve)
+    : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
     {
@@ -28,7 +30,10 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
         barrier.Touch(hash);
         Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
         if (database.Get(ColumnFamily.Blocks, key) is { } block)
+        {
             return block;
+        }
+
         key[0] = BlockKey.Compressed;
         using PinnedBlock? frame = database.Get(ColumnFamily.Blocks, key);
         return frame is null ? null : CompressedBlock.TryDecompress(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
@@ -52,25 +57,32 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
         if (blocks is [var only])
         {
             if (only.Compressed)
+            {
                 PutCompressed(only.Hash, only.Data.Span, bulk);
+            }
             else
+            {
                 Put(only.Hash, only.Data.Span, bulk);
+            }
+
             return;
         }
 
         Span<byte> buffer = stackalloc byte[BlockKey.MaxLength];
         Span<byte> length = stackalloc byte[Varint.MaxLength];
-        List<int> entered = barrier.BeginChanges(blocks);
+        List<int> distinct = barrier.BeginChanges(blocks);
         try
         {
             using Batch batch = database.NewBatch();
             long count = 0, lengths = 0, values = 0;
-            foreach (int i in entered)
+            foreach (int i in distinct)
             {
                 NewBlock block = blocks[i];
                 Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, block.Hash);
                 if (database.Contains(ColumnFamily.Blocks, key))
+                {
                     continue;
+                }
 
                 ReadOnlySpan<byte> value = block.Data.Span;
                 int blockLength = block.Compressed ? CompressedBlock.LengthOf(block.Hash, value) : value.Length;
@@ -84,7 +96,11 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
             }
 
             if (count == 0)
+            {
                 return;
+            }
+
+            Debug.Assert(count <= blocks.Count && values <= lengths, "each block is counted once, and a frame is shorter than its block");
             reserve.Take(values);
             BlockCounters.Put(batch, count, lengths);
             database.Write(batch, bulk ? Durability.Deferred : Durability.Logged);
@@ -113,39 +129,48 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
 
     public List<(Multihash Hash, int Length)> DeleteAll(IReadOnlyList<Multihash> hashes)
     {
-        List<(Multihash Hash, int Length)> gone = new(hashes.Count);
+        List<(Multihash Hash, int Length)> deleted = new(hashes.Count);
         Span<byte> buffer = stackalloc byte[BlockKey.MaxLength];
         long bytes = 0;
 
-        // The log has the deletions and not what was put in bulk: replayed without it, they would take from the counters what was never added.
+        // Deletions are in the WAL, deferred puts are not. Replayed without those puts, deletions would subtract from the counters what was
+        // never added.
         database.FlushDeferred();
         using Batch batch = database.NewBatch();
         foreach (Multihash hash in hashes)
         {
             Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, hash);
             if (!TryGetLength(key, out int length))
+            {
                 continue;
+            }
+
             batch.Delete(ColumnFamily.Blocks, key);
             key[0] = BlockKey.Block;
             batch.Delete(ColumnFamily.Blocks, key);
             key[0] = BlockKey.Compressed;
             batch.Delete(ColumnFamily.Blocks, key);
             bytes += length;
-            gone.Add((hash, length));
+            deleted.Add((hash, length));
         }
 
-        if (gone.Count == 0)
-            return gone;
-        BlockCounters.Put(batch, -gone.Count, -bytes);
+        if (deleted.Count == 0)
+        {
+            return deleted;
+        }
+
+        BlockCounters.Put(batch, -deleted.Count, -bytes);
         database.Write(batch, Durability.Logged);
-        counters.Add(-gone.Count, -bytes);
-        return gone;
+        counters.Add(-deleted.Count, -bytes);
+        return deleted;
     }
 
-    /// <summary>A length as it was written.</summary>
-    /// <exception cref="StoreException">It is none.</exception>
+    /// <summary>Decodes the value of a key of kind <see cref="BlockKey.Length"/>.</summary>
+    /// <exception cref="StoreException">The value is damaged.</exception>
     internal static int ReadLength(Database database, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
-        Varint.TryRead(value, out ulong length, out int n) == OperationStatus.Done && n == value.Length && length <= IBlockstore.MaxBlockLength
+        Varint.TryRead(value, out ulong length, out int n) == OperationStatus.Done
+            && n == value.Length
+            && length <= IBlockstore.MaxBlockLength
             ? (int)length
             : throw database.Damaged(ColumnFamily.Blocks, key);
 
@@ -156,15 +181,18 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
         barrier.BeginChange(hash);
         try
         {
-            // Writing it again would leave a copy in the blob files for the compactions to find.
+            // Writing it again would leave an unused copy in the blob files until a compaction.
             if (database.Contains(ColumnFamily.Blocks, key))
+            {
                 return;
+            }
 
             reserve.Take(value.Length);
             Span<byte> length = stackalloc byte[Varint.MaxLength];
             int n = Varint.Write(length, (ulong)blockLength);
 
-            // The value is the last: the batch's memory, which grows to twice its length, is still small then and takes what the value needs.
+            // The value comes last: the batch's buffer doubles when it is full, so a large value appended to a small buffer gets just what
+            // it needs.
             using Batch batch = database.NewBatch();
             BlockCounters.Put(batch, 1, blockLength);
             batch.Put(ColumnFamily.Blocks, key, length[..n]);

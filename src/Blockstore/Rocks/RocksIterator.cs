@@ -3,13 +3,15 @@ using Ipcs.Blockstore.Interop;
 
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>A walk over one family as of its making. Holds the database open until it is disposed. One thread at a time.</summary>
+/// <summary>
+/// An iterator over one column family as of its creation. Keeps the database open until disposed. For one thread at a time.
+/// </summary>
 internal sealed unsafe class RocksIterator : SafeHandle
 {
     private readonly Database _database;
     private bool _started;
 
-    /// <summary>Takes the iterator, and one hold on the database.</summary>
+    /// <summary>Takes ownership of the iterator and of one reference to the database.</summary>
     public RocksIterator(Database database, nint iterator)
         : base(0, ownsHandle: true)
     {
@@ -19,6 +21,7 @@ internal sealed unsafe class RocksIterator : SafeHandle
 
     public override bool IsInvalid => handle == 0;
 
+    /// <summary>The current key; valid until the next call of <see cref="MoveNext"/>.</summary>
     public ReadOnlySpan<byte> Key
     {
         get
@@ -29,6 +32,7 @@ internal sealed unsafe class RocksIterator : SafeHandle
         }
     }
 
+    /// <summary>The current value; valid until the next call of <see cref="MoveNext"/>.</summary>
     public ReadOnlySpan<byte> Value
     {
         get
@@ -39,7 +43,9 @@ internal sealed unsafe class RocksIterator : SafeHandle
         }
     }
 
-    /// <summary>Goes to the first key that is not before <paramref name="key"/> (at the first call), then to the next. False at the end.</summary>
+    /// <summary>
+    /// The first call moves to the first key that is not less than <paramref name="key"/>, later calls to the next key. False at the end.
+    /// </summary>
     public bool MoveNext(ReadOnlySpan<byte> key = default)
     {
         ObjectDisposedException.ThrowIf(IsClosed || _database.IsDisposed, _database);
@@ -51,16 +57,23 @@ internal sealed unsafe class RocksIterator : SafeHandle
         {
             _started = true;
             fixed (byte* k = key)
+            {
                 RocksDb.rocksdb_iter_seek(handle, k, (nuint)key.Length);
+            }
         }
 
         if (RocksDb.rocksdb_iter_valid(handle) != 0)
+        {
             return true;
+        }
 
         byte* error = null;
         RocksDb.rocksdb_iter_get_error(handle, &error);
         if (error is not null)
+        {
             throw RocksDb.Failure(error, $"store {_database.Folder}: list");
+        }
+
         return false;
     }
 

@@ -7,16 +7,16 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
-/// All the tables of one node in one RocksDB: blocks in blob files, the rest in small tables. Blocks go to the write-ahead log unsynced or,
-/// in bulk, past it; <see cref="Commit"/> brings all that was written before to the disk.
-/// A second process can't open the same folder.
+/// All tables of one node in one RocksDB database: blocks in blob files, records in small tables. Blocks are written to the WAL unsynced
+/// or, deferred, without the WAL; <see cref="Commit"/> makes everything written before it durable. A second process cannot open the same
+/// folder.
 /// </summary>
 public sealed class RocksStore : IStore
 {
-    /// <summary>The layout of the tables. A store of another version is refused, never guessed at.</summary>
+    /// <summary>The version of the tables' layout. A store of another version is refused.</summary>
     public const int SchemaVersion = 4;
 
-    // The first byte of the metadata's keys in the default family; the schema's key has another.
+    // The first byte of metadata keys in the default family. The schema version's key begins with another.
     private const byte MetadataPrefix = (byte)'m';
 
     private static readonly ColumnFamily[] AllFamilies = Enum.GetValues<ColumnFamily>();
@@ -60,14 +60,15 @@ public sealed class RocksStore : IStore
     /// <inheritdoc/>
     public IMetadataTable Metadata { get; }
 
-    /// <summary>The database itself, for tests that damage it.</summary>
+    /// <summary>The database, for tests that damage it.</summary>
     internal Database Database => _database;
 
     private static ReadOnlySpan<byte> SchemaKey => "!schema"u8;
 
-    /// <summary>Opens the store in a folder, or makes it (the folder too, for its owner alone).</summary>
+    /// <summary>Opens the store in a folder. Creates the store and the folder (mode 0700) where they do not exist.</summary>
     /// <exception cref="StoreException">
-    /// It is in use, damaged, of another schema version, not a store of ours, or can't be made; the message names the folder and the reason.
+    /// The store is in use, damaged, of another schema version, of another program, or cannot be created. The message names the folder and
+    /// the reason.
     /// </exception>
     public static RocksStore Open(string folder, RocksStoreOptions? options = null)
     {
@@ -78,7 +79,7 @@ public sealed class RocksStore : IStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StoreException($"store {folder}: the folder cannot be made: {e.Message}", e);
+            throw new StoreException($"store {folder}: the folder cannot be created: {e.Message}", e);
         }
 
         options ??= new RocksStoreOptions();
@@ -102,7 +103,10 @@ public sealed class RocksStore : IStore
         using Batch batch = _database.NewBatch();
         batch.Put(ColumnFamily.Contents, RecordCodec.Key(content.Digest), RecordCodec.Encode(content));
         if (ingestRef is not null)
+        {
             batch.Delete(ColumnFamily.Blocks, [BlockKey.Ingest, .. RecordCodec.Key(ingestRef)]);
+        }
+
         _database.Write(batch, Durability.Synced);
     }
 
@@ -129,19 +133,24 @@ public sealed class RocksStore : IStore
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Blob files in which nothing is left go at once. Files with something left are rewritten when that gives back a quarter of what all take
-    /// (or when it is cheap): each byte given back costs at most three bytes written.
+    /// Blob files without live values are deleted. Files with live values are rewritten when that frees a quarter of the space of all blob
+    /// files (or when little is to be rewritten): each byte freed costs at most three bytes written.
     /// </remarks>
     public void Compact()
     {
         const long Cheap = 1L << 30;
         _database.Flush(ColumnFamily.Blocks);
         foreach (ColumnFamily family in AllFamilies)
+        {
             _database.Compact(family, all: false);
+        }
+
         long garbage = _database.Property(ColumnFamily.Blocks, "rocksdb.live-blob-file-garbage-size");
         long total = _database.Property(ColumnFamily.Blocks, "rocksdb.live-blob-file-size");
         if (garbage > 0 && (garbage >= total / 4 || total - garbage <= Cheap))
+        {
             RewriteBlobs();
+        }
     }
 
     /// <inheritdoc/>
@@ -151,27 +160,30 @@ public sealed class RocksStore : IStore
         using (RocksIterator iterator = _database.Iterate(ColumnFamily.Contents))
         {
             while (iterator.MoveNext())
+            {
                 contents++;
+            }
         }
 
         return new StoreStatistics(_counters.Blocks, _counters.Bytes, BytesOnDisk(), contents);
     }
 
     /// <summary>
-    /// Closes the store. Calls in flight end as they would have; calls after it throw <see cref="ObjectDisposedException"/>. A block still lent out
-    /// stays readable, and keeps the folder locked until it is given back. What is in the log alone is written to its place, so that the next
-    /// opening needn't read the log.
+    /// Closes the store. Running calls finish; later calls throw <see cref="ObjectDisposedException"/>. A block that a caller has not
+    /// disposed stays readable and keeps the folder locked. Write buffers are flushed, so that the next opening need not replay the WAL.
     /// </summary>
     public void Dispose()
     {
         try
         {
             foreach (ColumnFamily family in AllFamilies)
+            {
                 _database.Flush(family);
+            }
         }
         catch (Exception e) when (e is StoreException or ObjectDisposedException)
         {
-            // The log has it all: a full disk or a second disposal is no reason not to close.
+            // The disk is full, or this is a second disposal. The WAL has everything but deferred writes, which may be lost.
         }
 
         _database.Dispose();
@@ -179,7 +191,7 @@ public sealed class RocksStore : IStore
 
     private void RewriteBlobs()
     {
-        // Only here: keys are hashes, so each compaction touches all of them, and would move a part of all blocks each time something is written.
+        // Enabled only here: keys are hashes, so every compaction covers the whole key range and would move a part of all blobs.
         const string Option = "enable_blob_garbage_collection";
         _database.SetOption(ColumnFamily.Blocks, "blob_garbage_collection_age_cutoff", "1.0");
         _database.SetOption(ColumnFamily.Blocks, Option, "true");
@@ -190,7 +202,9 @@ public sealed class RocksStore : IStore
         finally
         {
             if (!_database.IsDisposed)
+            {
                 _database.SetOption(ColumnFamily.Blocks, Option, "false");
+            }
         }
     }
 
@@ -205,7 +219,7 @@ public sealed class RocksStore : IStore
             }
             catch (FileNotFoundException)
             {
-                // RocksDB has just deleted it.
+                // RocksDB deleted it meanwhile.
             }
         }
 
@@ -220,7 +234,10 @@ public sealed class RocksStore : IStore
         {
             using RocksIterator iterator = database.Iterate(ColumnFamily.Default);
             if (iterator.MoveNext() || database.HasForeignFamilies || !database.LacksFamilies)
+            {
                 throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
+            }
+
             database.Put(ColumnFamily.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), Durability.Synced);
         }
         else if (!Utf8Parser.TryParse(schema, out version, out int n) || n != schema.Length)
@@ -233,8 +250,10 @@ public sealed class RocksStore : IStore
                 $"store {database.Folder}: it has schema version {version}, this program reads version {SchemaVersion}");
         }
 
-        // Also after a crash between the making of two of them.
+        // The database is new, or a crash interrupted the creation of the families.
         if (database.LacksFamilies)
+        {
             database.CreateFamilies(options);
+        }
     }
 }

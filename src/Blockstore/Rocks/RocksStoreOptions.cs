@@ -1,20 +1,22 @@
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>What a <see cref="RocksStore"/> may use of the machine.</summary>
+/// <summary>The memory, files and threads that a <see cref="RocksStore"/> may use.</summary>
 public sealed record RocksStoreOptions
 {
-    /// <summary>The cache of table blocks (keys, filters, small values), in bytes. Blocks of content are left to the system's page cache.</summary>
+    /// <summary>
+    /// The size in bytes of the cache of table blocks (keys, filters, small values). Content blocks are left to the system's page cache.
+    /// </summary>
     public long CacheBytes { get; init; } = 24L << 20;
 
-    /// <summary>One of the four write buffers of blocks, in bytes: larger means fewer and longer flushes.</summary>
+    /// <summary>The size in bytes of each of the four write buffers of blocks: larger means fewer and longer flushes.</summary>
     public long WriteBufferBytes { get; init; } = 16L << 20;
 
-    /// <summary>How many files RocksDB keeps open.</summary>
+    /// <summary>The most files that RocksDB keeps open.</summary>
     public int MaxOpenFiles { get; init; } = 512;
 
-    /// <summary>Threads that flush: a flush mostly waits for the disk's syncs, and meanwhile the next one writes.</summary>
+    /// <summary>The number of flush threads: one flush mostly waits for the disk's syncs while the next one writes.</summary>
     public int FlushJobs { get; init; } = 2;
 
-    /// <summary>Threads that compact.</summary>
+    /// <summary>The number of compaction threads.</summary>
     public int CompactionJobs { get; init; } = 1;
 }

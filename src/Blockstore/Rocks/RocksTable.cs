@@ -2,22 +2,26 @@ using Ipcs.Blockstore.Tables;
 
 namespace Ipcs.Blockstore.Rocks;
 
-/// <summary>One family as a table of bytes.</summary>
+/// <summary>One column family as a table.</summary>
 internal sealed class RocksTable(Database database, ColumnFamily family) : ITable
 {
-    // So that of two who delete the same thing exactly one is told that it was there.
-    private readonly Lock _deleting = new();
+    // Of several concurrent deletions of one key exactly one must return true.
+    private readonly Lock _deleteLock = new();
 
     public byte[]? Get(ReadOnlySpan<byte> key) => database.GetCopy(family, key);
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping) => database.Put(family, key, value, keeping);
+    public void Put(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability durability) => database.Put(family, key, value, durability);
 
     public bool Delete(ReadOnlySpan<byte> key, bool sync)
     {
-        lock (_deleting)
+        lock (_deleteLock)
         {
             if (!database.Contains(family, key))
+            {
                 return false;
+            }
+
             database.Delete(family, key, sync);
             return true;
         }
@@ -28,7 +32,10 @@ internal sealed class RocksTable(Database database, ColumnFamily family) : ITabl
         List<KeyValuePair<byte[], byte[]>> found = [];
         using RocksIterator iterator = database.Iterate(family);
         while (found.Count < max && iterator.MoveNext(prefix) && iterator.Key.StartsWith(prefix))
+        {
             found.Add(new(iterator.Key.ToArray(), iterator.Value.ToArray()));
+        }
+
         return found;
     }
 }

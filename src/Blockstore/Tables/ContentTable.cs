@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The content index over a table of bytes. The order of keys is that of the digests' text.</summary>
+/// <summary>The content index. Keys are digests as text.</summary>
 internal sealed class ContentTable(ITable table) : IContentIndex
 {
     public ContentRecord? Get(in Digest digest)
@@ -13,9 +13,10 @@ internal sealed class ContentTable(ITable table) : IContentIndex
 
     public void Put(ContentRecord record, bool sync = false)
     {
-        // That a content is whole must not be known for longer than its blocks are here; that it is to come may. Nobody waits then for what was fetched in bulk meanwhile.
-        Durability keeping = !sync ? Durability.Logged : record.Complete ? Durability.Synced : Durability.SyncedAlone;
-        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), keeping);
+        // A record that says "complete" must not outlive its blocks. One of a content that is still incoming may, so its sync does not wait
+        // for the deferred blocks of other fetches.
+        Durability durability = !sync ? Durability.Logged : record.Complete ? Durability.Synced : Durability.SyncedAlone;
+        table.Put(RecordCodec.Key(record.Digest), RecordCodec.Encode(record), durability);
     }
 
     public bool Delete(in Digest digest) => table.Delete(RecordCodec.Key(digest), sync: false);

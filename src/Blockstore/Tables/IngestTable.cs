@@ -1,6 +1,6 @@
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The interrupted writes over a table of bytes.</summary>
+/// <summary>Interrupted writes. Keys are references in UTF-8.</summary>
 internal sealed class IngestTable(ITable table) : IIngestStore
 {
     public IngestRecord? Get(string reference)
@@ -9,8 +9,8 @@ internal sealed class IngestTable(ITable table) : IIngestStore
         return table.Get(key) is { } value ? RecordCodec.DecodeIngest(key, value) : null;
     }
 
-    public void Put(IngestRecord record, Durability keeping = Durability.Logged) =>
-        table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), keeping);
+    public void Put(IngestRecord record, Durability durability = Durability.Logged) =>
+        table.Put(RecordCodec.Key(record.Ref), RecordCodec.Encode(record), durability);
 
     public bool Delete(string reference) => table.Delete(RecordCodec.Key(reference), sync: false);
 

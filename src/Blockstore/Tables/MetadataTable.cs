@@ -1,11 +1,12 @@
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The rooms' own facts over a table of bytes.</summary>
+/// <summary>Metadata of other projects, with their own keys.</summary>
 internal sealed class MetadataTable(ITable table) : IMetadataTable
 {
     public byte[]? Get(ReadOnlySpan<byte> key) => table.Get(key);
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync = false) => table.Put(key, value, sync ? Durability.Synced : Durability.Logged);
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, bool sync = false) =>
+        table.Put(key, value, sync ? Durability.Synced : Durability.Logged);
 
     public bool Delete(ReadOnlySpan<byte> key) => table.Delete(key, sync: false);
 

@@ -1,14 +1,15 @@
+using System.Diagnostics;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The peers over a table of bytes.</summary>
+/// <summary>Peers that were connected. Keys are peer IDs.</summary>
 internal sealed class PeerTable(ITable table) : IPeerStore
 {
-    // Room made at once when the table is full, so that not every new peer needs a look at all.
-    private const int MakeRoom = IPeerStore.MaxPeers / 16;
+    // The number deleted when the table is full: several at once, so that not every new peer needs a scan.
+    private const int DeletedAtOnce = IPeerStore.MaxPeers / 16;
 
-    private readonly Lock _changing = new();
+    private readonly Lock _writeLock = new();
     private int? _count;
 
     public PeerRecord? Get(in PeerId peer)
@@ -20,14 +21,18 @@ internal sealed class PeerTable(ITable table) : IPeerStore
     public void Put(PeerRecord record)
     {
         byte[] key = Key(record.Peer);
-        lock (_changing)
+        lock (_writeLock)
         {
             if (table.Get(key) is null)
             {
                 _count ??= table.List([]).Count;
                 if (_count >= IPeerStore.MaxPeers)
-                    Forget();
+                {
+                    DeleteOldest();
+                }
+
                 _count++;
+                Debug.Assert(_count <= IPeerStore.MaxPeers, "the table is bounded");
             }
 
             table.Put(key, RecordCodec.Encode(record), Durability.Logged);
@@ -37,12 +42,15 @@ internal sealed class PeerTable(ITable table) : IPeerStore
     public bool Delete(in PeerId peer)
     {
         byte[] key = Key(peer);
-        lock (_changing)
+        lock (_writeLock)
         {
-            bool there = table.Delete(key, sync: false);
-            if (there)
+            bool existed = table.Delete(key, sync: false);
+            if (existed)
+            {
                 _count--;
-            return there;
+            }
+
+            return existed;
         }
     }
 
@@ -52,9 +60,9 @@ internal sealed class PeerTable(ITable table) : IPeerStore
         ? throw new ArgumentException("the default value is no peer", nameof(peer))
         : peer.ToArray();
 
-    private void Forget()
+    private void DeleteOldest()
     {
-        foreach (PeerRecord old in Enumerate().OrderBy(record => record.SeenAt).Take(MakeRoom))
+        foreach (PeerRecord old in Enumerate().OrderBy(record => record.SeenAt).Take(DeletedAtOnce))
         {
             table.Delete(Key(old.Peer), sync: false);
             _count--;

@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The pins over a table of bytes.</summary>
+/// <summary>Pins. Keys are binary CIDs.</summary>
 internal sealed class PinTable(ITable table) : IPinStore
 {
     public PinRecord? Get(in Cid root)

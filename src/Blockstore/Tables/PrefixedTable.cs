@@ -1,16 +1,16 @@
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>The part of a table whose keys begin with one byte, seen without it.</summary>
+/// <summary>The part of a table whose keys begin with a given byte. Callers use keys without that byte.</summary>
 internal sealed class PrefixedTable(ITable table, byte first) : ITable
 {
-    public byte[]? Get(ReadOnlySpan<byte> key) => table.Get(Whole(key));
+    public byte[]? Get(ReadOnlySpan<byte> key) => table.Get(FullKey(key));
 
-    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability keeping) => table.Put(Whole(key), value, keeping);
+    public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, Durability durability) => table.Put(FullKey(key), value, durability);
 
-    public bool Delete(ReadOnlySpan<byte> key, bool sync) => table.Delete(Whole(key), sync);
+    public bool Delete(ReadOnlySpan<byte> key, bool sync) => table.Delete(FullKey(key), sync);
 
     public IReadOnlyList<KeyValuePair<byte[], byte[]>> List(ReadOnlySpan<byte> prefix, int max = int.MaxValue) =>
-        [.. table.List(Whole(prefix), max).Select(pair => new KeyValuePair<byte[], byte[]>(pair.Key[1..], pair.Value))];
+        [.. table.List(FullKey(prefix), max).Select(pair => new KeyValuePair<byte[], byte[]>(pair.Key[1..], pair.Value))];
 
-    private byte[] Whole(ReadOnlySpan<byte> key) => [first, .. key];
+    private byte[] FullKey(ReadOnlySpan<byte> key) => [first, .. key];
 }

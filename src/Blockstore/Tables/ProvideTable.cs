@@ -4,12 +4,12 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Tables;
 
 /// <summary>
-/// The provide queue over a table of bytes, as two kinds of rows:
+/// The provide queue, in two kinds of rows:
 /// <code>
-/// 'k' | key                                -> record
-/// 't' | time it is due (8, big-endian) | key -> nothing
+/// 'k' | key                                         -> record
+/// 't' | due time in ticks (8 bytes, big-endian) | key -> empty
 /// </code>
-/// The second is written first and removed last, so that a crash in between leaves at worst a row that <see cref="Due"/> finds to be stale.
+/// The second is written first and deleted last, so that a crash in between leaves at worst a stale row, which <see cref="Due"/> deletes.
 /// </summary>
 internal sealed class ProvideTable(ITable table) : IProvideStore
 {
@@ -17,16 +17,18 @@ internal sealed class ProvideTable(ITable table) : IProvideStore
     private const byte ByTime = (byte)'t';
     private const int TimeLength = sizeof(long);
 
-    // Records of one key must not be changed side by side: a row by time would be left behind for each.
-    private readonly Lock _changing = new();
+    // Concurrent changes of one key would each leave a row by time behind.
+    private readonly Lock _writeLock = new();
     private int? _count;
 
     public int Count
     {
         get
         {
-            lock (_changing)
+            lock (_writeLock)
+            {
                 return _count ??= table.List([ByKey]).Count;
+            }
         }
     }
 
@@ -40,17 +42,25 @@ internal sealed class ProvideTable(ITable table) : IProvideStore
     {
         byte[] row = KeyRow(record.Key);
         byte[] time = TimeRow(record.DueAt, row);
-        lock (_changing)
+        lock (_writeLock)
         {
             byte[]? before = table.Get(row);
             if (before is null && Count >= IProvideStore.MaxKeys)
+            {
                 return false;
+            }
+
             table.Put(time, [], Durability.Logged);
             table.Put(row, RecordCodec.Encode(record), Durability.Logged);
             if (before is null)
+            {
                 _count++;
+            }
             else if (RecordCodec.DecodeProvide(row.AsSpan(1), before).DueAt is var old && old != record.DueAt)
+            {
                 table.Delete(TimeRow(old, row), sync: false);
+            }
+
             return true;
         }
     }
@@ -58,10 +68,14 @@ internal sealed class ProvideTable(ITable table) : IProvideStore
     public bool Delete(in Multihash key)
     {
         byte[] row = KeyRow(key);
-        lock (_changing)
+        lock (_writeLock)
         {
             if (table.Get(row) is not { } before)
+            {
                 return false;
+            }
+
+            // Counts the rows before the first change.
             _ = Count;
             table.Delete(row, sync: false);
             table.Delete(TimeRow(RecordCodec.DecodeProvide(row.AsSpan(1), before).DueAt, row), sync: false);
@@ -77,13 +91,23 @@ internal sealed class ProvideTable(ITable table) : IProvideStore
         {
             long ticks = BinaryPrimitives.ReadInt64BigEndian(row.AsSpan(1));
             if (ticks > now.UtcTicks)
+            {
                 break;
+            }
+
             if (!Multihash.TryParse(row.AsSpan(1 + TimeLength), out Multihash key))
+            {
                 throw RecordCodec.Damaged("provide", row);
+            }
+
             if (Get(key) is { } record && record.DueAt.UtcTicks == ticks)
+            {
                 due.Add(record);
+            }
             else
+            {
                 table.Delete(row, sync: false);
+            }
         }
 
         return due;

@@ -5,12 +5,12 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Tables;
 
-/// <summary>Records as keys and values of a table, and back.</summary>
+/// <summary>Encodes records as keys and values of a table, and decodes them. Values: <c>Records.proto</c>.</summary>
 internal static class RecordCodec
 {
     /// <summary>
-    /// The longest reference taken, in bytes of UTF-8. containerd's own are below 200; without a bound a client's messages
-    /// of 16 MiB would become keys, which are held in memory.
+    /// The length of the longest reference, in bytes of UTF-8. containerd's own are below 200; without a bound a client's message of 16 MiB
+    /// could become a key, and RocksDB keeps keys in memory.
     /// </summary>
     public const int MaxReferenceLength = 16 << 10;
 
@@ -24,7 +24,7 @@ internal static class RecordCodec
         ? throw new ArgumentException("the default value is no CID", nameof(root))
         : root.ToArray();
 
-    /// <summary>A reference as a key.</summary>
+    /// <summary>Encodes a reference as a key.</summary>
     /// <exception cref="ArgumentException">The reference is empty, too long, or no Unicode text.</exception>
     public static byte[] Key(string reference)
     {
@@ -49,7 +49,10 @@ internal static class RecordCodec
             UpdatedAt = record.UpdatedAt.UtcTicks,
         };
         foreach ((string name, string text) in record.Labels)
+        {
             value.Labels[name] = text;
+        }
+
         return value.ToByteArray();
     }
 
@@ -146,7 +149,10 @@ internal static class RecordCodec
     {
         PeerValue value = new() { SeenAt = record.SeenAt.UtcTicks };
         foreach (Multiaddr address in record.Addresses.Take(IPeerStore.MaxAddresses))
+        {
             value.Addresses.Add(ByteString.CopyFrom(address.Bytes));
+        }
+
         return value.ToByteArray();
     }
 
@@ -154,10 +160,16 @@ internal static class RecordCodec
     {
         PeerValue value = Parse(PeerValue.Parser, "peer", key, bytes);
         if (!PeerId.TryParse(key, out PeerId peer) || !TryTime(value.SeenAt, out DateTimeOffset seen))
+        {
             throw Damaged("peer", key);
+        }
+
         List<Multiaddr> addresses = [];
-        foreach (ByteString bytesOfOne in value.Addresses)
-            addresses.Add(Multiaddr.TryParse(bytesOfOne.Span, out Multiaddr? address) ? address : throw Damaged("peer", key));
+        foreach (ByteString encoded in value.Addresses)
+        {
+            addresses.Add(Multiaddr.TryParse(encoded.Span, out Multiaddr? address) ? address : throw Damaged("peer", key));
+        }
+
         return new PeerRecord { Peer = peer, Addresses = addresses, SeenAt = seen };
     }
 

@@ -4,15 +4,15 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Car;
 
 /// <summary>
-/// The header of a CAR: <c>{"roots": [CID…], "version": 1}</c> in DAG-CBOR. Spec: https://ipld.io/specs/transport/car/carv1/, section Header.
-/// A CID is tag 42 of a byte string that begins with a zero. Only the one canonical encoding is taken, which all writers make.
+/// The header of a CAR: <c>{"roots": [CID…], "version": 1}</c> in DAG-CBOR. Spec: https://ipld.io/specs/transport/car/carv1/, section
+/// Header. A CID is tag 42 of a byte string that begins with a zero. Only the canonical encoding is accepted, which all writers produce.
 /// </summary>
 internal static class CarHeader
 {
-    /// <summary>The most roots taken: a header is read whole before anything is known about who sends it.</summary>
+    /// <summary>The most roots: the whole header is read into memory before anything in it is verified.</summary>
     public const int MaxRoots = 1024;
 
-    /// <summary>The longest header, in bytes: that many roots, and the words around them.</summary>
+    /// <summary>The longest header in bytes: that many roots and the keys.</summary>
     public const int MaxLength = (MaxRoots * (Cid.MaxLength + 8)) + 32;
 
     private const int ByteString = 2;
@@ -20,10 +20,12 @@ internal static class CarHeader
 
     private static ReadOnlySpan<byte> RootsKey => [0xa2, 0x65, (byte)'r', (byte)'o', (byte)'o', (byte)'t', (byte)'s'];
 
-    private static ReadOnlySpan<byte> VersionOne => [0x67, (byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', 0x01];
+    private static ReadOnlySpan<byte> VersionOne =>
+        [0x67, (byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', 0x01];
 
-    /// <summary>How every CAR of version 2 begins, after its length.</summary>
-    private static ReadOnlySpan<byte> VersionTwo => [0xa1, 0x67, (byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', 0x02];
+    /// <summary>The first bytes of every CAR of version 2, after its length.</summary>
+    private static ReadOnlySpan<byte> VersionTwo =>
+        [0xa1, 0x67, (byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', 0x02];
 
     private static ReadOnlySpan<byte> Tag42 => [0xd8, 0x2a];
 
@@ -44,7 +46,7 @@ internal static class CarHeader
         return writer.WrittenSpan.ToArray();
     }
 
-    /// <summary>Returns null, or what is wrong.</summary>
+    /// <summary>Returns null, or the problem.</summary>
     public static string? TryDecode(ReadOnlySpan<byte> bytes, out Cid[] roots)
     {
         roots = [];
@@ -99,7 +101,7 @@ internal static class CarHeader
         writer.Write(head);
     }
 
-    /// <summary>Reads what <see cref="WriteHead"/> writes and nothing else.</summary>
+    /// <summary>Reads a type and a length as <see cref="WriteHead"/> writes them.</summary>
     private static bool TryHead(ref ReadOnlySpan<byte> bytes, int type, out int length)
     {
         length = 0;

@@ -2,8 +2,8 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Car;
 
-/// <summary>What came out of a CAR.</summary>
-/// <param name="Roots">The roots that its header names, whether their blocks were in it or not.</param>
-/// <param name="Blocks">How many blocks were stored.</param>
-/// <param name="Bytes">How many bytes they have.</param>
+/// <summary>The result of reading a CAR.</summary>
+/// <param name="Roots">The roots in its header, whether or not it has their blocks.</param>
+/// <param name="Blocks">The number of blocks stored.</param>
+/// <param name="Bytes">The sum of their lengths in bytes.</param>
 public sealed record CarImport(IReadOnlyList<Cid> Roots, long Blocks, long Bytes);

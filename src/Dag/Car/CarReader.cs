@@ -5,26 +5,28 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Car;
 
 /// <summary>
-/// Reads a CAR of version 1 into a store. Memory: one block. Every block is hashed before it is stored.
+/// Reads a CAR of version 1 into a store. Memory: one block. The hash of every block is verified before it is stored.
 /// Spec: https://ipld.io/specs/transport/car/carv1/.
 /// </summary>
 public static class CarReader
 {
-    /// <summary>The longest section, in bytes: a CID and the largest block that is stored.</summary>
+    /// <summary>The longest section in bytes: a CID and the largest block that the store takes.</summary>
     private const int MaxSection = Cid.MaxLength + IBlockstore.MaxBlockLength;
 
-    /// <summary>Read at a time, in bytes.</summary>
+    /// <summary>The size of the read buffer in bytes.</summary>
     private const int BufferLength = 64 * 1024;
 
-    /// <summary>Stores every block of the CAR. What was stored before an error stays.</summary>
-    /// <param name="source">Read to its end, not disposed.</param>
-    /// <param name="store">Where the blocks go.</param>
-    /// <param name="cancellationToken">Stops it.</param>
-    /// <exception cref="DagFormatException">It is no CAR of version 1, is cut off, or has a block that is not what its CID says.</exception>
+    /// <summary>Stores every block of the CAR. Blocks stored before an error stay.</summary>
+    /// <param name="source">The CAR; read to its end, not disposed.</param>
+    /// <param name="store">Takes the blocks.</param>
+    /// <param name="cancellationToken">Stops the import.</param>
+    /// <exception cref="DagFormatException">
+    /// It is not a CAR of version 1, is truncated, or has a block that does not match its CID.
+    /// </exception>
     public static async Task<CarImport> ReadAsync(Stream source, IBlockstore store, CancellationToken cancellationToken)
     {
-        // A length comes byte by byte, a section whole.
-#pragma warning disable CA2000 // disposing it would dispose the caller's stream
+        // Lengths are read byte by byte.
+#pragma warning disable CA2000 // disposing the BufferedStream would dispose the caller's stream
         var buffered = new BufferedStream(source, BufferLength);
 #pragma warning restore CA2000
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferLength);
@@ -95,7 +97,7 @@ public static class CarReader
         return block.Length;
     }
 
-    /// <summary>A length from 1 to <paramref name="max"/>; null at the end of the stream.</summary>
+    /// <summary>Reads a length from 1 to <paramref name="max"/>; null at the end of the stream.</summary>
     private static async ValueTask<int?> ReadLengthAsync(BufferedStream stream, int max, long offset, CancellationToken cancellationToken)
     {
         byte[] one = new byte[Varint.MaxLength];
@@ -122,7 +124,8 @@ public static class CarReader
         throw new DagFormatException($"the CAR has no length of 1 to {max} at byte {offset}");
     }
 
-    private static async ValueTask FillAsync(BufferedStream stream, byte[] buffer, int length, long offset, CancellationToken cancellationToken)
+    private static async ValueTask FillAsync(
+        BufferedStream stream, byte[] buffer, int length, long offset, CancellationToken cancellationToken)
     {
         if (await stream.ReadAtLeastAsync(buffer.AsMemory(0, length), length, throwOnEndOfStream: false, cancellationToken) < length)
         {

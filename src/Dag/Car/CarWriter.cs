@@ -10,17 +10,19 @@ namespace Ipcs.Dag.Car;
 public static class CarWriter
 {
     /// <summary>
-    /// Writes every block under the roots once, depth first, a node before its children: the same DAG always makes the same bytes. Identity
-    /// blocks are left out, since their CIDs have them.
+    /// Writes every block under the roots once, depth first, a node before its children, so that the same DAG always gives the same bytes.
+    /// Identity blocks are left out, since their CIDs contain them.
     /// </summary>
-    /// <param name="roots">At least one.</param>
-    /// <param name="source">Where blocks come from.</param>
-    /// <param name="destination">Written as the blocks come; not disposed.</param>
-    /// <param name="cancellationToken">Stops it, in the middle of the CAR.</param>
-    /// <returns>How many blocks were written and how many bytes in all.</returns>
+    /// <param name="roots">The roots, at least one.</param>
+    /// <param name="source">Gives the blocks.</param>
+    /// <param name="destination">Receives the CAR; not disposed.</param>
+    /// <param name="cancellationToken">Stops the export, in the middle of the CAR.</param>
+    /// <returns>The number of blocks, and the length of the CAR in bytes.</returns>
     /// <exception cref="ArgumentException">There are no roots, or too many.</exception>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">
+    /// A block does not decode as its codec, or the DAG exceeds the bounds of <see cref="DagWalk"/>.
+    /// </exception>
     public static async Task<(long Blocks, long Bytes)> WriteAsync(
         IReadOnlyList<Cid> roots, IBlockSource source, Stream destination, CancellationToken cancellationToken)
     {
@@ -35,7 +37,8 @@ public static class CarWriter
         long blocks = 0;
         await PutAsync(head.AsMemory(0, Varint.Write(head, (ulong)header.Length)));
         await PutAsync(header);
-        await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(roots, source, DagRefs.ReadAheadOf(source, true), cancellationToken))
+        await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
+            roots, source, DagRefs.ReadAheadOf(source, true), cancellationToken))
         {
             if (cid.Hash.Code == Multihash.Identity)
             {

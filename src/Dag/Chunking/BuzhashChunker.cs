@@ -4,26 +4,28 @@ namespace Ipcs.Dag.Chunking;
 
 /// <summary>
 /// Kubo's <c>buzhash</c>: chunks of 128 to 512 KiB, a cyclic polynomial over the last 32 bytes, and a cut where its low 17 bits are zero.
-/// Facts and table: https://github.com/ipfs/boxo/blob/main/chunker/buzhash.go.
+/// Reference for algorithm and table: https://github.com/ipfs/boxo/blob/main/chunker/buzhash.go.
 /// </summary>
 internal sealed class BuzhashChunker(int min, int max, int bits) : RollingChunker(Window, min, max)
 {
-    /// <summary>How many bytes the hash sees: as many as it has bits, so that a byte that leaves has been turned all the way round.</summary>
+    /// <summary>
+    /// The length of the window in bytes: the number of bits of the hash, so that a byte that leaves has been rotated once around.
+    /// </summary>
     public const int Window = 32;
 
-    /// <summary>Kubo's least chunk, in bytes.</summary>
+    /// <summary>The length of Kubo's shortest chunk in bytes.</summary>
     public const int KuboMin = 128 << 10;
 
-    /// <summary>Kubo's greatest chunk, in bytes.</summary>
+    /// <summary>The length of Kubo's longest chunk in bytes.</summary>
     public const int KuboMax = 512 << 10;
 
-    /// <summary>How many bits are zero at Kubo's cuts.</summary>
+    /// <summary>The number of low bits that are zero at Kubo's cuts.</summary>
     public const int KuboBits = 17;
 
     private readonly uint _mask = (1u << bits) - 1;
     private uint _hash;
 
-    /// <summary>What a byte adds to the hash.</summary>
+    /// <summary>The value that each byte adds to the hash.</summary>
     internal static uint Word(byte value) => Words[value];
 
     /// <inheritdoc/>

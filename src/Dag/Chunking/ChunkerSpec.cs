@@ -3,19 +3,19 @@ using System.Globalization;
 
 namespace Ipcs.Dag.Chunking;
 
-/// <summary>How a file is cut, by the words that Kubo has for it and one of our own, <c>tar</c>: <see cref="Forms"/>.</summary>
+/// <summary>How a file is cut into chunks, in Kubo's notation and with one addition, <c>tar</c>: <see cref="Forms"/>.</summary>
 public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 {
-    /// <summary>The longest chunk, in bytes: what Bitswap carries in one block (2 MiB), less the room that a dag-pb frame takes.</summary>
+    /// <summary>The longest chunk, in bytes: the 2 MiB that Bitswap carries in one block, less the size of a dag-pb frame.</summary>
     public const int MaxChunkLength = (2 << 20) - 256;
 
-    /// <summary>What <see cref="TryParse"/> takes, for messages.</summary>
+    /// <summary>The notations that <see cref="TryParse"/> accepts, for messages.</summary>
     public const string Forms = "size-N, rabin, rabin-AVG, rabin-MIN-AVG-MAX, buzhash or tar";
 
-    /// <summary>What Kubo does unless told otherwise: 256 KiB.</summary>
+    /// <summary>Kubo's default: 256 KiB.</summary>
     public static readonly ChunkerSpec Default = Size(262144);
 
-    /// <summary>Longer words than any that mean something.</summary>
+    /// <summary>More characters than any valid notation has.</summary>
     private const int MaxTextLength = 64;
 
     private readonly Func<IChunker> _create;
@@ -28,19 +28,19 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
         _create = create;
     }
 
-    /// <summary>The words, in one spelling: equal ones cut alike.</summary>
+    /// <summary>The notation in a normal form: equal strings mean equal cuts.</summary>
     public string Text { get; }
 
-    /// <summary>The longest chunk it makes, in bytes.</summary>
+    /// <summary>The longest chunk it produces, in bytes.</summary>
     public int MaxLength { get; }
 
-    /// <summary>True when it is as new after each cut, so that an interrupted import can go on there.</summary>
+    /// <summary>True when the chunker keeps no state across a cut, so that an interrupted import can resume there.</summary>
     public bool Resumes => !IsTar;
 
-    /// <summary>True for the one that cuts at the files of a tar: what it gets is not compressed, so that its blocks are worth packing.</summary>
+    /// <summary>True for <c>tar</c>, which cuts at the files of an uncompressed tar: its blocks are worth compressing.</summary>
     public bool IsTar { get; }
 
-    /// <summary>Cuts every so many bytes.</summary>
+    /// <summary>A chunker that cuts at a fixed length in bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The size is not 1 to <see cref="MaxChunkLength"/>.</exception>
     public static ChunkerSpec Size(int size)
     {
@@ -49,10 +49,10 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
         return new ChunkerSpec($"size-{size.ToString(CultureInfo.InvariantCulture)}", size, () => new FixedSizeChunker(size));
     }
 
-    /// <summary>Parses the words.</summary>
+    /// <summary>Parses the notation.</summary>
     /// <param name="text">Such as <c>size-262144</c>.</param>
-    /// <param name="spec">What they mean.</param>
-    /// <param name="problem">What is wrong with them, naming them; null when nothing is.</param>
+    /// <param name="spec">The result.</param>
+    /// <param name="problem">The problem, with the text; null on success.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out ChunkerSpec? spec, [NotNullWhen(false)] out string? problem)
     {
         spec = null;
@@ -71,7 +71,8 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
             ("rabin", 2) => TryNumber(words[1], out int average) ? Rabin(average, out problem) : null,
             ("rabin", 4) => TryLabelled(words, out int min, out int average, out int max) ? Rabin(min, average, max, out problem) : null,
             ("buzhash", 1) => new ChunkerSpec(
-                "buzhash", BuzhashChunker.KuboMax, () => new BuzhashChunker(BuzhashChunker.KuboMin, BuzhashChunker.KuboMax, BuzhashChunker.KuboBits)),
+                "buzhash", BuzhashChunker.KuboMax, () => new BuzhashChunker(
+                    BuzhashChunker.KuboMin, BuzhashChunker.KuboMax, BuzhashChunker.KuboBits)),
             ("tar", 1) => new ChunkerSpec("tar", TarChunker.LongestChunk, () => new TarChunker(), isTar: true),
             _ => null,
         };
@@ -119,11 +120,12 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
             : max > MaxChunkLength ? $"the greatest length, {max}, is over {MaxChunkLength}"
             : null;
         return problem is null
-            ? new ChunkerSpec(string.Create(CultureInfo.InvariantCulture, $"rabin-{min}-{average}-{max}"), max, () => new RabinChunker(min, average, max))
+            ? new ChunkerSpec(
+                string.Create(CultureInfo.InvariantCulture, $"rabin-{min}-{average}-{max}"), max, () => new RabinChunker(min, average, max))
             : null;
     }
 
-    /// <summary>Kubo takes <c>rabin-min:1-avg:2-max:3</c> too.</summary>
+    /// <summary>Kubo also accepts <c>rabin-min:1-avg:2-max:3</c>.</summary>
     private static bool TryLabelled(string[] words, out int min, out int average, out int max)
     {
         average = max = 0;
@@ -132,7 +134,9 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
             && TryNumber(Unlabelled(words[3], "max:"), out max);
     }
 
-    private static string Unlabelled(string word, string label) => word.StartsWith(label, StringComparison.Ordinal) ? word[label.Length..] : word;
+    private static string Unlabelled(
+        string word, string label) => word.StartsWith(label, StringComparison.Ordinal) ? word[label.Length..] : word;
 
-    private static bool TryNumber(string word, out int number) => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+    private static bool TryNumber(
+        string word, out int number) => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }

@@ -1,6 +1,6 @@
 namespace Ipcs.Dag.Chunking;
 
-/// <summary>Cuts every so many bytes.</summary>
+/// <summary>Cuts at a fixed length in bytes.</summary>
 internal sealed class FixedSizeChunker(int size) : IChunker
 {
     private int _open;

@@ -1,17 +1,17 @@
 namespace Ipcs.Dag.Chunking;
 
 /// <summary>
-/// Decides where a stream of bytes is cut. It is fed the stream in pieces of any length and keeps what it needs of the open chunk; right after
-/// a cut it is as new, so that an import can resume there, unless its <see cref="ChunkerSpec.Resumes"/> says otherwise.
+/// Decides where a stream of bytes is cut into chunks. Receives the stream in pieces of any length and keeps what it needs of the open
+/// chunk. Keeps no state across a cut, so that an import can resume there, unless its <see cref="ChunkerSpec.Resumes"/> is false.
 /// </summary>
 internal interface IChunker
 {
-    /// <summary>The longest chunk it makes, in bytes.</summary>
+    /// <summary>The longest chunk it produces, in bytes.</summary>
     int MaxLength { get; }
 
     /// <summary>
-    /// Looks at the bytes that follow those already seen. Returns how many of them end the open chunk (at least 1), or 0 when all of
-    /// them belong to it and it stays open.
+    /// Examines the next bytes of the stream. Returns how many of them complete the open chunk (at least 1), or 0 when all of them belong
+    /// to it and it stays open.
     /// </summary>
     int FindCut(ReadOnlySpan<byte> data);
 }

@@ -1,12 +1,12 @@
 namespace Ipcs.Dag.Chunking;
 
 /// <summary>
-/// Kubo's <c>rabin</c>: a fingerprint of the last 16 bytes modulo an irreducible polynomial of degree 53; a cut where its low bits are zero.
-/// Facts: https://github.com/ipfs/boxo/blob/main/chunker/rabin.go and the chunker that it wraps.
+/// Kubo's <c>rabin</c>: a fingerprint of the last 16 bytes modulo an irreducible polynomial of degree 53; cuts where its low bits are zero.
+/// Reference: https://github.com/ipfs/boxo/blob/main/chunker/rabin.go and the chunker it wraps.
 /// </summary>
 internal sealed class RabinChunker(int min, int average, int max) : RollingChunker(Window, min, max)
 {
-    /// <summary>How many bytes the fingerprint sees.</summary>
+    /// <summary>The length of the window in bytes.</summary>
     public const int Window = 16;
 
     private const ulong Polynomial = 17437180132763653;
@@ -14,7 +14,7 @@ internal sealed class RabinChunker(int min, int average, int max) : RollingChunk
     private static readonly ulong[] Reduce = MakeReduce();
     private static readonly ulong[] Leave = MakeLeave();
 
-    // As many low bits as the average has, rounded down to a power of two.
+    // The average length rounded down to a power of two gives the number of low bits.
     private readonly ulong _mask = (1ul << int.Log2(average)) - 1;
     private ulong _fingerprint;
 
@@ -51,7 +51,7 @@ internal sealed class RabinChunker(int min, int average, int max) : RollingChunk
     private static ulong Append(ulong fingerprint, byte next) =>
         ((fingerprint << 8) | next) ^ Reduce[(byte)(fingerprint >> (Degree - 8))];
 
-    /// <summary>For each byte that is shifted out at the top: what takes it away and brings its remainder in.</summary>
+    /// <summary>For each byte shifted out at the top: the value that removes it and adds its remainder.</summary>
     private static ulong[] MakeReduce()
     {
         var table = new ulong[256];
@@ -64,7 +64,7 @@ internal sealed class RabinChunker(int min, int average, int max) : RollingChunk
         return table;
     }
 
-    /// <summary>For each byte: what is left of it in the fingerprint when it is the oldest of the window.</summary>
+    /// <summary>For each byte: its share of the fingerprint when it is the oldest in the window.</summary>
     private static ulong[] MakeLeave()
     {
         var table = new ulong[256];

@@ -1,10 +1,10 @@
 namespace Ipcs.Dag.Chunking;
 
 /// <summary>
-/// Cuts where a hash of the last bytes says so, between a least and a greatest length: what comes before a cut in the file does not move the
-/// cuts after it. The hash starts anew at each cut and sees only the last bytes before the least length.
+/// Cuts where a rolling hash of the last bytes has a given form, between a minimum and a maximum length, so that a change in a file does
+/// not move the cuts that follow. The hash is reset at each cut and begins with the last bytes before the minimum length.
 /// </summary>
-/// <remarks>Touched only by the one importer that owns it.</remarks>
+/// <remarks>Used only by the importer that owns it.</remarks>
 internal abstract class RollingChunker(int window, int min, int max) : IChunker
 {
     private readonly byte[] _last = new byte[window];
@@ -42,18 +42,18 @@ internal abstract class RollingChunker(int window, int min, int max) : IChunker
         return _open < min ? 0 : Roll(data, at);
     }
 
-    /// <summary>Forgets the chunk before.</summary>
+    /// <summary>Resets the hash.</summary>
     protected abstract void Start();
 
-    /// <summary>Takes a byte while the window fills.</summary>
+    /// <summary>Adds a byte while the window fills.</summary>
     protected abstract void Fill(byte next);
 
-    /// <summary>True when the hash of the window says to cut.</summary>
+    /// <summary>True when the hash of the window is that of a cut.</summary>
     protected abstract bool AtCut { get; }
 
     /// <summary>
-    /// Moves the window over <paramref name="next"/>, of which the bytes <paramref name="leaving"/> (as many) fall out, until a cut. Returns how
-    /// many bytes were taken up to it, or 0.
+    /// Moves the window over <paramref name="next"/> until a cut, while the bytes <paramref name="leaving"/> (of the same length) leave it.
+    /// Returns the number of bytes up to the cut, or 0.
     /// </summary>
     protected abstract int Slide(ReadOnlySpan<byte> leaving, ReadOnlySpan<byte> next);
 
@@ -61,7 +61,7 @@ internal abstract class RollingChunker(int window, int min, int max) : IChunker
     {
         int end = Math.Min(data.Length, at + max - _open);
 
-        // As long as what falls out of the window was in an earlier piece, it comes from the ring, byte by byte.
+        // Bytes of an earlier piece that leave the window come from the ring, one by one.
         int start = at;
         for (; at < end && at - start < window; at++)
         {

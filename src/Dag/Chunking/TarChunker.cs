@@ -3,27 +3,27 @@ using Ipcs.Dag.UnixFs;
 namespace Ipcs.Dag.Chunking;
 
 /// <summary>
-/// Cuts an uncompressed tar at the boundaries of its files, so that a file that two archives share is the same blocks in both, wherever it
-/// stands and whatever its header says. Files of more than <see cref="SmallFile"/> bytes have blocks of their own, cut further by content; what is between
-/// them (headers and small files) is grouped, and groups end where a name says so. What is no tar, or goes on after one, is cut by content.
-/// What was tried: docs/decisions/0006-tar-chunker.md.
+/// Cuts an uncompressed tar at the boundaries of its files, so that a file that two archives share has the same blocks in both, whatever
+/// its position and header. Files of more than <see cref="SmallFile"/> bytes have their own blocks, cut further by content. Headers and
+/// small files between them are grouped; the hash of a name decides where a group ends. Bytes that are not a tar, or follow one, are cut by
+/// content. Alternatives tried: docs/decisions/0006-tar-chunker.md.
 /// </summary>
-/// <remarks>A cut inside a file is not a place to resume from. Touched only by the one importer that owns it.</remarks>
+/// <remarks>An import cannot resume at a cut inside a file. Used only by the importer that owns it.</remarks>
 internal sealed class TarChunker : IChunker
 {
-    /// <summary>Files of up to this many bytes, with their padding, are grouped with their headers.</summary>
+    /// <summary>Files of up to this many bytes, including padding, are grouped with their headers.</summary>
     public const int SmallFile = 2048;
 
-    /// <summary>No group ends under this many bytes, unless a file with blocks of its own follows.</summary>
+    /// <summary>The minimum length of a group in bytes, unless a file with its own blocks follows.</summary>
     private const int MinGroup = 16 << 10;
 
-    /// <summary>Every group of this many bytes ends with the next entry.</summary>
+    /// <summary>A group that has reached this many bytes ends with the next entry.</summary>
     private const int MaxGroup = 64 << 10;
 
-    /// <summary>One of so many names ends a group.</summary>
+    /// <summary>One name in this many ends a group.</summary>
     private const int GroupEnds = 8;
 
-    /// <summary>The longest body (of attributes, of long names) that is grouped: more is cut as if it were a file's.</summary>
+    /// <summary>The longest body of extended attributes or long names that is grouped; longer ones are cut like files.</summary>
     private const int MaxGroupedBody = 64 << 10;
 
     private const int MinPiece = 64 << 10;
@@ -47,7 +47,7 @@ internal sealed class TarChunker : IChunker
         NoTar,
     }
 
-    /// <summary>The last piece of a file may be longer than others by what would be too short a piece.</summary>
+    /// <summary>The last piece of a file may be longer by a rest that would be too short for a piece.</summary>
     public const int LongestChunk = MaxPiece + MinPiece;
 
     /// <inheritdoc/>
@@ -92,7 +92,7 @@ internal sealed class TarChunker : IChunker
         {
             _state = State.NoTar;
 
-            // What was never a tar is cut as if nobody had looked for one.
+            // A stream that is not a tar is cut exactly as by the content chunker alone.
             return _seenEntry || _pieces.FindCut(_header) != 0;
         }
 
@@ -104,7 +104,7 @@ internal sealed class TarChunker : IChunker
             return true;
         }
 
-        // By the name alone, so that a new time or owner moves no group.
+        // Depends on the name only, so that a changed time or owner does not move a group's end.
         _endsGroup = isEntry && Murmur3.Hash64(_header.AsSpan(0, 100)) % GroupEnds == 0;
         _state = State.Grouped;
         return body == 0 && EndGrouped();
@@ -127,7 +127,7 @@ internal sealed class TarChunker : IChunker
 
     private bool TakeFile(ReadOnlySpan<byte> data, ref int at)
     {
-        // The last bytes stay with the piece before: no cut leaves too little for a piece.
+        // No cut leaves a rest that is too short for a piece.
         bool ending = _left <= MinPiece;
         int n = (int)Math.Min(ending ? _left : _left - MinPiece, data.Length - at);
         int cut = ending ? 0 : _pieces.FindCut(data.Slice(at, n));

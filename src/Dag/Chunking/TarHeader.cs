@@ -1,23 +1,27 @@
 namespace Ipcs.Dag.Chunking;
 
 /// <summary>
-/// What a chunker must know of a tar's header: is it one, what follows it, how long. Layout (POSIX ustar, old and GNU alike):
-/// <code>name 0..100 | mode uid gid | size 124..136 octal | mtime | checksum 148..156 octal | type 156 | link name, magic, owners, prefix</code>
+/// The fields of a tar header that the chunker needs: validity, type and length of the body. Layout (POSIX ustar, old and GNU alike):
+/// <code>
+/// name 0..100 | mode uid gid | size 124..136 octal | mtime | checksum 148..156 octal | type 156 | link name, magic, owners, prefix
+/// </code>
 /// Spec: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, section ustar Interchange Format.
 /// </summary>
 internal static class TarHeader
 {
-    /// <summary>Bytes of a header, and what bodies are padded to.</summary>
+    /// <summary>The length of a header in bytes. Bodies are padded to a multiple of it.</summary>
     public const int Length = 512;
 
-    /// <summary>Where the checksum is; it counts as spaces.</summary>
+    /// <summary>The position of the checksum, which is computed as if it were spaces.</summary>
     private static readonly Range Checksum = 148..156;
 
-    /// <summary>Reads a header.</summary>
-    /// <param name="header">Its 512 bytes.</param>
-    /// <param name="isEntry">True for files, links and folders; false for what the archive adds to them (long names, attributes).</param>
-    /// <param name="body">The bytes after the header that belong to it, with their padding.</param>
-    /// <returns>False when it is none: the end of the archive, or no archive.</returns>
+    /// <summary>Decodes a header.</summary>
+    /// <param name="header">The header's 512 bytes.</param>
+    /// <param name="isEntry">
+    /// True for files, links and directories; false for extensions of the next entry (long names, attributes).
+    /// </param>
+    /// <param name="body">The length in bytes of the body after the header, including padding.</param>
+    /// <returns>False when it is not a header: the end of the archive, or not an archive.</returns>
     public static bool TryRead(ReadOnlySpan<byte> header, out bool isEntry, out long body)
     {
         byte type = header[156];
@@ -28,7 +32,7 @@ internal static class TarHeader
             return false;
         }
 
-        // Links, devices and directories have no body, whatever their size says.
+        // Links, devices and directories have no body, whatever the size field says.
         body = type is >= (byte)'1' and <= (byte)'6' ? 0 : (size + Length - 1) / Length * Length;
         return true;
     }
@@ -49,7 +53,7 @@ internal static class TarHeader
         return sum;
     }
 
-    /// <summary>Octal digits between spaces and zeros, or GNU's binary form; at most 2^48.</summary>
+    /// <summary>Decodes octal digits, surrounded by spaces and zeros, or GNU's binary form; at most 2^48.</summary>
     private static bool TryNumber(ReadOnlySpan<byte> field, out long value)
     {
         const long Max = 1L << 48;

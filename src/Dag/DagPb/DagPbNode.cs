@@ -11,12 +11,12 @@ namespace Ipcs.Dag.DagPb;
 public sealed class DagPbNode
 {
     /// <summary>
-    /// The most links taken in one node. A link to a SHA2-256 hash takes some 44 bytes, so the largest block that travels has fewer;
-    /// the bound is for links to tiny identity hashes, which would blow a block up in memory.
+    /// The most links of a node. A link to a SHA2-256 hash takes some 44 bytes, so the largest block that Bitswap carries has fewer. The
+    /// bound is for links to tiny identity hashes, which take much more memory than their bytes in the block.
     /// </summary>
     public const int MaxLinks = 48 * 1024;
 
-    /// <summary>A node of these links and data (null when it has no data field).</summary>
+    /// <summary>Creates a node with links and data (null for no data field).</summary>
     public DagPbNode(IReadOnlyList<DagPbLink> links, byte[]? data)
     {
         Links = links;
@@ -34,9 +34,9 @@ public sealed class DagPbNode
     public bool IsCanonical { get; private init; }
 
     /// <summary>
-    /// Decodes a block. Refused are unknown, doubled, scattered and misordered fields, links without a CID, names that aren't UTF-8,
-    /// more than <see cref="MaxLinks"/> links and more than <see cref="IBlockstore.MaxBlockLength"/> bytes. Data before links (as the oldest
-    /// nodes have it) is taken, as not canonical.
+    /// Decodes a block. Refuses unknown, repeated, scattered and misordered fields, links without a CID, names that are not UTF-8, more
+    /// than <see cref="MaxLinks"/> links and more than <see cref="IBlockstore.MaxBlockLength"/> bytes. Data before links, as in the oldest
+    /// nodes, is accepted as not canonical.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> block, [NotNullWhen(true)] out DagPbNode? node)
     {
@@ -102,9 +102,12 @@ public sealed class DagPbNode
             named |= link.Name.Length > 0;
         }
 
-        // Files have no names at all: the usual case, and the hot one.
+        // Links of files have no names: the common case.
         return named
-            ? [.. links.Select(link => (Link: link, Key: Encoding.UTF8.GetBytes(link.Name))).OrderBy(pair => pair.Key, ByBytes).Select(pair => pair.Link)]
+            ? [.. links
+                .Select(link => (Link: link, Key: Encoding.UTF8.GetBytes(link.Name)))
+                .OrderBy(pair => pair.Key, ByBytes)
+                .Select(pair => pair.Link)]
             : links;
     }
 

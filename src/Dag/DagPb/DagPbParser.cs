@@ -6,12 +6,12 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.DagPb;
 
 /// <summary>
-/// The decoder proper: finds links and data in a block without copying the data. Layout:
+/// Finds links and data in a block without copying the data. Layout:
 /// <code>PBNode { Data = 1: bytes; Links = 2: repeated PBLink }  PBLink { Hash = 1: bytes; Name = 2: string; Tsize = 3: uint64 }</code>
 /// </summary>
 internal static class DagPbParser
 {
-    /// <summary>What a block has in it. <see cref="DataStart"/> counts from the start of the block.</summary>
+    /// <summary>The parts of a block. <see cref="DataStart"/> is an offset in the block.</summary>
     internal struct Fields
     {
         public DagPbLink[] Links;
@@ -51,12 +51,13 @@ internal static class DagPbParser
             else if (field.Number == 2 && !linksClosed)
             {
                 links ??= new List<DagPbLink>(Math.Min(MaxGuess, (block.Length / 44) + 1));
-                if (links.Count == DagPbNode.MaxLinks || !TryParseLink(field.Bytes, out DagPbLink link, out ReadOnlySpan<byte> name, out bool minimal))
+                if (links.Count == DagPbNode.MaxLinks
+                    || !TryParseLink(field.Bytes, out DagPbLink link, out ReadOnlySpan<byte> name, out bool minimal))
                 {
                     return false;
                 }
 
-                // Names out of order, or data before links, decode but are not how anyone should write them.
+                // Names out of order and data before links decode, but are not canonical.
                 fields.Canonical &= minimal && !fields.HasData && (links.Count == 0 || previousName.SequenceCompareTo(name) <= 0);
                 previousName = name;
                 links.Add(link);
@@ -71,11 +72,14 @@ internal static class DagPbParser
         return true;
     }
 
-    /// <summary>True when the block is dag-pb without a link, which its first field tells.</summary>
+    /// <summary>True when the block is a dag-pb node without links, as its first field shows.</summary>
     public static bool IsLeaf(ReadOnlySpan<byte> block) =>
-        block.IsEmpty || (ProtoField.TryRead(ref block, out ProtoField field) && field is { Number: 1, Wire: ProtoField.Counted } && block.IsEmpty);
+        block.IsEmpty
+        || (ProtoField.TryRead(ref block, out ProtoField field)
+            && field is { Number: 1, Wire: ProtoField.Counted }
+            && block.IsEmpty);
 
-    // Lists start no longer than the fan-out of usual files.
+    // The initial capacity is at most the fan-out of usual files.
     private const int MaxGuess = 256;
 
     private static bool TryParseLink(ReadOnlySpan<byte> bytes, out DagPbLink link, out ReadOnlySpan<byte> name, out bool minimal)
@@ -90,7 +94,7 @@ internal static class DagPbParser
         bool hasTsize = false;
         while (!bytes.IsEmpty)
         {
-            // Each field at most once, and in order: so every field is greater than the last.
+            // Each field occurs at most once, in ascending order.
             if (!ProtoField.TryRead(ref bytes, out ProtoField field) || field.Number <= last)
             {
                 return false;

@@ -3,21 +3,21 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.DagPb;
 
-/// <summary>Writes protobuf fields into a span that is long enough.</summary>
+/// <summary>Writes protobuf fields into a span. The caller makes it long enough.</summary>
 internal ref struct ProtoWriter(Span<byte> destination)
 {
     private readonly Span<byte> _destination = destination;
 
-    /// <summary>How many bytes have been written.</summary>
+    /// <summary>The number of bytes written.</summary>
     public int Written { get; private set; }
 
-    /// <summary>How many bytes a varint of up to 64 bits takes.</summary>
+    /// <summary>The encoded length of a varint of up to 64 bits.</summary>
     public static int VarintLength(ulong value) => ProtoOutput.VarintLength(value);
 
-    /// <summary>How many bytes a field of bytes takes, with its tag (fields below 16).</summary>
+    /// <summary>The encoded length of a bytes field with its tag (field numbers below 16).</summary>
     public static int BytesFieldLength(int length) => 1 + VarintLength((ulong)length) + length;
 
-    /// <summary>How many bytes a varint field takes, with its tag (fields below 16).</summary>
+    /// <summary>The encoded length of a varint field with its tag (field numbers below 16).</summary>
     public static int VarintFieldLength(ulong value) => 1 + VarintLength(value);
 
     public void Tag(int field, int wireType) => _destination[Written++] = (byte)((field << 3) | wireType);
@@ -39,7 +39,9 @@ internal ref struct ProtoWriter(Span<byte> destination)
         Varint(value);
     }
 
-    /// <summary>Writes tag and length of a field of bytes; the bytes follow through <see cref="Space"/> or other writes.</summary>
+    /// <summary>
+    /// Writes tag and length of a bytes field; the caller then writes the bytes, into <see cref="Space"/> or by other calls.
+    /// </summary>
     public void BytesHead(int field, int length)
     {
         Tag(field, ProtoField.Counted);
@@ -58,7 +60,7 @@ internal ref struct ProtoWriter(Span<byte> destination)
         BinaryPrimitives.WriteUInt32LittleEndian(Space(4), value);
     }
 
-    /// <summary>Takes the next bytes for the caller to fill.</summary>
+    /// <summary>Returns the next bytes for the caller to fill.</summary>
     public Span<byte> Space(int length)
     {
         Span<byte> space = _destination.Slice(Written, length);

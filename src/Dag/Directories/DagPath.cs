@@ -3,10 +3,10 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>A root and a way down from it: <c>CID</c>, <c>CID/path/to/file</c>, with <c>/ipfs/</c> or <c>ipfs://</c> before it if one likes.</summary>
+/// <summary>A root and a path below it: <c>CID</c> or <c>CID/path/to/file</c>, optionally after <c>/ipfs/</c> or <c>ipfs://</c>.</summary>
 public sealed class DagPath
 {
-    /// <summary>The longest text taken, in characters: Linux's PATH_MAX and a CID.</summary>
+    /// <summary>The longest text, in characters: Linux's PATH_MAX and a CID.</summary>
     public const int MaxTextLength = 4096 + 512;
 
     private DagPath(Cid root, IReadOnlyList<string> names)
@@ -15,13 +15,13 @@ public sealed class DagPath
         Names = names;
     }
 
-    /// <summary>Where it starts.</summary>
+    /// <summary>The root.</summary>
     public Cid Root { get; }
 
-    /// <summary>The names on the way, from the root down; none for the root itself.</summary>
+    /// <summary>The names of the path; empty for the root itself.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Parses a path. Empty names (doubled and trailing slashes) are left out; <c>.</c> and <c>..</c> are refused.</summary>
+    /// <summary>Parses a path. Empty names (repeated and trailing slashes) are ignored; <c>.</c> and <c>..</c> are refused.</summary>
     public static bool TryParse(string? text, [NotNullWhen(true)] out DagPath? path)
     {
         path = null;
@@ -44,10 +44,10 @@ public sealed class DagPath
         return true;
     }
 
-    /// <summary>What the path leads to. Symbolic links are not followed.</summary>
-    /// <exception cref="DagPathException">There is no such entry.</exception>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A directory on the way is not well-formed.</exception>
+    /// <summary>Resolves the path. Symbolic links are not followed.</summary>
+    /// <exception cref="DagPathException">The entry does not exist.</exception>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">A directory of the path is not well-formed.</exception>
     public async Task<Cid> ResolveAsync(IBlockSource source, CancellationToken cancellationToken)
     {
         Cid at = Root;
@@ -55,7 +55,7 @@ public sealed class DagPath
         {
             if (at.Codec == Multicodec.Raw || !(await UnixFsStat.GetAsync(at, source, cancellationToken)).IsDirectory)
             {
-                throw new DagPathException($"no link named '{name}' under {at}, which is no directory");
+                throw new DagPathException($"no link named '{name}' under {at}, which is not a directory");
             }
 
             at = (await DirectoryReader.FindAsync(at, name, source, cancellationToken))?.Cid
@@ -65,6 +65,6 @@ public sealed class DagPath
         return at;
     }
 
-    /// <summary>The root and the names, with slashes between.</summary>
+    /// <summary>The root and the names, separated by slashes.</summary>
     public override string ToString() => string.Join('/', [Root.ToString(), .. Names]);
 }

@@ -1,9 +1,9 @@
 namespace Ipcs.Dag.Directories;
 
-/// <summary>A path leads nowhere.</summary>
+/// <summary>A path does not exist.</summary>
 public sealed class DagPathException : IOException
 {
-    /// <summary>Names the entry that is not there and where it was looked for.</summary>
+    /// <summary>Creates an exception whose message names the missing entry and its directory.</summary>
     public DagPathException(string message)
         : base(message)
     {

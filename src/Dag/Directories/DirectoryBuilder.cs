@@ -8,16 +8,19 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Directories;
 
 /// <summary>
-/// Makes one UnixFS directory: a single node, or a HAMT of shards once the node would be too large, as Kubo does it.
-/// Spec: https://specs.ipfs.tech/unixfs/, sections Directory and HAMTDirectory. Entries may come in any order. Used by one caller at a time.
+/// Builds one UnixFS directory: a single node, or a HAMT when the node would be too large, as Kubo does.
+/// Spec: https://specs.ipfs.tech/unixfs/, sections Directory and HAMTDirectory. Entries may be added in any order. For one caller at a
+/// time.
 /// </summary>
 public sealed class DirectoryBuilder
 {
-    /// <summary>The most entries, which are in memory until it is finished: some 250 bytes and the name each, 256 MB in all.</summary>
+    /// <summary>
+    /// The most entries. They are in memory until the directory is stored: about 250 bytes and the name each, 256 MB in total.
+    /// </summary>
     public const int MaxEntries = 1 << 20;
 
     /// <summary>
-    /// A directory whose names and CIDs have more bytes than this is sharded: 256 KiB, Kubo's default, which is also how Kubo counts them.
+    /// A directory whose names and CIDs have more bytes than this is sharded: 256 KiB. Kubo counts the same bytes and has the same default.
     /// </summary>
     public const int DefaultShardThreshold = 256 << 10;
 
@@ -28,8 +31,8 @@ public sealed class DirectoryBuilder
     private long _size;
 
     /// <summary>Starts a directory.</summary>
-    /// <param name="store">Where its blocks go.</param>
-    /// <param name="profile">Gives the version of its CIDs.</param>
+    /// <param name="store">Takes its blocks.</param>
+    /// <param name="profile">Has the version of its CIDs.</param>
     /// <param name="shardThreshold">The most bytes of names and CIDs of a directory that is not sharded.</param>
     public DirectoryBuilder(IBlockstore store, ImportProfile profile, int shardThreshold = DefaultShardThreshold)
     {
@@ -40,14 +43,16 @@ public sealed class DirectoryBuilder
         _threshold = shardThreshold;
     }
 
-    /// <summary>How many entries it has.</summary>
+    /// <summary>The number of entries.</summary>
     public int Count => _entries.Count;
 
-    /// <summary>True when there is an entry of that name.</summary>
+    /// <summary>True when an entry has that name.</summary>
     public bool Has(string name) => _entries.ContainsKey(name);
 
     /// <summary>Adds an entry.</summary>
-    /// <exception cref="ArgumentException">The name is not legal, or is there already, or there are <see cref="MaxEntries"/>.</exception>
+    /// <exception cref="ArgumentException">
+    /// The name is not legal or exists already, or the directory has <see cref="MaxEntries"/> entries.
+    /// </exception>
     public void Add(string name, in DagRoot child)
     {
         if (EntryName.Problem(name) is { } problem)
@@ -62,17 +67,17 @@ public sealed class DirectoryBuilder
 
         if (!_entries.TryAdd(name, child))
         {
-            throw new ArgumentException($"the name '{name}' is twice in one directory");
+            throw new ArgumentException($"the name '{name}' exists already in the directory");
         }
 
         _size += Encoding.UTF8.GetByteCount(name) + child.Root.Length;
     }
 
-    /// <summary>Stores the directory. Its size is 0; its DAG size and blocks count everything below.</summary>
+    /// <summary>Stores the directory. The result has size 0; its DAG size and blocks include everything below.</summary>
     public DagRoot Finish() => Finish(null, null);
 
-    /// <summary>The same, with POSIX metadata.</summary>
-    /// <exception cref="ArgumentException">More names than a HAMT can hold have the same hash.</exception>
+    /// <summary>Stores the directory with POSIX metadata.</summary>
+    /// <exception cref="ArgumentException">Too many names have the same hash for a HAMT.</exception>
     public DagRoot Finish(uint? mode, UnixFsTime? mtime)
     {
         if (_size > _threshold)

@@ -8,27 +8,28 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>Reads directories, sharded or not, of whoever made them.</summary>
+/// <summary>Reads directories of any origin, sharded or not.</summary>
 public static class DirectoryReader
 {
-    /// <summary>The most entries listed of one directory: a sharded one can claim any number.</summary>
+    /// <summary>The most entries listed of one directory: a malicious sharded one can have any number.</summary>
     public const int MaxEntries = 1 << 22;
 
-    /// <summary>How many shards are asked for ahead.</summary>
+    /// <summary>The number of shards requested ahead.</summary>
     private const int ReadAhead = 16;
 
     /// <summary>
-    /// The entries of a directory, as they come: in the block's order, or in that of the hashes of their names when it is sharded.
+    /// The entries of a directory, in the block's order or, when it is sharded, in the order of their names' hashes.
     /// </summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">It is no directory, or one with names that can't be.</exception>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">It is not a directory, or has illegal names.</exception>
     public static async IAsyncEnumerable<DirectoryEntry> ListAsync(
         Cid directory, IBlockSource source, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         (DagPbNode node, UnixFsData data) = await GetAsync(directory, source, cancellationToken);
         if (data.Type == UnixFsType.HamtShard)
         {
-            await foreach (DirectoryEntry entry in ListShardsAsync(directory, HamtShard.Parse(directory, node, data, 0), source, cancellationToken))
+            await foreach (DirectoryEntry entry in ListShardsAsync(
+                directory, HamtShard.Parse(directory, node, data, 0), source, cancellationToken))
             {
                 yield return entry;
             }
@@ -46,10 +47,11 @@ public static class DirectoryReader
         }
     }
 
-    /// <summary>The entry of that name; null when there is none.</summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">It is no directory.</exception>
-    public static async Task<DirectoryEntry?> FindAsync(Cid directory, string name, IBlockSource source, CancellationToken cancellationToken)
+    /// <summary>The entry with a name; null when there is none.</summary>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">It is not a directory.</exception>
+    public static async Task<DirectoryEntry?> FindAsync(
+        Cid directory, string name, IBlockSource source, CancellationToken cancellationToken)
     {
         (DagPbNode node, UnixFsData data) = await GetAsync(directory, source, cancellationToken);
         if (data.Type != UnixFsType.HamtShard)
@@ -133,7 +135,8 @@ public static class DirectoryReader
         }
     }
 
-    private static async ValueTask<(DagPbNode Node, UnixFsData Data)> GetAsync(Cid cid, IBlockSource source, CancellationToken cancellationToken)
+    private static async ValueTask<(
+        DagPbNode Node, UnixFsData Data)> GetAsync(Cid cid, IBlockSource source, CancellationToken cancellationToken)
     {
         if (cid.Codec != Multicodec.DagPb)
         {

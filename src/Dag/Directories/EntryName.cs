@@ -2,13 +2,15 @@ using System.Text;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>The names that entries of a directory may have: those that a path and a file system can hold.</summary>
+/// <summary>Checks the names of directory entries: they must be legal in paths and file systems.</summary>
 public static class EntryName
 {
-    /// <summary>The longest name, in bytes of UTF-8: four times what file systems take, so that a shard of 256 entries stays a block.</summary>
+    /// <summary>
+    /// The longest name, in bytes of UTF-8: four times the limit of file systems, low enough that a shard of 256 entries fits a block.
+    /// </summary>
     public const int MaxLength = 1024;
 
-    /// <summary>Null when the name is legal, or what is wrong with it.</summary>
+    /// <summary>Returns null when the name is legal, or the problem.</summary>
     internal static string? Problem(string name) => name switch
     {
         "" => "is empty",

@@ -3,8 +3,8 @@ using System.Numerics;
 namespace Ipcs.Dag.Directories;
 
 /// <summary>
-/// The facts of sharded directories: each level of shards takes the next bits of a name's hash, from the top, as the name's slot; a link's name
-/// is the slot in upper-case hex, followed by the entry's name, or by nothing when it leads to a shard.
+/// Constants and arithmetic of sharded directories. Each level takes the next bits of a name's hash, the highest first, as the name's slot.
+/// A link's name is the slot in upper-case hex, followed by the entry's name, or by nothing when the link leads to a shard.
 /// Spec: https://specs.ipfs.tech/unixfs/, section HAMTDirectory.
 /// </summary>
 internal static class Hamt
@@ -12,13 +12,13 @@ internal static class Hamt
     /// <summary>murmur3-x64-64.</summary>
     public const ulong HashType = 0x22;
 
-    /// <summary>Slots of a shard that we write.</summary>
+    /// <summary>The number of slots of a written shard.</summary>
     public const int Fanout = 256;
 
-    /// <summary>Slots of the widest shard read, as in boxo.</summary>
+    /// <summary>The most slots of a shard that is read, as in boxo.</summary>
     public const int MaxFanout = 1024;
 
-    /// <summary>Shards in each other before the hash has no bits left.</summary>
+    /// <summary>The depth at which the hash has no bits left.</summary>
     public static int MaxDepth(int fanout) => 64 / BitOperations.Log2((uint)fanout);
 
     /// <summary>The slot of a hash at a depth (0 is the root).</summary>
@@ -28,6 +28,6 @@ internal static class Hamt
         return (int)(hash << (bits * depth) >> (64 - bits));
     }
 
-    /// <summary>Hex digits of a slot in link names.</summary>
+    /// <summary>The number of hex digits of a slot in link names.</summary>
     public static int PrefixLength(int fanout) => (BitOperations.Log2((uint)(fanout - 1)) / 4) + 1;
 }

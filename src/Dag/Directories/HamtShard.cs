@@ -7,7 +7,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>A shard of a directory, checked: its bit field, slots and links agree.</summary>
+/// <summary>A decoded shard of a directory, whose bit field, slots and links are consistent.</summary>
 internal sealed class HamtShard
 {
     private readonly int[] _slots;
@@ -21,16 +21,18 @@ internal sealed class HamtShard
 
     public int Fanout { get; }
 
-    /// <summary>Links with their names as they are in the block.</summary>
+    /// <summary>The links, with the names in the block.</summary>
     public DagPbLink[] Links { get; }
 
-    /// <summary>Reads a shard at a depth below a root of the same fan-out (0 when this is the root).</summary>
-    /// <exception cref="DagFormatException">It is none.</exception>
+    /// <summary>Decodes the shard at a depth (0 is the root). All shards have the root's fan-out.</summary>
+    /// <exception cref="DagFormatException">It is not a shard of such a directory.</exception>
     public static HamtShard Parse(Cid cid, DagPbNode node, UnixFsData data, int rootFanout)
     {
         if (data.HashType != Hamt.HashType || data.Fanout is not { } f || f is < 8 or > Hamt.MaxFanout || !BitOperations.IsPow2(f))
         {
-            throw new DagFormatException($"shard {cid} has the hash type {data.HashType} and fan-out {data.Fanout}, not murmur3 and a power of two from 8 to {Hamt.MaxFanout}");
+            throw new DagFormatException(
+                $"shard {cid} has the hash type {data.HashType} and fan-out {data.Fanout}, "
+                + $"not murmur3 and a power of two from 8 to {Hamt.MaxFanout}");
         }
 
         int fanout = (int)f;
@@ -61,11 +63,11 @@ internal sealed class HamtShard
         return new HamtShard(fanout, links, slots);
     }
 
-    /// <summary>True when the link leads to another shard.</summary>
+    /// <summary>True when the link leads to a shard rather than an entry.</summary>
     public bool IsShard(int index) => Links[index].Name.Length == Hamt.PrefixLength(Fanout);
 
-    /// <summary>The name of an entry, which must be where its hash says: so no name is there twice.</summary>
-    /// <exception cref="DagFormatException">It is somewhere else.</exception>
+    /// <summary>The name of an entry. Its hash must give this slot, so that no name occurs twice.</summary>
+    /// <exception cref="DagFormatException">The entry is in the wrong slot.</exception>
     public string EntryName(Cid cid, int index, int depth)
     {
         string name = Links[index].Name[Hamt.PrefixLength(Fanout)..];
@@ -74,7 +76,7 @@ internal sealed class HamtShard
             : throw new DagFormatException($"shard {cid} has the entry '{name}' in the wrong slot");
     }
 
-    /// <summary>The index of the link in a slot, or -1.</summary>
+    /// <summary>The index of the link in a slot; -1 when the slot is empty.</summary>
     public int Find(int slot) => Math.Max(Array.BinarySearch(_slots, slot), -1);
 
     private static void CheckPrefix(Cid cid, string name, int slot, int fanout)

@@ -6,8 +6,8 @@ using Ipcs.Dag.UnixFs;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>Writes the shards of a directory, the deepest first. Which names share a shard depends on their hashes alone.</summary>
-/// <param name="put">Stores a node above so many blocks.</param>
+/// <summary>Writes the shards of a directory, the deepest first. The hashes of the names determine the shards.</summary>
+/// <param name="put">Stores a node; called with the number of blocks below it.</param>
 internal sealed class HamtWriter(Func<DagPbNode, long, DagRoot> put)
 {
     private readonly record struct Entry(ulong Hash, string Name, DagRoot Child);

@@ -5,15 +5,15 @@ using Ipcs.Dag.UnixFs;
 namespace Ipcs.Dag.Directories;
 
 /// <summary>
-/// Makes a tree of directories out of files that come with their paths, depth first: a directory is stored as soon as the next path is not in
-/// it, so that only the entries of those that are open are in memory. Used by one caller at a time.
+/// Builds a tree of directories from files with paths, depth first. A directory is stored when the next path is outside of it, so that only
+/// the entries of open directories are in memory. For one caller at a time.
 /// </summary>
 public sealed class TreeBuilder
 {
-    /// <summary>The deepest path: more than file systems can name (PATH_MAX is 4096 characters, two for each level).</summary>
+    /// <summary>The deepest path: more levels than file systems allow (PATH_MAX is 4096 characters, two for each level).</summary>
     public const int MaxDepth = 2048;
 
-    /// <summary>The most entries of all open directories together, which are in memory.</summary>
+    /// <summary>The most entries of all open directories together.</summary>
     public const int MaxOpenEntries = DirectoryBuilder.MaxEntries;
 
     private readonly IBlockstore _store;
@@ -23,9 +23,9 @@ public sealed class TreeBuilder
     private int _openEntries;
     private bool _finished;
 
-    /// <summary>Starts a tree.</summary>
-    /// <param name="store">Where the blocks of directories and links go.</param>
-    /// <param name="profile">Gives the version of their CIDs.</param>
+    /// <summary>Creates an empty tree.</summary>
+    /// <param name="store">Takes the blocks of directories and symbolic links.</param>
+    /// <param name="profile">Has the version of their CIDs.</param>
     /// <param name="shardThreshold">As in <see cref="DirectoryBuilder"/>.</param>
     public TreeBuilder(IBlockstore store, ImportProfile profile, int shardThreshold = DirectoryBuilder.DefaultShardThreshold)
     {
@@ -35,11 +35,11 @@ public sealed class TreeBuilder
         _open.Add(new Open("", new DirectoryBuilder(store, profile, shardThreshold)));
     }
 
-    /// <summary>Told of every directory once it is stored, with its path (<c>""</c> for the root), the deepest first.</summary>
+    /// <summary>Called after each directory is stored, with its path (<c>""</c> for the root), the deepest first.</summary>
     public Action<string, DagRoot>? OnDirectory { get; init; }
 
     /// <summary>Adds a file that has been imported, or any other DAG.</summary>
-    /// <exception cref="ArgumentException">The path can't be, was there before, or goes back into a directory that is stored.</exception>
+    /// <exception cref="ArgumentException">The path is not legal, exists already, or is in a directory that was stored.</exception>
     public void AddFile(string path, in DagRoot file)
     {
         string[] names = Names(path);
@@ -51,8 +51,8 @@ public sealed class TreeBuilder
         Add(Enter(names.AsSpan(0, names.Length - 1)), names[^1], file);
     }
 
-    /// <summary>Adds a symbolic link and returns what it is.</summary>
-    /// <exception cref="ArgumentException">As with <see cref="AddFile"/>, or the target can't be.</exception>
+    /// <summary>Adds a symbolic link and returns its block.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="AddFile"/>, or the target is not legal.</exception>
     public DagRoot AddSymlink(string path, string target, uint? mode = null, UnixFsTime? mtime = null)
     {
         DagRoot link = DirectoryBuilder.PutSymlink(_store, _profile, target, mode, mtime);
@@ -60,8 +60,8 @@ public sealed class TreeBuilder
         return link;
     }
 
-    /// <summary>Opens a directory, which may stay empty, and says its metadata. <c>""</c> is the root.</summary>
-    /// <exception cref="ArgumentException">The path can't be, was there before, or goes back into a directory that is stored.</exception>
+    /// <summary>Adds a directory, which may stay empty, with its metadata. <c>""</c> is the root.</summary>
+    /// <exception cref="ArgumentException">The path is not legal, exists already, or is in a directory that was stored.</exception>
     public void AddDirectory(string path, uint? mode = null, UnixFsTime? mtime = null)
     {
         Open directory = Enter(Names(path));
@@ -69,8 +69,8 @@ public sealed class TreeBuilder
         directory.MTime = mtime;
     }
 
-    /// <summary>Stores all that is open and returns the root.</summary>
-    /// <exception cref="InvalidOperationException">It was finished before.</exception>
+    /// <summary>Stores all open directories and returns the root.</summary>
+    /// <exception cref="InvalidOperationException">The tree is finished.</exception>
     public DagRoot Finish()
     {
         ThrowIfFinished();
@@ -100,7 +100,7 @@ public sealed class TreeBuilder
         return names.Length <= MaxDepth ? names : throw new ArgumentException($"a path has more than {MaxDepth} names");
     }
 
-    /// <summary>Closes what is not on the way, opens what is, and returns the last.</summary>
+    /// <summary>Stores the open directories that the path is not in, opens those that it is in, and returns the last.</summary>
     private Open Enter(ReadOnlySpan<string> names)
     {
         int common = 0;
@@ -116,7 +116,7 @@ public sealed class TreeBuilder
 
         foreach (string name in names[common..])
         {
-            // Going back into a directory that is stored would lose what it has.
+            // A directory that was stored cannot be opened again: its entries are no longer in memory.
             if (_open[^1].Builder.Has(name))
             {
                 throw new ArgumentException($"'{name}' comes a second time: paths must come depth first");

@@ -4,11 +4,11 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>Decodes the two layers of a UnixFS block.</summary>
+/// <summary>Decodes a UnixFS block: a dag-pb node with a UnixFS message.</summary>
 internal static class UnixFsBlock
 {
-    /// <summary>The node and the message in it.</summary>
-    /// <exception cref="DagFormatException">It is no dag-pb with UnixFS data.</exception>
+    /// <summary>Decodes the node and the message in it.</summary>
+    /// <exception cref="DagFormatException">It is not a dag-pb node with UnixFS data.</exception>
     public static (DagPbNode Node, UnixFsData Data) Parse(Cid cid, ReadOnlySpan<byte> block)
     {
         if (cid.Codec != Multicodec.DagPb)

@@ -7,32 +7,32 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Directories;
 
-/// <summary>What a UnixFS node is, from its one block.</summary>
+/// <summary>The properties of a UnixFS node that its block has.</summary>
 /// <param name="Cid">The node.</param>
 /// <param name="Type">File (raw blocks too), Directory, HamtShard or Symlink.</param>
 /// <param name="Size">The file's length in bytes; 0 for anything else.</param>
-/// <param name="CumulativeSize">The block and all below it, in bytes, as the block's maker claims.</param>
-/// <param name="Links">How many links the block has.</param>
+/// <param name="CumulativeSize">The size of the block and all below it in bytes, as the block's author claims.</param>
+/// <param name="Links">The number of links of the block.</param>
 /// <param name="Target">A symbolic link's target; null for anything else.</param>
-/// <param name="Mode">POSIX mode; null when it is not written.</param>
-/// <param name="MTime">Modification time; null when it is not written.</param>
+/// <param name="Mode">POSIX mode; null when the field is absent.</param>
+/// <param name="MTime">Modification time; null when the field is absent.</param>
 public sealed record UnixFsStat(
     Cid Cid, UnixFsType Type, long Size, ulong CumulativeSize, int Links, string? Target, uint? Mode, UnixFsTime? MTime)
 {
     /// <summary>True for directories, sharded or not.</summary>
     public bool IsDirectory => Type is UnixFsType.Directory or UnixFsType.HamtShard;
 
-    /// <summary>Gets a node's block and says what it is.</summary>
-    /// <exception cref="BlockNotFoundException">The block is not to be had.</exception>
-    /// <exception cref="DagFormatException">It is no UnixFS node, or one that says things that don't agree.</exception>
+    /// <summary>Gets a node's block and decodes it.</summary>
+    /// <exception cref="BlockNotFoundException">The block cannot be found.</exception>
+    /// <exception cref="DagFormatException">It is not a UnixFS node, or its fields are inconsistent.</exception>
     public static async ValueTask<UnixFsStat> GetAsync(Cid cid, IBlockSource source, CancellationToken cancellationToken)
     {
         using IMemoryOwner<byte> block = await BlockGetter.GetAsync(source, cid, cancellationToken);
         return Parse(cid, block.Memory.Span);
     }
 
-    /// <summary>Says what a block is.</summary>
-    /// <exception cref="DagFormatException">It is no UnixFS node, or one that says things that don't agree.</exception>
+    /// <summary>Decodes a block.</summary>
+    /// <exception cref="DagFormatException">It is not a UnixFS node, or its fields are inconsistent.</exception>
     public static UnixFsStat Parse(Cid cid, ReadOnlySpan<byte> block)
     {
         if (cid.Codec == Multicodec.Raw)
@@ -44,7 +44,7 @@ public sealed record UnixFsStat(
         ulong cumulative = (ulong)block.Length;
         foreach (DagPbLink link in node.Links)
         {
-            // Sizes are claims: one that is too great must not be an error here.
+            // Sizes are only claims of the author: a sum that overflows is not an error here.
             cumulative = ulong.MaxValue - cumulative < link.Tsize ? ulong.MaxValue : cumulative + link.Tsize;
         }
 
@@ -61,7 +61,9 @@ public sealed record UnixFsStat(
     }
 
     private static string TargetOf(Cid cid, UnixFsData data) =>
-        data.Data is { Length: > 0 and <= DirectoryBuilder.MaxTargetLength } bytes && !bytes.AsSpan().Contains((byte)0) && System.Text.Unicode.Utf8.IsValid(bytes)
+        data.Data is { Length: > 0 and <= DirectoryBuilder.MaxTargetLength } bytes
+        && !bytes.AsSpan().Contains((byte)0)
+        && System.Text.Unicode.Utf8.IsValid(bytes)
             ? Encoding.UTF8.GetString(bytes)
             : throw new DagFormatException($"symbolic link {cid} has no legal target");
 }

@@ -6,15 +6,16 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Dag.Gc;
 
 /// <summary>
-/// Takes what nothing needs: marks from what work under way keeps, the ingests, the contents that containerd owns and the pins, and sweeps the
-/// rest, beside writers and readers (<see cref="IGcCycle"/> and the gate behind it say how that is safe). Contents that nobody owns
-/// and no pin keeps leave the index first, one at a time under the lock of their changes, so that none can be claimed while its blocks go.
-/// Memory: some 22 to 43 bytes for each block that is needed, while it runs.
+/// Collects garbage: marks the blocks that leases, ingests, contents owned by containerd, and pins need, and sweeps the others,
+/// concurrently with writers and readers (<see cref="IGcCycle"/> describes why that is safe). Before that it deletes the records of
+/// contents that nobody owns and no pin keeps, each under the lock of its changes, so that none can be claimed while its blocks are swept.
+/// Memory: 21 to 43 bytes for each marked block while it runs.
 /// </summary>
-public sealed partial class GarbageCollector(IStore store, ContentCatalog updates, IIngestRoots ingests, TimeProvider time, ILogger<GarbageCollector> logger)
+public sealed partial class GarbageCollector(
+    IStore store, ContentCatalog catalog, IIngestRoots ingests, TimeProvider time, ILogger<GarbageCollector> logger)
     : IDisposable
 {
-    private readonly SemaphoreSlim _turn = new(1);
+    private readonly SemaphoreSlim _oneAtATime = new(1);
     private long _runs;
     private long _failures;
     private long _blocks;
@@ -22,18 +23,20 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
     private long _lastTicks;
     private bool _running;
 
-    /// <summary>What has been done since the start.</summary>
+    /// <summary>Totals since the start of the process.</summary>
     public GcTotals Totals => new(
         Interlocked.Read(ref _runs), Interlocked.Read(ref _failures), Interlocked.Read(ref _blocks), Interlocked.Read(ref _bytes),
         new TimeSpan(Interlocked.Read(ref _lastTicks)), Volatile.Read(ref _running));
 
-    /// <summary>Collects, after the collection that is under way, if there is one.</summary>
-    /// <param name="removed">Told of every block removed and its length; may be slow.</param>
-    /// <param name="cancellationToken">Stops it; what is removed by then is removed.</param>
-    /// <exception cref="StoreException">A node of something needed is damaged, or the store failed. Nothing needed is gone.</exception>
+    /// <summary>Collects garbage once, after a running collection has ended.</summary>
+    /// <param name="removed">Called for every block removed, with its length in bytes; may be slow.</param>
+    /// <param name="cancellationToken">Stops the collection; blocks removed by then stay removed.</param>
+    /// <exception cref="StoreException">
+    /// An inner node that is needed is damaged, or the store failed. No needed block was removed.
+    /// </exception>
     public async Task<GcResult> CollectAsync(Action<Multihash, int> removed, CancellationToken cancellationToken)
     {
-        await _turn.WaitAsync(cancellationToken);
+        await _oneAtATime.WaitAsync(cancellationToken);
         Volatile.Write(ref _running, true);
         try
         {
@@ -50,12 +53,12 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
         finally
         {
             Volatile.Write(ref _running, false);
-            _turn.Release();
+            _oneAtATime.Release();
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _turn.Dispose();
+    public void Dispose() => _oneAtATime.Dispose();
 
     private GcResult Collect(Action<Multihash, int> removed, CancellationToken cancellationToken)
     {
@@ -65,7 +68,7 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
         GcResult result;
         using (IGcCycle collection = store.BeginCollection())
         {
-            int forgotten = ForgetUnowned(collection);
+            int deleted = DeleteUnowned(collection);
             BlockSet marks = Mark(collection, cancellationToken);
             collection.Sweep(
                 marks,
@@ -78,7 +81,7 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
                     removed(hash, length);
                 },
                 cancellationToken);
-            result = new GcResult(blocks, bytes, marks.Count, forgotten);
+            result = new GcResult(blocks, bytes, marks.Count, deleted);
         }
 
         if (blocks > 0)
@@ -88,44 +91,46 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
 
         TimeSpan took = time.GetElapsedTime(started);
         Interlocked.Exchange(ref _lastTicks, took.Ticks);
-        LogDone(result.Blocks, result.Bytes, result.Kept, result.Forgotten, took.TotalMilliseconds);
+        LogDone(result.Blocks, result.Bytes, result.Kept, result.Deleted, took.TotalMilliseconds);
         return result;
     }
 
-    private int ForgetUnowned(IGcCycle collection)
+    private int DeleteUnowned(IGcCycle collection)
     {
         HashSet<Multihash> pinned = [.. store.Pins.Enumerate().Where(pin => pin.Recursive).Select(pin => pin.Root.Hash)];
-        int forgotten = 0;
-        foreach (ContentRecord content in store.Contents.Enumerate().Where(content => !content.Owned && !pinned.Contains(content.Root.Hash)))
+        int deleted = 0;
+        IEnumerable<ContentRecord> unowned =
+            store.Contents.Enumerate().Where(content => !content.Owned && !pinned.Contains(content.Root.Hash));
+        foreach (ContentRecord content in unowned)
         {
-            updates.Change(content.Digest, record =>
+            catalog.Change(content.Digest, record =>
             {
                 bool needed = record is null or { Owned: true } || IsKept(record.Root, collection);
-                forgotten += needed ? 0 : 1;
+                deleted += needed ? 0 : 1;
                 return needed ? record : null;
             });
         }
 
-        return forgotten;
+        return deleted;
     }
 
-    // Asked anew each time: who found the record, kept its root and looked again must find that it stays.
+    // Leases are listed anew for each content: a caller that found the record, leased its root and found the record again relies on it.
     private bool IsKept(Cid root, IGcCycle collection) =>
-        collection.LeasedRoots().Any(held => held.Hash == root.Hash)
+        collection.LeasedRoots().Any(leased => leased.Hash == root.Hash)
         || store.Pins.Get(root) is { Recursive: true } || store.Pins.Get(root.ToV1()) is { Recursive: true };
 
-    // In the order in which things move: from work under way and ingests to contents and pins.
+    // In the direction in which roots move: from leases and ingests to contents and pins.
     private BlockSet Mark(IGcCycle collection, CancellationToken cancellationToken)
     {
         var mark = new DagMark(store.Blocks);
         foreach (Cid root in collection.LeasedRoots())
         {
-            Add(root, $"{root}, which is in use");
+            Add(root, $"leased root {root}");
         }
 
         foreach (Cid root in ingests.LeasedRoots())
         {
-            Add(root, $"{root} of an ingest");
+            Add(root, $"ingest root {root}");
         }
 
         foreach (ContentRecord content in store.Contents.Enumerate())
@@ -145,7 +150,7 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
             }
         }
 
-        Guard(() => mark.AddLate(cancellationToken), "what came meanwhile");
+        Guard(() => mark.AddLate(cancellationToken), "DAGs stored meanwhile");
         return mark.Marks;
 
         void Add(Cid root, string what) => Guard(() => mark.Add(root, cancellationToken), what);
@@ -158,13 +163,14 @@ public sealed partial class GarbageCollector(IStore store, ContentCatalog update
             }
             catch (Exception e) when (e is DagFormatException or StoreException { IsCorruption: true })
             {
-                throw new StoreException($"nothing was collected: what {what} needs cannot be known: {e.Message}", e);
+                throw new StoreException($"nothing was collected: cannot list the blocks of {what}: {e.Message}", e);
             }
         }
     }
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "garbage collection: {Blocks} blocks of {Bytes} bytes removed, {Kept} kept, {Forgotten} contents forgotten, in {Milliseconds:F0} ms")]
-    private partial void LogDone(long blocks, long bytes, int kept, int forgotten, double milliseconds);
+        Message = "garbage collection: {Blocks} blocks ({Bytes} bytes) removed, {Kept} kept, {Deleted} unowned contents deleted, "
+            + "in {Milliseconds:F0} ms")]
+    private partial void LogDone(long blocks, long bytes, int kept, int deleted, double milliseconds);
 }

@@ -1,8 +1,8 @@
 namespace Ipcs.Dag.Gc;
 
-/// <summary>What a garbage collection did.</summary>
-/// <param name="Blocks">How many blocks it removed.</param>
-/// <param name="Bytes">How long they were together.</param>
-/// <param name="Kept">How many blocks are reached from what is kept.</param>
-/// <param name="Forgotten">How many contents that nobody owned it took out of the index.</param>
-public sealed record GcResult(long Blocks, long Bytes, int Kept, int Forgotten);
+/// <summary>The result of a garbage collection.</summary>
+/// <param name="Blocks">The number of blocks removed.</param>
+/// <param name="Bytes">The sum of their lengths in bytes.</param>
+/// <param name="Kept">The number of blocks marked as needed.</param>
+/// <param name="Deleted">The number of unowned contents whose records were deleted.</param>
+public sealed record GcResult(long Blocks, long Bytes, int Kept, int Deleted);

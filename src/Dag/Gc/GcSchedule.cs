@@ -4,12 +4,12 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Dag.Gc;
 
 /// <summary>
-/// Collects by itself: every interval; with a size that the store should not exceed, only once it takes nine tenths of that (what is needed stays,
-/// however large it is). Owns its loop.
+/// Collects garbage at an interval. With a maximum size of the store, only when the store has reached nine tenths of it; blocks that are
+/// needed stay even beyond the maximum. Owns its loop.
 /// </summary>
 public sealed partial class GcSchedule : IAsyncDisposable
 {
-    /// <summary>The part of <c>storage-max</c> from which on it collects, as Kubo's StorageGCWatermark.</summary>
+    /// <summary>The fraction of <c>storage-max</c> at which it collects, as Kubo's StorageGCWatermark.</summary>
     private const double Watermark = 0.9;
 
     private readonly GarbageCollector _collector;
@@ -19,14 +19,15 @@ public sealed partial class GcSchedule : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    /// <summary>Begins.</summary>
-    /// <param name="collector">Who collects.</param>
-    /// <param name="store">Whose size is looked at.</param>
-    /// <param name="interval">How often; zero for never.</param>
-    /// <param name="storageMax">In bytes; zero for none.</param>
+    /// <summary>Starts the loop.</summary>
+    /// <param name="collector">The collector.</param>
+    /// <param name="store">The store whose size is compared with <paramref name="storageMax"/>.</param>
+    /// <param name="interval">The interval; zero for never.</param>
+    /// <param name="storageMax">The maximum size in bytes; zero for none.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="logger">Where failures go.</param>
-    public GcSchedule(GarbageCollector collector, IStore store, TimeSpan interval, long storageMax, TimeProvider time, ILogger<GcSchedule> logger)
+    /// <param name="logger">Logs failures.</param>
+    public GcSchedule(
+        GarbageCollector collector, IStore store, TimeSpan interval, long storageMax, TimeProvider time, ILogger<GcSchedule> logger)
     {
         _collector = collector;
         _store = store;
@@ -55,7 +56,7 @@ public sealed partial class GcSchedule : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The daemon stops.
+            // Disposal stops the loop.
         }
     }
 
@@ -75,6 +76,6 @@ public sealed partial class GcSchedule : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the garbage collection failed")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "garbage collection failed")]
     private partial void LogFailed(Exception error);
 }

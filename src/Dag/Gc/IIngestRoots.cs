@@ -2,9 +2,9 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Gc;
 
-/// <summary>What a garbage collection must know of the writes that are not committed.</summary>
+/// <summary>Lists the blocks that uncommitted writes need, for garbage collection.</summary>
 public interface IIngestRoots
 {
-    /// <summary>The roots of what open and interrupted ingests have written so far, to be kept with all below them.</summary>
+    /// <summary>The roots of the DAGs that open and interrupted ingests have written so far.</summary>
     IReadOnlyCollection<Cid> LeasedRoots();
 }

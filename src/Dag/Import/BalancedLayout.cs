@@ -4,12 +4,13 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// The balanced layout, built from below. Facts: https://github.com/ipfs/boxo/blob/main/ipld/unixfs/importer/balanced/builder.go. Level 0 holds leaves, level 1 nodes over leaves, and so on. A full level becomes one node
-/// of the next when another entry comes, so that the last one can still be the root.
+/// The balanced layout, built bottom-up. Reference: https://github.com/ipfs/boxo/blob/main/ipld/unixfs/importer/balanced/builder.go.
+/// Level 0 has leaves, level 1 nodes over leaves, and so on. A full level becomes one node of the next level only when another entry is
+/// added, so that the last node can still be the root.
 /// </summary>
 internal sealed class BalancedLayout(LeafWriter writer, int maxChildren) : ILayout
 {
-    /// <summary>Levels hold at least two entries each, and no file is longer than 63 bits say.</summary>
+    /// <summary>Nodes have at least two children, and file sizes have 63 bits.</summary>
     public const int MaxLevels = 64;
 
     private readonly List<List<DagEntry>> _levels = [];
@@ -70,7 +71,7 @@ internal sealed class BalancedLayout(LeafWriter writer, int maxChildren) : ILayo
                 return _levels[i][0];
             }
 
-            // The top level's node is the root, and the root has the metadata.
+            // The node of the top level is the root, which has the metadata.
             Flush(i, top ? mode : null, top ? mtime : null);
         }
     }

@@ -8,28 +8,28 @@ namespace Ipcs.Dag.Import;
 public static class DagImport
 {
     /// <summary>
-    /// Reads the stream to its end and imports it, on as many cores as there are: chunks are hashed and stored on the thread pool, a few at a
-    /// time, and linked in order; the content hash, if asked for, is fed beside them. The memory is at most <see cref="MaxChunksInMemory"/>
-    /// chunks of the profile's greatest length, whatever the stream's.
+    /// Reads the stream to its end and imports it on all cores: the thread pool hashes and stores chunks in parallel, they are linked in
+    /// order, and the content hash, if requested, is computed at the same time. Memory: at most <see cref="MaxChunksInMemory"/> chunks of
+    /// the profile's maximum length.
     /// </summary>
-    /// <param name="stream">Read to its end, not disposed.</param>
-    /// <param name="store">Where the blocks go.</param>
-    /// <param name="profile">How the DAG is made.</param>
-    /// <param name="alsoHash">Gets every byte in order; may be null.</param>
-    /// <param name="cancellationToken">Stops the import; what was put stays.</param>
+    /// <param name="stream">The file; read to its end, not disposed.</param>
+    /// <param name="store">Takes the blocks.</param>
+    /// <param name="profile">The form of the DAG.</param>
+    /// <param name="alsoHash">Receives every byte in order; may be null.</param>
+    /// <param name="cancellationToken">Stops the import; blocks stored by then stay.</param>
     /// <exception cref="ArgumentException">The profile is out of bounds.</exception>
     public static Task<DagRoot> FromStreamAsync(
         Stream stream, IBlockstore store, ImportProfile profile, IncrementalHash? alsoHash, CancellationToken cancellationToken) =>
         FromStreamAsync(stream, store, profile, null, null, alsoHash, cancellationToken);
 
-    /// <summary>The same, with POSIX metadata in the root.</summary>
-    /// <param name="stream">Read to its end, not disposed.</param>
-    /// <param name="store">Where the blocks go.</param>
-    /// <param name="profile">How the DAG is made.</param>
+    /// <summary>Imports the stream with POSIX metadata in the root.</summary>
+    /// <param name="stream">The file; read to its end, not disposed.</param>
+    /// <param name="store">Takes the blocks.</param>
+    /// <param name="profile">The form of the DAG.</param>
     /// <param name="mode">The file's mode; may be null.</param>
     /// <param name="mtime">The file's modification time; may be null.</param>
-    /// <param name="alsoHash">Gets every byte in order; may be null.</param>
-    /// <param name="cancellationToken">Stops the import; what was put stays.</param>
+    /// <param name="alsoHash">Receives every byte in order; may be null.</param>
+    /// <param name="cancellationToken">Stops the import; blocks stored by then stay.</param>
     /// <exception cref="ArgumentException">The profile is out of bounds.</exception>
     public static async Task<DagRoot> FromStreamAsync(
         Stream stream,
@@ -46,6 +46,6 @@ public static class DagImport
         return importer.Finish(mode, mtime);
     }
 
-    /// <summary>How many chunks may be in memory: one being read, one being hashed on each core, and one that waits for each.</summary>
+    /// <summary>The most chunks in memory: one that is read, and for each core one that is hashed and one that waits.</summary>
     public static int MaxChunksInMemory { get; } = Math.Clamp((2 * Environment.ProcessorCount) + 1, 3, 9);
 }

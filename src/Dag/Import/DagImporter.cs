@@ -8,16 +8,16 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// Makes a UnixFS file of the bytes pushed into it, block by block. It holds one open chunk and, per level of the DAG, at most one node's
-/// children: its memory doesn't grow with the file. Used by one caller at a time.
+/// Builds a UnixFS file from bytes pushed into it. Keeps one open chunk and, per level of the DAG, the children of at most one node: its
+/// memory does not grow with the file. For one caller at a time.
 /// </summary>
 public sealed class DagImporter
 {
     private const int FirstBufferLength = 16 * 1024;
 
     /// <summary>
-    /// Chunks after so many bytes go past the store's log (<see cref="Durability.Deferred"/>): what is shorter needs no flush to become durable, and an interrupted write
-    /// goes on from here at least.
+    /// Chunks after this many bytes skip the store's WAL (<see cref="Durability.Deferred"/>). Shorter files become durable without a flush,
+    /// and an interrupted write resumes at this offset or later.
     /// </summary>
     private const long LoggedLength = 16 << 20;
 
@@ -43,24 +43,26 @@ public sealed class DagImporter
             : new BalancedLayout(_writer, profile.MaxChildren);
     }
 
-    /// <summary>How many bytes have been written.</summary>
+    /// <summary>The number of bytes written.</summary>
     public long Length => DurableLength + _buffered;
 
-    /// <summary>How many bytes lie in full chunks that the store has; a resumed import goes on from here.</summary>
+    /// <summary>The number of bytes in full chunks that are stored; a resumed import continues here.</summary>
     public long DurableLength { get; private set; }
 
-    /// <summary>True when some of the chunks are durable only once something synced is put after them.</summary>
+    /// <summary>True when some of the chunks become durable only with a later synced write.</summary>
     public bool IsBulk => DurableLength > LoggedLength;
 
-    /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; good until the next write.</summary>
+    /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; valid until the next write.</summary>
     public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
 
-    /// <summary>The blocks below which the first <see cref="DurableLength"/> bytes lie: what a garbage collection must keep with all below them.</summary>
+    /// <summary>
+    /// The roots of the DAGs with the first <see cref="DurableLength"/> bytes, which a garbage collection must keep.
+    /// </summary>
     public IReadOnlyList<Cid> Roots => [.. _layout.Levels.SelectMany(level => level).Select(entry => entry.Cid)];
 
     /// <summary>
-    /// Takes the next bytes. Chunks that are whole in <paramref name="data"/> are hashed and stored from where they are (bare leaves);
-    /// everything else is copied once.
+    /// Adds the next bytes. Raw leaves that are entirely in <paramref name="data"/> are hashed and stored without a copy; other bytes are
+    /// copied once.
     /// </summary>
     /// <exception cref="InvalidOperationException">The import is finished.</exception>
     public void Write(ReadOnlySpan<byte> data)
@@ -90,11 +92,13 @@ public sealed class DagImporter
     }
 
     /// <summary>Stores the last chunk and the nodes above it, and returns the root.</summary>
-    /// <exception cref="InvalidOperationException">It was finished before.</exception>
+    /// <exception cref="InvalidOperationException">The import is finished.</exception>
     public DagRoot Finish() => Finish(null, null);
 
-    /// <summary>The same, with POSIX metadata in the root. A bare single leaf then becomes a dag-pb node, since it has no place for them.</summary>
-    /// <exception cref="InvalidOperationException">It was finished before.</exception>
+    /// <summary>
+    /// Finishes with POSIX metadata in the root. A single raw leaf then becomes a dag-pb node, since a raw block has no metadata.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The import is finished.</exception>
     public DagRoot Finish(uint? mode, UnixFsTime? mtime)
     {
         ThrowIfFinished();
@@ -117,24 +121,24 @@ public sealed class DagImporter
     }
 
     /// <summary>
-    /// What <see cref="Restore"/> needs to go on from <see cref="DurableLength"/>: some 50 bytes per entry of each level (8 KiB a level under
-    /// the usual profiles).
+    /// The state that <see cref="Restore"/> needs to continue at <see cref="DurableLength"/>: some 50 bytes per entry of each level (8 KiB
+    /// per level with the usual profiles).
     /// </summary>
     /// <exception cref="InvalidOperationException">The import is finished.</exception>
-    /// <exception cref="NotSupportedException">The profile's chunker can't go on after a cut.</exception>
+    /// <exception cref="NotSupportedException">The profile's chunker cannot resume after a cut.</exception>
     public byte[] ExportState()
     {
         ThrowIfFinished();
         if (!_profile.Chunker.Resumes)
         {
-            throw new NotSupportedException($"an import with the chunker '{_profile.Chunker}' can't be resumed");
+            throw new NotSupportedException($"an import with the chunker '{_profile.Chunker}' cannot be resumed");
         }
 
         return ImportState.Encode(_profile, DurableLength, _layout);
     }
 
-    /// <summary>Goes on with an import from its exported state. The next byte to write is the one at <see cref="DurableLength"/>.</summary>
-    /// <exception cref="DagFormatException">The state is not one of ours, or of another profile.</exception>
+    /// <summary>Continues an import from its exported state. The next byte to write is that at <see cref="DurableLength"/>.</summary>
+    /// <exception cref="DagFormatException">The state is invalid or of another profile.</exception>
     public static DagImporter Restore(IBlockstore store, ImportProfile profile, ReadOnlySpan<byte> state)
     {
         var importer = new DagImporter(store, profile);
@@ -142,13 +146,15 @@ public sealed class DagImporter
         return importer;
     }
 
-    /// <summary>The leaves of <see cref="DurableLength"/>, in order, read from the nodes in the store.</summary>
-    /// <exception cref="BlockNotFoundException">While enumerating: the store has lost a node.</exception>
+    /// <summary>The leaves of the first <see cref="DurableLength"/> bytes in order, read from the nodes in the store.</summary>
+    /// <exception cref="BlockNotFoundException">While enumerating: a node is missing in the store.</exception>
     public IEnumerable<Cid> Leaves() => _layout.Leaves(Children);
 
-    /// <summary>Reads the first <see cref="DurableLength"/> bytes back into <paramref name="hash"/>, for the content hash of a resumed import.</summary>
-    /// <exception cref="BlockNotFoundException">The store has lost a block.</exception>
-    /// <exception cref="DagFormatException">A block is not what was put.</exception>
+    /// <summary>
+    /// Reads the first <see cref="DurableLength"/> bytes back into <paramref name="hash"/>, for the content hash of a resumed import.
+    /// </summary>
+    /// <exception cref="BlockNotFoundException">A block is missing in the store.</exception>
+    /// <exception cref="DagFormatException">A block is damaged.</exception>
     public void RehashInto(IncrementalHash hash)
     {
         long total = 0;
@@ -166,13 +172,13 @@ public sealed class DagImporter
         }
     }
 
-    /// <summary>The writer of leaves, for hashing them side by side.</summary>
+    /// <summary>The writer of leaves, for hashing them in parallel.</summary>
     internal LeafWriter Leaf => _writer;
 
-    /// <summary>How the next leaf is to be put.</summary>
+    /// <summary>True when the next leaf is to be put deferred.</summary>
     internal bool NextIsBulk => DurableLength >= LoggedLength;
 
-    /// <summary>Takes a leaf that <see cref="Leaf"/> has stored. Only between chunks.</summary>
+    /// <summary>Adds a leaf that <see cref="Leaf"/> has stored. Called only between chunks.</summary>
     internal void AddLeaf(in DagEntry leaf)
     {
         _layout.AddLeaf(leaf);
@@ -193,7 +199,7 @@ public sealed class DagImporter
         int room = _buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom;
         if (needed > room)
         {
-            // Most imports are of manifests and configs: they don't get a buffer for a whole chunk at once.
+            // Most imports are of manifests and configs, so the first buffer is shorter than a chunk.
             int length = needed <= FirstBufferLength ? Math.Min(FirstBufferLength, _chunker.MaxLength) : _chunker.MaxLength;
             byte[] larger = GC.AllocateUninitializedArray<byte>(LeafWriter.Headroom + length + LeafWriter.Tailroom);
             _buffer.AsSpan(0, Math.Min(_buffer.Length, LeafWriter.Headroom + _buffered)).CopyTo(larger);

@@ -1,11 +1,11 @@
 namespace Ipcs.Dag.Import;
 
-/// <summary>How the nodes above a file's chunks are arranged.</summary>
+/// <summary>The arrangement of the nodes above a file's chunks.</summary>
 public enum DagLayout
 {
-    /// <summary>All leaves equally deep: the usual one.</summary>
+    /// <summary>All leaves at the same depth: the default.</summary>
     Balanced,
 
-    /// <summary>Leaves first, then ever deeper subtrees, four of each depth: made for reading from the start.</summary>
+    /// <summary>Leaves first, then deeper and deeper subtrees, four of each depth: suits reading from the start.</summary>
     Trickle,
 }

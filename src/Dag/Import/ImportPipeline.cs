@@ -4,12 +4,12 @@ using Ipcs.Dag.Chunking;
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// Reads a stream chunk by chunk into a fixed number of buffers; each is hashed and stored on the thread pool, and given to the content hash
-/// in order, side by side. Owns the buffers. Used once.
+/// Reads a stream chunk by chunk into a fixed number of buffers. The thread pool hashes and stores the chunks in parallel, while the
+/// content hash takes them in order. Owns the buffers. Used once.
 /// </summary>
 internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? alsoHash, int buffers, int maxChunk)
 {
-    /// <summary>Small streams (manifests, configs) get no buffer for a whole chunk.</summary>
+    /// <summary>The length of a first buffer: small streams (manifests, configs) need none for a whole chunk.</summary>
     private const int FirstBufferLength = 16 * 1024;
 
     private readonly Queue<Chunk> _inFlight = new(buffers);
@@ -59,7 +59,7 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
         }
         finally
         {
-            // Nothing may write into the store, or the hash, once the caller has its answer.
+            // After the caller has its result nothing may write to the store or the hash.
             await Task.WhenAll(_inFlight.Select(chunk => chunk.Done)).ContinueWith(
                 static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
@@ -68,7 +68,9 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
     private static Memory<byte> Room(byte[] buffer, int filled) =>
         buffer.AsMemory(LeafWriter.Headroom + filled, buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom - filled);
 
-    /// <summary>Links what is in flight, then the last chunk, which is hashed here: alone, a thread hop would cost more than its hash.</summary>
+    /// <summary>
+    /// Links the chunks in flight, then the last chunk, which is hashed here: for a single chunk a thread switch costs more than its hash.
+    /// </summary>
     private async Task FinishAsync(byte[] buffer, int length)
     {
         while (_inFlight.Count > 0)
@@ -98,7 +100,7 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
         await Task.Run(() => alsoHash!.AppendData(buffer, LeafWriter.Headroom, length));
     }
 
-    /// <summary>A buffer that is free, once there is one.</summary>
+    /// <summary>Waits for a free buffer.</summary>
     private async ValueTask<byte[]> TakeAsync()
     {
         if (_free.TryPop(out byte[]? buffer))
@@ -130,7 +132,7 @@ internal sealed class ImportPipeline(DagImporter importer, IncrementalHash? also
         return GC.AllocateUninitializedArray<byte>(LeafWriter.Headroom + length + LeafWriter.Tailroom);
     }
 
-    /// <summary>The buffer, or one for a whole chunk when it is too short; the first bytes are kept.</summary>
+    /// <summary>The buffer, or a copy of its first bytes in a buffer for a whole chunk when it is too short.</summary>
     private byte[] WithRoom(byte[] buffer, int needed, int keep)
     {
         if (buffer.Length - LeafWriter.Headroom - LeafWriter.Tailroom >= needed)

@@ -5,15 +5,18 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// The form of an interrupted import:
-/// <code>version (1 byte) | CID version | raw leaves | layout | max children | chunker: length, words | durable length | blocks | levels, each: count, then (CID, size, DAG size)...</code>
-/// All numbers are varints. It is bounded by the profile: at most <see cref="MaxLevels"/> levels of max children.
+/// The serialized state of an interrupted import:
+/// <code>
+/// version (1 byte) | CID version | raw leaves | layout | max children | chunker: length, text | durable length | blocks
+/// | levels, each: count, then (CID, size, DAG size)...
+/// </code>
+/// All numbers are varints. The profile bounds it: at most <see cref="MaxLevels"/> levels of max children.
 /// </summary>
 internal static class ImportState
 {
     private const byte Version = 2;
 
-    /// <summary>A level has at least two entries below each of its own, and no file is longer than 63 bits say.</summary>
+    /// <summary>Nodes have at least two children, and file sizes have 63 bits.</summary>
     private const int MaxLevels = 64;
 
     public static byte[] Encode(ImportProfile profile, long durable, ILayout layout)
@@ -43,7 +46,7 @@ internal static class ImportState
         return writer.WrittenSpan.ToArray();
     }
 
-    /// <summary>Fills the stack and returns the durable length.</summary>
+    /// <summary>Decodes the levels and returns the durable length.</summary>
     public static long Decode(ReadOnlySpan<byte> state, ImportProfile profile, ILayout layout)
     {
         if (state.IsEmpty || state[0] != Version)
@@ -53,7 +56,8 @@ internal static class ImportState
 
         state = state[1..];
         if (Take(ref state) != profile.CidVersion || Take(ref state) != (profile.RawLeaves ? 1 : 0)
-            || Take(ref state) != (int)profile.Layout || Take(ref state) != profile.MaxChildren || !TakeText(ref state, profile.Chunker.Text))
+            || Take(ref state) != (int)profile.Layout || Take(ref state) != profile.MaxChildren
+            || !TakeText(ref state, profile.Chunker.Text))
         {
             throw new DagFormatException($"the state of the import is not of the profile '{profile.Name}'");
         }

@@ -7,36 +7,36 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Import;
 
-/// <summary>A block that a level of the DAG holds until its parent is written.</summary>
-/// <param name="Cid">The block.</param>
-/// <param name="Size">The file bytes below it.</param>
-/// <param name="DagSize">Its own length and all below it, in bytes.</param>
+/// <summary>A block of a level of the DAG whose parent is not written yet.</summary>
+/// <param name="Cid">The block's CID.</param>
+/// <param name="Size">The number of file bytes below it.</param>
+/// <param name="DagSize">The length of the block and all below it, in bytes.</param>
 internal readonly record struct DagEntry(Cid Cid, long Size, long DagSize);
 
 /// <summary>
-/// Makes leaves. Chunks lie in buffers with room before and after, so that the dag-pb frame is written around them and the bytes are
-/// not copied again. Blocks of a tar are packed where the store keeps them so and that pays. Thread-safe.
+/// Encodes and stores leaves. Chunks are in buffers with room before and after, so that the dag-pb frame is written around them without a
+/// copy. Blocks of a tar are compressed where the store keeps compressed blocks and compression pays. Thread-safe.
 /// </summary>
 internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
 {
-    /// <summary>Room before a chunk: <c>0a len 08 02 12 len</c>, with lengths of up to four bytes.</summary>
+    /// <summary>Bytes before a chunk: <c>0a len 08 02 12 len</c>, with lengths of up to four bytes.</summary>
     public const int Headroom = 12;
 
-    /// <summary>Room after a chunk: <c>18 size</c>.</summary>
+    /// <summary>Bytes after a chunk: <c>18 size</c>.</summary>
     public const int Tailroom = 6;
 
-    // In the trickle layout, leaves of dag-pb are of the type that old files have.
+    // In the trickle layout dag-pb leaves have the type Raw, as in old files.
     private readonly UnixFsType _leafType = profile.Layout == DagLayout.Trickle ? UnixFsType.Raw : UnixFsType.File;
 
-    private readonly bool _packs = profile.Chunker.IsTar && store.KeepsCompressed;
+    private readonly bool _compresses = profile.Chunker.IsTar && store.KeepsCompressed;
 
-    /// <summary>True when chunks can be stored from where they are.</summary>
+    /// <summary>True when chunks are stored as raw blocks, without a frame.</summary>
     public bool IsRaw => profile.RawLeaves;
 
-    /// <summary>How inner nodes are put: like the chunks below them, without which they are worth nothing.</summary>
+    /// <summary>True when inner nodes are put deferred, like the chunks below them, without which they are useless.</summary>
     public bool NodesInBulk { get; set; }
 
-    /// <summary>Stores a bare chunk.</summary>
+    /// <summary>Stores a chunk as a raw block.</summary>
     public DagEntry PutRaw(ReadOnlySpan<byte> chunk, bool bulk)
     {
         Multihash hash = Multihash.Sha256(chunk);
@@ -44,7 +44,9 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
         return new DagEntry(Cid.V1(Multicodec.Raw, hash), chunk.Length, chunk.Length);
     }
 
-    /// <summary>Stores the chunk that lies at <see cref="Headroom"/> in the buffer, and writes its frame around it if it needs one.</summary>
+    /// <summary>
+    /// Stores the chunk at <see cref="Headroom"/> in the buffer, after writing the dag-pb frame around it if the profile has one.
+    /// </summary>
     public DagEntry Put(byte[] buffer, int length, bool bulk)
     {
         if (IsRaw)
@@ -92,7 +94,7 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
         return PutNode(new DagPbNode(links, data), size, dagSize);
     }
 
-    /// <summary>Stores a file of one node, with its bytes inside.</summary>
+    /// <summary>Stores a file of a single node that contains its bytes.</summary>
     public DagEntry PutInline(byte[] bytes, uint? mode, UnixFsTime? mtime)
     {
         var data = new UnixFsData
@@ -116,13 +118,13 @@ internal sealed class LeafWriter(IBlockstore store, ImportProfile profile)
 
     private void Store(in Multihash hash, ReadOnlySpan<byte> block, bool bulk)
     {
-        if (_packs && store.Has(hash))
+        if (_compresses && store.Has(hash))
         {
-            // Most of a second image is here already.
+            // Most blocks of a second image exist already.
             return;
         }
 
-        using IMemoryOwner<byte>? frame = _packs ? CompressedBlock.TryCompress(block) : null;
+        using IMemoryOwner<byte>? frame = _compresses ? CompressedBlock.TryCompress(block) : null;
         if (frame is null)
         {
             store.Put(hash, block, bulk);

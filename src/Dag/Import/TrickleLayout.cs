@@ -4,19 +4,19 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Import;
 
 /// <summary>
-/// The trickle layout: a node has leaves as long as there is room for them, then four subtrees of depth 1, four of depth 2 and so on;
-/// the root goes on for ever, a subtree of depth n ends before its own subtrees would be of depth n.
-/// Facts: https://github.com/ipfs/boxo/blob/main/ipld/unixfs/importer/trickle/trickledag.go.
+/// The trickle layout: a node has a maximum number of leaves, then four subtrees of depth 1, four of depth 2 and so on. The root continues
+/// without end; a subtree of depth n ends before its own subtrees would have depth n.
+/// Reference: https://github.com/ipfs/boxo/blob/main/ipld/unixfs/importer/trickle/trickledag.go.
 /// </summary>
 internal sealed class TrickleLayout(LeafWriter writer, int maxChildren) : ILayout
 {
-    /// <summary>Subtrees of one depth in a node.</summary>
+    /// <summary>The number of subtrees of one depth in a node.</summary>
     private const int Repeat = 4;
 
-    /// <summary>A subtree of depth n has more than 4^n leaves: no file is deeper.</summary>
+    /// <summary>A subtree of depth n has more than 4^n leaves, so no file is deeper.</summary>
     private const int MaxDepth = 32;
 
-    /// <summary>The nodes that are open, from the root to the deepest, each in the one before; depths follow from the counts.</summary>
+    /// <summary>The open nodes from the root to the deepest, each a child of the one before. Depths follow from the counts.</summary>
     private readonly List<List<DagEntry>> _open = [[]];
 
     /// <inheritdoc/>
@@ -66,7 +66,7 @@ internal sealed class TrickleLayout(LeafWriter writer, int maxChildren) : ILayou
         Blocks = blocks;
         for (int i = 1; i < _open.Count; i++)
         {
-            // An open node is in one that has all its leaves and room for it, and has at least one leaf itself.
+            // The parent of an open node has all its leaves and room for the node, which has at least one leaf.
             if (_open[i - 1].Count < maxChildren || _open[i - 1].Count >= Capacity(i - 1) || _open[i].Count == 0)
             {
                 return false;
@@ -95,10 +95,11 @@ internal sealed class TrickleLayout(LeafWriter writer, int maxChildren) : ILayou
     private IEnumerable<Cid> LeavesOf(IEnumerable<Cid> node, Func<Cid, Cid[]> children) =>
         node.SelectMany((child, index) => index < maxChildren ? [child] : LeavesOf(children(child), children));
 
-    /// <summary>How many entries the open node may have.</summary>
-    private int Capacity(int index) => index == 0 ? int.MaxValue : maxChildren + (Repeat * ((_open[index - 1].Count - maxChildren) / Repeat));
+    /// <summary>The most entries of an open node.</summary>
+    private int Capacity(
+        int index) => index == 0 ? int.MaxValue : maxChildren + (Repeat * ((_open[index - 1].Count - maxChildren) / Repeat));
 
-    /// <summary>Writes the deepest open node into the one above.</summary>
+    /// <summary>Writes the deepest open node and adds it to its parent.</summary>
     private void Close()
     {
         DagEntry node = writer.PutNode(_open[^1], null, null);

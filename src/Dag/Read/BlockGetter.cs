@@ -3,7 +3,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>Gets blocks; those whose CID carries them (identity hashes) from the CID.</summary>
+/// <summary>Gets blocks from a source, and identity blocks from their CIDs.</summary>
 internal static class BlockGetter
 {
     public static ValueTask<IMemoryOwner<byte>> GetAsync(IBlockSource source, Cid cid, CancellationToken cancellationToken)
@@ -14,7 +14,7 @@ internal static class BlockGetter
             : source.GetAsync(cid, cancellationToken);
     }
 
-    /// <summary>Sees to it that the block is where the source keeps what it gets, and returns its length.</summary>
+    /// <summary>Fetches the block into the source's store and returns its length.</summary>
     public static ValueTask<int> EnsureAsync(IBlockSource source, Cid cid, CancellationToken cancellationToken)
     {
         Multihash hash = cid.Hash;

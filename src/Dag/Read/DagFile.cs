@@ -3,15 +3,15 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>Tells whether a block is the root of a file.</summary>
+/// <summary>Recognizes the root blocks of files.</summary>
 public static class DagFile
 {
     /// <summary>
-    /// True only if the block is canonical dag-pb with a UnixFS File (or Raw), itself in its one encoding, whose sizes add up: inline bytes
-    /// and block sizes to the file size, as many block sizes as links, links to raw and dag-pb blocks only. This decides whether a digest
-    /// names a <c>dag</c> content, so nothing else that a digest may name may pass. gzip, zstd and JSON can't: a canonical block starts
-    /// <c>12</c> or <c>0a len 08</c>, and 08 is a control character that no JSON text has. A tar can't, since it ends in two blocks of
-    /// zeros, and a canonical block never does.
+    /// True only if the block is canonical dag-pb with a canonical UnixFS File (or Raw) whose sizes are consistent: inline bytes and block
+    /// sizes add up to the file size, there are as many block sizes as links, and links lead only to raw and dag-pb blocks. This decides
+    /// whether a digest names a <c>dag</c> content, so it must be false for any other bytes that a digest may name. gzip, zstd and JSON
+    /// differ: a canonical block starts with <c>12</c> or <c>0a len 08</c>, and 08 is a control character, which JSON text does not have. A
+    /// tar differs: it ends in two blocks of zeros, which a canonical block never does.
     /// </summary>
     /// <param name="block">The whole block.</param>
     /// <param name="size">The length of the file, in bytes.</param>

@@ -5,26 +5,26 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>
-/// Marks what is reachable, for a garbage collection: every block once, however many roots reach it. Raw leaves are marked unread; inner
-/// nodes are read. What is not here is passed over, with what would be below it, until <see cref="AddLate"/>. Used by one caller at a time.
+/// Marks the reachable blocks for a garbage collection, each once, however many roots reach it. Inner nodes are read, raw leaves are not.
+/// Nodes missing in the store are skipped, with everything below them, until <see cref="AddLate"/>. For one caller at a time.
 /// </summary>
 public sealed class DagMark(IBlockstore store)
 {
-    // Apart from the marks: a block reached as raw bytes may be reached as a node later, and then leads further.
+    // Separate from the marks: a block that was reached as raw bytes may be reached as a node later, and then has children.
     private readonly BlockSet _expanded = new();
 
-    // A fetch takes inner nodes as it needs them, so that these are few: no more than DagWalk.MaxPending of each.
+    // Missing nodes are few, since a fetch gets inner nodes as it needs them: at most DagWalk.MaxPending.
     private List<Multihash> _missing = [];
 
     /// <summary>The blocks reached so far.</summary>
     public BlockSet Marks { get; } = new();
 
-    /// <summary>Marks one block and nothing below it.</summary>
+    /// <summary>Marks one block, not its children.</summary>
     public void AddBlock(Cid cid) => Marks.Add(cid.Hash);
 
-    /// <summary>Marks a root and all that is here below it.</summary>
-    /// <exception cref="DagFormatException">More nodes wait to be visited than <see cref="DagWalk.MaxPending"/>.</exception>
-    /// <exception cref="StoreException">A node is damaged: what is below it can't be known.</exception>
+    /// <summary>Marks a root and the blocks below it that the store has.</summary>
+    /// <exception cref="DagFormatException">More than <see cref="DagWalk.MaxPending"/> nodes are to be visited.</exception>
+    /// <exception cref="StoreException">A node is damaged, so its children are unknown.</exception>
     public void Add(Cid root, CancellationToken cancellationToken)
     {
         var pending = new Stack<Cid>();
@@ -33,8 +33,9 @@ public sealed class DagMark(IBlockstore store)
     }
 
     /// <summary>
-    /// Marks what is below nodes that were not here when they were reached and are by now: to be called after the last root. What was fetched when the marking
-    /// began may have been completed meanwhile, by whoever, and be needed by a root that was added later and led to nothing new.
+    /// Marks the blocks below nodes that were missing when they were reached and that the store has by now. Called after the last root: a
+    /// DAG that was being fetched when marking began may be complete by now, and a root added later may need it although it reached no new
+    /// node.
     /// </summary>
     /// <exception cref="DagFormatException">As <see cref="Add"/>.</exception>
     /// <exception cref="StoreException">As <see cref="Add"/>.</exception>
@@ -93,7 +94,7 @@ public sealed class DagMark(IBlockstore store)
         }
         catch (DagFormatException)
         {
-            // Bytes under a wrong codec: a leaf, whoever linked to it.
+            // Not a dag-pb node in spite of its codec: treated as a leaf.
             return;
         }
 

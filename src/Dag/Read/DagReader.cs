@@ -4,18 +4,18 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>
-/// Reads a UnixFS file (or a raw block) from any offset. Inner nodes are cached within a budget; the last leaf stays, so that small reads in
-/// sequence get each leaf once; leaves ahead of a sequential reader are asked for early. Used by one caller at a time.
+/// Reads a UnixFS file (or a raw block) from any offset. Caches inner nodes within a bound and keeps the last leaf, so that small
+/// sequential reads get each leaf once. Requests leaves ahead of sequential reads. For one caller at a time.
 /// </summary>
 public sealed class DagReader : IAsyncDisposable, IDisposable
 {
-    /// <summary>The deepest DAG read. A balanced file of two children per node would have 2^64 leaves.</summary>
+    /// <summary>The depth of the deepest DAG. A balanced file with two children per node would have 2^64 leaves.</summary>
     public const int MaxDepth = 64;
 
-    /// <summary>How many leaves are asked for ahead of a sequential reader, unless told otherwise; a local source gets none.</summary>
+    /// <summary>The default number of leaves requested ahead of sequential reads; 0 for a local source.</summary>
     public const int DefaultReadAhead = 4;
 
-    /// <summary>The most leaves ahead; each can be a block of 2 MiB in memory.</summary>
+    /// <summary>The most leaves requested ahead; each may take 2 MiB of memory.</summary>
     public const int MaxReadAhead = 32;
 
     private readonly IBlockSource _source;
@@ -54,18 +54,18 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
     public long Length { get; }
 
     /// <summary>Gets the root and opens the file, with <see cref="DefaultReadAhead"/> unless the source is local.</summary>
-    /// <exception cref="BlockNotFoundException">The root is not to be had.</exception>
-    /// <exception cref="DagFormatException">The root is no file.</exception>
+    /// <exception cref="BlockNotFoundException">The root cannot be found.</exception>
+    /// <exception cref="DagFormatException">The root is not a file.</exception>
     public static Task<DagReader> OpenAsync(Cid root, IBlockSource source, CancellationToken cancellationToken) =>
         OpenAsync(root, source, source is LocalBlockSource ? 0 : DefaultReadAhead, cancellationToken);
 
     /// <summary>Gets the root and opens the file.</summary>
     /// <param name="root">The root: raw, or dag-pb with a UnixFS file.</param>
-    /// <param name="source">Where blocks come from.</param>
-    /// <param name="readAhead">How many leaves to ask for ahead of a sequential reader, 0 to <see cref="MaxReadAhead"/>.</param>
+    /// <param name="source">Gives the blocks.</param>
+    /// <param name="readAhead">The number of leaves to request ahead of sequential reads, 0 to <see cref="MaxReadAhead"/>.</param>
     /// <param name="cancellationToken">Stops the wait for the root.</param>
-    /// <exception cref="BlockNotFoundException">The root is not to be had.</exception>
-    /// <exception cref="DagFormatException">The root is no file.</exception>
+    /// <exception cref="BlockNotFoundException">The root cannot be found.</exception>
+    /// <exception cref="DagFormatException">The root is not a file.</exception>
     public static async Task<DagReader> OpenAsync(Cid root, IBlockSource source, int readAhead, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(readAhead);
@@ -83,12 +83,12 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Fills <paramref name="buffer"/> from <paramref name="offset"/> as far as the file goes; 0 at its end and beyond. No allocation while
-    /// the bytes are in the current leaf.
+    /// Fills <paramref name="buffer"/> from <paramref name="offset"/> up to the end of the file; returns 0 at the end and beyond. Does not
+    /// allocate while the bytes are in the current leaf.
     /// </summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had; what is here can still be read.</exception>
-    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
-    /// <exception cref="InvalidOperationException">Another read is going on.</exception>
+    /// <exception cref="BlockNotFoundException">A block cannot be found; others can still be read.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes are inconsistent.</exception>
+    /// <exception cref="InvalidOperationException">Another read is running.</exception>
     public ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -109,14 +109,17 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
         return ReadSlowlyAsync(offset, buffer, cancellationToken);
     }
 
-    /// <summary>Hands the bytes from <paramref name="offset"/> on, leaf by leaf and without a copy, until <paramref name="length"/> or the end.</summary>
-    /// <param name="write">Takes a piece, which it may use until it returns.</param>
-    /// <param name="offset">The first byte.</param>
-    /// <param name="length">The most bytes.</param>
-    /// <param name="cancellationToken">Stops it.</param>
-    /// <returns>How many bytes were handed on.</returns>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
+    /// <summary>
+    /// Passes the bytes from <paramref name="offset"/> to a callback, leaf by leaf and without a copy, up to <paramref name="length"/> or
+    /// the end.
+    /// </summary>
+    /// <param name="write">Receives each piece, which is valid until it returns.</param>
+    /// <param name="offset">The offset of the first byte.</param>
+    /// <param name="length">The maximum number of bytes.</param>
+    /// <param name="cancellationToken">Stops the read.</param>
+    /// <returns>The number of bytes passed.</returns>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes are inconsistent.</exception>
     public async ValueTask<long> CopyToAsync(
         Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> write, long offset, long length, CancellationToken cancellationToken)
     {
@@ -149,14 +152,14 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Writes the bytes from <paramref name="offset"/> to a stream, until <paramref name="length"/> or the end.</summary>
-    /// <returns>How many bytes were written.</returns>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes don't add up.</exception>
+    /// <summary>Writes the bytes from <paramref name="offset"/> to a stream, up to <paramref name="length"/> or the end.</summary>
+    /// <returns>The number of bytes written.</returns>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">The DAG is not a file, or its sizes are inconsistent.</exception>
     public ValueTask<long> CopyToAsync(Stream destination, long offset, long length, CancellationToken cancellationToken) =>
         CopyToAsync(destination.WriteAsync, offset, length, cancellationToken);
 
-    /// <summary>Lets the leaf and everything asked for ahead go.</summary>
+    /// <summary>Releases the current leaf and the blocks requested ahead.</summary>
     public void Dispose()
     {
         if (_disposed)
@@ -187,7 +190,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (Interlocked.Exchange(ref _busy, 1) != 0)
         {
-            throw new InvalidOperationException("a DagReader reads for one caller at a time");
+            throw new InvalidOperationException("another read of this DagReader is running");
         }
     }
 
@@ -226,7 +229,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Makes the leaf with the byte at <paramref name="offset"/> the current one.</summary>
+    /// <summary>Makes the leaf with the byte at <paramref name="offset"/> the current leaf.</summary>
     private async ValueTask LoadLeafAsync(long offset, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -257,7 +260,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
 
             if (cid == _leafCid && _leafOwner is not null)
             {
-                // The same block again, as in a file of zeros.
+                // The same block as before, as in a file of zeros.
                 CheckLength(cid, _leaf.Length, length);
                 _leafStart = start;
                 return;
@@ -270,7 +273,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
             }
 
             IMemoryOwner<byte> block = await pending;
-            bool kept = false;
+            bool adopted = false;
             try
             {
                 FileBlock parsed = FileBlock.Parse(cid, block.Memory.Span);
@@ -278,7 +281,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
                 if (parsed.Links.Length == 0)
                 {
                     SetLeaf(cid, start, block, parsed);
-                    kept = true;
+                    adopted = true;
                     return;
                 }
 
@@ -287,7 +290,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
             }
             finally
             {
-                if (!kept)
+                if (!adopted)
                 {
                     block.Dispose();
                 }
@@ -297,7 +300,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
         throw new DagFormatException($"the DAG under {Root} is deeper than {MaxDepth}");
     }
 
-    /// <summary>Asks for the blocks of the file from <paramref name="position"/> on, as many as may be.</summary>
+    /// <summary>Requests the blocks of the file from <paramref name="position"/> on, up to the bound.</summary>
     private void TopUp(long position, Cid current)
     {
         for (int looked = 0; looked < 2 * MaxReadAhead && position < Length && _ahead.HasRoom; looked++)
@@ -321,7 +324,7 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
                 start += childStart;
                 if (_cache.Get(cid) is { } cached)
                 {
-                    // Sizes that differ are an error for whoever reads there, not for who looks ahead.
+                    // Inconsistent sizes are an error only when the node is read.
                     if (cached.Length != length)
                     {
                         return;
@@ -331,14 +334,17 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
                     continue;
                 }
 
-                // No leaf is longer than a block: this must be an inner node, and what is below it can be asked for once it is here.
+                // Longer than any leaf, so an inner node: its children can be requested once it has arrived.
                 bool inner = length > Blockstore.IBlockstore.MaxBlockLength;
                 if (cid != current && cid != _leafCid)
                 {
                     _ahead.Ask(cid);
                 }
 
-                if (inner && _ahead.TryPeek(cid, out ReadOnlyMemory<byte> bytes) && FileBlock.TryParse(cid.Codec, bytes.Span, out FileBlock parsed) is null && parsed.Length == length)
+                if (inner
+                    && _ahead.TryPeek(cid, out ReadOnlyMemory<byte> bytes)
+                    && FileBlock.TryParse(cid.Codec, bytes.Span, out FileBlock parsed) is null
+                    && parsed.Length == length)
                 {
                     node = new InnerNode(parsed, bytes.Span);
                     _cache.Add(cid, node);

@@ -5,29 +5,32 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>A link of a DAG.</summary>
-/// <param name="Source">The block that has it.</param>
-/// <param name="Target">What it leads to.</param>
-/// <param name="Name">Its name; empty in files.</param>
+/// <param name="Source">The block with the link.</param>
+/// <param name="Target">The block it links to.</param>
+/// <param name="Name">The name; empty in files.</param>
 public readonly record struct DagRef(Cid Source, Cid Target, string Name);
 
-/// <summary>What a DAG refers to, and how large it is.</summary>
+/// <summary>Lists the links of a DAG and measures it.</summary>
 public static class DagRefs
 {
     /// <summary>
     /// The links of a root, or of everything below it. Each block's links are listed once, however often the block is linked.
     /// </summary>
-    /// <param name="root">Whose links.</param>
-    /// <param name="source">Where blocks come from.</param>
-    /// <param name="recursive">True for the links of everything below too, depth first.</param>
-    /// <param name="unique">True to leave out links to what has been listed.</param>
-    /// <param name="cancellationToken">Stops it.</param>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <param name="root">The root.</param>
+    /// <param name="source">Gives the blocks.</param>
+    /// <param name="recursive">True to include the links of all blocks below, depth first.</param>
+    /// <param name="unique">True to leave out links to blocks that were listed before.</param>
+    /// <param name="cancellationToken">Stops the listing.</param>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">
+    /// A block does not decode as its codec, or the DAG exceeds the bounds of <see cref="DagWalk"/>.
+    /// </exception>
     public static async IAsyncEnumerable<DagRef> ListAsync(
         Cid root, IBlockSource source, bool recursive, bool unique, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var listed = new HashSet<Cid>();
-        await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync([root], source, ReadAheadOf(source, recursive), cancellationToken))
+        await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
+            [root], source, ReadAheadOf(source, recursive), cancellationToken))
         {
             if (cid.Codec == Multicodec.DagPb && DagPbParser.TryParse(block.Span, out DagPbParser.Fields fields))
             {
@@ -48,13 +51,16 @@ public static class DagRefs
     }
 
     /// <summary>Counts the blocks of a DAG and their bytes, each block once.</summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">
+    /// A block does not decode as its codec, or the DAG exceeds the bounds of <see cref="DagWalk"/>.
+    /// </exception>
     public static async Task<(long Blocks, long Size)> MeasureAsync(Cid root, IBlockSource source, CancellationToken cancellationToken)
     {
         long blocks = 0;
         long size = 0;
-        await foreach ((_, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync([root], source, ReadAheadOf(source, true), cancellationToken))
+        await foreach ((_, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
+            [root], source, ReadAheadOf(source, true), cancellationToken))
         {
             blocks++;
             size += block.Length;

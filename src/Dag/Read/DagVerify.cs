@@ -4,16 +4,16 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>What a local store has of a DAG.</summary>
+/// <summary>Finds which blocks of a DAG a local store has.</summary>
 public static class DagVerify
 {
-    /// <summary>True when every block under the root is in the store. Inner nodes are read, raw leaves only looked up.</summary>
-    /// <exception cref="DagFormatException">The DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <summary>True when every block under the root is in the store. Reads inner nodes; only looks up raw leaves.</summary>
+    /// <exception cref="DagFormatException">The DAG exceeds the bounds of <see cref="DagWalk"/>.</exception>
     public static bool IsComplete(IBlockstore store, Cid root, CancellationToken cancellationToken = default) =>
         !Missing(store, root, cancellationToken).Any();
 
-    /// <summary>The blocks under the root, as far as they can be known, that the store does not have (or has as something that can't be read).</summary>
-    /// <exception cref="DagFormatException">The DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <summary>The known blocks under the root that the store does not have or cannot read.</summary>
+    /// <exception cref="DagFormatException">The DAG exceeds the bounds of <see cref="DagWalk"/>.</exception>
     public static IEnumerable<Cid> Missing(IBlockstore store, Cid root, CancellationToken cancellationToken = default)
     {
         foreach ((Cid cid, bool here) in Walk(store, root, cancellationToken))
@@ -25,8 +25,8 @@ public static class DagVerify
         }
     }
 
-    /// <summary>The blocks under the root that the store has, each once: what a garbage collection must keep.</summary>
-    /// <exception cref="DagFormatException">The DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <summary>The blocks under the root that the store has, each once: those that a garbage collection must keep.</summary>
+    /// <exception cref="DagFormatException">The DAG exceeds the bounds of <see cref="DagWalk"/>.</exception>
     public static IEnumerable<Cid> Reachable(IBlockstore store, Cid root, CancellationToken cancellationToken = default)
     {
         foreach ((Cid cid, bool here) in Walk(store, root, cancellationToken))

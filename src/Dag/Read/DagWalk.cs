@@ -6,17 +6,17 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>Walks whole DAGs of raw and dag-pb blocks: files, directories, shards.</summary>
+/// <summary>Traverses DAGs of raw and dag-pb blocks: files, directories, shards.</summary>
 public static class DagWalk
 {
-    /// <summary>The most blocks of one DAG: a tebibyte in blocks of 256 KiB, and some 300 MB of memory for what has been seen.</summary>
+    /// <summary>The most blocks of one DAG: a tebibyte in blocks of 256 KiB; remembering them takes some 300 MB.</summary>
     public const int MaxBlocks = 1 << 22;
 
-    /// <summary>The most blocks known and not yet visited: ten directories of the greatest size, one in the other.</summary>
+    /// <summary>The most blocks known and not yet visited: ten nested directories of the maximum size.</summary>
     public const int MaxPending = 10 * DagPbNode.MaxLinks;
 
     /// <summary>The blocks that a block links to, in order; none for raw blocks.</summary>
-    /// <exception cref="DagFormatException">The block is not what its codec says, or the codec is neither raw nor dag-pb.</exception>
+    /// <exception cref="DagFormatException">The block does not decode as its codec, or the codec is neither raw nor dag-pb.</exception>
     public static IEnumerable<Cid> Children(Cid cid, ReadOnlySpan<byte> block)
     {
         if (cid.Codec == Multicodec.Raw)
@@ -37,20 +37,20 @@ public static class DagWalk
         return Array.ConvertAll(fields.Links, static link => link.Cid);
     }
 
-    /// <summary>True when a block, read as dag-pb, links to no other: for a CID of that codec <see cref="Children"/> has none.</summary>
+    /// <summary>True when a block, decoded as dag-pb, has no links.</summary>
     public static bool IsLeaf(ReadOnlySpan<byte> block) => DagPbParser.IsLeaf(block);
 
     /// <summary>
-    /// Every block under the roots once, depth first, a node before its children, in the order of its links: always the same order. Blocks ahead
-    /// are asked for early.
+    /// Every block under the roots once, depth first, a node before its children, and children in the order of links. Requests blocks
+    /// ahead.
     /// </summary>
-    /// <param name="roots">Where to begin; they come too.</param>
-    /// <param name="source">Where blocks come from.</param>
-    /// <param name="readAhead">How many blocks are asked for ahead, 0 to <see cref="DagReader.MaxReadAhead"/>.</param>
-    /// <param name="cancellationToken">Stops it.</param>
-    /// <returns>Each CID with its block, which is good until the next one is asked for.</returns>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over its bounds.</exception>
+    /// <param name="roots">The roots, which are visited too.</param>
+    /// <param name="source">Gives the blocks.</param>
+    /// <param name="readAhead">The number of blocks requested ahead, 0 to <see cref="DagReader.MaxReadAhead"/>.</param>
+    /// <param name="cancellationToken">Stops the traversal.</param>
+    /// <returns>Each CID with its block, which is valid until the next step.</returns>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">A block does not decode as its codec, or the DAG exceeds the bounds of this class.</exception>
     public static async IAsyncEnumerable<(Cid Cid, ReadOnlyMemory<byte> Block)> InOrderAsync(
         IReadOnlyList<Cid> roots, IBlockSource source, int readAhead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -74,42 +74,46 @@ public static class DagWalk
     }
 
     /// <summary>
-    /// Gets every block under a root once, depth first and in order as far as parallel asking allows: the file's leaves come about in the order
-    /// in which they are read.
+    /// Gets every block under a root once, depth first, in order as far as parallel requests allow: a file's leaves come roughly in the
+    /// order in which they are read.
     /// </summary>
-    /// <param name="root">The root, which is got too.</param>
-    /// <param name="source">Where blocks come from; it keeps them if they are to be kept.</param>
-    /// <param name="parallelism">How many blocks are asked for at a time, at least 1.</param>
-    /// <param name="onBlock">Told of every block and its length in bytes, one at a time.</param>
-    /// <param name="cancellationToken">Stops it.</param>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over its bounds.</exception>
+    /// <param name="root">The root, which is fetched too.</param>
+    /// <param name="source">Gives the blocks, and stores them if it is to.</param>
+    /// <param name="parallelism">The number of blocks requested at a time, at least 1.</param>
+    /// <param name="onBlock">Called for every block with its length in bytes; never concurrently.</param>
+    /// <param name="cancellationToken">Stops the traversal.</param>
+    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
+    /// <exception cref="DagFormatException">A block does not decode as its codec, or the DAG exceeds the bounds of this class.</exception>
     public static async Task FetchAsync(
         Cid root, IBlockSource source, int parallelism, Action<Cid, int>? onBlock, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(parallelism, 1);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var arrived = Channel.CreateUnbounded<(Cid Cid, IMemoryOwner<byte>? Block, int Length, Exception? Error)>(new UnboundedChannelOptions { SingleReader = true });
+        var arrived = Channel.CreateUnbounded<(int Slot, Cid Cid, IMemoryOwner<byte>? Block, int Length, Exception? Error)>(
+            new UnboundedChannelOptions { SingleReader = true });
         var frontier = new Frontier(root);
-        int inFlight = 0;
+        var requests = new Task[parallelism];
+        var free = new Stack<int>(Enumerable.Range(0, parallelism));
         try
         {
             while (true)
             {
-                while (inFlight < parallelism && frontier.TryTake(out Cid next))
+                while (free.Count > 0 && frontier.TryTake(out Cid next))
                 {
-                    inFlight++;
-                    _ = GetAsync(next);
+                    int taken = free.Pop();
+                    requests[taken] = GetAsync(taken, next);
                 }
 
-                if (inFlight == 0)
+                if (free.Count == parallelism)
                 {
                     return;
                 }
 
-                // Not stopped by the token: every get answers, stopped or not, and its block has to be let go.
-                (Cid cid, IMemoryOwner<byte>? block, int length, Exception? error) = await arrived.Reader.ReadAsync(CancellationToken.None);
-                inFlight--;
+                // Not cancelled: every request completes, cancelled or not, and its block must be disposed.
+                (int slot, Cid cid, IMemoryOwner<byte>? block, int length, Exception? error) =
+                    await arrived.Reader.ReadAsync(CancellationToken.None);
+                await requests[slot];
+                free.Push(slot);
                 if (error is not null)
                 {
                     System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
@@ -130,29 +134,31 @@ public static class DagWalk
         finally
         {
             await stop.CancelAsync();
-            for (; inFlight > 0; inFlight--)
+            await Task.WhenAll(requests.Where(request => request is not null));
+            while (arrived.Reader.TryRead(out (int, Cid, IMemoryOwner<byte>? Block, int, Exception?) left))
             {
-                (await arrived.Reader.ReadAsync(CancellationToken.None)).Block?.Dispose();
+                left.Block?.Dispose();
             }
         }
 
-        async Task GetAsync(Cid cid)
+        async Task GetAsync(int slot, Cid cid)
         {
             try
             {
-                // A raw block links to nothing: its bytes, most of a DAG's, are not read.
+                // Raw blocks, most of a DAG's bytes, have no links and are not read.
                 IMemoryOwner<byte>? block = cid.Codec == Multicodec.Raw ? null : await BlockGetter.GetAsync(source, cid, stop.Token);
-                arrived.Writer.TryWrite((cid, block, block?.Memory.Length ?? await BlockGetter.EnsureAsync(source, cid, stop.Token), null));
+                int length = block?.Memory.Length ?? await BlockGetter.EnsureAsync(source, cid, stop.Token);
+                arrived.Writer.TryWrite((slot, cid, block, length, null));
             }
             catch (Exception e)
             {
-                // Thrown again by the reader, with its trace.
-                arrived.Writer.TryWrite((cid, null, 0, e));
+                // Rethrown by the reader of the channel, with its stack trace.
+                arrived.Writer.TryWrite((slot, cid, null, 0, e));
             }
         }
     }
 
-    /// <summary>Blocks yet to be visited, the next on top, and all that ever were.</summary>
+    /// <summary>The blocks to visit, the next on top, and all blocks seen so far.</summary>
     internal sealed class Frontier
     {
         private readonly Stack<Cid> _pending = new();
@@ -162,14 +168,14 @@ public static class DagWalk
 
         public Frontier(IReadOnlyList<Cid> roots) => Add(roots);
 
-        /// <summary>What will be taken next, as far as it is known and not yet visited.</summary>
+        /// <summary>The blocks to visit next, as far as they are known.</summary>
         public IEnumerable<Cid> Upcoming => _pending.Where(cid => !_seen.Contains(cid.ToV1()));
 
         public bool TryTake(out Cid next)
         {
             while (_pending.TryPop(out next))
             {
-                // Versions 0 and 1 of a CID are the same block.
+                // CIDs of version 0 and 1 with the same hash name the same block.
                 if (_seen.Add(next.ToV1()))
                 {
                     return _seen.Count <= MaxBlocks ? true : throw new DagFormatException($"the DAG has more than {MaxBlocks} blocks");

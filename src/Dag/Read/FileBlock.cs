@@ -5,35 +5,35 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>
-/// What one block of a file has in it: bytes (that lie at <see cref="DataStart"/> of the block), then children. Its sizes add up, or it is not made.
+/// The parts of one block of a file: file bytes at <see cref="DataStart"/>, then children. Its sizes are consistent.
 /// </summary>
 internal readonly struct FileBlock
 {
-    /// <summary>Where the file bytes inside the block start.</summary>
+    /// <summary>The offset in the block of the file bytes inside it.</summary>
     public int DataStart { get; private init; }
 
-    /// <summary>How many file bytes are inside the block.</summary>
+    /// <summary>The number of file bytes inside the block.</summary>
     public int DataLength { get; private init; }
 
     /// <summary>The children; none for a leaf.</summary>
     public DagPbLink[] Links { get; private init; }
 
-    /// <summary>How many file bytes are below each child.</summary>
+    /// <summary>The number of file bytes below each child.</summary>
     public long[] Sizes { get; private init; }
 
-    /// <summary>The file bytes in and below the block.</summary>
+    /// <summary>The number of file bytes in and below the block.</summary>
     public long Length { get; private init; }
 
-    /// <summary>True when both encodings are canonical and the length is written.</summary>
+    /// <summary>True when dag-pb and UnixFS encodings are canonical and have the file size.</summary>
     public bool Canonical { get; private init; }
 
-    /// <summary>Reads a block of a file.</summary>
-    /// <exception cref="DagFormatException">It is none, or its sizes don't add up.</exception>
+    /// <summary>Decodes a block of a file.</summary>
+    /// <exception cref="DagFormatException">It is not a block of a file, or its sizes are inconsistent.</exception>
     public static FileBlock Parse(Cid cid, ReadOnlySpan<byte> block) => TryParse(cid.Codec, block, out FileBlock value) is { } problem
         ? throw new DagFormatException($"block {cid} {problem}")
         : value;
 
-    /// <summary>Returns null, or what is wrong.</summary>
+    /// <summary>Returns null, or the problem.</summary>
     public static string? TryParse(uint codec, ReadOnlySpan<byte> block, out FileBlock value)
     {
         value = default;

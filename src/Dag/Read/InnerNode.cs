@@ -2,7 +2,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>An inner node of a file, ready for seeking.</summary>
+/// <summary>An inner node of a file, with offsets for seeking.</summary>
 internal sealed class InnerNode
 {
     private readonly Cid[] _children;
@@ -22,21 +22,23 @@ internal sealed class InnerNode
         }
     }
 
-    /// <summary>File bytes of the node's own, before its children.</summary>
+    /// <summary>The number of file bytes inside the node, which precede its children.</summary>
     public byte[] Inline { get; }
 
-    /// <summary>The file bytes in and below it.</summary>
+    /// <summary>The number of file bytes in and below it.</summary>
     public long Length { get; }
 
-    /// <summary>What it costs in a cache, in children (inline bytes count too).</summary>
+    /// <summary>Its cost in a cache, in children (file bytes inside the node are converted).</summary>
     public int Cost => _children.Length + (Inline.Length / 64) + 1;
 
-    /// <summary>The child with the byte at <paramref name="offset"/>, counted from the node's start and not among its inline bytes.</summary>
+    /// <summary>
+    /// The index of the child with the byte at <paramref name="offset"/> of the node, which must be after its own file bytes.
+    /// </summary>
     public (Cid Cid, long Start, long Length) Child(long offset)
     {
         int i = _ends.AsSpan().BinarySearch(offset);
 
-        // The first child that ends after the offset: children of no bytes are never it.
+        // The first child that ends after the offset, so never an empty child.
         i = i >= 0 ? i + 1 : ~i;
         while (_ends[i] <= offset)
         {

@@ -2,11 +2,11 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>The inner nodes last used, up to a budget of children.</summary>
+/// <summary>The inner nodes used last, up to a total number of children.</summary>
 internal sealed class NodeCache
 {
     /// <summary>
-    /// A file of 174 children per node has its first 180 GB in this, and it takes at most some 10 MB.
+    /// Enough for 180 GB of a file with 174 children per node; takes at most some 10 MB.
     /// </summary>
     private const int Budget = 1 << 17;
 

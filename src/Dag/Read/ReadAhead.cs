@@ -4,16 +4,16 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Read;
 
-/// <summary>Blocks asked for before they are needed, a bounded number. Used by one caller at a time.</summary>
+/// <summary>Requests a bounded number of blocks before they are needed. For one caller at a time.</summary>
 internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
 {
     private readonly Dictionary<Cid, Task<IMemoryOwner<byte>>> _asked = [];
     private CancellationTokenSource _stop = new();
 
-    /// <summary>True while one more may be asked for.</summary>
+    /// <summary>True while another block may be requested.</summary>
     public bool HasRoom => _asked.Count < limit;
 
-    /// <summary>Asks for a block, unless it has been asked for.</summary>
+    /// <summary>Requests a block unless it has been requested.</summary>
     public void Ask(Cid cid)
     {
         if (HasRoom && !_asked.ContainsKey(cid))
@@ -22,7 +22,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         }
     }
 
-    /// <summary>The block, asked for ahead or now. When what was asked for ahead has failed, it is asked for again.</summary>
+    /// <summary>Gets a block, requested ahead or now. Repeats a request ahead that has failed.</summary>
     public ValueTask<IMemoryOwner<byte>> TakeAsync(Cid cid, CancellationToken cancellationToken)
     {
         if (!_asked.TryGetValue(cid, out Task<IMemoryOwner<byte>>? task))
@@ -39,7 +39,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         return AwaitAsync(cid, task, cancellationToken);
     }
 
-    /// <summary>Looks at a block that has come and leaves it.</summary>
+    /// <summary>Reads a block that has arrived without taking it.</summary>
     public bool TryPeek(Cid cid, [MaybeNullWhen(false)] out ReadOnlyMemory<byte> bytes)
     {
         bool here = _asked.TryGetValue(cid, out Task<IMemoryOwner<byte>>? task) && task.IsCompletedSuccessfully;
@@ -47,7 +47,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         return here;
     }
 
-    /// <summary>Lets one block go.</summary>
+    /// <summary>Drops the request of one block.</summary>
     public void Drop(Cid cid)
     {
         if (_asked.Remove(cid, out Task<IMemoryOwner<byte>>? task))
@@ -56,7 +56,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         }
     }
 
-    /// <summary>Lets all blocks go and stops the asking: the reader went elsewhere.</summary>
+    /// <summary>Drops all blocks and cancels their requests, when the reader seeks.</summary>
     public void Clear()
     {
         if (_asked.Count == 0)
@@ -81,7 +81,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         _stop.Dispose();
     }
 
-    // Errors stay in the task, also those a source throws at once.
+    // The task has all errors, including those that a source throws synchronously.
     private async Task<IMemoryOwner<byte>> StartAsync(Cid cid) => await BlockGetter.GetAsync(source, cid, _stop.Token);
 
     private async ValueTask<IMemoryOwner<byte>> AwaitAsync(Cid cid, Task<IMemoryOwner<byte>> task, CancellationToken cancellationToken)
@@ -108,7 +108,7 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
             }
             else
             {
-                // Looked at, so that it is not reported as unobserved.
+                // Observes the exception.
                 _ = done.Exception;
             }
         },

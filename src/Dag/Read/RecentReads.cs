@@ -3,21 +3,21 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>
-/// The contents that somebody has lately begun to read piece by piece, as one does who unpacks them, and the last read that came to nothing. Thread-safe.
+/// The contents whose reading in pieces began recently (they are probably being unpacked), and the last failed read. Thread-safe.
 /// </summary>
 public sealed class RecentReads(TimeProvider time)
 {
-    /// <summary>More than a host unpacks at a time.</summary>
+    /// <summary>The most contents listed: more than a host unpacks at a time.</summary>
     private const int Capacity = 64;
 
-    /// <summary>How long a failure is told of: whoever unpacks learns at once that nothing comes, but not why.</summary>
+    /// <summary>How long a failure is reported: the unpacking client sees that a read failed, but not why.</summary>
     private static readonly TimeSpan Lately = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
     private readonly LinkedList<Digest> _digests = new();
     private (Digest Digest, string Error, long At)? _failure;
 
-    /// <summary>Each once, the last first.</summary>
+    /// <summary>The contents, each once, the most recent first.</summary>
     public Digest[] Latest
     {
         get
@@ -29,7 +29,7 @@ public sealed class RecentReads(TimeProvider time)
         }
     }
 
-    /// <summary>Which content could not be read, and why; null when none has failed lately.</summary>
+    /// <summary>The content that could not be read, and why; null when none has failed recently.</summary>
     public (Digest Digest, string Error)? LastFailure
     {
         get
@@ -41,7 +41,7 @@ public sealed class RecentReads(TimeProvider time)
         }
     }
 
-    /// <summary>The first piece of a content is read, and it is not all of it.</summary>
+    /// <summary>Records that the first piece of a content, and not all of it, is read.</summary>
     public void Begun(Digest digest)
     {
         lock (_gate)
@@ -61,7 +61,7 @@ public sealed class RecentReads(TimeProvider time)
         }
     }
 
-    /// <summary>A read has ended with an error.</summary>
+    /// <summary>Records a failed read.</summary>
     public void Failed(Digest digest, string error)
     {
         lock (_gate)

@@ -4,8 +4,8 @@ using System.Numerics;
 namespace Ipcs.Dag.UnixFs;
 
 /// <summary>
-/// The first half of the 128-bit murmur3 for 64-bit machines, seed 0: what spreads the names of a sharded directory (multicodec 0x22).
-/// Facts: https://github.com/aappleby/smhasher (public domain), function MurmurHash3_x64_128.
+/// The first 64 bits of murmur3-x64-128 with seed 0 (multicodec 0x22): the hash function of names in sharded directories.
+/// Reference: https://github.com/aappleby/smhasher (public domain), function MurmurHash3_x64_128.
 /// </summary>
 internal static class Murmur3
 {
@@ -25,7 +25,7 @@ internal static class Murmur3
             h2 = ((BitOperations.RotateLeft(h2, 31) + h1) * 5) + 0x38495ab5;
         }
 
-        // A tail is as if zeros followed it.
+        // The tail is padded with zeros.
         Span<byte> tail = stackalloc byte[16];
         tail.Clear();
         rest.CopyTo(tail);

@@ -5,11 +5,11 @@ namespace Ipcs.Dag.UnixFs;
 
 /// <summary>
 /// The UnixFS message inside a dag-pb node's data. Spec: https://specs.ipfs.tech/unixfs/, section UnixFS in dag-pb.
-/// A null member is a field that is absent.
+/// A null property is an absent field.
 /// </summary>
 public sealed class UnixFsData
 {
-    /// <summary>What the node is.</summary>
+    /// <summary>The type of the node.</summary>
     public required UnixFsType Type { get; init; }
 
     /// <summary>File bytes, a symbolic link's target, or a HAMT's bit field.</summary>
@@ -18,10 +18,10 @@ public sealed class UnixFsData
     /// <summary>The length of the file below this node, in bytes.</summary>
     public long? FileSize { get; init; }
 
-    /// <summary>For each link, how many bytes of the file are below it.</summary>
+    /// <summary>The number of bytes of the file below each link.</summary>
     public IReadOnlyList<long> BlockSizes { get; init; } = [];
 
-    /// <summary>A HAMT's hash function, by multicodec (0x22, murmur3-x64-64).</summary>
+    /// <summary>A HAMT's hash function as a multicodec (0x22, murmur3-x64-64).</summary>
     public ulong? HashType { get; init; }
 
     /// <summary>A HAMT's fan-out (256).</summary>
@@ -33,12 +33,12 @@ public sealed class UnixFsData
     /// <summary>Modification time.</summary>
     public UnixFsTime? MTime { get; init; }
 
-    /// <summary>True when the decoded bytes are the ones that <see cref="Encode"/> makes.</summary>
+    /// <summary>True when the decoded bytes are those that <see cref="Encode"/> produces.</summary>
     public bool IsCanonical { get; private init; } = true;
 
     /// <summary>
-    /// Decodes the message. Unknown fields are stepped over (and not canonical), fields in any order and packed block sizes are taken;
-    /// doubled fields, sizes over 63 bits and unknown types are refused.
+    /// Decodes the message. Unknown fields, fields in any order and packed block sizes are accepted as not canonical; repeated fields,
+    /// sizes over 63 bits and unknown types are refused.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out UnixFsData? value)
     {
@@ -63,7 +63,7 @@ public sealed class UnixFsData
         return true;
     }
 
-    /// <summary>The encoding, with fields in the order of their numbers.</summary>
+    /// <summary>Encodes the message, with fields in the order of their numbers.</summary>
     public byte[] Encode()
     {
         int timeLength = MTime is { } t ? ProtoWriter.VarintFieldLength((ulong)t.Seconds) + (t.Nanoseconds is null ? 0 : 5) : 0;

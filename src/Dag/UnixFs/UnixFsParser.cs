@@ -5,7 +5,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.UnixFs;
 
 /// <summary>
-/// The decoder proper, without copying the data. Layout:
+/// Decodes the message without copying the data. Layout:
 /// <code>
 /// Data { Type = 1: enum; Data = 2: bytes; filesize = 3: uint64; blocksizes = 4: repeated uint64; hashType = 5: uint64; fanout = 6: uint64;
 ///        mode = 7: uint32; mtime = 8: UnixTime }  UnixTime { Seconds = 1: int64; FractionalNanoseconds = 2: fixed32 }
@@ -13,7 +13,7 @@ namespace Ipcs.Dag.UnixFs;
 /// </summary>
 internal static class UnixFsParser
 {
-    /// <summary>What the message has in it. <see cref="DataStart"/> counts from its start.</summary>
+    /// <summary>The fields of the message. <see cref="DataStart"/> is an offset in it.</summary>
     internal struct Fields
     {
         public UnixFsType Type;
@@ -130,7 +130,7 @@ internal static class UnixFsParser
     {
         sizes ??= [];
 
-        // As many as there can be links.
+        // At most as many as links.
         if (size > long.MaxValue || sizes.Count == DagPbNode.MaxLinks)
         {
             return false;
@@ -151,7 +151,9 @@ internal static class UnixFsParser
         uint? nanoseconds = null;
         if (!bytes.IsEmpty)
         {
-            if (!ProtoField.TryRead(ref bytes, out ProtoField fraction) || fraction is not { Number: 2, Wire: ProtoField.Fixed32 } || !bytes.IsEmpty)
+            if (!ProtoField.TryRead(ref bytes, out ProtoField fraction)
+                || fraction is not { Number: 2, Wire: ProtoField.Fixed32 }
+                || !bytes.IsEmpty)
             {
                 return false;
             }

@@ -1,9 +1,9 @@
 namespace Ipcs.Dag.UnixFs;
 
-/// <summary>What a UnixFS node is. The values are those of the wire.</summary>
+/// <summary>The type of a UnixFS node. The values are those on the wire.</summary>
 public enum UnixFsType
 {
-    /// <summary>A leaf of bytes (what trickle layouts and old files have).</summary>
+    /// <summary>A leaf of bytes, in trickle layouts and old files.</summary>
     Raw = 0,
 
     /// <summary>A directory whose entries are the node's links.</summary>

@@ -6,23 +6,24 @@ using ZstdSharp;
 
 namespace Ipcs.Blockstore.Tests.Compression;
 
-/// <summary>Frames, good and bad.</summary>
+/// <summary>Valid and damaged frames.</summary>
 public sealed class CompressedBlockTests
 {
     [Fact]
-    public void A_block_is_packed_where_that_pays_and_comes_back() => Gen.Select(Gen.Int[0, 70_000], Gen.Int[0, 100]).Sample((length, random) =>
+    public void A_block_is_compressed_where_that_pays_and_comes_back() =>
+        Gen.Select(Gen.Int[0, 70_000], Gen.Int[0, 100]).Sample((length, random) =>
     {
         byte[] block = new byte[length];
         Xs128.Bytes("part", length * random / 100).CopyTo(block, 0);
         using IMemoryOwner<byte>? frame = CompressedBlock.TryCompress(block);
         if (frame is null)
-            return length < 1024 || random > 90; // zstd leaves the short alone where little of them repeats.
+            return length < 1024 || random > 90; // zstd does not compress short blocks with few repetitions.
         using IMemoryOwner<byte>? back = CompressedBlock.TryDecompress(frame.Memory.Span);
         return frame.Memory.Length <= length - (length / 32) && back!.Memory.Span.SequenceEqual(block);
     });
 
     [Fact]
-    public void Noise_is_not_packed() => Assert.Null(CompressedBlock.TryCompress(Xs128.Bytes("noise", 50_000)));
+    public void Noise_is_not_compressed() => Assert.Null(CompressedBlock.TryCompress(Xs128.Bytes("noise", 50_000)));
 
     [Fact]
     public void Broken_frames_are_none() => Gen.Select(Gen.Int[0, 400], Gen.Byte).Sample((place, value) =>
@@ -35,7 +36,7 @@ public sealed class CompressedBlockTests
         using IMemoryOwner<byte>? back = CompressedBlock.TryDecompress(broken);
         using IMemoryOwner<byte>? cut = CompressedBlock.TryDecompress(broken.AsSpan(0, place % broken.Length));
 
-        // What still is a frame is of some block, which will not have the hash.
+        // A changed frame that is still valid is of another block, whose hash differs.
         return cut is null && (back is null || back.Memory.Length <= IBlockstore.MaxBlockLength);
     });
 

@@ -4,7 +4,7 @@ using ZstdSharp;
 
 namespace Ipcs.Blockstore.Tests.Compression;
 
-/// <summary>Reading of zstd frames that another implementation wrote, or that nothing wrote.</summary>
+/// <summary>Reads zstd frames that another implementation wrote, and malformed ones.</summary>
 public sealed class ZstdStreamTests
 {
     private static readonly byte[] Skippable = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
@@ -19,7 +19,11 @@ public sealed class ZstdStreamTests
         { "an empty frame", Frame([]), [] },
         { "one frame", Frame(Text), Text },
         { "one frame of what does not compress", Frame(Noise), Noise },
-        { "many frames", [.. Frame(Text[..1000]), .. Frame([]), .. Frame(Noise), .. Frame(Text[1000..])], [.. Text[..1000], .. Noise, .. Text[1000..]] },
+        {
+            "many frames",
+            [.. Frame(Text[..1000]), .. Frame([]), .. Frame(Noise), .. Frame(Text[1000..])],
+            [.. Text[..1000], .. Noise, .. Text[1000..]]
+        },
         { "skippable frames around one", [.. Skippable, .. Frame(Text), .. Skippable], Text },
         { "a window of 128 MiB", FrameWithWindow(27, "hello"u8), "hello"u8.ToArray() },
     };
@@ -50,7 +54,8 @@ public sealed class ZstdStreamTests
     public void The_lengths_of_reads_change_nothing(int inputLength, int outputLength)
     {
         byte[] content = Text[..50_000];
-        using var stream = new ZstdStream(new ShortReads([.. Frame(content[..20_000]), .. Skippable, .. Frame(content[20_000..])], inputLength));
+        using var stream = new ZstdStream(
+            new ShortReads([.. Frame(content[..20_000]), .. Skippable, .. Frame(content[20_000..])], inputLength));
         byte[] buffer = new byte[outputLength];
         using var all = new MemoryStream();
         while (stream.Read(buffer) is > 0 and int n)
@@ -79,14 +84,15 @@ public sealed class ZstdStreamTests
     [Fact]
     public void Input_that_is_not_zstd_is_an_error()
     {
-        foreach (byte[] input in (byte[][])[Noise, "plain text"u8.ToArray(), new byte[100], [.. Frame(Text), .. Noise], [.. Frame(Text), 0, 0, 0, 0]])
+        byte[][] inputs = [Noise, "plain text"u8.ToArray(), new byte[100], [.. Frame(Text), .. Noise], [.. Frame(Text), 0, 0, 0, 0]];
+        foreach (byte[] input in inputs)
         {
             using var stream = new ZstdStream(new MemoryStream(input));
             Assert.Throws<InvalidDataException>(() => ReadAll(stream));
         }
     }
 
-    // The window's memory is only touched as far as the content reaches.
+    // Only as much of the window is allocated as the content needs.
     [Theory]
     [InlineData(28, 27)]
     [InlineData(31, 30)]
@@ -103,13 +109,18 @@ public sealed class ZstdStreamTests
     [Fact]
     public void Mutated_frames_are_read_or_refused()
     {
-        byte[][] seeds = [Frame(Text[..2000]), [.. Frame(Noise[..300]), .. Skippable, .. Frame(Text[..10])], FrameWithWindow(20, "hello"u8)];
+        byte[][] seeds =
+        [
+            Frame(Text[..2000]),
+            [.. Frame(Noise[..300]), .. Skippable, .. Frame(Text[..10])],
+            FrameWithWindow(20, "hello"u8),
+        ];
         for (int number = 0; number < 2000; number++)
         {
             using var stream = new ZstdStream(new MemoryStream(Mutation.Of(seeds, number)), maxWindowLog: 24);
             try
             {
-                // 64 MiB: a few bytes can stand for much.
+                // 64 MiB: a few bytes can expand to much more.
                 byte[] buffer = new byte[1 << 16];
                 for (int total = 0, n; total < 1 << 26 && (n = stream.Read(buffer)) > 0; total += n)
                 {
@@ -147,7 +158,7 @@ public sealed class ZstdStreamTests
         return compressor.Wrap(content).ToArray();
     }
 
-    /// <summary>A frame of one uncompressed block that asks for a window: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.</summary>
+    /// <summary>A frame of one uncompressed block that requires a window: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.</summary>
     private static byte[] FrameWithWindow(int windowLog, ReadOnlySpan<byte> content) =>
         [0x28, 0xb5, 0x2f, 0xfd, 0x00, (byte)((windowLog - 10) << 3), (byte)((content.Length << 3) | 1), 0, 0, .. content];
 

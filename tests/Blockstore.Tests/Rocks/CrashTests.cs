@@ -31,7 +31,7 @@ public sealed class CrashTests : IDisposable
                     answered.Add(last = int.Parse(line, CultureInfo.InvariantCulture));
                 Assert.True(last >= enough, await StandardError(writer));
 
-                // Anywhere in the commits that go on meanwhile.
+                // At any point between or during commits.
                 for (long i = 0; i < spins; i++)
                     Thread.SpinWait(1);
                 writer.Kill();
@@ -44,7 +44,7 @@ public sealed class CrashTests : IDisposable
             answered.ForEach(number => AssertCommitted(store, number));
             AssertWhole(store);
 
-            // The next number may be there or not: it was under way.
+            // The next commit was running: it may or may not be there.
             next = last + 2;
         }
     }

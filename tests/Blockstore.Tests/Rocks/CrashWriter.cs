@@ -7,15 +7,15 @@ using Ipcs.TestKit;
 namespace Ipcs.Blockstore.Tests.Rocks;
 
 /// <summary>
-/// The process that is killed: this program again, which then does nothing but commit. What it commits follows from a number; once the commit is
-/// answered it prints the number.
+/// The process that is killed: this program again, which then does nothing but commit. What it commits follows from a number; once the
+/// commit is answered it prints the number.
 /// </summary>
 internal static class CrashWriter
 {
-    /// <summary>Names the store, and with a space after it the first number.</summary>
+    /// <summary>The folder of the store, a space, and the first number.</summary>
     public const string Variable = "IPCS_TEST_CRASH_WRITER";
 
-#pragma warning disable CA2255 // This is a program.
+#pragma warning disable CA2255 // This test project is a program.
     [ModuleInitializer]
 #pragma warning restore CA2255
     internal static void RunIfAsked()
@@ -50,6 +50,6 @@ internal static class CrashWriter
         Complete = true,
     };
 
-    /// <summary>A block that goes after some of the commits.</summary>
+    /// <summary>A block that is deleted after some of the commits.</summary>
     public static byte[] Extra(int number) => Xs128.Bytes($"{number}/extra", 5000);
 }

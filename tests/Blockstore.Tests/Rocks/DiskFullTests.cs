@@ -6,7 +6,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Blockstore.Tests.Rocks;
 
-/// <summary>A store on a small file system of its own, which only root can mount.</summary>
+/// <summary>A store on its own small file system, which only root can mount.</summary>
 public sealed class DiskFullTests : IDisposable
 {
     private const int BlockLength = 256 * 1024;
@@ -37,7 +37,7 @@ public sealed class DiskFullTests : IDisposable
 
         if (reserveTaken)
         {
-            // Another program takes the rest: now commits fail too, and say so.
+            // Another program takes the reserve: now commits fail too, with a clear error.
             Assert.Throws<IOException>(() => TakeAll(ballast + "2"));
             e = Assert.Throws<StoreException>(() =>
             {
@@ -49,7 +49,7 @@ public sealed class DiskFullTests : IDisposable
         }
         else
         {
-            // The reserve is for these.
+            // The reserve is for these operations.
             store.Commit(Record(stored[0]), null);
             using IGcCycle collection = store.BeginCollection();
             BlockSet marks = new();
@@ -114,7 +114,7 @@ public sealed class DiskFullTests : IDisposable
         Complete = true,
     };
 
-    // RocksDB looks every five seconds whether there is room again.
+    // RocksDB checks for free space every five seconds.
     private static void Eventually(Action write)
     {
         long started = TimeProvider.System.GetTimestamp();

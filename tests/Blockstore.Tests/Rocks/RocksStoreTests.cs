@@ -112,7 +112,7 @@ public sealed class RocksStoreTests : StoreConformance
         using (FileStream file = File.OpenWrite(blob))
             file.SetLength(file.Length - 150_000);
 
-        // RocksDB writes a file whole and syncs it before it counts: one without its end is no work of a crash, and none of it is trusted.
+        // RocksDB writes and syncs a file before it uses it, so a truncated file is not the result of a crash and is not trusted.
         using RocksStore again = RocksStore.Open(_folder.Path);
         Assert.NotNull(again.Contents.Get(Record("cut").Digest));
         foreach (Multihash hash in hashes)
@@ -140,7 +140,7 @@ public sealed class RocksStoreTests : StoreConformance
     [Fact]
     public void A_folder_left_by_a_crash_while_it_was_made_opens()
     {
-        // The families are made one by one, after the schema version: as if it ended before the last of them.
+        // Families are created one by one after the schema version is written: as after a crash before the last of them.
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
             database.Put(ColumnFamily.Default, "!schema"u8, "4"u8, Durability.Synced);
@@ -175,7 +175,7 @@ public sealed class RocksStoreTests : StoreConformance
     [InlineData(3)]
     public void What_was_put_in_bulk_and_synced_by_any_table_is_there_after_a_crash(int table)
     {
-        // One a store: after some flushes RocksDB puts files together, and takes them from under the copy.
+        // One test case per store: after some flushes RocksDB compacts files and deletes them during the copy.
         Action<string>[] syncs =
         [
             name => Store.Pins.Put(new PinRecord(Cid.V0(Multihash.Sha256("pin"u8)), Recursive: true, name)),
@@ -411,7 +411,7 @@ public sealed class RocksStoreTests : StoreConformance
         }
     }
 
-    // RocksDB deletes files that it needs no more (logs, above all) a moment after it has said to be done.
+    // RocksDB deletes obsolete files (mainly logs) shortly after the call has returned.
     private long BytesOnce(long most)
     {
         SpinWait.SpinUntil(() => Store.GetStatistics().Bytes <= most, TimeSpan.FromSeconds(10));

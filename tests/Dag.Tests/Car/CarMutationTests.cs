@@ -4,13 +4,16 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Car;
 
-/// <summary>Archives that grow out of the seeds in tests/Fuzz/dag.txt: taken, or refused with the one exception that is told of, and no false block is stored.</summary>
+/// <summary>
+/// Mutations of the seeds in tests/Fuzz/dag.txt: read, or refused with the documented exception, and no false block
+/// is stored.
+/// </summary>
 public sealed class CarMutationTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void Archives() => Corpus.Try("dag.txt", "car", bytes =>
+    public void Archives_are_read_or_refused() => Corpus.Try("dag.txt", "car", bytes =>
     {
         using var store = new MemoryStore();
         try

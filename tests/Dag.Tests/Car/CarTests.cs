@@ -14,14 +14,17 @@ public sealed class CarTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task TheSpecificationsHeaderIsWritten()
+    public async Task The_specifications_header_is_written()
     {
         // The header of the fixture carv1-basic: https://ipld.io/specs/transport/car/fixture/carv1-basic/.
-        const string Golden = "63a265726f6f747382d82a58250001711220f88bc853804cf294fe417e4fa83028689fcdb1b1592c5102e1474dbc200fab8bd82a5825000171122069ea0740f9807a28f4d932c62e7c1c83be055e55072c90266ab3e79df63a365b6776657273696f6e01";
+        const string Golden = "63a265726f6f747382d82a58250001711220f88bc853804cf294fe417e4fa83028689fcdb1b1592c5102e1474dbc200fab8b"
+            + "d82a5825000171122069ea0740f9807a28f4d932c62e7c1c83be055e55072c90266ab3e79df63a365b6776657273696f6e01";
         Cid[] roots =
         [
-            Cid.V1(0x71, new Multihash(Multihash.Sha2_256, Convert.FromHexString("f88bc853804cf294fe417e4fa83028689fcdb1b1592c5102e1474dbc200fab8b"))),
-            Cid.V1(0x71, new Multihash(Multihash.Sha2_256, Convert.FromHexString("69ea0740f9807a28f4d932c62e7c1c83be055e55072c90266ab3e79df63a365b"))),
+            Cid.V1(0x71, new Multihash(
+                Multihash.Sha2_256, Convert.FromHexString("f88bc853804cf294fe417e4fa83028689fcdb1b1592c5102e1474dbc200fab8b"))),
+            Cid.V1(0x71, new Multihash(
+                Multihash.Sha2_256, Convert.FromHexString("69ea0740f9807a28f4d932c62e7c1c83be055e55072c90266ab3e79df63a365b"))),
         ];
         Assert.Equal(Golden[2..], Convert.ToHexStringLower(CarHeader.Encode(roots)));
         using var store = new MemoryStore();
@@ -31,14 +34,14 @@ public sealed class CarTests
     }
 
     [Fact]
-    public async Task TreesGoOutAndComeIn()
+    public async Task Exported_trees_are_imported_again()
     {
         using var store = new MemoryStore();
         Cid[] roots = MakeRoots(store);
         byte[] car = await WriteAsync(store, roots);
         Assert.Equal(car, await WriteAsync(store, roots));
 
-        // Each block once, though the two trees share some.
+        // Each block once, although the two trees share some.
         using var other = new MemoryStore();
         CarImport import = await CarReader.ReadAsync(new MemoryStream(car), other.Blocks, Token);
         Assert.Equal(roots, import.Roots);
@@ -47,7 +50,7 @@ public sealed class CarTests
         Assert.Equal(other.Blocks.Enumerate().Sum(block => (long)block.Length), import.Bytes);
         Assert.Equal(car, await WriteAsync(other, roots));
 
-        // In pieces of one byte too, and from a source that answers late.
+        // Also in pieces of one byte, and from a slow source.
         using var third = new MemoryStore();
         Assert.Equal(import.Blocks, (await CarReader.ReadAsync(new Trickling(car), third.Blocks, Token)).Blocks);
         var slow = new TestSource(store.Blocks) { Before = (_, token) => Task.Delay(1, token) };
@@ -59,7 +62,7 @@ public sealed class CarTests
     }
 
     [Fact]
-    public async Task WhatIsMissingIsNamed()
+    public async Task A_missing_block_is_named()
     {
         using var store = new MemoryStore();
         Cid[] roots = MakeRoots(store);
@@ -71,7 +74,7 @@ public sealed class CarTests
     }
 
     [Fact]
-    public async Task EveryCutIsRefused()
+    public async Task Every_truncation_is_refused()
     {
         using var store = new MemoryStore();
         byte[] car = await WriteAsync(store, [TestDag.Import(store.Blocks, TestDag.Tiny(), Xs128.Bytes("car", 100)).Root]);
@@ -86,11 +89,11 @@ public sealed class CarTests
             }
             catch (DagFormatException)
             {
-                // The one way to fail.
+                // The documented exception.
             }
         }
 
-        // Only cuts between sections pass: after the header and after each block but the last.
+        // Only truncation between sections passes: after the header and after each block but the last.
         Assert.Equal(store.Blocks.Enumerate().Count(), whole);
     }
 
@@ -112,18 +115,19 @@ public sealed class CarTests
     [InlineData("11a265726f6f7473806776657273696f6e01" + "02ffff", "no CID")]
     [InlineData("11a265726f6f7473806776657273696f6e01" + "07015500020102" + "03", "does not have")]
     [InlineData("11a265726f6f7473806776657273696f6e01" + "0601551b020102", "not computed")]
-    public async Task WhatIsNoCarIsRefused(string hex, string says)
+    public async Task Bytes_that_are_no_car_are_refused(string hex, string says)
     {
         using var store = new MemoryStore();
         Assert.Contains(
             says,
-            (await Assert.ThrowsAsync<DagFormatException>(() => CarReader.ReadAsync(new MemoryStream(Convert.FromHexString(hex)), store.Blocks, Token))).Message,
+            (await Assert.ThrowsAsync<DagFormatException>(
+                () => CarReader.ReadAsync(new MemoryStream(Convert.FromHexString(hex)), store.Blocks, Token))).Message,
             StringComparison.Ordinal);
         Assert.Empty(store.Blocks.Enumerate());
     }
 
     [Fact]
-    public async Task IdentityBlocksAreTakenAndNotStored()
+    public async Task Identity_blocks_are_accepted_and_not_stored()
     {
         using var store = new MemoryStore();
         byte[] car = Convert.FromHexString("11a265726f6f7473806776657273696f6e01" + "08015500020102" + "0102");
@@ -134,7 +138,7 @@ public sealed class CarTests
     }
 
     [Fact]
-    public async Task NoByteThatFailsItsHashIsStored()
+    public async Task No_byte_that_fails_its_hash_is_stored()
     {
         using var store = new MemoryStore();
         byte[] car = await WriteAsync(store, MakeRoots(store));
@@ -151,7 +155,7 @@ public sealed class CarTests
                 }
                 catch (DagFormatException)
                 {
-                    // The one way to fail.
+                    // The documented exception.
                 }
 
                 foreach ((Multihash hash, _) in other.Blocks.Enumerate())
@@ -165,17 +169,19 @@ public sealed class CarTests
     }
 
     [Fact]
-    public void HeadersRoundTrip() => Gen.Byte.Array[0, 300].Array[0, 300].Sample(
+    public void Headers_round_trip() => Gen.Byte.Array[0, 300].Array[0, 300].Sample(
         seeds =>
         {
-            Cid[] roots = [.. seeds.Select(seed => seed.Length % 2 == 0 ? Cid.V0(Multihash.Sha256(seed)) : Cid.V1(Multicodec.Raw, new Multihash(0, seed.AsSpan(0, Math.Min(seed.Length, 128)))))];
+            Cid[] roots = [.. seeds.Select(seed => seed.Length % 2 == 0
+                ? Cid.V0(Multihash.Sha256(seed))
+                : Cid.V1(Multicodec.Raw, new Multihash(0, seed.AsSpan(0, Math.Min(seed.Length, 128)))))];
             Assert.Null(CarHeader.TryDecode(CarHeader.Encode(roots), out Cid[] read));
             Assert.Equal(roots, read);
         },
         iter: 200);
 
     [Fact]
-    public void HeadersThatWereChangedAreRefusedOrCanonical()
+    public void Headers_that_were_changed_are_refused_or_canonical()
     {
         byte[] header = CarHeader.Encode([Cid.V0(Multihash.Sha256([])), Cid.V1(Multicodec.Raw, Multihash.Sha256([]))]);
         Gen.Select(Gen.Int[0, header.Length - 1], Gen.Byte, Gen.Int[0, header.Length]).Sample((at, value, length) =>

@@ -17,7 +17,7 @@ public sealed class ChunkerSpecTests
     [InlineData("rabin-min:16-avg:32-max:64", "rabin-16-32-64", 64)]
     [InlineData("buzhash", "buzhash", 524288)]
     [InlineData("tar", "tar", 589824)]
-    public void WordsMean(string text, string canonical, int max)
+    public void Notations_have_their_meaning(string text, string canonical, int max)
     {
         Assert.True(ChunkerSpec.TryParse(text, out ChunkerSpec? spec, out string? problem), problem);
         Assert.Equal((canonical, max), (spec.Text, spec.MaxLength));
@@ -48,7 +48,7 @@ public sealed class ChunkerSpecTests
     [InlineData("buzhash-1", "'buzhash-1'")]
     [InlineData("Buzhash", "'Buzhash'")]
     [InlineData("tar-1", "'tar-1'")]
-    public void WhatMeansNothingIsSaid(string? text, string says)
+    public void An_invalid_notation_is_reported(string? text, string says)
     {
         Assert.False(ChunkerSpec.TryParse(text, out ChunkerSpec? spec, out string? problem));
         Assert.Null(spec);
@@ -56,7 +56,7 @@ public sealed class ChunkerSpecTests
     }
 
     [Fact]
-    public void PiecesDontMatter() => Gen.Select(Gen.Int[0, 3], Gen.Int[1, 5000], Gen.Int[0, 20_000]).Sample(
+    public void The_lengths_of_pieces_do_not_change_the_cuts() => Gen.Select(Gen.Int[0, 3], Gen.Int[1, 5000], Gen.Int[0, 20_000]).Sample(
         (kind, piece, size) =>
         {
             string text = new[] { "size-777", "rabin-100-256-1000", "rabin-16-64-99", "rabin-500-500-500" }[kind];
@@ -67,7 +67,7 @@ public sealed class ChunkerSpecTests
         iter: 300);
 
     [Fact]
-    public void BuzhashCutsWhereItsDefinitionSays()
+    public void Buzhash_cuts_where_its_definition_says()
     {
         byte[] data = Xs128.Bytes("buzhash", 4 << 20);
         Assert.True(ChunkerSpec.TryParse("buzhash", out ChunkerSpec? spec, out _));
@@ -81,12 +81,12 @@ public sealed class ChunkerSpecTests
             at += length;
         }
 
-        // Thirty-two times the same byte hash to nothing but zeros or ones: of the byte 0, to zeros, and every chunk is the least.
+        // A window of equal bytes hashes to all zeros or all ones. The byte 0 gives zeros, so every chunk has the minimum length.
         Assert.Equal([131072, 131072, 1], Cutting.Lengths(spec, new byte[(2 * 131072) + 1], 10_000));
     }
 
     [Fact]
-    public void WhatComesBeforeDoesNotMoveLaterCuts()
+    public void An_insertion_does_not_move_later_cuts()
     {
         byte[] data = Xs128.Bytes("shift", 3 << 20);
         foreach (string text in new[] { "buzhash", "rabin" })
@@ -98,7 +98,7 @@ public sealed class ChunkerSpecTests
         }
     }
 
-    /// <summary>The hash of a window is the exclusive or of its bytes' words, each turned by its distance from the end.</summary>
+    /// <summary>The hash of a window: the exclusive or of its bytes' table values, each rotated by its distance from the end.</summary>
     private static int Definition(ReadOnlySpan<byte> data)
     {
         for (int end = BuzhashChunker.KuboMin; end < Math.Min(data.Length, BuzhashChunker.KuboMax); end++)

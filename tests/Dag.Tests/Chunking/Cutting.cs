@@ -4,7 +4,7 @@ namespace Ipcs.Dag.Tests.Chunking;
 
 internal static class Cutting
 {
-    /// <summary>The lengths of the chunks when the chunker sees the data in pieces of at most so many bytes.</summary>
+    /// <summary>The lengths of the chunks when the chunker gets the data in pieces of a maximum length.</summary>
     public static int[] Lengths(ChunkerSpec spec, ReadOnlySpan<byte> data, int piece)
     {
         IChunker chunker = spec.Create();

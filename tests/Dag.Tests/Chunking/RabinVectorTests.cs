@@ -6,11 +6,11 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Chunking;
 
-/// <summary>Kubo's rabin: every vector's chunk lengths and root.</summary>
+/// <summary>Chunk lengths and root of every vector of Kubo's rabin.</summary>
 public sealed class RabinVectorTests
 {
     [Fact]
-    public async Task ChunksAndRootsAreKubos()
+    public async Task Chunks_and_roots_are_those_of_kubo()
     {
         int count = 0;
         foreach (JsonElement vector in Vectors.Load("unixfs-vectors.json").GetProperty("rabin").EnumerateArray())
@@ -19,7 +19,8 @@ public sealed class RabinVectorTests
             byte[] data = TestDag.Input(vector.GetProperty("input"));
             Assert.Equal(vector.GetProperty("input").Text("sha256"), Convert.ToHexStringLower(SHA256.HashData(data)));
             ImportProfile profile = TestDag.Profile(options);
-            Assert.Equal($"rabin-{options.GetProperty("min")}-{options.GetProperty("avg")}-{options.GetProperty("max")}", profile.Chunker.Text);
+            Assert.Equal(
+                $"rabin-{options.GetProperty("min")}-{options.GetProperty("avg")}-{options.GetProperty("max")}", profile.Chunker.Text);
             Assert.Equal(options.GetProperty("max").GetInt32(), profile.Chunker.MaxLength);
             int[] lengths = [.. vector.GetProperty("lengths").EnumerateArray().Select(length => length.GetInt32())];
             foreach (int piece in new[] { 1, 7, 4096, 100_003, int.MaxValue })

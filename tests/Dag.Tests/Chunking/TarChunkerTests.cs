@@ -12,17 +12,20 @@ namespace Ipcs.Dag.Tests.Chunking;
 
 public sealed class TarChunkerTests
 {
-    private static readonly ChunkerSpec Spec = ChunkerSpec.TryParse("tar", out ChunkerSpec? spec, out string? problem) ? spec : throw new FormatException(problem);
+    private static readonly ChunkerSpec Spec = ChunkerSpec.TryParse("tar", out ChunkerSpec? spec, out string? problem)
+        ? spec
+        : throw new FormatException(problem);
 
     private static readonly DateTimeOffset Then = DateTimeOffset.FromUnixTimeSeconds(1_600_000_000);
 
-    /// <summary>Files of sizes around those at which the chunker does something else.</summary>
+    /// <summary>Files with sizes around the chunker's limits.</summary>
     private static readonly Gen<(string Name, int Size)[]> GenFiles = Gen.Select(
         Gen.Int[0, 500], Gen.OneOf(Gen.Int[0, 3000], Gen.Int[1500, 2600], Gen.Int[60_000, 80_000], Gen.Int[500_000, 700_000]),
         (name, size) => ($"usr/share/{name}", size)).Array[1, 12];
 
     [Fact]
-    public void PiecesDontMatter() => Gen.Select(GenFiles, Gen.Int[1, 70_000], Gen.Enum<TarEntryFormat>()).Sample(
+    public void The_lengths_of_pieces_do_not_change_the_cuts() =>
+        Gen.Select(GenFiles, Gen.Int[1, 70_000], Gen.Enum<TarEntryFormat>()).Sample(
         (files, piece, format) =>
         {
             byte[] tar = Make(files, format == TarEntryFormat.Unknown ? TarEntryFormat.Pax : format, Then);
@@ -33,7 +36,7 @@ public sealed class TarChunkerTests
         iter: 100);
 
     [Fact]
-    public void FilesHaveBlocksOfTheirOwnWhateverTheirHeadersSay() => Gen.Select(GenFiles, GenFiles).Sample(
+    public void Files_have_blocks_of_their_own_whatever_their_headers_say() => Gen.Select(GenFiles, GenFiles).Sample(
         (files, others) =>
         {
             HashSet<string> one = Blocks(Make(files, TarEntryFormat.Pax, Then));
@@ -51,7 +54,7 @@ public sealed class TarChunkerTests
         iter: 60);
 
     [Fact]
-    public void SmallFilesAreGrouped()
+    public void Small_files_are_grouped()
     {
         (string, int)[] files = [.. Enumerable.Range(0, 1000).Select(i => ($"etc/{i}", i))];
         byte[] tar = Make(files, TarEntryFormat.Ustar, Then);
@@ -59,14 +62,14 @@ public sealed class TarChunkerTests
         Assert.InRange(lengths.Average(), 16 << 10, 64 << 10);
         Assert.InRange(lengths.Max(), 16 << 10, 72 << 10);
 
-        // One that is new spoils its own group and no more than the next.
+        // A new file changes its own group and at most the next.
         HashSet<string> before = Blocks(tar);
         HashSet<string> after = Blocks(Make([.. files.AsSpan(0, 500), ("etc/new", 100), .. files.AsSpan(500)], TarEntryFormat.Ustar, Then));
         Assert.InRange(after.Except(before).Count(), 1, 4);
     }
 
     [Fact]
-    public void WhatIsNoTarIsCutByContent()
+    public void Bytes_that_are_no_tar_are_cut_by_content()
     {
         byte[] data = Xs128.Bytes("no tar", 3 << 20);
         IChunker pieces = new BuzhashChunker(64 << 10, 512 << 10, 16);
@@ -78,9 +81,10 @@ public sealed class TarChunkerTests
     }
 
     [Fact]
-    public void WhatBreaksOffOrLiesIsStillCut()
+    public void Truncated_and_false_archives_are_still_cut()
     {
-        byte[][] seeds = [.. new[] { TarEntryFormat.V7, TarEntryFormat.Ustar, TarEntryFormat.Pax, TarEntryFormat.Gnu }.Select(format => Make([("a", 10), ("b", 5000), ("c", 0)], format, Then))];
+        byte[][] seeds = [.. new[] { TarEntryFormat.V7, TarEntryFormat.Ustar, TarEntryFormat.Pax, TarEntryFormat.Gnu }.Select(
+            format => Make([("a", 10), ("b", 5000), ("c", 0)], format, Then))];
         Gen.Int.Sample(
             number =>
             {
@@ -89,7 +93,7 @@ public sealed class TarChunkerTests
             },
             iter: 3000);
 
-        // Sizes that no file has.
+        // Impossible sizes.
         byte[] header = seeds[1][..512];
         foreach (string size in new[] { "77777777777\0", "           \0", "8\0\0\0\0\0\0\0\0\0\0\0" })
         {
@@ -102,11 +106,12 @@ public sealed class TarChunkerTests
     }
 
     [Fact]
-    public async Task TheResultIsOneFileAndAlwaysTheSame()
+    public async Task The_result_is_one_file_and_always_the_same()
     {
         byte[] tar = Make([("bin/tool", 1_000_000), ("etc/a", 10), ("etc/b", 4000), ("lib/x.so", 90_000)], TarEntryFormat.Ustar, Then);
 
-        // The header; three pieces, cut where an implementation of its own found them; a header, a small file and a header; and so on; two zero blocks.
+        // The header; three pieces, cut where an implementation of its own found them; a header, a small file and a header; and so on; two
+        // zero blocks.
         Assert.Equal([512, 183614, 379288, 437546, 1536, 4096, 512, 90112, 512, 512], Cutting.Lengths(Spec, tar, 10_000));
         using var store = new MemoryStore();
         ImportProfile profile = ImportProfile.KuboV0 with { Name = "tar", Chunker = Spec };
@@ -114,31 +119,32 @@ public sealed class TarChunkerTests
         DagRoot root = await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, TestContext.Current.CancellationToken);
         Assert.Equal(tar.Length, root.Size);
         Assert.Equal(11, root.Blocks);
-        await using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), TestContext.Current.CancellationToken);
+        await using DagReader reader = await DagReader.OpenAsync(
+            root.Root, new LocalBlockSource(store.Blocks), TestContext.Current.CancellationToken);
         using var copy = new MemoryStream();
         await reader.CopyToAsync(copy, 0, long.MaxValue, TestContext.Current.CancellationToken);
         Assert.Equal(tar, copy.ToArray());
     }
 
     [Fact]
-    public async Task BlocksOfATarArePackedWhereThatPaysAndThoseOfOthersAreNot()
+    public async Task Blocks_of_a_tar_are_compressed_where_that_pays_and_others_are_not()
     {
         byte[] tar = Make([("etc/a", 100), ("lib/x.so", 90_000)], TarEntryFormat.Ustar, Then);
-        foreach ((ChunkerSpec spec, int packed) in ((ChunkerSpec, int)[])[(Spec, 3), (ChunkerSpec.Size(2048), 0)])
+        foreach ((ChunkerSpec spec, int compressed) in ((ChunkerSpec, int)[])[(Spec, 3), (ChunkerSpec.Size(2048), 0)])
         {
             using var store = new MemoryStore();
             using var stream = new MemoryStream(tar);
-            ImportProfile profile = ImportProfile.KuboV1 with { Name = "packed", Chunker = spec };
+            ImportProfile profile = ImportProfile.KuboV1 with { Name = "compressed", Chunker = spec };
             await DagImport.FromStreamAsync(stream, store.Blocks, profile, null, TestContext.Current.CancellationToken);
 
-            // The headers in front, the zeros at the end, and the node above; the file between is noise.
-            Assert.Equal(packed, store.Blocks.Enumerate().Count(b => store.Blocks.GetCompressed(b.Hash) is not null));
-            Assert.Equal(packed > 0, store.GetStatistics().Bytes < store.GetStatistics().BlockBytes);
+            // The first headers, the zeros at the end, and the node above are compressible; the file between is noise.
+            Assert.Equal(compressed, store.Blocks.Enumerate().Count(b => store.Blocks.GetCompressed(b.Hash) is not null));
+            Assert.Equal(compressed > 0, store.GetStatistics().Bytes < store.GetStatistics().BlockBytes);
         }
     }
 
     [Fact]
-    public void ItIsNotResumedInsideAFile()
+    public void An_import_does_not_resume_inside_a_file()
     {
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, ImportProfile.KuboV0 with { Name = "tar", Chunker = Spec });
@@ -175,7 +181,7 @@ public sealed class TarChunkerTests
 
     private static HashSet<string> Blocks(byte[] tar) => [.. Hashes(tar, Cutting.Lengths(Spec, tar, int.MaxValue))];
 
-    /// <summary>The blocks of a file's content alone, as in a tar of nothing else.</summary>
+    /// <summary>The blocks of a file alone.</summary>
     private static IEnumerable<string> PiecesOf(byte[] body)
     {
         using var stream = new MemoryStream();

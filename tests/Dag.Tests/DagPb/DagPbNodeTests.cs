@@ -19,7 +19,7 @@ public sealed class DagPbNodeTests
         select new DagPbLink(v0 ? Cid.V0(Multihash.Sha256(data)) : Cid.V1(Multicodec.Raw, Multihash.Sha256(data)), name, tsize);
 
     [Fact]
-    public void ALeafIsWhatHasNoLinks()
+    public void A_node_without_links_is_a_leaf()
     {
         foreach (JsonElement vector in Golden.GetProperty("nodes").EnumerateArray())
         {
@@ -27,7 +27,7 @@ public sealed class DagPbNodeTests
             Assert.Equal(vector.GetProperty("decodedLinks").GetArrayLength() == 0, DagWalk.IsLeaf(block));
         }
 
-        // Whatever the bytes are: never where there are links, or where it is no dag-pb.
+        // Never true for a block with links or one that is not dag-pb.
         Gen.OneOf(
                 Gen.Byte.Array[0, 40],
                 from links in GenLink.Array[0, 3]
@@ -39,7 +39,7 @@ public sealed class DagPbNodeTests
     }
 
     [Fact]
-    public void GoldenNodes()
+    public void Golden_nodes_are_decoded_and_encoded()
     {
         foreach (JsonElement vector in Golden.GetProperty("nodes").EnumerateArray())
         {
@@ -59,7 +59,7 @@ public sealed class DagPbNodeTests
     }
 
     [Fact]
-    public void OddNodesAreRefusedOrNotCanonical()
+    public void Odd_nodes_are_refused_or_not_canonical()
     {
         int accepted = 0;
         foreach (JsonElement vector in Golden.GetProperty("decodeOdd").EnumerateArray())
@@ -87,12 +87,12 @@ public sealed class DagPbNodeTests
     [InlineData("0a8080808080808080808001")] // a length over 64 bits
     [InlineData("0affffffff0f00")] // a length beyond the block
     [InlineData("00")] // field 0
-    public void MalformedNodesAreRefused(string hex) => Assert.False(DagPbNode.TryDecode(Convert.FromHexString(hex), out _));
+    public void Malformed_nodes_are_refused(string hex) => Assert.False(DagPbNode.TryDecode(Convert.FromHexString(hex), out _));
 
     [Fact]
-    public void OtherSpellingsAreNotCanonical()
+    public void Other_encodings_are_not_canonical()
     {
-        // A length that is longer than need be.
+        // A length that is not minimal.
         Assert.True(DagPbNode.TryDecode(Convert.FromHexString("0a810001"), out DagPbNode? node));
         Assert.False(node.IsCanonical);
         Assert.Equal([1], node.Data!);
@@ -106,7 +106,7 @@ public sealed class DagPbNodeTests
     }
 
     [Fact]
-    public void TooManyLinksAreRefused()
+    public void Too_many_links_are_refused()
     {
         byte[] link = Convert.FromHexString("12060a0401550000");
         byte[] block = new byte[(DagPbNode.MaxLinks + 1) * link.Length];
@@ -122,7 +122,7 @@ public sealed class DagPbNodeTests
     }
 
     [Fact]
-    public void NodesRoundTrip() => Gen.Select(GenLink.Array[0, 8], Gen.Byte.Array[0, 300], Gen.Bool).Sample((links, data, hasData) =>
+    public void Nodes_round_trip() => Gen.Select(GenLink.Array[0, 8], Gen.Byte.Array[0, 300], Gen.Bool).Sample((links, data, hasData) =>
     {
         byte[] block = new DagPbNode(links, hasData ? data : null).Encode();
         Assert.True(DagPbNode.TryDecode(block, out DagPbNode? node));
@@ -133,7 +133,8 @@ public sealed class DagPbNodeTests
     });
 
     [Fact]
-    public void CanonicalMeansThatTheEncodingIsTheSame() => Gen.Select(GenLink.Array[0, 3], Gen.Byte.Array[0, 20], Gen.Int[0, 1000], Gen.Byte).Sample(
+    public void Canonical_means_that_the_encoding_is_the_same() =>
+        Gen.Select(GenLink.Array[0, 3], Gen.Byte.Array[0, 20], Gen.Int[0, 1000], Gen.Byte).Sample(
         (links, data, at, value) =>
         {
             byte[] block = new DagPbNode(links, data).Encode();
@@ -145,10 +146,12 @@ public sealed class DagPbNodeTests
         });
 
     [Fact]
-    public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 100].Sample(bytes => { _ = DagPbNode.TryDecode(bytes, out _); });
+    public void Random_bytes_never_throw() => Gen.Byte.Array[0, 100].Sample(bytes => { _ = DagPbNode.TryDecode(bytes, out _); });
 
     private static DagPbLink Link(JsonElement link) => new(
-        Cid.Parse(link.Text("cid")!), link.Text("name") ?? "", link.GetProperty("tsize").ValueKind == JsonValueKind.Number ? link.GetProperty("tsize").GetUInt64() : 0)
+        Cid.Parse(link.Text("cid")!), link.Text("name") ?? "", link.GetProperty("tsize").ValueKind == JsonValueKind.Number
+            ? link.GetProperty("tsize").GetUInt64()
+            : 0)
     {
         HasName = link.Text("name") is not null,
         HasTsize = link.GetProperty("tsize").ValueKind == JsonValueKind.Number,

@@ -16,13 +16,16 @@ public sealed class DirectoryReaderTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void AnyNamesComeBack() => Gen.Select(Gen.String[Gen.Char.AlphaNumeric, 1, 6].HashSet[0, 60], Gen.Bool, Gen.Bool).Sample(
+    public void Any_names_are_listed_and_found() =>
+        Gen.Select(Gen.String[Gen.Char.AlphaNumeric, 1, 6].HashSet[0, 60], Gen.Bool, Gen.Bool).Sample(
         (names, sharded, v0) =>
         {
             using var store = new MemoryStore();
             DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
-            var builder = new DirectoryBuilder(store.Blocks, v0 ? ImportProfile.KuboV0 : ImportProfile.KuboV1, sharded ? 0 : DirectoryBuilder.DefaultShardThreshold);
-            var backwards = new DirectoryBuilder(store.Blocks, v0 ? ImportProfile.KuboV0 : ImportProfile.KuboV1, sharded ? 0 : DirectoryBuilder.DefaultShardThreshold);
+            var builder = new DirectoryBuilder(
+                store.Blocks, v0 ? ImportProfile.KuboV0 : ImportProfile.KuboV1, sharded ? 0 : DirectoryBuilder.DefaultShardThreshold);
+            var backwards = new DirectoryBuilder(
+                store.Blocks, v0 ? ImportProfile.KuboV0 : ImportProfile.KuboV1, sharded ? 0 : DirectoryBuilder.DefaultShardThreshold);
             foreach (string name in names)
             {
                 builder.Add(name, file);
@@ -44,7 +47,8 @@ public sealed class DirectoryReaderTests
 
             foreach (string name in names)
             {
-                Assert.Equal(file.Root, DirectoryReader.FindAsync(root.Root, name, new LocalBlockSource(store.Blocks), Token).GetAwaiter().GetResult()!.Value.Cid);
+                Assert.Equal(file.Root, DirectoryReader.FindAsync(
+                    root.Root, name, new LocalBlockSource(store.Blocks), Token).GetAwaiter().GetResult()!.Value.Cid);
             }
         },
         iter: 200);
@@ -55,7 +59,7 @@ public sealed class DirectoryReaderTests
     [InlineData("..")]
     [InlineData("../etc/passwd")]
     [InlineData("a\0b")]
-    public async Task NamesThatNoFileSystemHoldsAreRefused(string name)
+    public async Task Names_that_no_file_system_holds_are_refused(string name)
     {
         using var store = new MemoryStore();
         Cid directory = Put(store, UnixFsType.Directory, new DagPbLink(Leaf, name, 4));
@@ -63,14 +67,15 @@ public sealed class DirectoryReaderTests
     }
 
     [Fact]
-    public async Task NamesThatAreThereTwiceAreRefused()
+    public async Task Repeated_names_are_refused()
     {
         using var store = new MemoryStore();
-        await Assert.ThrowsAsync<DagFormatException>(() => ListAsync(store, Put(store, UnixFsType.Directory, new DagPbLink(Leaf, "a", 4), new DagPbLink(Leaf, "a", 5))));
+        await Assert.ThrowsAsync<DagFormatException>(
+            () => ListAsync(store, Put(store, UnixFsType.Directory, new DagPbLink(Leaf, "a", 4), new DagPbLink(Leaf, "a", 5))));
     }
 
     [Fact]
-    public async Task WhatIsNoDirectoryIsRefused()
+    public async Task A_block_that_is_no_directory_is_refused()
     {
         using var store = new MemoryStore();
         Cid file = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false), "file"u8).Root;
@@ -89,7 +94,8 @@ public sealed class DirectoryReaderTests
         foreach (Cid cid in new[] { file, raw })
         {
             Assert.True(DagPath.TryParse($"{cid}/a", out DagPath? path));
-            Assert.Contains("no link named 'a'", (await Assert.ThrowsAsync<DagPathException>(() => path.ResolveAsync(source, Token))).Message, StringComparison.Ordinal);
+            DagPathException error = await Assert.ThrowsAsync<DagPathException>(() => path.ResolveAsync(source, Token));
+            Assert.Contains("no link named 'a'", error.Message, StringComparison.Ordinal);
         }
 
         async Task<(UnixFsType, long)> TypeAsync(Cid cid)
@@ -100,7 +106,7 @@ public sealed class DirectoryReaderTests
     }
 
     [Fact]
-    public async Task ShardsThatDontAgreeAreRefused()
+    public async Task Inconsistent_shards_are_refused()
     {
         using var store = new MemoryStore();
         var builder = new DirectoryBuilder(store.Blocks, ImportProfile.KuboV1, 0);
@@ -142,7 +148,7 @@ public sealed class DirectoryReaderTests
     }
 
     [Fact]
-    public async Task ShardsDontNestForEver()
+    public async Task Shards_that_are_too_deep_are_refused()
     {
         using var store = new MemoryStore();
         Cid at = Leaf;
@@ -152,11 +158,12 @@ public sealed class DirectoryReaderTests
             at = TestDag.Put(store.Blocks, new DagPbNode([new DagPbLink(at, "00", 0)], message).Encode());
         }
 
-        Assert.Contains("deeper", (await Assert.ThrowsAsync<DagFormatException>(() => ListAsync(store, at))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "deeper", (await Assert.ThrowsAsync<DagFormatException>(() => ListAsync(store, at))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void PathsParse()
+    public void Paths_are_parsed()
     {
         string cid = Leaf.ToString();
         foreach ((string text, string[] names) in new (string, string[])[]
@@ -171,14 +178,19 @@ public sealed class DirectoryReaderTests
             Assert.Equal(path.Names, again.Names);
         }
 
-        foreach (string? bad in new[] { null, "", "/", "a", $"/ipns/{cid}", $"{cid}/..", $"{cid}/./a", $"{cid}/" + new string('a', EntryName.MaxLength + 1), $"{cid}/a\0", new string('b', 10_000) })
+        string?[] illegal =
+        [
+            null, "", "/", "a", $"/ipns/{cid}", $"{cid}/..", $"{cid}/./a", $"{cid}/" + new string('a', EntryName.MaxLength + 1),
+            $"{cid}/a\0", new string('b', 10_000),
+        ];
+        foreach (string? bad in illegal)
         {
             Assert.False(DagPath.TryParse(bad, out _), bad);
         }
     }
 
     [Fact]
-    public async Task RefsAreListedOnceOrAsOftenAsTheyAreLinked()
+    public async Task Refs_are_listed_once_or_as_often_as_they_are_linked()
     {
         using var store = new MemoryStore();
         var source = new LocalBlockSource(store.Blocks);
@@ -188,7 +200,8 @@ public sealed class DirectoryReaderTests
         Assert.Equal(direct[0], direct[1]);
         DagRef[] all = await DagRefs.ListAsync(file.Root, source, recursive: true, unique: false, Token).ToArrayAsync(Token);
         Assert.Equal(4, all.Length);
-        Assert.Equal(all.Select(r => r.Target).Distinct(), await DagRefs.ListAsync(file.Root, source, recursive: true, unique: true, Token).Select(r => r.Target).ToArrayAsync(Token));
+        Assert.Equal(all.Select(r => r.Target).Distinct(), await DagRefs.ListAsync(
+            file.Root, source, recursive: true, unique: true, Token).Select(r => r.Target).ToArrayAsync(Token));
         Assert.Equal((4L, store.Blocks.Enumerate().Sum(block => (long)block.Length)), await DagRefs.MeasureAsync(file.Root, source, Token));
     }
 
@@ -196,8 +209,14 @@ public sealed class DirectoryReaderTests
         TestDag.Put(store.Blocks, new DagPbNode(links, new UnixFsData { Type = type }.Encode()).Encode());
 
     private static async Task<List<string>> ListAsync(MemoryStore store, Cid directory) =>
-        [.. await DirectoryReader.ListAsync(directory, new LocalBlockSource(store.Blocks), Token).Select(entry => entry.Name).ToArrayAsync(Token)];
+        [
+            .. await DirectoryReader.ListAsync(directory, new LocalBlockSource(store.Blocks), Token)
+                .Select(entry => entry.Name)
+                .ToArrayAsync(Token),
+        ];
 
     private static string[] List(Cid directory, IBlockSource source) =>
-        DirectoryReader.ListAsync(directory, source, Token).Select(entry => entry.Name).ToArrayAsync(Token).AsTask().GetAwaiter().GetResult();
+        DirectoryReader.ListAsync(directory, source, Token)
+            .Select(entry => entry.Name)
+            .ToArrayAsync(Token).AsTask().GetAwaiter().GetResult();
 }

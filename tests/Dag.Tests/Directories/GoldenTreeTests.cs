@@ -11,19 +11,20 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Directories;
 
-/// <summary>Every tree and symbolic link of unixfs-vectors.json: built, listed, looked up.</summary>
+/// <summary>Builds, lists and looks up every tree and symbolic link of unixfs-vectors.json.</summary>
 public sealed class GoldenTreeTests
 {
     private static readonly JsonElement Golden = Vectors.Load("unixfs-vectors.json");
 
-    private static readonly Dictionary<string, JsonElement> Trees = Golden.GetProperty("trees").EnumerateArray().ToDictionary(tree => tree.Text("name")!);
+    private static readonly Dictionary<string, JsonElement> Trees =
+        Golden.GetProperty("trees").EnumerateArray().ToDictionary(tree => tree.Text("name")!);
 
     public static TheoryData<string> Names => [.. Trees.Keys];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void ThereAreAllOfThem()
+    public void All_vectors_are_tested()
     {
         Assert.Equal(17, Trees.Count);
         string[] kinds = ["header", "generator", "files", "rabin", "trees", "symlinks"];
@@ -32,12 +33,14 @@ public sealed class GoldenTreeTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task TreesAreTheSame(string name)
+    public async Task Trees_are_those_of_kubo(string name)
     {
         JsonElement tree = Trees[name];
         JsonElement options = tree.GetProperty("options");
         ImportProfile profile = TestDag.Profile(options);
-        int threshold = options.TryGetProperty("shardSplitThresholdBytes", out JsonElement t) ? t.GetInt32() : DirectoryBuilder.DefaultShardThreshold;
+        int threshold = options.TryGetProperty("shardSplitThresholdBytes", out JsonElement t)
+            ? t.GetInt32()
+            : DirectoryBuilder.DefaultShardThreshold;
         using var store = new MemoryStore();
         var directories = new Dictionary<string, DagRoot>();
         var builder = new TreeBuilder(store.Blocks, profile, threshold) { OnDirectory = directories.Add };
@@ -69,7 +72,9 @@ public sealed class GoldenTreeTests
         Assert.Equal(tree.Text("rootType"), stat.Type == UnixFsType.HamtShard ? "hamt-sharded-directory" : "directory");
         Assert.Equal(tree.GetProperty("rootLinkCount").GetInt32(), stat.Links);
         Assert.Equal((ulong)root.DagSize, stat.CumulativeSize);
-        Assert.Equal((tree.GetProperty("uniqueBlocks").GetInt64(), tree.GetProperty("uniqueBlockBytes").GetInt64()), await DagRefs.MeasureAsync(root.Root, source, Token));
+        Assert.Equal(
+            (tree.GetProperty("uniqueBlocks").GetInt64(), tree.GetProperty("uniqueBlockBytes").GetInt64()),
+            await DagRefs.MeasureAsync(root.Root, source, Token));
         if (tree.Hex("rootBlockHex") is { } block)
         {
             using IMemoryOwner<byte> stored = store.Blocks.Get(root.Root.Hash)!;
@@ -93,7 +98,7 @@ public sealed class GoldenTreeTests
     }
 
     [Fact]
-    public void SymlinksAreTheSame()
+    public void Symlinks_are_those_of_kubo()
     {
         int count = 0;
         foreach (JsonElement vector in Golden.GetProperty("symlinks").EnumerateArray())
@@ -101,7 +106,8 @@ public sealed class GoldenTreeTests
             using var store = new MemoryStore();
             foreach ((string property, ImportProfile profile) in new[] { ("cidV0", ImportProfile.KuboV0), ("cidV1", ImportProfile.KuboV1) })
             {
-                DagRoot link = DirectoryBuilder.PutSymlink(store.Blocks, profile, vector.Text("target")!, TestDag.Mode(vector), TestDag.MTime(vector));
+                DagRoot link = DirectoryBuilder.PutSymlink(
+                    store.Blocks, profile, vector.Text("target")!, TestDag.Mode(vector), TestDag.MTime(vector));
                 Assert.Equal(vector.Text(property), link.Root.ToString());
                 using IMemoryOwner<byte> block = store.Blocks.Get(link.Root.Hash)!;
                 Assert.Equal(vector.Text("blockHex"), Convert.ToHexStringLower(block.Memory.Span));
@@ -116,7 +122,7 @@ public sealed class GoldenTreeTests
         Assert.Equal(3, count);
     }
 
-    /// <summary>What is listed is what was added, at every level; every path leads to it; nothing else is found.</summary>
+    /// <summary>Every level lists the entries added, every path resolves to its entry, and other names are not found.</summary>
     private static async Task FindsAllAsync(Cid root, Dictionary<string, Cid> made, LocalBlockSource source)
     {
         foreach (string directory in made.Keys.Select(path => path.Contains('/') ? path[..path.LastIndexOf('/')] : "").Distinct())
@@ -130,12 +136,13 @@ public sealed class GoldenTreeTests
             }
 
             Assert.Equal(
-                made.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && !pair.Key[prefix.Length..].Contains('/')).OrderBy(pair => pair.Key, StringComparer.Ordinal),
+                made.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && !pair.Key[prefix.Length..].Contains('/'))
+                    .OrderBy(pair => pair.Key, StringComparer.Ordinal),
                 listed.OrderBy(pair => pair.Key, StringComparer.Ordinal));
             Assert.Null(await DirectoryReader.FindAsync(at, "nobody", source, Token));
         }
 
-        // Each look-up reads the whole of a directory that is not sharded: of large ones, some paths do.
+        // A lookup reads all of a directory that is not sharded, so only some paths of large ones are looked up.
         int step = (made.Count / 300) + 1;
         foreach ((string path, Cid cid) in made.Where((_, index) => index % step == 0))
         {

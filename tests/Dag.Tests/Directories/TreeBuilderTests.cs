@@ -11,7 +11,7 @@ public sealed class TreeBuilderTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task DirectoriesCloseAsPathsLeaveThem()
+    public async Task A_directory_is_stored_when_paths_leave_it()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
@@ -40,14 +40,14 @@ public sealed class TreeBuilderTests
     }
 
     [Theory]
-    [InlineData("a/f", "a/f", "twice")]
-    [InlineData("a/f", "a", "twice")]
+    [InlineData("a/f", "a/f", "exists already")]
+    [InlineData("a/f", "a", "exists already")]
     [InlineData("a", "a/f", "second time")]
     [InlineData("b/../f", null, "a place")]
     [InlineData("./f", null, "a place")]
     [InlineData("", null, "needs a name")]
     [InlineData("a\0b", null, "zero")]
-    public void PathsThatCantBeAreRefused(string first, string? second, string says)
+    public void Illegal_paths_are_refused(string first, string? second, string says)
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
@@ -61,7 +61,7 @@ public sealed class TreeBuilderTests
     }
 
     [Fact]
-    public void ADirectoryThatWasLeftIsNotEnteredAgain()
+    public void A_directory_that_was_left_is_not_entered_again()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
@@ -72,13 +72,15 @@ public sealed class TreeBuilderTests
     }
 
     [Fact]
-    public void NamesAndTargetsHaveBounds()
+    public void Names_and_targets_have_bounds()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
         var directory = new DirectoryBuilder(store.Blocks, ImportProfile.KuboV1);
         directory.Add(new string('n', EntryName.MaxLength), file);
-        foreach (string bad in new[] { "", ".", "..", "a/b", "a\0", new string('n', EntryName.MaxLength + 1), new string('\u00fc', EntryName.MaxLength) })
+        string[] illegal =
+            ["", ".", "..", "a/b", "a\0", new string('n', EntryName.MaxLength + 1), new string('\u00fc', EntryName.MaxLength)];
+        foreach (string bad in illegal)
         {
             Assert.Throws<ArgumentException>(() => directory.Add(bad, file));
         }
@@ -90,11 +92,12 @@ public sealed class TreeBuilderTests
             Assert.Throws<ArgumentException>(() => DirectoryBuilder.PutSymlink(store.Blocks, ImportProfile.KuboV1, bad));
         }
 
-        Assert.Throws<ArgumentException>(() => new TreeBuilder(store.Blocks, ImportProfile.KuboV1).AddDirectory(string.Join('/', Enumerable.Repeat("d", TreeBuilder.MaxDepth + 1))));
+        Assert.Throws<ArgumentException>(() => new TreeBuilder(store.Blocks, ImportProfile.KuboV1).AddDirectory(
+            string.Join('/', Enumerable.Repeat("d", TreeBuilder.MaxDepth + 1))));
     }
 
     [Fact]
-    public async Task TheLargestShardIsABlock()
+    public async Task The_largest_shard_is_a_block()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
@@ -111,11 +114,12 @@ public sealed class TreeBuilderTests
     }
 
     [Fact]
-    public async Task TheThresholdItselfIsNotSharded()
+    public async Task The_threshold_itself_is_not_sharded()
     {
         using var store = new MemoryStore();
         DagRoot file = TestDag.Import(store.Blocks, ImportProfile.KuboV1, "x"u8);
-        foreach ((int threshold, UnixFsType type) in new[] { (2 * (36 + 3), UnixFsType.Directory), ((2 * (36 + 3)) - 1, UnixFsType.HamtShard) })
+        (int, UnixFsType)[] cases = [(2 * (36 + 3), UnixFsType.Directory), ((2 * (36 + 3)) - 1, UnixFsType.HamtShard)];
+        foreach ((int threshold, UnixFsType type) in cases)
         {
             var directory = new DirectoryBuilder(store.Blocks, ImportProfile.KuboV1, threshold);
             directory.Add("abc", file);

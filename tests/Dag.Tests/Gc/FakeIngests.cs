@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Tests.Gc;
 
-/// <summary>Ingests whose roots the tests say.</summary>
+/// <summary>Ingests with roots set by tests.</summary>
 internal sealed class FakeIngests : IIngestRoots
 {
     public ConcurrentDictionary<object, Func<IReadOnlyList<Cid>>> Open { get; } = new();

@@ -36,9 +36,10 @@ public sealed class GarbageCollectorTests : IDisposable
         Store.Commit(RepoFixture.Record(owned, ownedRoot), null);
         Store.Pins.Put(new PinRecord(pinnedRoot.Root, Recursive: true, ""));
         Store.Pins.Put(new PinRecord(directRoot.Root, Recursive: false, ""));
-        GcLease hold = Store.LeaseDag(keptRoot.Root);
+        GcLease lease = Store.LeaseDag(keptRoot.Root);
 
-        HashSet<Multihash> expected = [.. ((Cid[])[ownedRoot.Root, pinnedRoot.Root, keptRoot.Root, .. importer.Roots]).SelectMany(Below), directRoot.Root.Hash];
+        Cid[] roots = [ownedRoot.Root, pinnedRoot.Root, keptRoot.Root, .. importer.Roots];
+        HashSet<Multihash> expected = [.. roots.SelectMany(Below), directRoot.Root.Hash];
         List<Multihash> removed = await _repo.CollectAsync();
         Assert.Equal(expected, Store.Blocks.Enumerate().Select(block => block.Hash).ToHashSet());
         Assert.Equal(removed.Count, removed.Distinct().Count());
@@ -48,7 +49,7 @@ public sealed class GarbageCollectorTests : IDisposable
         Assert.True(totals.Bytes >= dead.Length && totals.LastTime > TimeSpan.Zero);
 
         _repo.Ingests.Open.Clear();
-        hold.Dispose();
+        lease.Dispose();
         Store.Contents.Delete(Digest.Sha256(owned));
         Store.Pins.Delete(pinnedRoot.Root);
         Store.Pins.Delete(directRoot.Root);
@@ -71,7 +72,7 @@ public sealed class GarbageCollectorTests : IDisposable
         using (Store.LeaseDag(roots[1].Root))
         {
             GcResult result = await _repo.Collector.CollectAsync((_, _) => { }, TestContext.Current.CancellationToken);
-            Assert.Equal(1, result.Forgotten);
+            Assert.Equal(1, result.Deleted);
             Assert.Equal(dead, result.Blocks);
         }
 
@@ -86,7 +87,7 @@ public sealed class GarbageCollectorTests : IDisposable
         Assert.False(DagVerify.IsComplete(Store.Blocks, roots[1].Root, TestContext.Current.CancellationToken));
     }
 
-    /// <summary>A fetch keeps a root; while the collection marks, a writer of the same content completes and commits it.</summary>
+    /// <summary>A fetch leases a root; while the collection marks, a writer of the same content completes and commits it.</summary>
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
@@ -175,7 +176,7 @@ public sealed class GarbageCollectorTests : IDisposable
             Assert.True(Store.Blocks.Has(Multihash.Sha256("x"u8)));
             time.Advance(TimeSpan.FromMinutes(1));
 
-            // Not by asking for the block: what is asked for during a collection stays.
+            // Not by looking the block up: a block touched during a collection is not removed.
             while (collects && Store.GetStatistics().Blocks > 0)
             {
                 await Task.Delay(5, TestContext.Current.CancellationToken);
@@ -187,5 +188,6 @@ public sealed class GarbageCollectorTests : IDisposable
 
     public void Dispose() => _repo.Dispose();
 
-    private IEnumerable<Multihash> Below(Cid root) => DagVerify.Reachable(Store.Blocks, root, TestContext.Current.CancellationToken).Select(cid => cid.Hash);
+    private IEnumerable<Multihash> Below(
+        Cid root) => DagVerify.Reachable(Store.Blocks, root, TestContext.Current.CancellationToken).Select(cid => cid.Hash);
 }

@@ -11,8 +11,8 @@ using Ipcs.TestKit;
 namespace Ipcs.Dag.Tests.Gc;
 
 /// <summary>
-/// Garbage collection at full speed beside everything that uses the store: writes by containerd, pins, fetches and reads, over contents that
-/// share most of their blocks, so that what one deletes another needs. Each checks every byte.
+/// Continuous garbage collection concurrently with every user of the store: writes by containerd, pins, fetches and reads, of contents
+/// that share most of their blocks, so that one worker deletes what another needs. Every byte is checked.
 /// </summary>
 public sealed class GcStressTests : IDisposable
 {
@@ -51,7 +51,7 @@ public sealed class GcStressTests : IDisposable
             $"{rounds} collections took {removed} blocks; {_done[0]} written, {_done[1]} pinned, {_done[2]} fetched, {_done[3]} read");
         Assert.InRange(removed, 100, long.MaxValue);
 
-        // The last word: exactly what is owned is there, and what is there is right.
+        // At the end the store has exactly the owned contents, undamaged.
         await _repo.CollectAsync();
         HashSet<Multihash> needed = [];
         ContentRecord[] owned = [.. Store.Contents.Enumerate()];
@@ -81,7 +81,10 @@ public sealed class GcStressTests : IDisposable
     }
 
     private static byte[] Data(Random random) =>
-        [.. Enumerable.Range(0, random.Next(1, 12)).SelectMany(_ => Pieces[random.Next(Pieces.Length)]), .. BitConverter.GetBytes(random.Next(3))];
+        [
+            .. Enumerable.Range(0, random.Next(1, 12)).SelectMany(_ => Pieces[random.Next(Pieces.Length)]),
+            .. BitConverter.GetBytes(random.Next(3)),
+        ];
 
     private Task Start(int kind, Func<Random, Task> once) => Task.Factory.StartNew(
         () =>
@@ -97,30 +100,30 @@ public sealed class GcStressTests : IDisposable
         TaskCreationOptions.LongRunning,
         TaskScheduler.Default);
 
-    // As the content service: the roots of an open ingest are told, with no hold.
+    // As the content service: lists the roots of an open ingest and takes no lease.
     private async Task Write(Random random)
     {
         byte[] data = Data(random);
-        var gate = new Lock();
+        var rootsLock = new Lock();
         var importer = new DagImporter(Store.Blocks, RepoFixture.Profile);
         Cid? root = null;
         _repo.Ingests.Open[importer] = () =>
         {
-            lock (gate)
+            lock (rootsLock)
             {
                 return root is { } done ? [done] : importer.Roots;
             }
         };
         for (int offset = 0; offset < data.Length; offset += 10_000)
         {
-            lock (gate)
+            lock (rootsLock)
             {
                 importer.Write(data.AsSpan(offset, Math.Min(10_000, data.Length - offset)));
             }
         }
 
         DagRoot made;
-        lock (gate)
+        lock (rootsLock)
         {
             made = importer.Finish();
             root = made.Root;
@@ -132,7 +135,7 @@ public sealed class GcStressTests : IDisposable
         await OwnAsync(data, random);
     }
 
-    // Owned by this worker alone: it is checked, then mostly deleted.
+    // Owned by this worker alone: checked, then mostly deleted.
     private async Task OwnAsync(byte[] data, Random random)
     {
         Digest digest = Digest.Sha256(data);
@@ -144,7 +147,7 @@ public sealed class GcStressTests : IDisposable
         ContentRecord? record = Store.Contents.Get(digest);
         if (record is null)
         {
-            // Between the commit and here another worker, who had it first, has deleted it.
+            // Another worker that had it before deleted it after the commit.
             _live.TryRemove(digest, out _);
             return;
         }
@@ -157,7 +160,7 @@ public sealed class GcStressTests : IDisposable
         }
     }
 
-    // As add: a hold, since the root is not known until the end.
+    // As add: a lease of touched blocks, since the root is unknown until the end.
     private async Task Pin(Random random)
     {
         byte[] data = Data(random);
@@ -172,17 +175,17 @@ public sealed class GcStressTests : IDisposable
         Store.Pins.Delete(root);
     }
 
-    // As the fleet: the root is kept, blocks come from the top down, and those that are here are not asked for.
+    // As the fleet: leases the root, fetches blocks top-down, and skips those that the store has.
     private async Task Fetch(Random random)
     {
         byte[] data = Data(random);
         Cid root = RepoFixture.Import(_remote, data).Root;
-        using GcLease kept = Store.LeaseDag(root);
+        using GcLease lease = Store.LeaseDag(root);
         await DagWalk.FetchAsync(root, new RemoteSource(Store.Blocks, _remote.Blocks), 4, null, CancellationToken.None);
         await CheckAsync(root, data);
     }
 
-    // A content that may lose its owner at any moment, read slowly, to its end.
+    // Reads a content slowly to its end, while it may lose its owner at any time.
     private async Task Read(Random random)
     {
         (Digest digest, byte[] data) = _live.ToArray() is { Length: > 0 } all ? all[random.Next(all.Length)] : default;
@@ -192,7 +195,7 @@ public sealed class GcStressTests : IDisposable
             return;
         }
 
-        using GcLease kept = Store.LeaseDag(record.Root);
+        using GcLease lease = Store.LeaseDag(record.Root);
         if (Store.Contents.Get(digest) is not null)
         {
             await CheckAsync(record.Root, data, random.Next(2));

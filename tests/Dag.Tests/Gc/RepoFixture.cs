@@ -9,10 +9,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Dag.Tests.Gc;
 
-/// <summary>A store with its collector, and ways to fill it. Small chunks and a small fan-out, so that little data makes deep DAGs.</summary>
+/// <summary>
+/// A store with its collector, and helpers to fill it. Small chunks and a small fan-out give deep DAGs of little data.
+/// </summary>
 internal sealed class RepoFixture : IDisposable
 {
-    public static readonly ImportProfile Profile = new() { Name = "tiny", CidVersion = 1, RawLeaves = true, Chunker = ChunkerSpec.Size(4096), MaxChildren = 4 };
+    public static readonly ImportProfile Profile =
+        new() { Name = "tiny", CidVersion = 1, RawLeaves = true, Chunker = ChunkerSpec.Size(4096), MaxChildren = 4 };
 
     public RepoFixture(bool onDisk)
     {

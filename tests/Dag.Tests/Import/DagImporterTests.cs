@@ -12,7 +12,7 @@ namespace Ipcs.Dag.Tests.Import;
 public sealed class DagImporterTests
 {
     [Fact]
-    public void ProfilesHaveNames()
+    public void Profiles_have_names()
     {
         Assert.True(ImportProfile.TryParse("kubo-v1", out ImportProfile? v1));
         Assert.Same(ImportProfile.KuboV1, v1);
@@ -27,23 +27,26 @@ public sealed class DagImporterTests
     [InlineData(1, ImportProfile.MaxMaxChildren + 1)]
     [InlineData(2, 174)]
     [InlineData(-1, 174)]
-    public void ProfilesHaveBounds(int cidVersion, int children)
+    public void Profiles_have_bounds(int cidVersion, int children)
     {
         using var store = new MemoryStore();
-        Assert.Throws<ArgumentException>(() => new DagImporter(store.Blocks, TestDag.Tiny(children: children) with { CidVersion = cidVersion }));
+        Assert.Throws<ArgumentException>(
+            () => new DagImporter(store.Blocks, TestDag.Tiny(children: children) with { CidVersion = cidVersion }));
     }
 
     [Fact]
-    public void TheLargestChunkIsAStorableBlock()
+    public void The_largest_chunk_is_a_storable_block()
     {
         using var store = new MemoryStore();
-        DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false, chunk: ChunkerSpec.MaxChunkLength), new byte[ChunkerSpec.MaxChunkLength]);
+        DagRoot root = TestDag.Import(
+            store.Blocks, TestDag.Tiny(raw: false, chunk: ChunkerSpec.MaxChunkLength), new byte[ChunkerSpec.MaxChunkLength]);
         Assert.True(store.Blocks.TryGetLength(root.Root.Hash, out int length));
         Assert.InRange(length, ChunkerSpec.MaxChunkLength, IBlockstore.MaxBlockLength);
     }
 
     [Fact]
-    public void WritesOfAnySizesMakeTheSameRoot() => Gen.Select(Gen.Int[0, 700], Gen.Int[1, 100].Array[1, 20], Gen.Bool).Sample((size, steps, raw) =>
+    public void Writes_of_any_sizes_make_the_same_root() =>
+        Gen.Select(Gen.Int[0, 700], Gen.Int[1, 100].Array[1, 20], Gen.Bool).Sample((size, steps, raw) =>
     {
         byte[] data = Xs128.Bytes("writes", size);
         using var store = new MemoryStore();
@@ -63,7 +66,8 @@ public sealed class DagImporterTests
     });
 
     [Fact]
-    public void AnInterruptedImportResumes() => Gen.Select(Gen.Int[0, 3000], Gen.Int[0, 3000], Gen.Bool, Gen.Enum<DagLayout>()).Sample((size, stop, raw, layout) =>
+    public void An_interrupted_import_resumes() =>
+        Gen.Select(Gen.Int[0, 3000], Gen.Int[0, 3000], Gen.Bool, Gen.Enum<DagLayout>()).Sample((size, stop, raw, layout) =>
     {
         stop = Math.Min(stop, size);
         byte[] data = Xs128.Bytes("resume", size);
@@ -88,7 +92,7 @@ public sealed class DagImporterTests
     });
 
     [Fact]
-    public void DamagedStatesAreRefused()
+    public void Damaged_states_are_refused()
     {
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, TestDag.Tiny());
@@ -110,13 +114,13 @@ public sealed class DagImporterTests
             }
             catch (DagFormatException)
             {
-                // The one way to fail.
+                // The documented exception.
             }
         });
     }
 
     [Fact]
-    public void ALostChunkIsNamed()
+    public void A_lost_chunk_is_named()
     {
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, TestDag.Tiny());
@@ -128,7 +132,7 @@ public sealed class DagImporterTests
     }
 
     [Fact]
-    public void AFinishedImportTakesNoMore()
+    public void A_finished_import_takes_no_more()
     {
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, ImportProfile.KuboV1);
@@ -139,7 +143,7 @@ public sealed class DagImporterTests
     }
 
     [Fact]
-    public void MetadataOnASingleLeafNeedsANode()
+    public void Metadata_on_a_single_leaf_needs_a_node()
     {
         using var store = new MemoryStore();
         var importer = new DagImporter(store.Blocks, ImportProfile.KuboV1);
@@ -156,7 +160,7 @@ public sealed class DagImporterTests
     [InlineData("rabin-16-64-99")]
     [InlineData("size-1000")]
     [InlineData("buzhash")]
-    public async Task StreamsMakeTheSameRootAsWrites(string words)
+    public async Task Streams_make_the_same_root_as_writes(string words)
     {
         Assert.True(ChunkerSpec.TryParse(words, out ChunkerSpec? spec, out _));
         ImportProfile profile = ImportProfile.KuboV0 with { Chunker = spec };
@@ -171,7 +175,7 @@ public sealed class DagImporterTests
     }
 
     [Fact]
-    public async Task StreamsAreCancelledAndTheirErrorsPassedOn()
+    public async Task Streams_are_cancelled_and_their_errors_passed_on()
     {
         using var store = new MemoryStore();
         using var cancel = new CancellationTokenSource();

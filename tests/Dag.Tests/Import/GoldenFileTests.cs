@@ -11,7 +11,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Import;
 
-/// <summary>Every file of unixfs-vectors.json, in both layouts.</summary>
+/// <summary>Imports every file of unixfs-vectors.json, in both layouts.</summary>
 public sealed class GoldenFileTests
 {
     private static readonly Dictionary<string, JsonElement> Files =
@@ -20,11 +20,11 @@ public sealed class GoldenFileTests
     public static TheoryData<string> Names => [.. Files.Keys];
 
     [Fact]
-    public void ThereAreAllOfThem() => Assert.Equal(119, Files.Count);
+    public void All_vectors_are_tested() => Assert.Equal(119, Files.Count);
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task ImportsToTheSameBlocks(string name)
+    public async Task Imports_give_the_same_blocks(string name)
     {
         JsonElement file = Files[name];
         JsonElement options = file.GetProperty("options");
@@ -76,15 +76,17 @@ public sealed class GoldenFileTests
             Assert.Equal(file.GetProperty("rootLinkCount").GetInt32(), links);
         }
 
-        // The same through a stream, and read back.
+        // Imports through a stream give the same root, and reads give the same bytes.
         using var other = new MemoryStore();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var stream = new MemoryStream(data);
-        Assert.Equal(root, await DagImport.FromStreamAsync(stream, other.Blocks, profile, mode, mtime, hash, TestContext.Current.CancellationToken));
+        Assert.Equal(
+            root, await DagImport.FromStreamAsync(stream, other.Blocks, profile, mode, mtime, hash, TestContext.Current.CancellationToken));
         Assert.Equal(SHA256.HashData(data), hash.GetHashAndReset());
         Assert.Equal(blocks.Length, other.Blocks.Enumerate().Count());
 
-        await using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), TestContext.Current.CancellationToken);
+        await using DagReader reader = await DagReader.OpenAsync(
+            root.Root, new LocalBlockSource(store.Blocks), TestContext.Current.CancellationToken);
         await reader.CopyToAsync(
             (piece, _) =>
             {
@@ -98,7 +100,7 @@ public sealed class GoldenFileTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void LeavesAreInOrder(string name)
+    public void Leaves_are_in_order(string name)
     {
         JsonElement file = Files[name];
         if (file.GetProperty("input").GetProperty("size").GetInt32() is 0 or > 2_000_000)

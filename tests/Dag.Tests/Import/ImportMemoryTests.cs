@@ -8,7 +8,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.Tests.Import;
 
-/// <summary>The importer's bounds. Alone, since what it counts is the whole process's.</summary>
+/// <summary>The importer's bounds. Not run in parallel, since it measures the whole process.</summary>
 [CollectionDefinition(nameof(ImportMemoryTests), DisableParallelization = true)]
 [Collection(nameof(ImportMemoryTests))]
 public sealed class ImportMemoryTests
@@ -18,20 +18,21 @@ public sealed class ImportMemoryTests
     [Theory]
     [InlineData("size-262144")]
     [InlineData("buzhash")]
-    public async Task MemoryDoesNotGrowWithTheFile(string chunker)
+    public async Task Memory_does_not_grow_with_the_file(string chunker)
     {
         Assert.True(ChunkerSpec.TryParse(chunker, out ChunkerSpec? spec, out _));
         ImportProfile profile = ImportProfile.KuboV1 with { Chunker = spec };
         var store = new CountingStore();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long before = GC.GetTotalAllocatedBytes(precise: true);
-        DagRoot root = await DagImport.FromStreamAsync(new PatternStream(Length), store, profile, hash, TestContext.Current.CancellationToken);
+        DagRoot root = await DagImport.FromStreamAsync(
+            new PatternStream(Length), store, profile, hash, TestContext.Current.CancellationToken);
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         Assert.Equal(Length, root.Size);
         Assert.Equal(root.Blocks, store.Puts);
 
-        // The buffers, as long as the pool makes them and twice, since a thread keeps one that it gave back; and per chunk some tasks and a few links: a
-        // thirtieth of it.
+        // The buffers, as long as the pool makes them and twice, since a thread keeps one that it gave back; and per chunk some tasks and a
+        // few links: a thirtieth of it.
         long buffer = BitOperations.RoundUpToPowerOf2((uint)spec.MaxLength + 1);
         long bound = (2 * DagImport.MaxChunksInMemory * buffer) + (8192 * root.Blocks) + (1 << 20);
         Assert.InRange(allocated, 1, bound);
@@ -39,27 +40,29 @@ public sealed class ImportMemoryTests
     }
 
     [Fact]
-    public async Task EachByteIsStoredOnce()
+    public async Task Each_byte_is_stored_once()
     {
         var store = new CountingStore();
-        DagRoot root = await DagImport.FromStreamAsync(new PatternStream(10_000_000), store, ImportProfile.KuboV0, null, TestContext.Current.CancellationToken);
+        DagRoot root = await DagImport.FromStreamAsync(
+            new PatternStream(10_000_000), store, ImportProfile.KuboV0, null, TestContext.Current.CancellationToken);
         Assert.Equal(root.Blocks, store.Puts);
         Assert.Equal(root.DagSize, store.Bytes);
     }
 
     [Fact]
-    public async Task AFailingStoreFailsTheImport()
+    public async Task A_failing_store_fails_the_import()
     {
         var store = new CountingStore { FailAt = 7 };
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         StoreException e = await Assert.ThrowsAsync<StoreException>(
-            () => DagImport.FromStreamAsync(new PatternStream(50_000_000), store, ImportProfile.KuboV1, hash, TestContext.Current.CancellationToken));
+            () => DagImport.FromStreamAsync(
+                new PatternStream(50_000_000), store, ImportProfile.KuboV1, hash, TestContext.Current.CancellationToken));
         Assert.Equal("full", e.Message);
         Assert.Equal(0, store.Running);
         Assert.InRange(store.Puts, 7, 7 + DagImport.MaxChunksInMemory);
     }
 
-    /// <summary>A store that forgets, and counts.</summary>
+    /// <summary>A store that counts blocks and discards them.</summary>
     private sealed class CountingStore : IBlockstore
     {
         private long _puts;
@@ -111,7 +114,7 @@ public sealed class ImportMemoryTests
         public IEnumerable<(Multihash Hash, int Length)> Enumerate() => [];
     }
 
-    /// <summary>So many bytes, none of them in memory; pieces of odd lengths.</summary>
+    /// <summary>Generates a number of bytes, in pieces of odd lengths.</summary>
     private sealed class PatternStream(long length) : Stream
     {
         private readonly byte[] _pattern = RandomNumberGenerator.GetBytes(100_003);

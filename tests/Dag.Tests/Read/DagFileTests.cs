@@ -15,7 +15,7 @@ public sealed class DagFileTests
     private static readonly Cid Leaf = Cid.V1(Multicodec.Raw, Multihash.Sha256("leaf"u8));
 
     [Fact]
-    public void FilesPass()
+    public void Roots_of_files_are_recognized()
     {
         Assert.True(DagFile.TryReadRoot(TestDag.Node(0, null), out long size));
         Assert.Equal(0, size);
@@ -23,12 +23,13 @@ public sealed class DagFileTests
         Assert.Equal(5, size);
         Assert.True(DagFile.TryReadRoot(TestDag.Node(13, "hello"u8.ToArray(), (Leaf, 4), (Leaf, 4)), out size));
         Assert.Equal(13, size);
-        Assert.True(DagFile.TryReadRoot(new DagPbNode([], new UnixFsData { Type = UnixFsType.Raw, Data = [1], FileSize = 1 }.Encode()).Encode(), out size));
+        Assert.True(DagFile.TryReadRoot(
+            new DagPbNode([], new UnixFsData { Type = UnixFsType.Raw, Data = [1], FileSize = 1 }.Encode()).Encode(), out size));
         Assert.Equal(1, size);
     }
 
     [Fact]
-    public void WhatIsNotCanonicalOrDoesNotAddUpFails()
+    public void Blocks_that_are_not_canonical_or_inconsistent_fail()
     {
         byte[] good = TestDag.Node(8, null, (Leaf, 4), (Leaf, 4));
         Assert.True(DagFile.TryReadRoot(good, out _));
@@ -58,7 +59,7 @@ public sealed class DagFileTests
     }
 
     [Fact]
-    public void WhatRegistriesServeFails()
+    public void Blobs_of_registries_are_not_recognized()
     {
         byte[] text = Encoding.UTF8.GetBytes(new string('x', 500) + Guid.Empty);
         List<byte[]> blobs =
@@ -110,7 +111,7 @@ public sealed class DagFileTests
     }
 
     [Fact]
-    public void NothingThatEndsAsATarPasses() => Gen.Select(Gen.Byte.Array[0, 40], Gen.Int[0, 3]).Sample((data, children) =>
+    public void Nothing_that_ends_as_a_tar_passes() => Gen.Select(Gen.Byte.Array[0, 40], Gen.Int[0, 3]).Sample((data, children) =>
     {
         byte[] block = TestDag.Node(data.Length, data, [.. Enumerable.Repeat((Leaf, 0L), children)]);
         Assert.True(DagFile.TryReadRoot(block, out _));
@@ -118,11 +119,11 @@ public sealed class DagFileTests
     });
 
     [Fact]
-    public void NoJsonTextPasses() => Gen.String[Gen.OneOf(Gen.Char[' ', '~'], Gen.Char['\t', '\n']), 0, 200].Sample(
+    public void No_json_text_passes() => Gen.String[Gen.OneOf(Gen.Char[' ', '~'], Gen.Char['\t', '\n']), 0, 200].Sample(
         text => Assert.False(DagFile.TryReadRoot(Encoding.UTF8.GetBytes("\n" + text), out _)));
 
     [Fact]
-    public void NothingThatStartsAsACompressedLayerPasses() => Gen.Select(
+    public void Nothing_that_starts_as_a_compressed_layer_passes() => Gen.Select(
         Gen.Int[0, Magics.Length - 1], Gen.Byte.Array[0, 200]).Sample(
         (magic, rest) => Assert.False(DagFile.TryReadRoot((byte[])[.. Convert.FromHexString(Magics[magic]), .. rest], out _)));
 

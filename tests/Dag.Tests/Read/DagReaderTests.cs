@@ -14,8 +14,9 @@ public sealed class DagReaderTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task AnyRangeReadsBack() =>
-        await Gen.Select(Gen.Int[0, 1500], Gen.Bool, Gen.Int[0, 5], Gen.Select(Gen.Int[0, 1600], Gen.Int[0, 300]).Array[1, 10]).SampleAsync(async (size, raw, ahead, ranges) =>
+    public async Task Any_range_is_read_back() =>
+        await Gen.Select(Gen.Int[0, 1500], Gen.Bool, Gen.Int[0, 5], Gen.Select(Gen.Int[0, 1600], Gen.Int[0, 300]).Array[1, 10]).SampleAsync(
+            async (size, raw, ahead, ranges) =>
         {
             byte[] data = Xs128.Bytes("ranges", size);
             using var store = new MemoryStore();
@@ -44,7 +45,7 @@ public sealed class DagReaderTests
     [InlineData(4, true)]
     [InlineData(0, false)]
     [InlineData(4, false)]
-    public async Task SmallReadsInSequenceGetEachBlockOnce(int ahead, bool raw)
+    public async Task Small_sequential_reads_get_each_block_once(int ahead, bool raw)
     {
         byte[] data = Xs128.Bytes("sequence", 20_000);
         using var store = new MemoryStore();
@@ -67,7 +68,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task ARepeatedBlockIsGotOnce()
+    public async Task A_repeated_block_is_fetched_once()
     {
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(), new byte[16 * 9]);
@@ -80,27 +81,27 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task LeavesAheadAreAskedForTogether()
+    public async Task Leaves_ahead_are_requested_together()
     {
         byte[] data = Xs128.Bytes("ahead", 16 * 9);
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(children: 9), data);
-        var gate = new TaskCompletionSource();
+        var answers = new TaskCompletionSource();
         var source = new TestSource(store.Blocks);
         await using DagReader reader = await DagReader.OpenAsync(root.Root, source, 3, Token);
-        source.Before = (_, cancel) => gate.Task.WaitAsync(cancel);
+        source.Before = (_, cancel) => answers.Task.WaitAsync(cancel);
         byte[] buffer = new byte[data.Length];
         ValueTask<int> reading = reader.ReadAsync(0, buffer, Token);
         Assert.Equal(1 + 4, source.Asked.Count);
         await Assert.ThrowsAsync<InvalidOperationException>(async () => await reader.ReadAsync(0, buffer, Token));
-        gate.SetResult();
+        answers.SetResult();
         Assert.Equal(data.Length, await reading);
         Assert.Equal(data, buffer);
         Assert.Equal(10, source.Asked.Count);
     }
 
     [Fact]
-    public async Task ASeekStopsWhatWasAskedAhead()
+    public async Task A_seek_cancels_requests_ahead()
     {
         byte[] data = Xs128.Bytes("seek", 16 * 9);
         using var store = new MemoryStore();
@@ -142,7 +143,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task AFailedReadAheadIsAskedAgain()
+    public async Task A_failed_request_ahead_is_repeated()
     {
         byte[] data = Xs128.Bytes("again", 16 * 5);
         using var store = new MemoryStore();
@@ -157,7 +158,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task AMissingBlockIsNamedAndTheRestStillReads()
+    public async Task A_missing_block_is_named_and_others_are_still_read()
     {
         byte[] data = Xs128.Bytes("missing", 16 * 9);
         using var store = new MemoryStore();
@@ -166,7 +167,8 @@ public sealed class DagReaderTests
         store.Blocks.Delete(missing.Hash);
         await using DagReader reader = await DagReader.OpenAsync(root.Root, new LocalBlockSource(store.Blocks), Token);
         byte[] buffer = new byte[data.Length];
-        BlockNotFoundException error = await Assert.ThrowsAsync<BlockNotFoundException>(async () => await reader.ReadAsync(0, buffer, Token));
+        BlockNotFoundException error = await Assert.ThrowsAsync<BlockNotFoundException>(
+            async () => await reader.ReadAsync(0, buffer, Token));
         Assert.Equal(missing, error.Cid);
         Assert.Equal(64, await reader.ReadAsync(80, buffer.AsMemory(0, 64), Token));
         Assert.Equal(data.AsSpan(80), buffer.AsSpan(0, 64));
@@ -176,7 +178,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task AReadIsCancelledAndTheReaderLivesOn()
+    public async Task A_reader_can_be_used_after_a_cancelled_read()
     {
         byte[] data = Xs128.Bytes("cancel", 16 * 9);
         using var store = new MemoryStore();
@@ -199,14 +201,16 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task InlineBytesComeBeforeTheChildren()
+    public async Task Inline_bytes_come_before_the_children()
     {
         using var store = new MemoryStore();
         Cid raw = TestDag.Put(store.Blocks, "-raw"u8.ToArray(), Multicodec.Raw);
-        Cid old = TestDag.Put(store.Blocks, new DagPbNode([], new UnixFsData { Type = UnixFsType.Raw, Data = "-old"u8.ToArray(), FileSize = 4 }.Encode()).Encode());
+        Cid old = TestDag.Put(store.Blocks, new DagPbNode(
+            [], new UnixFsData { Type = UnixFsType.Raw, Data = "-old"u8.ToArray(), FileSize = 4 }.Encode()).Encode());
         Cid empty = TestDag.Put(store.Blocks, [], Multicodec.Raw);
         Cid inner = TestDag.Put(store.Blocks, TestDag.Node(9, "-node"u8.ToArray(), (raw, 4)));
-        Cid root = TestDag.Put(store.Blocks, TestDag.Node(21, "root"u8.ToArray(), (empty, 0), (old, 4), (empty, 0), (inner, 9), (empty, 0), (raw, 4), (empty, 0)));
+        Cid root = TestDag.Put(store.Blocks, TestDag.Node(
+            21, "root"u8.ToArray(), (empty, 0), (old, 4), (empty, 0), (inner, 9), (empty, 0), (raw, 4), (empty, 0)));
         const string Expected = "root-old-node-raw-raw";
         await using DagReader reader = await DagReader.OpenAsync(root, new TestSource(store.Blocks), 4, Token);
         for (int offset = 0; offset <= Expected.Length; offset++)
@@ -218,7 +222,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task ChildrenThatAreNotAsLongAsTheirParentSaysAreRefused()
+    public async Task Children_with_another_length_than_their_parent_states_are_refused()
     {
         using var store = new MemoryStore();
         Cid leaf = TestDag.Put(store.Blocks, "leaf"u8.ToArray(), Multicodec.Raw);
@@ -244,7 +248,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task RootsThatAreNoFilesAreRefused()
+    public async Task Roots_that_are_no_files_are_refused()
     {
         using var store = new MemoryStore();
         Cid leaf = TestDag.Put(store.Blocks, "leaf"u8.ToArray(), Multicodec.Raw);
@@ -256,8 +260,10 @@ public sealed class DagReaderTests
             TestDag.Put(store.Blocks, TestDag.Node(5, null, (leaf, 4))),
             TestDag.Put(store.Blocks, TestDag.Node(0, null, (leaf, long.MaxValue), (leaf, long.MaxValue))),
             TestDag.Put(store.Blocks, new DagPbNode([], new UnixFsData { Type = UnixFsType.Directory }.Encode()).Encode()),
-            TestDag.Put(store.Blocks, new DagPbNode([new DagPbLink(leaf, "", 4)], new UnixFsData { Type = UnixFsType.File, FileSize = 0 }.Encode()).Encode()),
-            TestDag.Put(store.Blocks, new DagPbNode([new DagPbLink(leaf, "", 4)], new UnixFsData { Type = UnixFsType.Raw, BlockSizes = [4] }.Encode()).Encode()),
+            TestDag.Put(store.Blocks, new DagPbNode(
+                [new DagPbLink(leaf, "", 4)], new UnixFsData { Type = UnixFsType.File, FileSize = 0 }.Encode()).Encode()),
+            TestDag.Put(store.Blocks, new DagPbNode(
+                [new DagPbLink(leaf, "", 4)], new UnixFsData { Type = UnixFsType.Raw, BlockSizes = [4] }.Encode()).Encode()),
             TestDag.Put(store.Blocks, block, codec: 0x71),
         })
         {
@@ -266,7 +272,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task DagsThatAreTooDeepAreRefused()
+    public async Task Dags_that_are_too_deep_are_refused()
     {
         using var store = new MemoryStore();
         Cid cid = TestDag.Put(store.Blocks, [1], Multicodec.Raw);
@@ -287,7 +293,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task IdentityBlocksNeedNoSource()
+    public async Task Identity_blocks_need_no_source()
     {
         using var store = new MemoryStore();
         Cid root = Cid.V1(Multicodec.Raw, new Multihash(Multihash.Identity, "tiny"u8));
@@ -298,7 +304,7 @@ public sealed class DagReaderTests
     }
 
     [Fact]
-    public async Task ADisposedReaderReadsNothing()
+    public async Task A_disposed_reader_reads_nothing()
     {
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(), new byte[100]);

@@ -13,7 +13,8 @@ public sealed class DagWalkTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task EveryBlockComesOnce() => await Gen.Select(Gen.Int[0, 2000], Gen.Bool, Gen.Int[1, 9]).SampleAsync(async (size, raw, parallelism) =>
+    public async Task Every_block_is_visited_once() =>
+        await Gen.Select(Gen.Int[0, 2000], Gen.Bool, Gen.Int[1, 9]).SampleAsync(async (size, raw, parallelism) =>
     {
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw), Xs128.Bytes("walk", size));
@@ -30,7 +31,7 @@ public sealed class DagWalkTests
     }, iter: 200);
 
     [Fact]
-    public async Task OneAtATimeIsDepthFirstAndInOrder()
+    public async Task A_walk_of_one_block_at_a_time_is_depth_first_and_in_order()
     {
         using var store = new MemoryStore();
         byte[] data = Xs128.Bytes("order", 16 * 20);
@@ -52,7 +53,7 @@ public sealed class DagWalkTests
     }
 
     [Fact]
-    public async Task SharedBlocksAreGotOnce()
+    public async Task Shared_blocks_are_fetched_once()
     {
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(raw: false), new byte[16 * 27]);
@@ -62,7 +63,7 @@ public sealed class DagWalkTests
     }
 
     [Fact]
-    public async Task AMissingBlockEndsIt()
+    public async Task A_missing_block_ends_the_walk()
     {
         using var store = new MemoryStore();
         byte[] data = Xs128.Bytes("walk", 16 * 9);
@@ -74,12 +75,15 @@ public sealed class DagWalkTests
     }
 
     [Fact]
-    public async Task ItIsCancelled()
+    public async Task A_walk_is_cancelled()
     {
         using var store = new MemoryStore();
         DagRoot root = TestDag.Import(store.Blocks, TestDag.Tiny(), Xs128.Bytes("walk", 1000));
         using var cancel = new CancellationTokenSource();
-        var source = new TestSource(store.Blocks) { Before = (cid, token) => cid == root.Root ? Task.CompletedTask : new TaskCompletionSource().Task.WaitAsync(token) };
+        var source = new TestSource(store.Blocks)
+        {
+            Before = (cid, token) => cid == root.Root ? Task.CompletedTask : new TaskCompletionSource().Task.WaitAsync(token),
+        };
         Task fetching = DagWalk.FetchAsync(root.Root, source, 4, null, cancel.Token);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => fetching);
@@ -87,7 +91,7 @@ public sealed class DagWalkTests
     }
 
     [Fact]
-    public async Task BlocksThatAreNotWhatTheirCodecSaysEndIt()
+    public async Task A_block_that_does_not_decode_ends_the_walk()
     {
         using var store = new MemoryStore();
         Cid bad = TestDag.Put(store.Blocks, "not dag-pb"u8.ToArray());
@@ -95,15 +99,16 @@ public sealed class DagWalkTests
         foreach (Cid child in new[] { bad, foreign })
         {
             Cid root = TestDag.Put(store.Blocks, new DagPbNode([new DagPbLink(child, "x", 1)], [8, 1]).Encode());
-            await Assert.ThrowsAsync<DagFormatException>(() => DagWalk.FetchAsync(root, new LocalBlockSource(store.Blocks), 4, null, Token));
+            await Assert.ThrowsAsync<DagFormatException>(
+                () => DagWalk.FetchAsync(root, new LocalBlockSource(store.Blocks), 4, null, Token));
             Assert.Equal([child], DagVerify.Missing(store.Blocks, root, Token));
         }
     }
 
     [Fact]
-    public void ABombOfLinksIsRefused()
+    public void A_bomb_of_links_is_refused()
     {
-        // Twelve levels of the widest nodes: each block is small, what waits to be visited is not.
+        // Twelve levels of the widest nodes: each block is small, but the number of blocks to visit is not.
         using var store = new MemoryStore();
         Cid next = Cid.V1(Multicodec.Raw, new Multihash(Multihash.Identity, [0]));
         for (int level = 0; level < 12; level++)
@@ -112,7 +117,9 @@ public sealed class DagWalkTests
             for (int i = 0; i < links.Length; i++)
             {
                 links[i] = new DagPbLink(
-                    i == 0 ? next : Cid.V1(Multicodec.Raw, new Multihash(Multihash.Identity, BitConverter.GetBytes((level << 20) + i))), "", 0)
+                    i == 0
+                        ? next
+                        : Cid.V1(Multicodec.Raw, new Multihash(Multihash.Identity, BitConverter.GetBytes((level << 20) + i))), "", 0)
                 { HasName = false, HasTsize = false };
             }
 

@@ -32,7 +32,7 @@ public sealed class UnixFsDataTests
         };
 
     [Fact]
-    public void GoldenMessages()
+    public void Golden_messages_are_decoded_and_encoded()
     {
         foreach (JsonElement vector in Vectors.Load("dagpb-vectors.json").GetProperty("unixfs").EnumerateArray())
         {
@@ -60,7 +60,7 @@ public sealed class UnixFsDataTests
     }
 
     [Fact]
-    public void GoldenSymlinks()
+    public void Golden_symlinks_are_decoded_and_encoded()
     {
         foreach (JsonElement vector in Vectors.Load("unixfs-vectors.json").GetProperty("symlinks").EnumerateArray())
         {
@@ -89,14 +89,14 @@ public sealed class UnixFsDataTests
     [InlineData("080238ffffffff7f")] // a mode over 32 bits
     [InlineData("08024200")] // a time without seconds
     [InlineData("08024207080115ffffffff")] // nanoseconds over a second
-    public void MalformedMessagesAreRefused(string hex) => Assert.False(UnixFsData.TryDecode(Convert.FromHexString(hex), out _));
+    public void Malformed_messages_are_refused(string hex) => Assert.False(UnixFsData.TryDecode(Convert.FromHexString(hex), out _));
 
     [Theory]
     [InlineData("18010802")] // out of order
     [InlineData("0802220201021803")] // packed block sizes
     [InlineData("08024a00")] // an unknown field
     [InlineData("888000" + "02")] // a tag longer than need be
-    public void OtherSpellingsAreNotCanonical(string hex)
+    public void Other_encodings_are_not_canonical(string hex)
     {
         Assert.True(UnixFsData.TryDecode(Convert.FromHexString(hex), out UnixFsData? data));
         Assert.Equal(UnixFsType.File, data.Type);
@@ -104,7 +104,7 @@ public sealed class UnixFsDataTests
     }
 
     [Fact]
-    public void MessagesRoundTrip() => GenData.Sample(data =>
+    public void Messages_round_trip() => GenData.Sample(data =>
     {
         byte[] bytes = data.Encode();
         Assert.True(UnixFsData.TryDecode(bytes, out UnixFsData? decoded));
@@ -114,7 +114,8 @@ public sealed class UnixFsDataTests
     });
 
     [Fact]
-    public void CanonicalMeansThatTheEncodingIsTheSame() => Gen.Select(GenData, Gen.Int[0, 1000], Gen.Byte).Sample((data, at, value) =>
+    public void Canonical_means_that_the_encoding_is_the_same() =>
+        Gen.Select(GenData, Gen.Int[0, 1000], Gen.Byte).Sample((data, at, value) =>
     {
         byte[] bytes = data.Encode();
         bytes[at % bytes.Length] = value;
@@ -125,7 +126,8 @@ public sealed class UnixFsDataTests
     });
 
     [Fact]
-    public void RandomBytesNeverThrow() => Gen.Byte.Array[0, 60].Sample(bytes => { _ = UnixFsData.TryDecode((byte[])[8, 2, .. bytes], out _); });
+    public void Random_bytes_never_throw() =>
+        Gen.Byte.Array[0, 60].Sample(bytes => { _ = UnixFsData.TryDecode((byte[])[8, 2, .. bytes], out _); });
 
     private static UnixFsTime? Time(JsonElement time) =>
         new UnixFsTime(time.GetProperty("secs").GetInt64(), time.TryGetProperty("nsecs", out JsonElement nsecs) ? nsecs.GetUInt32() : null);
