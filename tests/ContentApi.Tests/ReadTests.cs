@@ -51,7 +51,11 @@ public sealed class ReadTests
         ReadHandler handler = Handler(store, readers);
         ContentRecord content = Import(store, Calls.Bytes(10 * Piece, 2));
         (int Index, int Blocks) lookups = default;
-        var replies = new Replies(() => lookups = (store.Lookups, store.BlockLookups));
+        var replies = new Replies(() =>
+        {
+            lookups = (store.Lookups, store.BlockLookups);
+            return Task.CompletedTask;
+        });
         await handler.RunAsync(Request(content, 0), replies, Token);
         Assert.Equal((store.Lookups, store.BlockLookups), lookups);
         Assert.Equal(Piece, replies.Bytes);
@@ -96,10 +100,10 @@ public sealed class ReadTests
         var catalog = new ContentCatalog(store);
         ReadHandler handler = Handler(store, readers, catalog);
         ContentRecord content = Import(store, Calls.Bytes(2 * Piece, 4));
-        var deleting = new Replies(() =>
+        var deleting = new Replies(async () =>
         {
             catalog.Change(content.Digest, _ => null);
-            Assert.True(readers.RemoveAsync(content.Digest).IsCompletedSuccessfully);
+            await readers.RemoveAsync(content.Digest);
         });
         await handler.RunAsync(Request(content, 0), deleting, Token);
         Assert.Empty(LeasedRoots(store));
@@ -145,7 +149,7 @@ public sealed class ReadTests
         return collection.LeasedRoots();
     }
 
-    private sealed class Replies(Action? onMessage = null) : IServerStreamWriter<ReadReply>
+    private sealed class Replies(Func<Task>? onMessage = null) : IServerStreamWriter<ReadReply>
     {
         public long Bytes { get; private set; }
 
@@ -156,8 +160,7 @@ public sealed class ReadTests
         public Task WriteAsync(ReadReply message, CancellationToken cancellationToken)
         {
             Bytes += message.Data.Length;
-            onMessage?.Invoke();
-            return Task.CompletedTask;
+            return onMessage?.Invoke() ?? Task.CompletedTask;
         }
     }
 }
