@@ -30,11 +30,23 @@ internal static class Multipart
     {
         try
         {
-            return await parts.ReadNextSectionAsync(cancellationToken);
+            MultipartSection? part = await parts.ReadNextSectionAsync(cancellationToken);
+            if (part is not null)
+            {
+                part.Body = new PartStream(part.Body);
+            }
+
+            return part;
         }
-        catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException)
+        catch (Exception e) when (IsMalformed(e))
         {
-            throw ApiException.Bad($"the request's body is malformed: {e.Message}");
+            throw Malformed(e);
         }
     }
+
+    /// <summary>True for what <see cref="MultipartReader"/> throws when the body is malformed or ends too early.</summary>
+    public static bool IsMalformed(Exception e) => e is InvalidDataException or IOException and not BadHttpRequestException;
+
+    /// <summary>The error of a malformed body.</summary>
+    public static ApiException Malformed(Exception e) => ApiException.Bad($"the request's body is malformed: {e.Message}");
 }
