@@ -503,13 +503,13 @@ def passed_files(results):
             os.lseek(good, 1000, os.SEEK_SET)
             equal(add(good)[:2], (200, cid), "the answer")
             equal(os.lseek(good, 0, os.SEEK_CUR), len(data), "the position, which says how far the daemon has read")
-        with results.check("a descriptor that is not a marked plain file is the client's error"):
+        with results.check("a descriptor that is not a marked regular file is the client's error"):
             os.mkfifo(it.path("pipe"))
             pipe = opened(it.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
             listening = socket.socket(socket.AF_UNIX)
             other = it.write("other", "x")
-            for descriptor, why in ((pipe, "plain file"), (listening.fileno(), "marked"), (opened("/dev/zero"), "plain file"),
-                                    (opened(it.root), "plain file"), (opened(other, os.O_WRONLY), "marked"),
+            for descriptor, why in ((pipe, "regular file"), (listening.fileno(), "marked"), (opened("/dev/zero"), "regular file"),
+                                    (opened(it.root), "regular file"), (opened(other, os.O_WRONLY), "marked"),
                                     (opened(other, os.O_RDWR), "marked"), (opened(other, os.O_PATH, mark=False), "marked"),
                                     (opened(other, mark=False), "marked"), (1_000_000, "not open"),
                                     (2147483647, "not open"), (2147483648, "number"), (-1, "number"), ("9" * 30, "number"), ("", "number"),
