@@ -21,16 +21,15 @@ TITLES_AFTER = "9d2ed84afecabe96ef8c5ae3a068549232105b0e"  # older titles are as
 NOT_YET = {
     "width": """
         ARCHITECTURE.md src/Bitswap/
-        src/Fleet/ src/Kademlia/ src/Oci/ tests/Bitswap.Tests/
+        src/Fleet/ tests/Bitswap.Tests/
         tests/Fleet.Tests/
-        tests/Kademlia.Tests/ tests/Oci.Tests/
     """.split(),
     "test names": """
         tests/Bitswap.Tests/
-        tests/Fleet.Tests/ tests/Kademlia.Tests/ tests/Oci.Tests/
+        tests/Fleet.Tests/
     """.split(),
     "retired names": """
-        src/Bitswap/ src/Fleet/ src/Kademlia/ tests/Kademlia.Tests/
+        src/Bitswap/ src/Fleet/
     """.split(),
 }
 TEST_NAME = re.compile(r"[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)+")

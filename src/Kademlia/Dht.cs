@@ -132,7 +132,9 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Finds the addresses of a peer; null when no peer knows any. Those of a connected peer are returned without a lookup.</summary>
+    /// <summary>
+    /// Finds the addresses of a peer; null when no peer knows any. Those of a connected peer are returned without a lookup.
+    /// </summary>
     public async Task<AddrInfo?> FindPeerAsync(PeerId peer, CancellationToken cancellationToken)
     {
         IReadOnlyList<Multiaddr> connected = Connected(peer);
@@ -236,7 +238,10 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>Announces contents to one peer over one stream. ADD_PROVIDER has no answer: the answer to the ping at the end shows that the peer has read all.</summary>
+    /// <summary>
+    /// Announces contents to one peer over one stream. ADD_PROVIDER has no answer: the answer to the ping at the end shows that the peer
+    /// has read all.
+    /// </summary>
     internal Task<bool> AnnounceAsync(DhtPeer peer, IReadOnlyList<Multihash> contents, CancellationToken cancellationToken)
     {
         DhtPeer own = Own();
@@ -367,7 +372,9 @@ public sealed class Dht : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>The peers that an answer names, each with those of its addresses that can be dialled from here; some may have none.</summary>
+    /// <summary>
+    /// The peers that an answer names, each with those of its addresses that can be dialled from here; some may have none.
+    /// </summary>
     private List<DhtPeer> Useful(IReadOnlyList<DhtPeer> named, PeerId sender)
     {
         bool thisMachine = _host.Peers.FirstOrDefault(p => p.Peer == sender) is { } info && PeerAddresses.IsThisMachine(info.Address);

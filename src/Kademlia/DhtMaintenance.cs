@@ -6,10 +6,11 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// The background work of a DHT node: dials the peers of the last run, refreshes buckets, pings silent peers, removes expired records, and saves
-/// the peers of the routing table. Owns one loop, which is awaited at disposal.
+/// The background work of a DHT node: dials the peers of the last run, refreshes buckets, pings silent peers, removes expired records,
+/// and saves the peers of the routing table. Owns one loop, which is awaited at disposal.
 /// </summary>
-internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random random, TimeProvider time, ILogger logger) : IAsyncDisposable
+internal sealed partial class DhtMaintenance(
+    Dht dht, IKnownPeers? known, Random random, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
     /// <summary>The most peers saved for the next run: a few that are still alive are enough to find all others.</summary>
     public const int MaxKnown = 256;
@@ -17,7 +18,9 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
     /// <summary>The most peers of the last run dialled at once.</summary>
     private const int DialsAtOnce = 8;
 
-    /// <summary>The deepest bucket that is refreshed: to find a key of it takes 2^16 hashes, and a network of 65,000 peers fills no deeper one.</summary>
+    /// <summary>
+    /// The deepest bucket that is refreshed: to find a key of it takes 2^16 hashes, and a network of 65,000 peers fills no deeper one.
+    /// </summary>
     private const int MaxPrefix = 15;
 
     /// <summary>The most silent peers pinged in one round.</summary>
@@ -135,7 +138,10 @@ internal sealed partial class DhtMaintenance(Dht dht, IKnownPeers? known, Random
         }
     }
 
-    /// <summary>A random key that shares this many leading bits with the local one. It has the form of a peer id, since some servers accept no other.</summary>
+    /// <summary>
+    /// A random key that shares this many leading bits with the local one. It has the form of a peer id, since some servers accept no
+    /// other.
+    /// </summary>
     private byte[] KeyIn(int prefix)
     {
         KadKey local = KadKey.Of(dht.Self);

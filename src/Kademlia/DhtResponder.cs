@@ -8,15 +8,15 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// Computes the answers of a DHT server, without I/O or clock. Owns the records and values of other peers. Not thread-safe: <see cref="Dht"/>
-/// locks it.
-/// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
+/// Computes the answers of a DHT server, without I/O or clock. Owns the records and values of other peers. Not thread-safe:
+/// <see cref="Dht"/> locks it. Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
 /// </summary>
 /// <param name="table">The peers that answers name.</param>
 /// <param name="options">The options.</param>
 /// <param name="random">Chooses among many providers.</param>
 /// <param name="own">The local peer and its addresses.</param>
-/// <param name="connected">The addresses of a connected peer, which may be a client and so not in the table; empty when it is not connected.</param>
+/// <param name="connected">The addresses of a connected peer, which may be a client and so not in the table; empty when it is not
+/// connected.</param>
 internal sealed class DhtResponder(
     RoutingTable table, DhtOptions options, Random random, Func<DhtPeer> own, Func<PeerId, IReadOnlyList<Multiaddr>> connected)
 {
@@ -42,7 +42,12 @@ internal sealed class DhtResponder(
                 answer = new DhtMessage { Type = DhtMessageType.Ping };
                 return true;
             case DhtMessageType.FindNode when request.Key is { Length: > 0 } key:
-                answer = new DhtMessage { Type = request.Type, ClusterLevel = request.ClusterLevel, Closer = FindNode(key, from, fromThisMachine) };
+                answer = new DhtMessage
+                {
+                    Type = request.Type,
+                    ClusterLevel = request.ClusterLevel,
+                    Closer = FindNode(key, from, fromThisMachine),
+                };
                 return true;
             case DhtMessageType.GetProviders when Multihash.TryParse(request.Key, out Multihash content):
                 answer = new DhtMessage

@@ -11,7 +11,10 @@ namespace Ipcs.Kademlia;
 /// <summary>Answers one DHT request; false when the request is invalid.</summary>
 internal delegate bool DhtAnswer(PeerId from, bool fromThisMachine, DhtMessage request, out DhtMessage? answer);
 
-/// <summary>Serves the streams that peers open: one request after the other, each of bounded length, until the peer closes the stream or is idle for too long.</summary>
+/// <summary>
+/// Serves the streams that peers open: one request after the other, each of bounded length, until the peer closes the stream or is idle
+/// for too long.
+/// </summary>
 internal sealed class DhtServer(IHost host, DhtAnswer answer, TimeProvider time)
 {
     /// <summary>The most streams: each holds a buffer and a task.</summary>

@@ -6,8 +6,8 @@ using Ipcs.Libp2p;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// A stream to one peer for requests, one after the other. It is reused for a few seconds, since js-libp2p closes a connection that opens more than
-/// five mplex streams a second, and no longer, since the server of js-libp2p closes a stream that is idle for ten.
+/// A stream to one peer for requests, one after the other. It is reused for a few seconds, since js-libp2p closes a connection that opens
+/// more than five mplex streams a second, and no longer, since the server of js-libp2p closes a stream that is idle for ten.
 /// </summary>
 internal sealed class DhtStream : IAsyncDisposable
 {
@@ -28,7 +28,9 @@ internal sealed class DhtStream : IAsyncDisposable
         _usedAt = time.GetTimestamp();
     }
 
-    /// <summary>True when no request uses the stream or waits for it, and it has been idle for longer than <see cref="ReuseTime"/>.</summary>
+    /// <summary>
+    /// True when no request uses the stream or waits for it, and it has been idle for longer than <see cref="ReuseTime"/>.
+    /// </summary>
     public bool IsIdle => Volatile.Read(ref _waiting) == 0 && _time.GetElapsedTime(Volatile.Read(ref _usedAt)) > ReuseTime;
 
     /// <summary>Sends messages and reads the answer to the last one; the others must be of types that have no answer.</summary>

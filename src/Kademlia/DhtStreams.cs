@@ -6,8 +6,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia;
 
 /// <summary>
-/// Sends requests to peers and dials them where needed. Owns a <see cref="DhtStream"/> for each peer with a recent request; idle ones are closed
-/// by <see cref="SweepAsync"/>.
+/// Sends requests to peers and dials them where needed. Owns a <see cref="DhtStream"/> for each peer with a recent request; idle ones are
+/// closed by <see cref="SweepAsync"/>.
 /// </summary>
 internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider time) : IAsyncDisposable
 {
@@ -29,7 +29,8 @@ internal sealed class DhtStreams(IHost host, DhtOptions options, TimeProvider ti
         {
             await ConnectAsync(peer, cancellationToken);
             DhtStream stream = _streams.GetOrAdd(peer.Peer, _ => new DhtStream(time));
-            return await stream.RequestAsync(messages, stop => host.OpenStreamAsync(peer.Peer, [options.Protocol], stop), cancellationToken);
+            return await stream.RequestAsync(
+                messages, stop => host.OpenStreamAsync(peer.Peer, [options.Protocol], stop), cancellationToken);
         }
         finally
         {

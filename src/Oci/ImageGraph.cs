@@ -17,7 +17,9 @@ public static class ImageGraph
     /// <summary>The deepest nesting of indexes. Real images have one index over their manifests.</summary>
     public const int MaxDepth = 4;
 
-    /// <summary>The descriptor of a manifest or index, by its bytes: the media type is a field of the document or follows from its other fields.</summary>
+    /// <summary>
+    /// The descriptor of a manifest or index, by its bytes: the media type is a field of the document or follows from its other fields.
+    /// </summary>
     public static Descriptor TargetDescriptor(ReadOnlySpan<byte> document, Digest digest, long size)
     {
         JsonObject root = ParseDocument(document, digest);

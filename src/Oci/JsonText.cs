@@ -10,9 +10,8 @@ internal static class JsonText
     private const int MaxDepth = 32;
 
     /// <summary>Parses a document; null for <c>null</c>. Every string in it can be read.</summary>
-    /// <exception cref="JsonException">
-    /// The text is not JSON, is nested too deeply, or has a duplicate property or an invalid string (half of a surrogate pair, or no UTF-8).
-    /// </exception>
+    /// <exception cref="JsonException"> The text is not JSON, is nested too deeply, or has a duplicate property or an invalid string
+    /// (half of a surrogate pair, or no UTF-8). </exception>
     public static JsonNode? Parse(ReadOnlySpan<byte> json)
     {
         CheckStrings(json);

@@ -15,7 +15,9 @@ public static class MediaTypes
     /// <summary>An OCI layer as an uncompressed tar; compressed ones have the suffix <c>+gzip</c> or <c>+zstd</c>.</summary>
     public const string OciLayer = "application/vnd.oci.image.layer.v1.tar";
 
-    /// <summary>A Docker layer as a tar, which may be compressed all the same; the suffix of compressed ones is <c>.gzip</c> or <c>.zstd</c>.</summary>
+    /// <summary>
+    /// A Docker layer as a tar, which may be compressed all the same; the suffix of compressed ones is <c>.gzip</c> or <c>.zstd</c>.
+    /// </summary>
     public const string DockerLayer = "application/vnd.docker.image.rootfs.diff.tar";
 
     /// <summary>A Docker manifest list.</summary>

@@ -16,8 +16,8 @@ public static class Platform
     };
 
     /// <summary>
-    /// The manifests of an index for a platform: the one that matches best, else those without a platform; all when <paramref name="platform"/>
-    /// is null.
+    /// The manifests of an index for a platform: the one that matches best, else those without a platform; all when
+    /// <paramref name="platform"/> is null.
     /// </summary>
     public static IReadOnlyList<Descriptor> Choose(IReadOnlyList<Descriptor> manifests, string? platform)
     {
@@ -30,7 +30,10 @@ public static class Platform
         return best is not null ? [best] : [.. manifests.Where(m => m.Platform is null)];
     }
 
-    /// <summary>Ranks variants: first the one that runs on every CPU of the architecture; for 32-bit ARM the newest, as containerd does on most boards.</summary>
+    /// <summary>
+    /// Ranks variants: first the one that runs on every CPU of the architecture; for 32-bit ARM the newest, as containerd does on most
+    /// boards.
+    /// </summary>
     private static int Rank(Descriptor manifest) => manifest.Variant switch
     {
         null or "" or "v1" or "v8" => 0,

@@ -20,7 +20,8 @@ public sealed partial record Reference(string Host, string Repository, string? T
 
     /// <summary>True for a registry on this machine, which is reached by plain HTTP.</summary>
     public bool IsLocal => Host.StartsWith("[::1]", StringComparison.Ordinal)
-        || (Host.Split(':')[0] is var name && (name == "localhost" || (IPAddress.TryParse(name, out IPAddress? address) && IPAddress.IsLoopback(address))));
+        || (Host.Split(':')[0] is var name && (name == "localhost"
+            || (IPAddress.TryParse(name, out IPAddress? address) && IPAddress.IsLoopback(address))));
 
     /// <summary>The reference in requests to the registry: the digest, else the tag.</summary>
     public string Target => Digest?.ToString() ?? Tag ?? "latest";
@@ -61,7 +62,8 @@ public sealed partial record Reference(string Host, string Repository, string? T
 
         string host = DefaultHost;
         int slash = text.IndexOf('/', StringComparison.Ordinal);
-        if (slash > 0 && (text[..slash] == "localhost" || text[..slash].AsSpan().ContainsAny('.', ':') || text[..slash].Any(char.IsAsciiLetterUpper)))
+        if (slash > 0
+            && (text[..slash] == "localhost" || text[..slash].AsSpan().ContainsAny('.', ':') || text[..slash].Any(char.IsAsciiLetterUpper)))
         {
             host = text[..slash];
             text = text[(slash + 1)..];

@@ -13,14 +13,16 @@ public sealed class DhtResponderTests
 
     public DhtResponderTests()
     {
-        _responder = new DhtResponder(_table, new DhtOptions(), new Random(1), () => Peers.Peer(0), p => _connected.GetValueOrDefault(p, []));
+        _responder = new DhtResponder(
+            _table, new DhtOptions(), new Random(1), () => Peers.Peer(0), p => _connected.GetValueOrDefault(p, []));
     }
 
     [Fact]
-    public void APingIsAnsweredWithAPing() => Assert.Equal(DhtMessageType.Ping, Ask(1, new DhtMessage { Type = DhtMessageType.Ping })!.Type);
+    public void A_ping_is_answered_with_a_ping() =>
+        Assert.Equal(DhtMessageType.Ping, Ask(1, new DhtMessage { Type = DhtMessageType.Ping })!.Type);
 
     [Fact]
-    public void FindNodeGivesTheClosestAndNotWhoAsks()
+    public void Find_node_returns_the_closest_peers_without_the_asking_one()
     {
         for (int i = 1; i < 60; i++)
         {
@@ -34,9 +36,10 @@ public sealed class DhtResponderTests
     }
 
     [Fact]
-    public void FindNodeTellsOfUsAndOfConnectedClients()
+    public void Find_node_finds_the_local_peer_and_connected_clients()
     {
-        Assert.Equal(Peers.Id(0), Ask(1, new DhtMessage { Type = DhtMessageType.FindNode, Key = Peers.Id(0).ToArray() })!.Closer.Single().Peer);
+        DhtMessage answer = Ask(1, new DhtMessage { Type = DhtMessageType.FindNode, Key = Peers.Id(0).ToArray() })!;
+        Assert.Equal(Peers.Id(0), answer.Closer.Single().Peer);
         Assert.Empty(Ask(1, new DhtMessage { Type = DhtMessageType.FindNode, Key = Peers.Id(9).ToArray() })!.Closer);
         _connected[Peers.Id(9)] = [Peers.Address(9)];
         DhtPeer client = Ask(1, new DhtMessage { Type = DhtMessageType.FindNode, Key = Peers.Id(9).ToArray() })!.Closer.Single();
@@ -44,9 +47,14 @@ public sealed class DhtResponderTests
     }
 
     [Fact]
-    public void AProviderSpeaksForItselfOnly()
+    public void A_peer_can_announce_only_itself()
     {
-        var message = new DhtMessage { Type = DhtMessageType.AddProvider, Key = Peers.Key(1).ToArray(), Providers = [Peers.Peer(2), Peers.Peer(3)] };
+        var message = new DhtMessage
+        {
+            Type = DhtMessageType.AddProvider,
+            Key = Peers.Key(1).ToArray(),
+            Providers = [Peers.Peer(2), Peers.Peer(3)],
+        };
         Assert.Null(Ask(3, message));
         DhtMessage answer = Ask(4, new DhtMessage { Type = DhtMessageType.GetProviders, Key = Peers.Key(1).ToArray() })!;
         DhtPeer provider = Assert.Single(answer.Providers);
@@ -56,10 +64,15 @@ public sealed class DhtResponderTests
     }
 
     [Fact]
-    public void LoopbackAddressesStayOnTheirMachine()
+    public void Loopback_addresses_stay_on_their_machine()
     {
         Multiaddr loopback = Multiaddr.Parse("/ip4/127.0.0.1/tcp/4001");
-        var message = new DhtMessage { Type = DhtMessageType.AddProvider, Key = Peers.Key(1).ToArray(), Providers = [new DhtPeer(Peers.Id(3), [loopback, Peers.Address(3)])] };
+        var message = new DhtMessage
+        {
+            Type = DhtMessageType.AddProvider,
+            Key = Peers.Key(1).ToArray(),
+            Providers = [new DhtPeer(Peers.Id(3), [loopback, Peers.Address(3)])],
+        };
         var question = new DhtMessage { Type = DhtMessageType.GetProviders, Key = Peers.Key(1).ToArray() };
         Ask(3, message, thisMachine: false);
         Assert.Equal([Peers.Address(3)], Ask(4, question, thisMachine: true)!.Providers.Single().Addresses);
@@ -69,7 +82,7 @@ public sealed class DhtResponderTests
     }
 
     [Fact]
-    public void AValueMustProveItself()
+    public void Only_a_valid_public_key_is_stored()
     {
         byte[] publicKey = [8, 1, 18, 32, .. new byte[32]];
         byte[] key = [.. "/pk/"u8, .. PeerId.FromPublicKey(publicKey).ToArray()];
@@ -80,13 +93,14 @@ public sealed class DhtResponderTests
         Assert.Equal(publicKey, Ask(1, get)!.Record!.Value);
         Assert.Matches("^2026-01-01T00:00:00", Ask(1, get)!.Record!.TimeReceived);
         Assert.False(Try(new DhtMessage { Type = DhtMessageType.PutValue, Key = key, Record = new DhtRecord(key, [.. publicKey, 1]) }));
-        Assert.False(Try(new DhtMessage { Type = DhtMessageType.PutValue, Key = key, Record = new DhtRecord("/pk/x"u8.ToArray(), publicKey) }));
+        var record = new DhtRecord("/pk/x"u8.ToArray(), publicKey);
+        Assert.False(Try(new DhtMessage { Type = DhtMessageType.PutValue, Key = key, Record = record }));
         byte[] ipns = Encoding.ASCII.GetBytes("/ipns/anything");
         Assert.False(Try(new DhtMessage { Type = DhtMessageType.PutValue, Key = ipns, Record = new DhtRecord(ipns, [1]) }));
     }
 
     [Fact]
-    public void WhatIsNoLegalQuestionIsRefused()
+    public void Invalid_requests_are_refused()
     {
         Assert.False(Try(new DhtMessage { Type = DhtMessageType.FindNode }));
         Assert.False(Try(new DhtMessage { Type = DhtMessageType.GetProviders, Key = [1, 2, 3] }));

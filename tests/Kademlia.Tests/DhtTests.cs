@@ -15,7 +15,7 @@ public sealed class DhtTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task ProvidersAreFoundThroughAThirdNode()
+    public async Task Providers_are_found_through_a_third_node()
     {
         await using Node middle = await Node.StartAsync(), provider = await Node.StartAsync(), seeker = await Node.StartAsync();
         await provider.MeetAsync(middle);
@@ -28,7 +28,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task APeerIsFoundThroughAThirdNode()
+    public async Task A_peer_is_found_through_a_third_node()
     {
         await using Node middle = await Node.StartAsync(), wanted = await Node.StartAsync(), seeker = await Node.StartAsync();
         await wanted.MeetAsync(middle);
@@ -39,7 +39,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task AClientAsksAndIsInNobodysTable()
+    public async Task A_client_looks_up_and_is_in_no_routing_table()
     {
         await using Node server = await Node.StartAsync(), client = await Node.StartAsync(new DhtOptions { Server = false });
         await client.Host.ConnectAsync(server.Host.ListenAddresses[0], Cancel);
@@ -50,7 +50,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task LanAndWanDoNotMix()
+    public async Task Lan_and_wan_do_not_mix()
     {
         await using Node lan = await Node.StartAsync(), wan = await Node.StartAsync(new DhtOptions { Mode = DhtMode.Wan });
         await lan.Host.ConnectAsync(wan.Host.ListenAddresses[0], Cancel);
@@ -59,7 +59,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task APublicKeyIsStoredAndFetched()
+    public async Task A_public_key_is_stored_and_fetched()
     {
         await using Node a = await Node.StartAsync(), b = await Node.StartAsync();
         await a.MeetAsync(b);
@@ -70,7 +70,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task ARestartedNodeFindsThePeersItKnew()
+    public async Task A_restarted_node_finds_the_peers_it_knew()
     {
         var known = new MemoryKnownPeers();
         await using Node stays = await Node.StartAsync();
@@ -85,7 +85,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task ADeadPeerDoesNotKeepALookupAndLeavesTheTable()
+    public async Task A_dead_peer_does_not_keep_a_lookup_and_leaves_the_table()
     {
         await using Node a = await Node.StartAsync(new DhtOptions { RequestTime = TimeSpan.FromSeconds(1) });
         Node dead = await Node.StartAsync();
@@ -100,7 +100,7 @@ public sealed class DhtTests
     }
 
     [Fact]
-    public async Task GarbageCostsItsStreamAndNotMore()
+    public async Task An_invalid_message_resets_its_stream_only()
     {
         await using Node server = await Node.StartAsync(), bad = await Node.StartAsync();
         await bad.MeetAsync(server);
@@ -111,11 +111,12 @@ public sealed class DhtTests
             await Assert.ThrowsAsync<StreamResetException>(async () => await stream.ReadAsync(new byte[1], Cancel));
         }
 
-        Assert.True(await bad.Dht.TryRequestAsync(new DhtPeer(server.Host.LocalPeer, []), [new DhtMessage { Type = DhtMessageType.Ping }], Cancel));
+        Assert.True(await bad.Dht.TryRequestAsync(
+            new DhtPeer(server.Host.LocalPeer, []), [new DhtMessage { Type = DhtMessageType.Ping }], Cancel));
     }
 
     [Fact]
-    public async Task TheReproviderAnnouncesWhatIsWantedAndRemembersThatItHas()
+    public async Task The_reprovider_announces_its_keys_and_stores_when()
     {
         var table = new MemoryProvideQueue();
         await using Node provider = await Node.StartAsync(), other = await Node.StartAsync();
@@ -126,7 +127,7 @@ public sealed class DhtTests
             reprovider.Update(new HashSet<Multihash>(Enumerable.Range(0, 300).Select(Peers.Key)));
             Assert.Equal((300, 300), (reprovider.Keys, table.List().Count));
 
-            // Nobody is there yet; they are announced once somebody is.
+            // The provider has no peers yet: the keys are announced once it has one.
             await provider.MeetAsync(other);
             await UntilAsync(() => other.Dht.ProviderRecords == 300 && table.List().All(e => e.ProvidedAt is not null));
             Assert.Equal(provider.Host.LocalPeer, Assert.Single(await other.FindAsync(Peers.Key(299))).Peer);
@@ -135,7 +136,7 @@ public sealed class DhtTests
             Assert.Equal(0, reprovider.Waiting);
         }
 
-        // After a restart the one key is not due again.
+        // After a restart the remaining key is not due again.
         await using var again = new Reprovider(provider.Dht, table, new ReproviderOptions(), TimeProvider.System, 1, NullLogger.Instance);
         again.Start();
         Assert.Equal((1, 0), (again.Keys, again.Waiting));

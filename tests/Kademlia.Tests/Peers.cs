@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests;
 
-/// <summary>Peers and keys made of numbers.</summary>
+/// <summary>Peers and keys made from numbers.</summary>
 internal static class Peers
 {
     public static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);

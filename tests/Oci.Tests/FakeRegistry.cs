@@ -11,8 +11,8 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Oci.Tests;
 
 /// <summary>
-/// A registry on a port of the loopback interface with one image, <c>app:v1</c>. A test bends its answers by <see cref="Before"/>: true from it
-/// means that the request has been answered.
+/// A registry on a port of the loopback interface with one image, <c>app:v1</c>. A test replaces answers with
+/// <see cref="Before"/>, which returns true for a request that it has answered.
 /// </summary>
 internal sealed class FakeRegistry : IAsyncDisposable
 {
@@ -50,7 +50,7 @@ internal sealed class FakeRegistry : IAsyncDisposable
         return registry;
     }
 
-    /// <summary>How often a content was asked for.</summary>
+    /// <summary>The number of requests for a content.</summary>
     public int Asked(Digest digest) => Seen.Count(s => s.Path.EndsWith(digest.ToString(), StringComparison.Ordinal));
 
     public async ValueTask DisposeAsync()
@@ -62,13 +62,13 @@ internal sealed class FakeRegistry : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // A hanging answer is cut off.
+            // An answer that hangs is aborted.
         }
 
         await _app.DisposeAsync();
     }
 
-    /// <summary>Answers with a content from the place that the range says.</summary>
+    /// <summary>Answers with a content, from the start of the requested range.</summary>
     public async Task SendAsync(HttpContext context, string mediaType, byte[] bytes, int atMost = int.MaxValue)
     {
         int from = 0;

@@ -12,14 +12,17 @@ public sealed class ImageGraphTests
     [InlineData("""{"a":1,"a":2}""", "not valid JSON")]
     [InlineData("""{"manifests":[],"layers":[]}""", "both a manifest and an index")]
     [InlineData("""{"schemaVersion":1,"fsLayers":[]}""", "schema 1")]
-    public void RefusesDocuments(string text, string why)
+    public void Refuses_documents(string text, string why)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(text);
-        Assert.Contains(why, Assert.Throws<ImageSourceException>(() => ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            why,
+            Assert.Throws<ImageSourceException>(() => ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void RefusesDeepJson()
+    public void Refuses_deep_json()
     {
         byte[] bytes = Encoding.UTF8.GetBytes($"{{\"a\":{new string('[', 100)}{new string(']', 100)}}}");
         Assert.Throws<ImageSourceException>(() => ImageGraph.ParseDocument(bytes, Digest.Sha256(bytes)));
@@ -32,12 +35,13 @@ public sealed class ImageGraphTests
     [InlineData("""{"mediaType":"","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":1}""")]
     [InlineData("7")]
     [InlineData("null")]
-    public void RefusesDescriptors(string text) => Assert.Throws<ImageSourceException>(() => Descriptor.Parse(JsonNode.Parse(text)));
+    public void Refuses_descriptors(string text) => Assert.Throws<ImageSourceException>(() => Descriptor.Parse(JsonNode.Parse(text)));
 
     [Fact]
-    public void ChoosesTheManifestThatRunsEverywhere()
+    public void Chooses_the_manifest_that_runs_everywhere()
     {
-        Descriptor plain = Of("linux/amd64", null), third = Of("linux/amd64", "v3"), arm = Of("linux/arm", "v6"), arm7 = Of("linux/arm", "v7"), free = Of(null, null);
+        Descriptor plain = Of("linux/amd64", null), third = Of("linux/amd64", "v3");
+        Descriptor arm = Of("linux/arm", "v6"), arm7 = Of("linux/arm", "v7"), free = Of(null, null);
         Assert.Equal([plain], Platform.Choose([third, plain, arm], "linux/amd64"));
         Assert.Equal([third], Platform.Choose([third, arm], "linux/amd64"));
         Assert.Equal([arm7], Platform.Choose([arm, arm7], "linux/arm"));
@@ -46,11 +50,15 @@ public sealed class ImageGraphTests
         Assert.Equal([arm, free], Platform.Choose([arm, free], null));
 
         static Descriptor Of(string? platform, string? variant) =>
-            new(MediaTypes.OciManifest, Digest.Sha256(Encoding.UTF8.GetBytes($"{platform}{variant}")), 1) { Platform = platform, Variant = variant };
+            new(MediaTypes.OciManifest, Digest.Sha256(Encoding.UTF8.GetBytes($"{platform}{variant}")), 1)
+            {
+                Platform = platform,
+                Variant = variant,
+            };
     }
 
     [Fact]
-    public async Task IndexesInIndexesHaveAnEnd()
+    public async Task Deeply_nested_indexes_are_refused()
     {
         var image = new TestImage();
         Descriptor inner = image.Manifest([]);
@@ -65,6 +73,7 @@ public sealed class ImageGraphTests
     }
 
     [Fact]
-    public void WritesPlusSignsAsTheyAre() =>
-        Assert.Equal("""{"mediaType":"a+b/<c>"}""", Encoding.UTF8.GetString(ImageGraph.Serialize(new JsonObject { ["mediaType"] = "a+b/<c>" })));
+    public void Writes_plus_signs_as_they_are() =>
+        Assert.Equal(
+            """{"mediaType":"a+b/<c>"}""", Encoding.UTF8.GetString(ImageGraph.Serialize(new JsonObject { ["mediaType"] = "a+b/<c>" })));
 }

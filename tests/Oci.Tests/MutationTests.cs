@@ -11,8 +11,8 @@ using Ipcs.TestKit;
 namespace Ipcs.Oci.Tests;
 
 /// <summary>
-/// What registries, archives and files of the host say, grown out of the seeds in tests/Fuzz/oci.txt: taken, or refused with the one exception that a user
-/// reads as one line.
+/// Reads mutations of the seeds in tests/Fuzz/oci.txt as answers of registries, archives and files of the host. Each is accepted, or
+/// refused with an <see cref="ImageSourceException"/>.
 /// </summary>
 public sealed class MutationTests
 {
@@ -21,7 +21,7 @@ public sealed class MutationTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void Documents() => Corpus.Try(File, "document", bytes => Refusable(() =>
+    public void Mutated_documents() => Corpus.Try(File, "document", bytes => Refusable(() =>
     {
         Digest digest = Digest.Sha256(bytes);
         JsonObject document = ImageGraph.ParseDocument(bytes, digest);
@@ -31,7 +31,7 @@ public sealed class MutationTests
     }));
 
     [Fact]
-    public void References() => Corpus.Try(File, "reference", bytes =>
+    public void Random_references_are_refused_or_parsed() => Corpus.Try(File, "reference", bytes =>
     {
         if (Reference.TryParse(Encoding.UTF8.GetString(bytes), out Reference? reference))
         {
@@ -42,7 +42,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void Challenges() => Corpus.Try(File, "challenge", bytes =>
+    public void Mutated_challenges() => Corpus.Try(File, "challenge", bytes =>
     {
         using var answer = new HttpResponseMessage(HttpStatusCode.Unauthorized);
         answer.Headers.TryAddWithoutValidation("WWW-Authenticate", Encoding.Latin1.GetString(bytes));
@@ -50,7 +50,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void HostsFiles()
+    public void Hosts_files()
     {
         using var folder = new TempFolder();
         Assert.True(Reference.TryParse("registry.example/a/b:c", out Reference? reference));
@@ -63,7 +63,7 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void LoginFiles()
+    public void Login_files()
     {
         using var folder = new TempFolder();
         var logins = new CredentialFiles([Path.Combine(folder.Path, "config.json")], TimeProvider.System);
@@ -75,7 +75,7 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void ArchivesOfDocker()
+    public void Mutated_archives_of_docker()
     {
         using var folder = new TempFolder();
         string file = Path.Combine(folder.Path, "docker.tar");
@@ -88,13 +88,17 @@ public sealed class MutationTests
 
             foreach (string name in (string[])["", ":a:b"])
             {
-                Refusable(() => _ = ArchiveSource.OpenDockerAsync(file + name, Cancel).GetAwaiter().GetResult().ResolveAsync(Cancel).GetAwaiter().GetResult());
+                Refusable(() =>
+                {
+                    IImageSource source = ArchiveSource.OpenDockerAsync(file + name, Cancel).GetAwaiter().GetResult();
+                    _ = source.ResolveAsync(Cancel).GetAwaiter().GetResult();
+                });
             }
         });
     }
 
     [Fact]
-    public void Archives()
+    public void Mutated_archives()
     {
         using var folder = new TempFolder();
         string file = Path.Combine(folder.Path, "archive.tar");
@@ -120,7 +124,7 @@ public sealed class MutationTests
         }
         catch (ImageSourceException)
         {
-            // Refused.
+            // The input is refused.
         }
     }
 }

@@ -20,7 +20,7 @@ public sealed class ReferenceTests
     [InlineData("ghcr.example/a/b_c/d--e:V1.2-x", "ghcr.example/a/b_c/d--e:V1.2-x")]
     [InlineData("host:5000/name@" + Sha, "host:5000/name@" + Sha)]
     [InlineData("app:v1@" + Sha, "docker.io/library/app:v1@" + Sha)]
-    public void ReadsWhatDockerUsersWrite(string text, string whole)
+    public void Reads_what_docker_users_write(string text, string whole)
     {
         Assert.True(Reference.TryParse(text, out Reference? reference));
         Assert.Equal(whole, reference.ToString());
@@ -40,10 +40,10 @@ public sealed class ReferenceTests
     [InlineData("a b")]
     [InlineData("app\n")]
     [InlineData("../x")]
-    public void RefusesTheRest(string text) => Assert.False(Reference.TryParse(text, out _));
+    public void Refuses_invalid_references(string text) => Assert.False(Reference.TryParse(text, out _));
 
     [Fact]
-    public void ADigestCountsBeforeATag()
+    public void A_digest_counts_before_a_tag()
     {
         Assert.True(Reference.TryParse("app:v1@" + Sha, out Reference? reference));
         Assert.Equal(Sha, reference.Target);
@@ -56,7 +56,7 @@ public sealed class ReferenceTests
     [InlineData("[::1]/a", true)]
     [InlineData("localhost.example/a", false)]
     [InlineData("10.0.0.1:5000/a", false)]
-    public void KnowsThisMachine(string text, bool local)
+    public void Knows_this_machine(string text, bool local)
     {
         Assert.True(Reference.TryParse(text, out Reference? reference));
         Assert.Equal(local, reference.IsLocal);

@@ -5,14 +5,14 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Oci.Tests;
 
-/// <summary>Makes images: contents by digest, and the JSON that names them.</summary>
+/// <summary>Builds images: contents by digest, and the JSON documents that name them.</summary>
 internal sealed class TestImage
 {
     public const string Gzip = MediaTypes.OciLayer + "+gzip";
 
     public Dictionary<Digest, byte[]> Contents { get; } = [];
 
-    /// <summary>What the name of the image stands for.</summary>
+    /// <summary>The descriptor of the manifest or index.</summary>
     public Descriptor Target { get; set; } = new("", default, 0);
 
     /// <summary>An image of one manifest with layers of these lengths.</summary>
@@ -30,14 +30,19 @@ internal sealed class TestImage
         return new JsonObject { ["mediaType"] = mediaType, ["digest"] = digest.ToString(), ["size"] = (long)bytes.Length };
     }
 
-    public Descriptor Manifest(JsonObject[] layers, Action<JsonObject>? change = null, string mediaType = MediaTypes.OciManifest, string seed = "")
+    public Descriptor Manifest(
+        JsonObject[] layers, Action<JsonObject>? change = null, string mediaType = MediaTypes.OciManifest, string seed = "")
     {
         var config = new JsonObject
         {
             ["architecture"] = "amd64",
             ["os"] = "linux",
             ["config"] = new JsonObject { ["Labels"] = new JsonObject { ["made"] = "by a test" + seed } },
-            ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray([.. layers.Select(l => (JsonNode)(string)l["digest"]!)]) },
+            ["rootfs"] = new JsonObject
+            {
+                ["type"] = "layers",
+                ["diff_ids"] = new JsonArray([.. layers.Select(l => (JsonNode)(string)l["digest"]!)]),
+            },
         };
         return Document(mediaType, new JsonObject
         {
@@ -56,7 +61,12 @@ internal sealed class TestImage
 
     public static JsonObject Entry(Descriptor manifest, string? os = null, string? architecture = null, string? variant = null)
     {
-        var entry = new JsonObject { ["mediaType"] = manifest.MediaType, ["digest"] = manifest.Digest.ToString(), ["size"] = manifest.Size };
+        var entry = new JsonObject
+        {
+            ["mediaType"] = manifest.MediaType,
+            ["digest"] = manifest.Digest.ToString(),
+            ["size"] = manifest.Size,
+        };
         if (os is not null)
         {
             entry["platform"] = new JsonObject { ["architecture"] = architecture, ["os"] = os };
@@ -90,7 +100,8 @@ internal sealed class TestImage
         JsonObject entry = Entry(Target);
         entry["annotations"] = new JsonObject { ["org.opencontainers.image.ref.name"] = "v1" };
         File.WriteAllText(Path.Combine(folder, "oci-layout"), """{"imageLayoutVersion":"1.0.0"}""");
-        File.WriteAllText(Path.Combine(folder, "index.json"), new JsonObject { ["schemaVersion"] = 2, ["manifests"] = new JsonArray(entry) }.ToJsonString());
+        var index = new JsonObject { ["schemaVersion"] = 2, ["manifests"] = new JsonArray(entry) };
+        File.WriteAllText(Path.Combine(folder, "index.json"), index.ToJsonString());
         return folder;
     }
 }

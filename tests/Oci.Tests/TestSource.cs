@@ -2,7 +2,7 @@ using Ipcs.Oci.Sources;
 
 namespace Ipcs.Oci.Tests;
 
-/// <summary>An image in memory, which counts what is read of it.</summary>
+/// <summary>An image in memory that counts the contents opened.</summary>
 internal sealed class TestSource(TestImage image) : IImageSource
 {
     private int _opened;

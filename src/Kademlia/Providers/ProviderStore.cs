@@ -32,8 +32,8 @@ internal sealed class ProviderStore(TimeSpan lifetime, Random random)
     public int Keys => _byKey.Count;
 
     /// <summary>
-    /// Adds or renews a record. A key that is full loses the record that expires first; a store that is full loses a record of the peer that has
-    /// the most. False when the peer has too many, or the store is full and the peer itself has the most.
+    /// Adds or renews a record. A key that is full loses the record that expires first; a store that is full loses a record of the peer
+    /// that has the most. False when the peer has too many, or the store is full and the peer itself has the most.
     /// </summary>
     public bool Add(DateTimeOffset now, in Multihash key, in PeerId peer, IReadOnlyList<Multiaddr> addresses)
     {

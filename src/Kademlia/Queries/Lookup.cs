@@ -45,7 +45,9 @@ internal sealed class Lookup
     /// <summary>The number of requests so far.</summary>
     public int Requests => _asked;
 
-    /// <summary>When the next <see cref="LookupInput.Tick"/> is due at the latest, as of the last step; null when the lookup has ended.</summary>
+    /// <summary>
+    /// When the next <see cref="LookupInput.Tick"/> is due at the latest, as of the last step; null when the lookup has ended.
+    /// </summary>
     public DateTimeOffset? NextTick { get; private set; }
 
     /// <summary>Processes one input and appends the effects that the caller has to carry out.</summary>

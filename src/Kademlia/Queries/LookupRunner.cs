@@ -4,13 +4,17 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Queries;
 
-/// <summary>Runs one <see cref="Lookup"/>: carries out its effects and steps it with the results. Owns the requests, which are all awaited at the end.</summary>
+/// <summary>
+/// Runs one <see cref="Lookup"/>: carries out its effects and steps it with the results. Owns the requests, which are all awaited at the
+/// end.
+/// </summary>
 /// <param name="lookup">The lookup.</param>
 /// <param name="ask">Asks one peer; returns the peers that it names, or throws <see cref="IOException"/>.</param>
 /// <param name="time">The clock.</param>
 internal sealed class LookupRunner(Lookup lookup, Func<DhtPeer, CancellationToken, Task<IReadOnlyList<DhtPeer>>> ask, TimeProvider time)
 {
-    private readonly Channel<LookupInput> _inputs = Channel.CreateUnbounded<LookupInput>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<LookupInput> _inputs =
+        Channel.CreateUnbounded<LookupInput>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Dictionary<PeerId, CancellationTokenSource> _limits = [];
     private readonly List<Task> _requests = [];
 

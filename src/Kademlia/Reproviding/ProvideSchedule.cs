@@ -31,8 +31,8 @@ internal sealed class ProvideSchedule(TimeSpan interval, Random random)
     public bool Contains(in Multihash key) => _entries.ContainsKey(key);
 
     /// <summary>
-    /// Adds a key: due now when it was never announced, else one interval after its last announcement. False when it is there already or the
-    /// schedule is full.
+    /// Adds a key: due now when it was never announced, else one interval after its last announcement. False when it is there already or
+    /// the schedule is full.
     /// </summary>
     public bool Add(DateTimeOffset now, in Multihash key, DateTimeOffset? providedAt)
     {

@@ -6,12 +6,13 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Reproviding;
 
 /// <summary>
-/// A part of the key space whose peers one lookup has found completely, so that many keys can be announced after that lookup.
-/// When the n closest peers to a point are known and the farthest of them shares c leading bits with it, every peer that shares more than c bits
-/// is among them; when at least k of the n do, they include the k closest peers to any key with that prefix.
+/// A part of the key space whose peers one lookup has found completely, so that many keys can be announced after that lookup. When the n
+/// closest peers to a point are known and the farthest of them shares c leading bits with it, every peer that shares more than c bits is
+/// among them; when at least k of the n do, they include the k closest peers to any key with that prefix.
 /// </summary>
 /// <param name="Point">The point that was looked up.</param>
-/// <param name="Bits">The number of leading bits that keys of the region share with the point; 0: the whole space, 256: the point alone.</param>
+/// <param name="Bits">The number of leading bits that keys of the region share with the point; 0: the whole space, 256: the point
+/// alone.</param>
 internal readonly record struct Region(KadKey Point, int Bits)
 {
     /// <summary>The region that a lookup covers.</summary>

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Ipcs.Kademlia.Reproviding;
 
 /// <summary>
-/// Announces keys to the DHT when they are added, and again before their records expire, region by region of the key space. A removed key is
-/// not announced again. Owns the schedule and one loop, which is awaited at disposal; writes the durable queue.
+/// Announces keys to the DHT when they are added, and again before their records expire, region by region of the key space. A removed key
+/// is not announced again. Owns the schedule and one loop, which is awaited at disposal; writes the durable queue.
 /// </summary>
 public sealed partial class Reprovider : IAsyncDisposable
 {
@@ -18,7 +18,9 @@ public sealed partial class Reprovider : IAsyncDisposable
     /// <summary>The most peers announced to at once.</summary>
     private const int Concurrency = 10;
 
-    /// <summary>The longest sleep: the most that a jump of the clock, or a peer that joined without waking the loop, delays an announcement.</summary>
+    /// <summary>
+    /// The longest sleep: the most that a jump of the clock, or a peer that joined without waking the loop, delays an announcement.
+    /// </summary>
     private static readonly TimeSpan MaxSleep = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();

@@ -22,9 +22,9 @@ internal sealed class Bucket(int size)
     public TableEntry? Find(in PeerId peer) => Find(Entries, peer) ?? Find(Replacements, peer);
 
     /// <summary>
-    /// Moves a peer that has just been seen to the end of its list. A new peer becomes an entry when there is room, or in place of the entry that
-    /// failed most, else a replacement in place of the one not seen for longest. New peers never displace entries that answer, so that flooding
-    /// the table with identities has no effect.
+    /// Moves a peer that has just been seen to the end of its list. A new peer becomes an entry when there is room, or in place of the
+    /// entry that failed most, else a replacement in place of the one not seen for longest. New peers never displace entries that answer,
+    /// so that flooding the table with identities has no effect.
     /// </summary>
     public void Seen(TableEntry entry)
     {
@@ -53,7 +53,7 @@ internal sealed class Bucket(int size)
         }
 
         Replacements.Add(entry);
-        Debug.Assert(Entries.Count == size && Replacements.Count <= size, "there are at most k entries, and at most k replacements for full buckets");
+        Debug.Assert(Entries.Count == size && Replacements.Count <= size, "only a full bucket has replacements, at most k");
     }
 
     /// <summary>Removes a peer. The replacement that was seen last becomes an entry in its place.</summary>

@@ -7,8 +7,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Routing;
 
 /// <summary>
-/// A 256-bit number: either a point of the key space, which is the SHA-256 of a key's bytes, or the distance between two points, which is their XOR.
-/// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Distance.
+/// A 256-bit number: either a point of the key space, which is the SHA-256 of a key's bytes, or the distance between two points, which is
+/// their XOR. Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Distance.
 /// </summary>
 internal readonly record struct KadKey : IComparable<KadKey>
 {

@@ -10,8 +10,9 @@ namespace Ipcs.Kademlia.Routing;
 internal static class PeerAddresses
 {
     /// <summary>
-    /// True for an address that a DHT of this mode uses. <see cref="DhtMode.Lan"/>: all that can be dialled, but loopback only when it is exchanged
-    /// with a peer on this machine, since 127.0.0.1 of another machine is not ours. <see cref="DhtMode.Wan"/>: public addresses and DNS names.
+    /// True for an address that a DHT of this mode uses. <see cref="DhtMode.Lan"/>: all that can be dialled, but loopback only when it is
+    /// exchanged with a peer on this machine, since 127.0.0.1 of another machine is not ours. <see cref="DhtMode.Wan"/>: public addresses
+    /// and DNS names.
     /// </summary>
     public static bool IsUseful(Multiaddr address, DhtMode mode, bool fromThisMachine) => address.ScopeOf() switch
     {
@@ -21,7 +22,9 @@ internal static class PeerAddresses
         _ => true,
     };
 
-    /// <summary>The useful ones of a peer's addresses, without <c>/p2p</c>, each once, at most <see cref="DhtPeer.MaxAddresses"/>.</summary>
+    /// <summary>
+    /// The useful ones of a peer's addresses, without <c>/p2p</c>, each once, at most <see cref="DhtPeer.MaxAddresses"/>.
+    /// </summary>
     public static IReadOnlyList<Multiaddr> Filter(IEnumerable<Multiaddr> addresses, DhtMode mode, bool fromThisMachine) =>
     [
         .. addresses.Select(a => a.WithoutPeer())
@@ -35,8 +38,8 @@ internal static class PeerAddresses
     public static bool IsThisMachine(Multiaddr remote) => remote.ScopeOf() == NetworkScope.Loopback;
 
     /// <summary>
-    /// The addresses at which a connected peer can be dialled: its listen addresses, where the remote address of the connection replaces 0.0.0.0,
-    /// and for an outbound connection the address that was dialled.
+    /// The addresses at which a connected peer can be dialled: its listen addresses, where the remote address of the connection replaces
+    /// 0.0.0.0, and for an outbound connection the address that was dialled.
     /// </summary>
     public static IReadOnlyList<Multiaddr> Of(PeerInfo peer, DhtMode mode)
     {

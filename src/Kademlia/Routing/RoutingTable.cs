@@ -59,7 +59,9 @@ internal sealed class RoutingTable
         Debug.Assert(Count >= bucket.Entries.Count, "the count includes every bucket");
     }
 
-    /// <summary>Records that a peer did not answer. It is removed when its bucket has a replacement, or after <see cref="MaxFailures"/> failures.</summary>
+    /// <summary>
+    /// Records that a peer did not answer. It is removed when its bucket has a replacement, or after <see cref="MaxFailures"/> failures.
+    /// </summary>
     public void Failed(in PeerId peer)
     {
         Bucket bucket = BucketOf(KadKey.Of(peer));
@@ -88,8 +90,9 @@ internal sealed class RoutingTable
     /// <summary>The <paramref name="count"/> peers closest to a key, the closest first.</summary>
     public List<TableEntry> Closest(KadKey key, int count, PeerId? except = null)
     {
-        // The key belongs to bucket c. Peers of that bucket share more than c bits with it, peers of deeper buckets exactly c, and peers of the
-        // buckets c-1, c-2 ... exactly c-1, c-2 ...: each group is closer than the next, so only the peers of one group need sorting.
+        // The key belongs to bucket c. Peers of that bucket share more than c bits with it, peers of deeper buckets exactly c, and peers
+        // of the buckets c-1, c-2 ... exactly c-1, c-2 ...: each group is closer than the next, so only the peers of one group need
+        // sorting.
         int c = Math.Min(LocalKey.CommonPrefix(key), KadKey.Bits - 1);
         var closest = new List<TableEntry>(count + _buckets[c].Entries.Count);
         Take(_buckets[c].Entries);
@@ -103,20 +106,24 @@ internal sealed class RoutingTable
             Take(_buckets[c].Entries);
         }
 
-        Debug.Assert(closest.Zip(closest.Skip(1)).All(p => p.First.Key.DistanceTo(key).CompareTo(p.Second.Key.DistanceTo(key)) < 0), "sorted by distance");
+        Debug.Assert(
+            closest.Zip(closest.Skip(1)).All(p => p.First.Key.DistanceTo(key).CompareTo(p.Second.Key.DistanceTo(key)) < 0),
+            "the peers are sorted by distance");
         return closest.Count > count ? closest.GetRange(0, count) : closest;
 
         void Take(IEnumerable<TableEntry> group) =>
             closest.AddRange(group.Where(e => e.Peer != except).OrderBy(e => e.Key.DistanceTo(key)));
     }
 
-    /// <summary>At most <paramref name="count"/> peers not seen since <paramref name="before"/>, the oldest first: they are to be pinged.</summary>
+    /// <summary>
+    /// At most <paramref name="count"/> peers not seen since <paramref name="before"/>, the oldest first: they are to be pinged.
+    /// </summary>
     public List<TableEntry> NotSeenSince(DateTimeOffset before, int count) =>
         [.. Entries.Where(e => e.LastSeen < before).OrderBy(e => e.LastSeen).Take(count)];
 
     /// <summary>
-    /// The buckets (by the number of leading bits shared with the local peer) in which no lookup had its target since <paramref name="before"/>:
-    /// those up to the deepest with a peer, one more, and at most up to <paramref name="max"/>.
+    /// The buckets (by the number of leading bits shared with the local peer) in which no lookup had its target since
+    /// <paramref name="before"/>: those up to the deepest with a peer, one more, and at most up to <paramref name="max"/>.
     /// </summary>
     public List<int> PrefixesToRefresh(DateTimeOffset before, int max)
     {

@@ -3,7 +3,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Values;
 
 /// <summary>
-/// Decides which values may be stored: only <c>/pk/PEER</c>, a public key whose hash is the peer ID and which so proves itself.
+/// Decides which values may be stored: only <c>/pk/PEER</c>, a public key that its hash, the peer ID, verifies.
 /// <c>/ipns/</c> and everything else is refused: content stores do not read it, and storing it would only spend memory on unknown peers.
 /// Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section Entry validation.
 /// </summary>

@@ -26,5 +26,8 @@ internal sealed class ValueStore(TimeSpan lifetime)
 
     /// <summary>The value and when it was stored; null when there is none or it has expired.</summary>
     public (byte[] Value, DateTimeOffset At)? Get(DateTimeOffset now, byte[] key) =>
-        _values.TryGetValue(Convert.ToHexString(key), out (byte[] Value, DateTimeOffset At) found) && now - found.At < lifetime ? found : null;
+        _values.TryGetValue(Convert.ToHexString(key), out (byte[] Value, DateTimeOffset At) found)
+        && now - found.At < lifetime
+            ? found
+            : null;
 }

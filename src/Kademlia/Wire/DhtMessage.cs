@@ -15,7 +15,9 @@ internal sealed class DhtMessage
     /// <summary>The longest request accepted, in bytes: it has a key, a record of at most 10 KiB, or the addresses of the sender.</summary>
     public const int MaxRequestLength = 32 * 1024;
 
-    /// <summary>The longest answer accepted, in bytes: 20 closer peers and 100 providers with some addresses each are far shorter.</summary>
+    /// <summary>
+    /// The longest answer accepted, in bytes: 20 closer peers and 100 providers with some addresses each are far shorter.
+    /// </summary>
     public const int MaxResponseLength = 256 * 1024;
 
     /// <summary>The longest key accepted, in bytes: a multihash has up to 135, <c>/ipns/</c> and a peer ID fewer.</summary>
@@ -46,7 +48,8 @@ internal sealed class DhtMessage
     public IReadOnlyList<DhtPeer> Providers { get; init; } = [];
 
     /// <summary>
-    /// Decodes a message, without unknown fields and invalid peers. False when the bytes are no message, of an unknown type, or over a bound.
+    /// Decodes a message, without unknown fields and invalid peers. False when the bytes are no message, of an unknown type, or over a
+    /// bound.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtMessage? message)
     {

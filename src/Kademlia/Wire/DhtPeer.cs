@@ -21,7 +21,10 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
     /// <summary>The most addresses read for one peer: hosts have a few, and each costs a dial.</summary>
     public const int MaxAddresses = 16;
 
-    /// <summary>Decodes a peer, without addresses that are invalid or of an unknown protocol. False when the bytes are no message or have no valid peer ID.</summary>
+    /// <summary>
+    /// Decodes a peer, without addresses that are invalid or of an unknown protocol. False when the bytes are no message or have no valid
+    /// peer ID.
+    /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtPeer? peer)
     {
         peer = null;

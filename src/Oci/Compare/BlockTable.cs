@@ -8,8 +8,8 @@ using Ipcs.Oci.Conversion;
 namespace Ipcs.Oci.Compare;
 
 /// <summary>
-/// Records which images have which blocks: a hash, a length and a bit per image for each block, without its bytes. One table for each chunker; images
-/// are added one after the other.
+/// Records which images have which blocks: a hash, a length and a bit per image for each block, without its bytes. One table for each
+/// chunker; images are added one after the other.
 /// </summary>
 internal sealed class BlockTable : IConversionMemory
 {

@@ -8,8 +8,8 @@ namespace Ipcs.Oci.Compare;
 public sealed record Comparison(IReadOnlyList<SharedBlocks> Buckets)
 {
     /// <summary>
-    /// Groups the blocks that the images would have when converted by the exact set of images that have them. Nothing is stored. A layer that several
-    /// images have is read once.
+    /// Groups the blocks that the images would have when converted by the exact set of images that have them. Nothing is stored. A layer
+    /// that several images have is read once.
     /// </summary>
     /// <param name="sources">The images, 64 at most.</param>
     /// <param name="profile">The profile of the DAGs.</param>
@@ -41,7 +41,8 @@ public sealed record Comparison(IReadOnlyList<SharedBlocks> Buckets)
         return new Comparison(
         [
             .. table.Buckets().OrderBy(b => ulong.PopCount(b.Key)).ThenBy(b => b.Key)
-                .Select(b => new SharedBlocks([.. Enumerable.Range(0, sources.Count).Where(i => (b.Key >> i & 1) != 0)], b.Value.Blocks, b.Value.Bytes)),
+                .Select(b => new SharedBlocks(
+                    [.. Enumerable.Range(0, sources.Count).Where(i => (b.Key >> i & 1) != 0)], b.Value.Blocks, b.Value.Bytes)),
         ]);
     }
 }

@@ -8,7 +8,9 @@ namespace Ipcs.Oci.Containerd;
 /// <summary>A client of containerd's services on its unix socket. API: https://github.com/containerd/containerd/tree/main/api.</summary>
 public sealed class ContainerdClient : IDisposable
 {
-    /// <summary>How long calls are repeated after a restart of this daemon: containerd dials it again with a backoff of up to 3 s, a few times.</summary>
+    /// <summary>
+    /// How long calls are repeated after a restart of this daemon: containerd dials it again with a backoff of up to 3 s, a few times.
+    /// </summary>
     private static readonly TimeSpan RedialTime = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan RedialStep = TimeSpan.FromMilliseconds(200);
@@ -92,7 +94,10 @@ public sealed class ContainerdClient : IDisposable
         }
     }
 
-    /// <summary>Like <see cref="CallAsync"/>, for a call that containerd forwards to this daemon: repeated until containerd has dialled the daemon again.</summary>
+    /// <summary>
+    /// Like <see cref="CallAsync"/>, for a call that containerd forwards to this daemon: repeated until containerd has dialled the daemon
+    /// again.
+    /// </summary>
     public async Task<T> CallThroughAsync<T>(string what, Func<Task<T>> call, CancellationToken cancellationToken)
     {
         long begun = _time.GetTimestamp();
@@ -112,7 +117,9 @@ public sealed class ContainerdClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _channel.Dispose();
 
-    /// <summary>True for a status that containerd answered, false for one that the local gRPC client made because it could not connect.</summary>
+    /// <summary>
+    /// True for a status that containerd answered, false for one that the local gRPC client made because it could not connect.
+    /// </summary>
     private static bool IsAnswer(ContainerdException e, StatusCode code) =>
         e.InnerException is RpcException { Status.DebugException: null } answer && answer.StatusCode == code;
 }

@@ -9,8 +9,9 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// Registers images in a namespace of containerd, as containerd's client does after a pull. Under a lease it adds each content to the namespace, sets
-/// the GC labels from parents to children, and creates the image record last, so that no record names an incomplete image.
+/// Registers images in a namespace of containerd, as containerd's client does after a pull. Under a lease it adds each content to the
+/// namespace, sets the GC labels from parents to children, and creates the image record last, so that no record names an incomplete
+/// image.
 /// </summary>
 public sealed class ContainerdImages(ContainerdClient client, string space, ContainerdLease lease)
 {
@@ -81,8 +82,8 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
         });
 
     /// <summary>
-    /// Adds a content of this daemon to the namespace. When a write is opened, containerd's metadata layer calls Info of this daemon; if the content is
-    /// there, the layer adds it to the namespace and answers "already exists".
+    /// Adds a content of this daemon to the namespace. When a write is opened, containerd's metadata layer calls Info of this daemon; if
+    /// the content is there, the layer adds it to the namespace and answers "already exists".
     /// </summary>
     public Task<bool> AdoptAsync(OciDescriptor descriptor, CancellationToken cancellationToken) =>
         client.CallThroughAsync($"content {descriptor.Digest}", async () =>
@@ -124,8 +125,8 @@ public sealed class ContainerdImages(ContainerdClient client, string space, Cont
             }
 
             throw new ContainerdException(
-                $"containerd at {client.Address} does not find {descriptor.Digest} in this daemon: check that ipcs is its content store and that "
-                + "the content sharing policy is shared");
+                $"containerd at {client.Address} does not find {descriptor.Digest} in this daemon: "
+                + "check that ipcs is its content store and that its content sharing policy is shared");
         }, cancellationToken);
 
     internal static TypedDescriptor ToDescriptor(OciDescriptor descriptor) =>

@@ -4,8 +4,8 @@ using Ipcs.Oci.Containerd.V1;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// A lease in a namespace of containerd. Objects that are created under it are protected from containerd's GC until the lease is deleted or, if this
-/// daemon ends before, expires.
+/// A lease in a namespace of containerd. Objects that are created under it are protected from containerd's GC until the lease is deleted
+/// or, if this daemon ends before, expires.
 /// </summary>
 public sealed class ContainerdLease : IAsyncDisposable
 {
@@ -38,7 +38,8 @@ public sealed class ContainerdLease : IAsyncDisposable
         var request = new CreateRequest { Id = id };
         request.Labels["containerd.io/gc.expire"] = client.Time.GetUtcNow().Add(MaxTime).ToString("yyyy-MM-ddTHH:mm:ssZ");
         await client.CallAsync(
-            "lease", async () => await client.Leases.CreateAsync(request, ContainerdClient.Headers(space), cancellationToken: cancellationToken));
+            "lease",
+            async () => await client.Leases.CreateAsync(request, ContainerdClient.Headers(space), cancellationToken: cancellationToken));
         return new ContainerdLease(client, space, id);
     }
 
@@ -47,8 +48,9 @@ public sealed class ContainerdLease : IAsyncDisposable
     {
         try
         {
+            DateTime deadline = _client.Time.GetUtcNow().Add(EndTime).UtcDateTime;
             await _client.Leases.DeleteAsync(
-                new DeleteRequest { Id = _id }, ContainerdClient.Headers(_space), _client.Time.GetUtcNow().Add(EndTime).UtcDateTime, CancellationToken.None);
+                new DeleteRequest { Id = _id }, ContainerdClient.Headers(_space), deadline, CancellationToken.None);
         }
         catch (RpcException)
         {

@@ -27,7 +27,9 @@ public sealed class ContainerdSource(ContainerdClient client, string space, stri
     {
         var bytes = new ContentStream(
             client.Content.Read(
-                new ReadContentRequest { Digest = descriptor.Digest.ToString() }, ContainerdClient.Headers(space), cancellationToken: cancellationToken),
+                new ReadContentRequest { Digest = descriptor.Digest.ToString() },
+                ContainerdClient.Headers(space),
+                cancellationToken: cancellationToken),
             descriptor.Digest);
         return Task.FromResult<Stream>(new VerifyingStream(bytes, descriptor));
     }

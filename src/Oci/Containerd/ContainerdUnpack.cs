@@ -9,8 +9,8 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// Unpacks an image for the platform of this host, layer by layer, through containerd's snapshot and diff services. Layers that are unpacked already,
-/// also by an interrupted run, are skipped.
+/// Unpacks an image for the platform of this host, layer by layer, through containerd's snapshot and diff services. Layers that are
+/// unpacked already, also by an interrupted run, are skipped.
 /// </summary>
 public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages images, ContainerdLease lease, string apiSocket)
 {
@@ -26,7 +26,8 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
     /// <param name="target">The manifest or index.</param>
     /// <param name="read">Reads manifests, indexes and configs.</param>
     /// <param name="snapshotter">The snapshotter; null to choose one.</param>
-    /// <param name="ready">Waits until a content can be read and is in the namespace: called for the config, and for each layer before it is unpacked.</param>
+    /// <param name="ready">Waits until a content can be read and is in the namespace: called for the config, and for each layer before it
+    /// is unpacked.</param>
     /// <param name="cancellationToken">Cancels unpacking. Finished layers stay until containerd's GC removes them.</param>
     public async Task UnpackAsync(
         OciDescriptor target,
@@ -45,7 +46,8 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         OciDescriptor[] layers = document["layers"] is JsonArray list ? [.. list.Select(OciDescriptor.Parse)] : [];
         if (diffIds.Length != layers.Length || layers.Length == 0)
         {
-            throw new ImageSourceException($"{manifest.Digest} has {layers.Length} layers and {diffIds.Length} diff ids and cannot be unpacked");
+            throw new ImageSourceException(
+                $"{manifest.Digest} has {layers.Length} layers and {diffIds.Length} diff ids and cannot be unpacked");
         }
 
         snapshotter ??= await ChooseAsync(cancellationToken);
@@ -65,7 +67,10 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             cancellationToken);
     }
 
-    /// <summary>The chain ID of a layer on top of a parent: https://github.com/opencontainers/image-spec/blob/main/config.md, section Layer ChainID.</summary>
+    /// <summary>
+    /// The chain ID of a layer on top of a parent: https://github.com/opencontainers/image-spec/blob/main/config.md, section Layer
+    /// ChainID.
+    /// </summary>
     private static string ChainOf(string parent, string diffId) =>
         "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{parent} {diffId}")));
 
@@ -90,13 +95,14 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         }
 
         throw new ContainerdException(
-            $"containerd at {client.Address} has neither of the snapshotters {string.Join(" and ", Snapshotters)}: choose one with --snapshotter");
+            $"containerd at {client.Address} has neither of the snapshotters {string.Join(" and ", Snapshotters)}: "
+            + "choose one with --snapshotter");
     }
 
     private async Task UnpackLayerAsync(
         string snapshotter, OciDescriptor layer, string diffId, string parent, string chain, CancellationToken cancellationToken)
     {
-        if (await IsThereAsync(snapshotter, chain, cancellationToken))
+        if (await IsUnpackedAsync(snapshotter, chain, cancellationToken))
         {
             return;
         }
@@ -134,7 +140,9 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
             return true;
         });
         await images.SetLabelsAsync(
-            layer.Digest, new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId }, cancellationToken);
+            layer.Digest,
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["containerd.io/uncompressed"] = diffId },
+            cancellationToken);
     }
 
     private async Task<ApplyResponse> ApplyAsync(OciDescriptor layer, IEnumerable<Types.Mount> mounts, CancellationToken cancellationToken)
@@ -166,19 +174,20 @@ public sealed class ContainerdUnpack(ContainerdClient client, ContainerdImages i
         return await client.Diff.ApplyAsync(request, _headers, cancellationToken: cancellationToken);
     }
 
-    private Task<bool> IsThereAsync(string snapshotter, string chain, CancellationToken cancellationToken) => client.CallAsync($"snapshot {chain}", async () =>
-    {
-        try
+    private Task<bool> IsUnpackedAsync(string snapshotter, string chain, CancellationToken cancellationToken) =>
+        client.CallAsync($"snapshot {chain}", async () =>
         {
-            await client.Snapshots.StatAsync(
-                new StatSnapshotRequest { Snapshotter = snapshotter, Key = chain }, _headers, cancellationToken: cancellationToken);
-            return true;
-        }
-        catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
-        {
-            return false;
-        }
-    });
+            try
+            {
+                await client.Snapshots.StatAsync(
+                    new StatSnapshotRequest { Snapshotter = snapshotter, Key = chain }, _headers, cancellationToken: cancellationToken);
+                return true;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
+            {
+                return false;
+            }
+        });
 
     private async Task RemoveAsync(string snapshotter, string key)
     {

@@ -7,9 +7,9 @@ using OciDescriptor = Ipcs.Oci.Descriptor;
 namespace Ipcs.Oci.Containerd;
 
 /// <summary>
-/// A stream processor of containerd: a program that turns a layer into a tar while containerd unpacks it. Without it containerd decompresses and writes
-/// files by turns on one core and reads the layer in pieces of 32 KiB, an uncompressed one even of 512 bytes. With it decompression has a core of
-/// its own, and for images that ipcs unpacks the layer comes from the daemon in one stream.
+/// A stream processor of containerd: a program that turns a layer into a tar while containerd unpacks it. Without it containerd
+/// decompresses and writes files by turns on one core and reads the layer in pieces of 32 KiB, an uncompressed one even of 512 bytes.
+/// With it decompression has a core of its own, and for images that ipcs unpacks the layer comes from the daemon in one stream.
 /// API: https://github.com/containerd/containerd/blob/main/docs/stream_processors.md.
 /// </summary>
 public static class LayerProcessor

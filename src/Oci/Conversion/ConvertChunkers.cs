@@ -4,7 +4,8 @@ using Ipcs.Dag.Import;
 namespace Ipcs.Oci.Conversion;
 
 /// <summary>
-/// The DAG profiles of converted images. With any chunker, nodes are those that <c>ipfs add</c> made in 2019: CIDv0, dag-pb leaves, 174 links.
+/// The DAG profiles of converted images. With any chunker, nodes are those that <c>ipfs add</c> made in 2019: CIDv0, dag-pb leaves, 174
+/// links.
 /// </summary>
 public static class ConvertChunkers
 {

@@ -3,17 +3,23 @@ using Ipcs.Dag.Import;
 
 namespace Ipcs.Oci.Conversion;
 
-/// <summary>Records converted images in the store: pins, which protect them from garbage collection, and content records, by which peers find them.</summary>
+/// <summary>
+/// Records converted images in the store: pins, which protect them from garbage collection, and content records, by which peers find
+/// them.
+/// </summary>
 public static class ConvertedStore
 {
-    /// <summary>Adds pins and content records for an image whose blocks are all stored, children before parents. Durable on return.</summary>
+    /// <summary>
+    /// Adds pins and content records for an image whose blocks are all stored, children before parents. Durable on return.
+    /// </summary>
     /// <param name="store">The store of its blocks. The caller has held a GC lease on it since before the first of them was stored.</param>
     /// <param name="catalog">Serializes changes of content records.</param>
     /// <param name="image">The converted image.</param>
     /// <param name="name">The name of the pins.</param>
     /// <param name="profile">The profile of the DAGs.</param>
     /// <param name="now">The current time.</param>
-    public static void Record(IStore store, ContentCatalog catalog, ConvertedImage image, string name, ImportProfile profile, DateTimeOffset now)
+    public static void Record(
+        IStore store, ContentCatalog catalog, ConvertedImage image, string name, ImportProfile profile, DateTimeOffset now)
     {
         foreach (ConvertedDescriptor content in image.Descriptors)
         {

@@ -8,8 +8,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Conversion;
 
 /// <summary>
-/// Converts one image into an image whose descriptors have the digests of DAG roots: config, layers, and the manifests under an index. Bytes stream
-/// from the source into DAGs, several layers at once. Adds no pins and no content records: see <see cref="ConvertedStore"/>.
+/// Converts one image into an image whose descriptors have the digests of DAG roots: config, layers, and the manifests under an index.
+/// Bytes stream from the source into DAGs, several layers at once. Adds no pins and no content records: see <see cref="ConvertedStore"/>.
 /// </summary>
 /// <param name="source">The image.</param>
 /// <param name="storeFor">Returns the store for the blocks of a content, by its original digest.</param>
@@ -30,7 +30,9 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
     private int _descriptors;
     private Digest _target;
 
-    /// <summary>True: all platforms of an index are converted; false: only that of this host, and the index keeps the other descriptors unchanged.</summary>
+    /// <summary>
+    /// True: all platforms of an index are converted; false: only that of this host, and the index keeps the other descriptors unchanged.
+    /// </summary>
     public bool AllPlatforms { get; init; }
 
     /// <summary>The DAGs of earlier conversions; null for none.</summary>
@@ -77,8 +79,9 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         }
 
         byte[] bytes = ImageGraph.Serialize(document);
-        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
-        return Add(new ConvertedDescriptor(descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
+        DagRoot root = await DagImport.FromStreamAsync(
+            new MemoryStream(bytes), storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
+        return Add(descriptor.MediaType, descriptor, root);
     }
 
     private async Task ConvertIndexAsync(Descriptor index, JsonArray manifests, int depth, CancellationToken cancellationToken)
@@ -88,7 +91,8 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         IReadOnlyList<Descriptor> wanted = Platform.Choose(all, AllPlatforms ? null : Platform.Host);
         if (wanted.Count == 0 && all.Length > 0)
         {
-            throw new ImageSourceException($"the index {index.Digest} has no manifest for {Platform.Host}: --all-platforms converts every one");
+            throw new ImageSourceException(
+                $"the index {index.Digest} has no manifest for {Platform.Host}: --all-platforms converts every one");
         }
 
         foreach (Descriptor child in wanted)
@@ -158,7 +162,7 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         if (Memory?.Recall(descriptor.Digest, profile) is { } known && (known.Size == descriptor.Size || unpacked is not null))
         {
             Progress.Advance(descriptor.Size);
-            AddBlob(descriptor, unpacked, known);
+            Add(unpacked ?? descriptor.MediaType, descriptor, known);
             return;
         }
 
@@ -171,14 +175,13 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         }
 
         Memory?.Remember(descriptor.Digest, profile, root);
-        AddBlob(descriptor, unpacked, root);
+        Add(unpacked ?? descriptor.MediaType, descriptor, root);
     }
 
-    private void AddBlob(Descriptor descriptor, string? mediaType, in DagRoot root) =>
-        Add(new ConvertedDescriptor(mediaType ?? descriptor.MediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks));
-
-    private ConvertedDescriptor Add(ConvertedDescriptor converted)
+    private ConvertedDescriptor Add(string mediaType, Descriptor descriptor, in DagRoot root)
     {
+        var converted = new ConvertedDescriptor(
+            mediaType, descriptor.Digest, new Digest(root.Root.Hash), root.Size, root.Root, root.Blocks);
         lock (_order)
         {
             if (_done.TryAdd(converted.Original, converted))
@@ -199,7 +202,10 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         }
     }
 
-    /// <summary>Replaces the digest of a descriptor by that of the root. Embedded data and URLs are removed, since they belong to the original bytes.</summary>
+    /// <summary>
+    /// Replaces the digest of a descriptor by that of the root. Embedded data and URLs are removed, since they belong to the original
+    /// bytes.
+    /// </summary>
     private void Replace(JsonNode node, Descriptor descriptor)
     {
         Debug.Assert(_done.ContainsKey(descriptor.Digest), "children are converted before their parent is rewritten");

@@ -11,8 +11,8 @@ internal static class LayerUnpacking
     private const long MaxUnpacked = 1L << 40;
 
     /// <summary>
-    /// The highest compression ratio: slightly more than gzip can have (https://www.zlib.net/zlib_tech.html). zstd can have a million, but only in data
-    /// that is made to fill disks.
+    /// The highest compression ratio: slightly more than gzip can have (https://www.zlib.net/zlib_tech.html). zstd can have a million,
+    /// but only in data that is made to fill disks.
     /// </summary>
     private const long MaxRatio = 1100;
 
@@ -29,13 +29,16 @@ internal static class LayerUnpacking
             : null;
     }
 
-    /// <summary>Opens a compressed layer as a tar. Owns the compressed stream, which then has to be read to its end by <see cref="EndAsync"/>.</summary>
+    /// <summary>
+    /// Opens a compressed layer as a tar. Owns the compressed stream, which then has to be read to its end by <see cref="EndAsync"/>.
+    /// </summary>
     public static Stream Open(Stream compressed, Descriptor layer)
     {
         Stream tar = Zstd.Any(s => layer.MediaType.EndsWith(s, StringComparison.Ordinal))
             ? new ZstdStream(compressed)
             : new GZipStream(compressed, CompressionMode.Decompress);
-        return new LayerStream(new CountingStream(tar, Math.Min(MaxUnpacked, Math.Clamp(layer.Size, 1 << 20, MaxUnpacked) * MaxRatio)), layer);
+        long max = Math.Min(MaxUnpacked, Math.Clamp(layer.Size, 1 << 20, MaxUnpacked) * MaxRatio);
+        return new LayerStream(new CountingStream(tar, max), layer);
     }
 
     /// <summary>Reads the bytes after the compressed data: the digest is verified only at the end of the stream.</summary>

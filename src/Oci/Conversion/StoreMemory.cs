@@ -9,8 +9,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Conversion;
 
 /// <summary>
-/// The DAGs of converted blobs, in the metadata table of the store: the key is <c>oci/PROFILE/DIGEST</c>, the value <c>CID SIZE DAGSIZE BLOCKS</c>. An
-/// entry is a hint: garbage collection may have removed blocks, so each lookup verifies that all are there.
+/// The DAGs of converted blobs, in the metadata table of the store: the key is <c>oci/PROFILE/DIGEST</c>, the value <c>CID SIZE DAGSIZE
+/// BLOCKS</c>. An entry is a hint: garbage collection may have removed blocks, so each lookup verifies that all are there.
 /// </summary>
 public sealed class StoreMemory(IStore store) : IConversionMemory
 {

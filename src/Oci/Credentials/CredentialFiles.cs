@@ -36,7 +36,9 @@ public sealed class CredentialFiles(IReadOnlyList<string> files, TimeProvider ti
             files.Add(Path.Combine(folder, "config.json"));
         }
 
-        files.Add(environment("XDG_RUNTIME_DIR") is { Length: > 0 } run ? Path.Combine(run, "containers/auth.json") : "/run/containers/0/auth.json");
+        files.Add(environment("XDG_RUNTIME_DIR") is { Length: > 0 } run
+            ? Path.Combine(run, "containers/auth.json")
+            : "/run/containers/0/auth.json");
         files.Add(Path.Combine(config, "containers/auth.json"));
         files.Add(Path.Combine(home, ".docker/config.json"));
         return new CredentialFiles(files, time);
@@ -57,7 +59,8 @@ public sealed class CredentialFiles(IReadOnlyList<string> files, TimeProvider ti
         return null;
     }
 
-    private async Task<Login?> FindInAsync(string file, JsonObject content, string host, string repository, CancellationToken cancellationToken)
+    private async Task<Login?> FindInAsync(
+        string file, JsonObject content, string host, string repository, CancellationToken cancellationToken)
     {
         string server = host == Hub ? HubKey : host;
         string? helper = Text((content["credHelpers"] as JsonObject)?[host]) ?? Text((content["credHelpers"] as JsonObject)?[server]);
@@ -85,7 +88,9 @@ public sealed class CredentialFiles(IReadOnlyList<string> files, TimeProvider ti
             .Select(a => a.Value is JsonObject entry ? Decode(file, entry) : null).FirstOrDefault(l => l is not null);
     }
 
-    /// <summary>The keys to look for, in order: Podman's file may have logins for parts of a registry, of which the longest match counts.</summary>
+    /// <summary>
+    /// The keys to look for, in order: Podman's file may have logins for parts of a registry, of which the longest match counts.
+    /// </summary>
     private static IEnumerable<string> Keys(string host, string repository)
     {
         for (string path = $"{host}/{repository}"; ; path = path[..path.LastIndexOf('/')])

@@ -8,7 +8,8 @@ using System.Text.RegularExpressions;
 namespace Ipcs.Oci.Credentials;
 
 /// <summary>
-/// Gets a login from a program <c>docker-credential-NAME</c>. Protocol: https://github.com/docker/docker-credential-helpers, section Development.
+/// Gets a login from a program <c>docker-credential-NAME</c>. Protocol: https://github.com/docker/docker-credential-helpers, section
+/// Development.
 /// </summary>
 internal static partial class CredentialHelper
 {

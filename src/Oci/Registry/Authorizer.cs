@@ -18,7 +18,8 @@ internal sealed class Authorizer(
 
     /// <summary>The Authorization header that meets a challenge.</summary>
     /// <exception cref="ImageSourceException">There is no login, or the token server refuses it.</exception>
-    public async Task<AuthenticationHeaderValue> MeetAsync(Endpoint endpoint, HttpResponseMessage refusal, CancellationToken cancellationToken)
+    public async Task<AuthenticationHeaderValue> MeetAsync(
+        Endpoint endpoint, HttpResponseMessage refusal, CancellationToken cancellationToken)
     {
         Challenge challenge = Challenge.Best(refusal.Headers.WwwAuthenticate)
             ?? throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} answers 401 without a Basic or Bearer challenge");
@@ -30,13 +31,16 @@ internal sealed class Authorizer(
 
         return login is { User.Length: > 0 }
             ? Basic(login)
-            : throw new ImageSourceException($"{reference}: {endpoint.Root.Authority} requires a login (401): use docker login, podman login, or a credential helper");
+            : throw new ImageSourceException(
+                $"{reference}: {endpoint.Root.Authority} requires a login (401): "
+                + "use docker login, podman login, or a credential helper");
     }
 
     private static AuthenticationHeaderValue Basic(Login login) =>
         new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{login.User}:{login.Secret}")));
 
-    private async Task<AuthenticationHeaderValue> GetTokenAsync(Endpoint endpoint, Challenge challenge, Login? login, CancellationToken cancellationToken)
+    private async Task<AuthenticationHeaderValue> GetTokenAsync(
+        Endpoint endpoint, Challenge challenge, Login? login, CancellationToken cancellationToken)
     {
         if (!challenge.Fields.TryGetValue("realm", out string? realm)
             || !Uri.TryCreate(realm, UriKind.Absolute, out Uri? server)

@@ -40,7 +40,8 @@ internal sealed class BlobStream(RegistryClient client, string path, Descriptor 
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                failure = $"stalled after {_position} of {descriptor.Size} bytes: nothing was received for {options.StallTime.TotalSeconds:0.#} s";
+                failure = $"stalled after {_position} of {descriptor.Size} bytes: "
+                    + $"nothing was received for {options.StallTime.TotalSeconds:0.#} s";
             }
 
             CloseResponse();

@@ -7,9 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace Ipcs.Oci.Registry;
 
 /// <summary>
-/// Sends requests to a registry and its mirrors. Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section Pull.
-/// After an answer of 429 or 5xx or a broken connection a request is repeated, with a delay. Redirects are followed; credentials are not sent to
-/// other hosts.
+/// Sends requests to a registry and its mirrors. Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section
+/// Pull. After an answer of 429 or 5xx or a broken connection a request is repeated, with a delay. Redirects are followed; credentials
+/// are not sent to other hosts.
 /// </summary>
 internal sealed class RegistryClient : IDisposable
 {
@@ -33,10 +33,12 @@ internal sealed class RegistryClient : IDisposable
     }
 
     /// <summary>
-    /// Gets a path below the repository (<c>manifests/…</c>, <c>blobs/…</c>) from the first endpoint that has it. The caller disposes the answer.
+    /// Gets a path below the repository (<c>manifests/…</c>, <c>blobs/…</c>) from the first endpoint that has it. The caller
+    /// disposes the answer.
     /// </summary>
     /// <exception cref="ImageSourceException">No endpoint has it; the message has the answer of the registry itself.</exception>
-    public async Task<HttpResponseMessage> GetAsync(string path, RangeHeaderValue? range, bool resolving, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> GetAsync(
+        string path, RangeHeaderValue? range, bool resolving, CancellationToken cancellationToken)
     {
         Endpoint[] endpoints = [.. _endpoints.Value.Where(e => e.Resolves || !resolving)];
         foreach (Endpoint mirror in endpoints[..^1])
@@ -55,7 +57,8 @@ internal sealed class RegistryClient : IDisposable
     }
 
     /// <summary>Reads an answer of at most <paramref name="max"/> bytes.</summary>
-    /// <exception cref="ImageSourceException">The answer is longer, breaks off or stalls; the message begins with <paramref name="what"/>.</exception>
+    /// <exception cref="ImageSourceException">The answer is longer, breaks off or stalls; the message begins with
+    /// <paramref name="what"/>.</exception>
     public static async Task<byte[]> ReadAsync(
         HttpResponseMessage response, int max, RegistryOptions options, string what, CancellationToken cancellationToken)
     {
@@ -103,7 +106,8 @@ internal sealed class RegistryClient : IDisposable
         _authorizing.Dispose();
     }
 
-    private async Task<HttpResponseMessage> GetFromAsync(Endpoint endpoint, string path, RangeHeaderValue? range, int tries, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> GetFromAsync(
+        Endpoint endpoint, string path, RangeHeaderValue? range, int tries, CancellationToken cancellationToken)
     {
         string query = endpoint.Namespace is null ? "" : "?ns=" + Uri.EscapeDataString(endpoint.Namespace);
         var address = new Uri(endpoint.Root, $"{_reference.Repository}/{path}{query}");
@@ -117,7 +121,8 @@ internal sealed class RegistryClient : IDisposable
             try
             {
                 HttpResponseMessage response = await FollowAsync(endpoint, address, range, used, cancellationToken);
-                if (response.IsSuccessStatusCode || (range is not null && response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable))
+                if (response.IsSuccessStatusCode
+                    || (range is not null && response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable))
                 {
                     return response;
                 }
@@ -149,7 +154,8 @@ internal sealed class RegistryClient : IDisposable
 
             if (attempt >= tries)
             {
-                throw new ImageSourceException($"{_reference}: {address.Authority}{address.AbsolutePath}: {failure}, tried {attempt} times");
+                throw new ImageSourceException(
+                    $"{_reference}: {address.Authority}{address.AbsolutePath}: {failure}, tried {attempt} times");
             }
 
             TimeSpan wait = retryAfter > delay ? retryAfter.Value : delay;
@@ -178,7 +184,8 @@ internal sealed class RegistryClient : IDisposable
     }
 
     /// <summary>Meets a challenge. One at a time per image, so that layers that are challenged together share one token.</summary>
-    private async Task AuthorizeAsync(Endpoint endpoint, AuthenticationHeaderValue? used, HttpResponseMessage refusal, CancellationToken cancellationToken)
+    private async Task AuthorizeAsync(
+        Endpoint endpoint, AuthenticationHeaderValue? used, HttpResponseMessage refusal, CancellationToken cancellationToken)
     {
         await _authorizing.WaitAsync(cancellationToken);
         try
@@ -196,7 +203,11 @@ internal sealed class RegistryClient : IDisposable
     }
 
     private async Task<HttpResponseMessage> FollowAsync(
-        Endpoint endpoint, Uri address, RangeHeaderValue? range, AuthenticationHeaderValue? authorization, CancellationToken cancellationToken)
+        Endpoint endpoint,
+        Uri address,
+        RangeHeaderValue? range,
+        AuthenticationHeaderValue? authorization,
+        CancellationToken cancellationToken)
     {
         Uri current = address;
         for (int redirects = 0; ; redirects++)
@@ -218,7 +229,8 @@ internal sealed class RegistryClient : IDisposable
             response.Dispose();
             if (!Uri.TryCreate(current, location, out Uri? next))
             {
-                throw new ImageSourceException($"{_reference}: {address.Authority} redirects to '{location.OriginalString}', which is not a valid URL");
+                throw new ImageSourceException(
+                    $"{_reference}: {address.Authority} redirects to '{location.OriginalString}', which is not a valid URL");
             }
 
             if (redirects == MaxRedirects || next.Scheme is not ("http" or "https") || (next.Scheme == "http" && current.Scheme == "https"))
@@ -234,7 +246,8 @@ internal sealed class RegistryClient : IDisposable
 
     private static void AddHeaders(HttpRequestMessage request, Endpoint endpoint, AuthenticationHeaderValue? authorization)
     {
-        foreach (string type in (string[])[MediaTypes.OciIndex, MediaTypes.OciManifest, MediaTypes.DockerList, MediaTypes.DockerManifest, "*/*"])
+        string[] accepted = [MediaTypes.OciIndex, MediaTypes.OciManifest, MediaTypes.DockerList, MediaTypes.DockerManifest, "*/*"];
+        foreach (string type in accepted)
         {
             request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(type));
         }
@@ -276,7 +289,8 @@ internal sealed class RegistryClient : IDisposable
         {
             if (tls.Clients.Count > 0)
             {
-                handler.SslOptions.ClientCertificates = [.. tls.Clients.Select(c => X509Certificate2.CreateFromPemFile(c.Certificate, c.Key))];
+                handler.SslOptions.ClientCertificates =
+                    [.. tls.Clients.Select(c => X509Certificate2.CreateFromPemFile(c.Certificate, c.Key))];
             }
 
             var authorities = new X509Certificate2Collection();
@@ -301,7 +315,8 @@ internal sealed class RegistryClient : IDisposable
     }
 
     /// <summary>Accepts a certificate whose host name matches and whose chain ends at one of the given authorities.</summary>
-    private static bool IsTrusted(X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors, X509Certificate2Collection authorities)
+    private static bool IsTrusted(
+        X509Certificate? certificate, X509Chain? sent, SslPolicyErrors errors, X509Certificate2Collection authorities)
     {
         if (certificate is not X509Certificate2 leaf || errors != SslPolicyErrors.RemoteCertificateChainErrors)
         {

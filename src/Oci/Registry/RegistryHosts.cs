@@ -65,7 +65,9 @@ internal static class RegistryHosts
     {
         // Not all file systems allow a colon in a name: containerd accepts host_port_ too.
         int colon = host.LastIndexOf(':');
-        string[] names = colon > 0 && !host.EndsWith(']') ? [host, $"{host[..colon]}_{host[(colon + 1)..]}_", "_default"] : [host, "_default"];
+        string[] names = colon > 0 && !host.EndsWith(']')
+            ? [host, $"{host[..colon]}_{host[(colon + 1)..]}_", "_default"]
+            : [host, "_default"];
         return names.Select(n => Path.Combine(folder, n, "hosts.toml")).FirstOrDefault(File.Exists);
     }
 
@@ -113,7 +115,8 @@ internal static class RegistryHosts
         string path = uri.AbsolutePath.TrimEnd('/');
 
         // Joined as text: as a relative reference, a path that begins with two slashes would name another host.
-        return new Uri(uri.GetLeftPart(UriPartial.Authority) + path + (asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? "/" : "/v2/"));
+        string end = asWritten || path.EndsWith("/v2", StringComparison.Ordinal) ? "/" : "/v2/";
+        return new Uri(uri.GetLeftPart(UriPartial.Authority) + path + end);
     }
 
     private static Uri Parse(string file, string address) =>

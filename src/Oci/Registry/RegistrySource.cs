@@ -39,7 +39,8 @@ internal sealed class RegistrySource(Reference reference, RegistryOptions option
     public Task<Stream> OpenAsync(Descriptor descriptor, CancellationToken cancellationToken)
     {
         // Manifests of unknown media types are below manifests/ too.
-        bool manifest = descriptor.IsIndex || descriptor.IsManifest || descriptor.MediaType.Contains(".manifest.", StringComparison.Ordinal);
+        bool manifest = descriptor.IsIndex || descriptor.IsManifest
+            || descriptor.MediaType.Contains(".manifest.", StringComparison.Ordinal);
         string path = $"{(manifest ? "manifests" : "blobs")}/{descriptor.Digest}";
         return Task.FromResult<Stream>(new VerifyingStream(new BlobStream(_client, path, descriptor, options), descriptor));
     }

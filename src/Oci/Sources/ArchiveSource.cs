@@ -11,8 +11,8 @@ internal static class ArchiveSource
     }
 
     /// <summary>
-    /// Opens <c>FILE[:NAME]</c>, an archive of <c>docker save</c>. Newer archives are OCI layouts too and are read as such, unless a name is given,
-    /// which only manifest.json has.
+    /// Opens <c>FILE[:NAME]</c>, an archive of <c>docker save</c>. Newer archives are OCI layouts too and are read as such, unless a name
+    /// is given, which only manifest.json has.
     /// </summary>
     public static async Task<IImageSource> OpenDockerAsync(string text, CancellationToken cancellationToken)
     {

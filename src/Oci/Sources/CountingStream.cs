@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Counts the bytes read, and throws when there are more than a bound. Can seek if the inner stream can. Owns the inner stream.</summary>
+/// <summary>
+/// Counts the bytes read, and throws when there are more than a bound. Can seek if the inner stream can. Owns the inner stream.
+/// </summary>
 internal sealed class CountingStream(Stream inner, long max) : Stream
 {
     /// <summary>Bytes read so far.</summary>

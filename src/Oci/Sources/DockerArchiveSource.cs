@@ -6,8 +6,9 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// An image in an archive of <c>docker save</c>: a table <c>manifest.json</c>, configs, and layers as tars. It has no OCI manifest: one is made from
-/// the table. Format: https://github.com/moby/docker-image-spec/blob/main/v1.2.md, section Combined Image JSON + Filesystem Changeset Format.
+/// An image in an archive of <c>docker save</c>: a table <c>manifest.json</c>, configs, and layers as tars. It has no OCI manifest: one
+/// is made from the table. Format: https://github.com/moby/docker-image-spec/blob/main/v1.2.md, section Combined Image JSON + Filesystem
+/// Changeset Format.
 /// </summary>
 internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImageSource
 {
@@ -54,7 +55,8 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
             return new MemoryStream(_manifest, writable: false);
         }
 
-        string path = _paths.GetValueOrDefault(descriptor.Digest) ?? throw new ImageSourceException($"{files.Name} lacks {descriptor.Digest}");
+        string path = _paths.GetValueOrDefault(descriptor.Digest)
+            ?? throw new ImageSourceException($"{files.Name} lacks {descriptor.Digest}");
         (Stream bytes, _) = await files.OpenAsync(path, cancellationToken);
         return new VerifyingStream(bytes, descriptor);
     }
@@ -81,7 +83,8 @@ internal sealed class DockerArchiveSource(TarFiles files, string? name) : IImage
     }
 
     private bool IsRequested(string repoTag) =>
-        repoTag == name || (Reference.TryParse(repoTag, out Reference? has) && Reference.TryParse(name!, out Reference? wanted) && has == wanted);
+        repoTag == name
+        || (Reference.TryParse(repoTag, out Reference? has) && Reference.TryParse(name!, out Reference? wanted) && has == wanted);
 
     /// <summary>The digest of an uncompressed layer is its diff ID, which reading it verifies; a compressed layer is hashed here.</summary>
     private async Task<Descriptor> DescribeLayerAsync(string path, string diffId, CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
 namespace Ipcs.Oci.Sources;
 
-/// <summary>The base of streams that are read once, from beginning to end, and that implement either asynchronous or synchronous reads.</summary>
+/// <summary>
+/// The base of streams that are read once, from beginning to end, and that implement either asynchronous or synchronous reads.
+/// </summary>
 public abstract class ForwardStream : Stream
 {
     /// <inheritdoc/>

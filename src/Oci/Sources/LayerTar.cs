@@ -3,7 +3,9 @@ using Ipcs.Blockstore.Compression;
 
 namespace Ipcs.Oci.Sources;
 
-/// <summary>Decompresses layers. The first bytes of a layer decide how, since Docker's media types do not always name the compression.</summary>
+/// <summary>
+/// Decompresses layers. The first bytes of a layer decide how, since Docker's media types do not always name the compression.
+/// </summary>
 public static class LayerTar
 {
     /// <summary>gzip with deflate: https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1.</summary>
@@ -12,12 +14,15 @@ public static class LayerTar
     /// <summary>A zstd frame: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.</summary>
     private static ReadOnlySpan<byte> Zstd => [0x28, 0xb5, 0x2f, 0xfd];
 
-    /// <summary>The last three bytes of the magic number of a skippable frame (section 3.1.2 of RFC 8878); the first is 0x50 to 0x5f.</summary>
+    /// <summary>
+    /// The last three bytes of the magic number of a skippable frame (section 3.1.2 of RFC 8878); the first is 0x50 to 0x5f.
+    /// </summary>
     private static ReadOnlySpan<byte> SkippableZstd => [0x2a, 0x4d, 0x18];
 
     /// <summary>
-    /// Opens a layer (gzip, zstd or an uncompressed tar) as a tar. Reads the first bytes of the layer and owns it. Reads of the tar are synchronous.
-    /// GZipStream ends without an error when its input is cut off: the reader has to compare the tar with its diff ID, as containerd does.
+    /// Opens a layer (gzip, zstd or an uncompressed tar) as a tar. Reads the first bytes of the layer and owns it. Reads of the tar are
+    /// synchronous. GZipStream ends without an error when its input is cut off: the reader has to compare the tar with its diff ID, as
+    /// containerd does.
     /// </summary>
     public static Stream Open(Stream layer)
     {

@@ -5,8 +5,8 @@ using System.IO.Compression;
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// The files in a tar. One scan finds their offsets, at which they are read later. A gzipped tar is decompressed from its beginning for each file:
-/// slower, but without a temporary copy.
+/// The files in a tar. One scan finds their offsets, at which they are read later. A gzipped tar is decompressed from its beginning for
+/// each file: slower, but without a temporary copy.
 /// </summary>
 internal sealed class TarFiles : ILayoutFiles
 {
@@ -117,7 +117,8 @@ internal sealed class TarFiles : ILayoutFiles
             else if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
             {
                 // Old versions of Docker save a layer once and link to it.
-                _links[name] = entry.EntryType == TarEntryType.HardLink ? Normalize(entry.LinkName) : Normalize(Beside(name, entry.LinkName));
+                bool hard = entry.EntryType == TarEntryType.HardLink;
+                _links[name] = Normalize(hard ? entry.LinkName : Beside(name, entry.LinkName));
             }
         }
     }
@@ -142,7 +143,9 @@ internal sealed class TarFiles : ILayoutFiles
     private static string Beside(string name, string link) =>
         name.LastIndexOf('/') is > 0 and var slash ? name[..slash] + "/" + link : link;
 
-    /// <summary>A path without <c>.</c>, <c>..</c> and empty parts. It is only looked up among the names of the archive, never on disk.</summary>
+    /// <summary>
+    /// A path without <c>.</c>, <c>..</c> and empty parts. It is only looked up among the names of the archive, never on disk.
+    /// </summary>
     private static string Normalize(string path)
     {
         var parts = new List<string>();

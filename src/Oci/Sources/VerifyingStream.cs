@@ -4,8 +4,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Oci.Sources;
 
 /// <summary>
-/// Verifies a content while it is read: the read that would return its last bytes throws unless length and digest match, so that no reader gets all
-/// bytes of an invalid content. Owns the inner stream.
+/// Verifies a content while it is read: the read that would return its last bytes throws unless length and digest match, so that no
+/// reader gets all bytes of an invalid content. Owns the inner stream.
 /// </summary>
 public sealed class VerifyingStream(Stream inner, Descriptor descriptor) : ForwardStream
 {

@@ -33,7 +33,8 @@ public static class ImageTransport
                 return Reference.TryParse(text, out Reference? reference)
                     ? new RegistrySource(reference, options.Registry)
                     : throw new FormatException(
-                        $"'{text}' is no image: a registry reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or containerd:REF is expected");
+                        $"'{text}' is not a valid image: expected is a registry reference, oci:DIR[:TAG], "
+                        + "oci-archive:FILE, docker-archive:FILE or containerd:REF");
         }
     }
 }

@@ -9,7 +9,7 @@ public sealed class ProviderStoreTests
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(48);
 
     [Fact]
-    public void ARecordIsThereUntilItExpiresAndRenewingItPutsThatOff()
+    public void A_record_expires_unless_it_is_renewed()
     {
         ProviderStore store = Store();
         store.Add(Peers.Start, Peers.Key(1), Peers.Id(1), [Peers.Address(1)]);
@@ -22,7 +22,7 @@ public sealed class ProviderStoreTests
     }
 
     [Fact]
-    public void OfAFullKeyTheRecordThatExpiresFirstGoes()
+    public void A_full_key_drops_the_record_that_expires_first()
     {
         ProviderStore store = Store();
         for (int i = 0; i <= ProviderStore.MaxPerKey; i++)
@@ -38,7 +38,7 @@ public sealed class ProviderStoreTests
     }
 
     [Fact]
-    public void OfManyProvidersRandomOnesAreGivenOut()
+    public void Of_many_providers_a_random_choice_is_returned()
     {
         ProviderStore store = Store();
         for (int i = 0; i < ProviderStore.MaxPerKey; i++)
@@ -58,7 +58,7 @@ public sealed class ProviderStoreTests
     }
 
     [Fact]
-    public void OnePeerMayStoreSoMuchAndNoMore()
+    public void Records_of_one_peer_are_bounded()
     {
         ProviderStore store = Store();
         PeerId peer = Peers.Id(1);
@@ -73,7 +73,7 @@ public sealed class ProviderStoreTests
     }
 
     [Fact]
-    public void WhenFullThePeerWithTheMostGivesWay()
+    public void A_full_store_drops_a_record_of_the_peer_with_the_most()
     {
         ProviderStore store = Store();
         PeerId[] peers = [.. Enumerable.Range(0, ProviderStore.MaxRecords / ProviderStore.MaxPerPeer).Select(Peers.Id)];
@@ -89,7 +89,7 @@ public sealed class ProviderStoreTests
     }
 
     [Fact]
-    public void CountsAreRightWhateverHappens() => Gen.Select(Gen.Int[0, 5], Gen.Int[0, 5], Gen.Int[0, 100]).List[0, 200].Sample(events =>
+    public void Counts_stay_right() => Gen.Select(Gen.Int[0, 5], Gen.Int[0, 5], Gen.Int[0, 100]).List[0, 200].Sample(events =>
     {
         ProviderStore store = Store();
         var model = new Dictionary<(int, int), int>();

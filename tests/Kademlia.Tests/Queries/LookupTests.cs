@@ -8,11 +8,12 @@ namespace Ipcs.Kademlia.Tests.Queries;
 
 public sealed class LookupTests
 {
-    private static readonly LookupOptions Options = new(20, 10, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(60));
+    private static readonly LookupOptions Options =
+        new(20, 10, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(60));
     private static readonly KadKey Target = KadKey.Of(Peers.Key(7));
 
     [Fact]
-    public void WithNobodyItIsOverAtOnce()
+    public void A_lookup_without_peers_ends_at_once()
     {
         var lookup = new Lookup(Target, Options, Peers.Id(0), []);
         Assert.Empty(Assert.IsType<LookupEffect.Done>(Assert.Single(Step(lookup, Peers.Start, LookupInput.Tick.Instance))).Closest);
@@ -21,7 +22,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void AsksTheClosestAndNoMoreAtOnceThanAllowed()
+    public void Asks_the_closest_and_no_more_at_once_than_allowed()
     {
         var lookup = new Lookup(Target, Options, Peers.Id(0), Enumerable.Range(0, 50).Select(Peers.Peer));
         PeerId[] asked = [.. Step(lookup, Peers.Start, LookupInput.Tick.Instance).Cast<LookupEffect.Ask>().Select(a => a.Peer.Peer)];
@@ -29,7 +30,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void ASlowPeerLetsAnotherBeAskedAndASilentOneFails()
+    public void Beside_a_slow_peer_another_is_asked_and_a_silent_peer_fails()
     {
         var lookup = new Lookup(Target, Options, Peers.Id(0), Enumerable.Range(1, 15).Select(Peers.Peer));
         Assert.Equal(10, Step(lookup, Peers.Start, LookupInput.Tick.Instance).Count);
@@ -41,7 +42,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void LateAndUnaskedAnswersAreNotListenedTo()
+    public void Late_and_unrequested_answers_are_ignored()
     {
         var lookup = new Lookup(Target, Options, Peers.Id(0), [Peers.Peer(1), Peers.Peer(2)]);
         Step(lookup, Peers.Start, LookupInput.Tick.Instance);
@@ -53,7 +54,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void EnoughEndsItAndGivesUpWhoIsBeingAsked()
+    public void Enough_ends_the_lookup_and_cancels_its_requests()
     {
         var lookup = new Lookup(Target, Options, Peers.Id(0), [Peers.Peer(1)]);
         Step(lookup, Peers.Start, LookupInput.Tick.Instance);
@@ -63,16 +64,18 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void AnswersThatInventEverCloserPeersDoNotKeepItGoing()
+    public void Answers_that_invent_ever_closer_peers_do_not_keep_a_lookup_running()
     {
-        // Each answer names peers closer than any before, as an attacker may who makes up identities.
+        // Each answer names closer peers than all before, as an attacker with invented identities can.
         PeerId[] closer = [.. Enumerable.Range(1, 20_000).Select(Peers.Id).OrderByDescending(p => KadKey.Of(p).DistanceTo(Target))];
         var lookup = new Lookup(Target, Options, Peers.Id(0), [new DhtPeer(closer[0], [])]);
-        var open = new Queue<PeerId>(Step(lookup, Peers.Start, LookupInput.Tick.Instance).OfType<LookupEffect.Ask>().Select(a => a.Peer.Peer));
+        var open = new Queue<PeerId>(
+            Step(lookup, Peers.Start, LookupInput.Tick.Instance).OfType<LookupEffect.Ask>().Select(a => a.Peer.Peer));
         int next = 1, requests = open.Count;
         while (open.TryDequeue(out PeerId peer))
         {
-            List<DhtPeer> answer = closer[Math.Min(next, closer.Length - 1)..Math.Min(next + 40, closer.Length)].Select(p => new DhtPeer(p, [])).ToList();
+            PeerId[] named = closer[Math.Min(next, closer.Length - 1)..Math.Min(next + 40, closer.Length)];
+            List<DhtPeer> answer = [.. named.Select(p => new DhtPeer(p, []))];
             next += 40;
             foreach (LookupEffect.Ask ask in Step(lookup, Peers.Start, new LookupInput.Answered(peer, answer)).OfType<LookupEffect.Ask>())
             {
@@ -86,7 +89,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public void WhateverHappensItEndsAndItsResultAnswered() => Gen.Select(Gen.Int, Gen.Int[1, 60]).Sample((seed, seeds) =>
+    public void A_lookup_ends_with_peers_that_answered() => Gen.Select(Gen.Int, Gen.Int[1, 60]).Sample((seed, seeds) =>
     {
         var random = new Random(seed);
         DateTimeOffset now = Peers.Start;

@@ -9,7 +9,7 @@ public sealed class ProvideScheduleTests
     private static readonly TimeSpan Interval = TimeSpan.FromHours(22);
 
     [Fact]
-    public void ANewKeyIsDueAtOnceAndAgainBeforeItsIntervalIsOver()
+    public void A_new_key_is_due_at_once_and_again_before_its_interval_is_over()
     {
         ProvideSchedule schedule = Schedule();
         Assert.True(schedule.Add(Peers.Start, Peers.Key(1), null));
@@ -22,7 +22,7 @@ public sealed class ProvideScheduleTests
     }
 
     [Fact]
-    public void AKeyOfTheRunBeforeIsDueWhenItWasToBe()
+    public void A_key_of_the_last_run_is_due_one_interval_after_its_announcement()
     {
         ProvideSchedule schedule = Schedule();
         schedule.Add(Peers.Start, Peers.Key(1), Peers.Start.AddHours(-10));
@@ -31,7 +31,7 @@ public sealed class ProvideScheduleTests
     }
 
     [Fact]
-    public void AWithdrawnKeyIsNotDue()
+    public void A_withdrawn_key_is_not_due()
     {
         ProvideSchedule schedule = Schedule();
         schedule.Add(Peers.Start, Peers.Key(1), null);
@@ -42,7 +42,7 @@ public sealed class ProvideScheduleTests
     }
 
     [Fact]
-    public void TheSweepGoesRoundTheKeySpaceInOrder()
+    public void Due_keys_are_returned_in_the_order_of_the_key_space()
     {
         ProvideSchedule schedule = Schedule();
         for (int i = 0; i < 200; i++)
@@ -59,11 +59,12 @@ public sealed class ProvideScheduleTests
 
         Assert.Equal(200, order.Count);
         Assert.Equal(order.Order(), order);
-        Assert.Equal(order.Where(p => p.CommonPrefix(order[0]) >= 3).Count(), schedule.DueIn(DateTimeOffset.MaxValue, order[0], 3, 1000).Count);
+        Assert.Equal(
+            order.Where(p => p.CommonPrefix(order[0]) >= 3).Count(), schedule.DueIn(DateTimeOffset.MaxValue, order[0], 3, 1000).Count);
     }
 
     [Fact]
-    public void AFailedKeyIsTriedAgainEverLaterAndAtOnceWhenPeersCome()
+    public void A_failed_key_is_retried_with_growing_delays_and_at_once_when_peers_join()
     {
         ProvideSchedule schedule = Schedule();
         Multihash key = Peers.Key(1);

@@ -11,7 +11,7 @@ public sealed class KadKeyTests
     private static readonly JsonElement Golden = Vectors.Load("kad-vectors.json");
 
     [Fact]
-    public void GoldenKey()
+    public void Golden_key()
     {
         JsonElement keys = Golden.GetProperty("keys");
         Cid cid = Cid.Parse(keys.Text("cid")!);
@@ -20,7 +20,7 @@ public sealed class KadKeyTests
     }
 
     [Fact]
-    public void GoldenDistances()
+    public void Golden_distances()
     {
         foreach (JsonElement d in Golden.GetProperty("distances").EnumerateArray())
         {
@@ -32,7 +32,7 @@ public sealed class KadKeyTests
     }
 
     [Fact]
-    public void DistancesAreOrderedAsTheirBytes() => Gen.Byte.Array[32].Array[3].Sample(keys =>
+    public void Distances_are_ordered_as_their_bytes() => Gen.Byte.Array[32].Array[3].Sample(keys =>
     {
         KadKey a = KadKey.FromBytes(keys[0]), b = KadKey.FromBytes(keys[1]), target = KadKey.FromBytes(keys[2]);
         byte[] toA = a.DistanceTo(target).ToArray(), toB = b.DistanceTo(target).ToArray();

@@ -9,7 +9,7 @@ public sealed class RoutingTableTests
     private const int K = 20;
 
     [Fact]
-    public void TheClosestAreTheClosest() => Gen.Select(Gen.Int[1, 5000].List[1, 60], Gen.Int).Sample((peers, target) =>
+    public void The_closest_are_the_closest() => Gen.Select(Gen.Int[1, 5000].List[1, 60], Gen.Int).Sample((peers, target) =>
     {
         RoutingTable table = Table(peers);
         var key = KadKey.Of(Peers.Key(target));
@@ -18,7 +18,7 @@ public sealed class RoutingTableTests
     });
 
     [Fact]
-    public void NoBucketHoldsMoreThanKAndTheCountIsRight() => Gen.Select(Gen.Int[1, 500], Gen.Bool).List[1, 400].Sample(events =>
+    public void No_bucket_holds_more_than_k_and_the_count_is_right() => Gen.Select(Gen.Int[1, 500], Gen.Bool).List[1, 400].Sample(events =>
     {
         RoutingTable table = Table([]);
         foreach ((int peer, bool seen) in events)
@@ -39,14 +39,14 @@ public sealed class RoutingTableTests
     });
 
     [Fact]
-    public void WeAreNotInOurOwnTable()
+    public void The_local_peer_is_not_in_the_table()
     {
         RoutingTable table = Table([0, 1]);
         Assert.Equal([Peers.Id(1)], table.Entries.Select(e => e.Peer));
     }
 
     [Fact]
-    public void ThoseWhoAnswerAreNotPushedOutByNewOnes()
+    public void New_peers_do_not_displace_entries_that_answer()
     {
         int[] far = [.. InBucket(0, 3 * K)];
         RoutingTable table = Table(far);
@@ -54,7 +54,7 @@ public sealed class RoutingTableTests
     }
 
     [Fact]
-    public void WhoFailsMakesPlaceForTheOneSeenLastOfThoseWhoWait()
+    public void A_peer_that_fails_is_replaced_by_the_replacement_seen_last()
     {
         int[] far = [.. InBucket(0, K + 2)];
         RoutingTable table = Table(far);
@@ -65,7 +65,7 @@ public sealed class RoutingTableTests
     }
 
     [Fact]
-    public void WhoFailsWhenNobodyWaitsStaysForAFewTimes()
+    public void Without_replacements_a_peer_is_removed_after_a_few_failures()
     {
         RoutingTable table = Table([1]);
         table.Failed(Peers.Id(1));
@@ -82,7 +82,7 @@ public sealed class RoutingTableTests
     }
 
     [Fact]
-    public void BucketsThatNoLookupEnteredAreToBeRefreshed()
+    public void Buckets_without_a_recent_lookup_are_refreshed()
     {
         RoutingTable table = Table([.. Enumerable.Range(1, 200)]);
         int[] all = [.. table.PrefixesToRefresh(Peers.Start, 15)];
@@ -94,7 +94,7 @@ public sealed class RoutingTableTests
     }
 
     [Fact]
-    public void SilentPeersAreNamedTheLongestSilentFirst()
+    public void Silent_peers_are_returned_the_longest_silent_first()
     {
         RoutingTable table = Table([]);
         for (int i = 1; i <= 5; i++)

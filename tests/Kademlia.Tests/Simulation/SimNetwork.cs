@@ -6,7 +6,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Kademlia.Tests.Simulation;
 
 /// <summary>
-/// A network of nodes in one thread, with its own time: messages take 5 to 50 ms, some are lost, dead nodes are silent. One seed, one whole run.
+/// A network of nodes in one thread, in virtual time: messages take 5 to 50 ms, some are lost, dead nodes do not answer. The seed
+/// determines the whole run.
 /// </summary>
 internal sealed class SimNetwork
 {
@@ -36,7 +37,7 @@ internal sealed class SimNetwork
 
     public long Messages { get; private set; }
 
-    /// <summary>A number that depends on every message: equal runs have equal ones.</summary>
+    /// <summary>A hash over all messages: equal in equal runs.</summary>
     public ulong Trace { get; private set; } = 14695981039346656037;
 
     public SimNode AnyAlive()
@@ -53,7 +54,10 @@ internal sealed class SimNetwork
 
     public List<SimNode> Alive() => Nodes.FindAll(n => n.IsAlive);
 
-    /// <summary>Each node comes knowing one that came before and looks itself up; in a small network it also looks into its buckets.</summary>
+    /// <summary>
+    /// Each node joins with an earlier node as its bootstrap peer and looks up its own key; in a small network it also refreshes its
+    /// buckets.
+    /// </summary>
     public void Bootstrap()
     {
         foreach (SimNode node in Nodes.Skip(1))
@@ -97,7 +101,8 @@ internal sealed class SimNetwork
         IReadOnlyList<DhtPeer> closest = FindClosest(node, content.ToArray(), Options.BucketSize);
         foreach (DhtPeer peer in closest)
         {
-            Deliver(node, _byPeer[peer.Peer], new DhtMessage { Type = DhtMessageType.AddProvider, Key = content.ToArray(), Providers = [node.Self] }, _ => { });
+            var announcement = new DhtMessage { Type = DhtMessageType.AddProvider, Key = content.ToArray(), Providers = [node.Self] };
+            Deliver(node, _byPeer[peer.Peer], announcement, _ => { });
         }
 
         while (_events.TryDequeue(out Action? action, out (DateTimeOffset At, long) key))
@@ -112,7 +117,8 @@ internal sealed class SimNetwork
     public HashSet<PeerId> FindProviders(SimNode node, Multihash content)
     {
         var found = new HashSet<PeerId>();
-        Run(node, KadKey.Of(content), Options.BucketSize, new DhtMessage { Type = DhtMessageType.GetProviders, Key = content.ToArray() }, answer =>
+        var request = new DhtMessage { Type = DhtMessageType.GetProviders, Key = content.ToArray() };
+        Run(node, KadKey.Of(content), Options.BucketSize, request, answer =>
         {
             found.UnionWith(answer.Providers.Select(p => p.Peer));
             return found.Count > 0;

@@ -4,7 +4,7 @@ using Ipcs.Kademlia.Wire;
 
 namespace Ipcs.Kademlia.Tests.Simulation;
 
-/// <summary>One node: the pure parts of a DHT node, without the shell.</summary>
+/// <summary>A simulated node: the state machines of a DHT node, without its I/O.</summary>
 internal sealed class SimNode
 {
     public SimNode(int number, DhtOptions options, Random random)

@@ -3,7 +3,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Tests.Simulation;
 
-/// <summary>Whole networks in virtual time. A failure is repeated by its seed.</summary>
+/// <summary>Networks in virtual time. A failure can be repeated with its seed.</summary>
 public sealed class SimulationTests
 {
     private const int K = 20;
@@ -12,7 +12,7 @@ public sealed class SimulationTests
     [InlineData(3, 1)]
     [InlineData(200, 2)]
     [InlineData(500, 3)]
-    public void LookupsFindTheTrueClosestWithBoundedMessages(int nodes, int seed)
+    public void Lookups_find_the_true_closest_with_bounded_messages(int nodes, int seed)
     {
         var network = new SimNetwork(nodes, seed);
         network.Bootstrap();
@@ -27,7 +27,7 @@ public sealed class SimulationTests
             right += found.Intersect(closest).Count();
             expected += closest.Length;
 
-            // A question and an answer each: k peers, and those on the way to them.
+            // A request and an answer for each of the k closest peers and of those on the way to them.
             Assert.InRange(network.Messages - before, 2 * closest.Length, 2 * 3 * K);
         }
 
@@ -35,7 +35,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void ProvidersAreFoundAfterAThirdOfTheNetworkIsGone()
+    public void Providers_are_found_after_a_third_of_the_network_is_gone()
     {
         var network = new SimNetwork(200, seed: 4);
         network.Bootstrap();
@@ -60,7 +60,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void ProvidersAreFoundOverLinksThatLoseATenthOfAllMessages()
+    public void Providers_are_found_though_a_tenth_of_all_messages_is_lost()
     {
         var network = new SimNetwork(80, seed: 5, loss: 0.1);
         network.Bootstrap();
@@ -73,7 +73,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void RecordsThatAreNotRenewedAreGoneAfterTwoDays()
+    public void Records_that_are_not_renewed_are_gone_after_two_days()
     {
         var network = new SimNetwork(50, seed: 6);
         network.Bootstrap();
@@ -86,7 +86,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void ANetworkWhoseNodesComeAndGoStaysWhole()
+    public void A_network_with_churn_stays_connected()
     {
         var network = new SimNetwork(100, seed: 7);
         network.Bootstrap();
@@ -117,7 +117,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void OneSeedIsOneRun() => Assert.Equal(Trace(), Trace());
+    public void The_same_seed_repeats_a_run() => Assert.Equal(Trace(), Trace());
 
     private static ulong Trace()
     {

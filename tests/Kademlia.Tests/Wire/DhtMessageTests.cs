@@ -9,6 +9,9 @@ namespace Ipcs.Kademlia.Tests.Wire;
 
 public sealed class DhtMessageTests
 {
+    private static readonly Gen<(int Type, byte[] Key, List<int> Closer, List<int> Providers)> AnyMessage =
+        Gen.Select(Gen.Int[0, 5], Gen.Byte.Array[0, 64], Gen.Int[0, 30].List[0, 20], Gen.Int[0, 30].List[0, 20]);
+
     private static readonly JsonElement Golden = Vectors.Load("kad-vectors.json");
     private static readonly string[] Connections = ["NOT_CONNECTED", "CONNECTED", "CAN_CONNECT", "CANNOT_CONNECT"];
 
@@ -16,7 +19,7 @@ public sealed class DhtMessageTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void GoldenMessage(string name)
+    public void Golden_message(string name)
     {
         JsonElement vector = Golden.GetProperty("messages").EnumerateArray().First(m => m.Text("name") == name);
         byte[] bytes = vector.Hex("hex")!;
@@ -25,7 +28,8 @@ public sealed class DhtMessageTests
         Assert.Equal(expected.Text("type")!.Replace("_", "", StringComparison.Ordinal), message!.Type.ToString(), ignoreCase: true);
         Assert.Equal(expected.Hex("keyHex"), message.Key);
         Assert.Equal(expected.Hex("recordHex"), message.Record?.Encode());
-        Assert.Equal(expected.GetProperty("clusterLevel").ValueKind == JsonValueKind.Null ? null : expected.GetProperty("clusterLevel").GetInt32(), message.ClusterLevel);
+        JsonElement level = expected.GetProperty("clusterLevel");
+        Assert.Equal(level.ValueKind == JsonValueKind.Null ? null : level.GetInt32(), message.ClusterLevel);
         AssertPeers(expected.GetProperty("closer"), message.Closer);
         AssertPeers(expected.GetProperty("providers"), message.Providers);
         Assert.Equal(bytes, message.Encode());
@@ -36,7 +40,7 @@ public sealed class DhtMessageTests
     }
 
     [Fact]
-    public void GoldenRecord()
+    public void Golden_record()
     {
         JsonElement vector = Golden.GetProperty("record");
         Assert.True(DhtRecord.TryDecode(vector.Hex("hex"), out DhtRecord? record));
@@ -47,9 +51,15 @@ public sealed class DhtMessageTests
     }
 
     [Fact]
-    public void WhatIsEncodedIsDecoded() => Gen.Select(Gen.Int[0, 5], Gen.Byte.Array[0, 64], Gen.Int[0, 30].List[0, 20], Gen.Int[0, 30].List[0, 20]).Sample((type, key, closer, providers) =>
+    public void Messages_round_trip() => AnyMessage.Sample((type, key, closer, providers) =>
     {
-        var message = new DhtMessage { Type = (DhtMessageType)type, Key = key, Closer = closer.ConvertAll(Peers.Peer), Providers = providers.ConvertAll(Peers.Peer) };
+        var message = new DhtMessage
+        {
+            Type = (DhtMessageType)type,
+            Key = key,
+            Closer = closer.ConvertAll(Peers.Peer),
+            Providers = providers.ConvertAll(Peers.Peer),
+        };
         Assert.True(DhtMessage.TryDecode(message.Encode(), out DhtMessage? read));
         Assert.Equal(message.Type, read!.Type);
         Assert.Equal(key, read.Key);
@@ -58,7 +68,7 @@ public sealed class DhtMessageTests
     });
 
     [Fact]
-    public void NoBytesThrowAndWhatIsReadIsBounded()
+    public void No_input_throws_and_decoded_messages_are_bounded()
     {
         byte[][] seeds = [.. Golden.GetProperty("messages").EnumerateArray().Select(m => m.Hex("hex")!)];
         Gen.Select(Gen.Int[0, seeds.Length - 1], Gen.Select(Gen.Int[0, 200], Gen.Byte).Array[0, 8], Gen.Int[0, 300]).Sample(
@@ -79,16 +89,18 @@ public sealed class DhtMessageTests
     }
 
     [Fact]
-    public void MoreThanTheBoundsIsCutOrRefused()
+    public void More_than_the_bounds_is_cut_or_refused()
     {
-        var many = new DhtMessage { Type = DhtMessageType.FindNode, Closer = [.. Enumerable.Range(0, 1000).Select(Peers.Peer)], Providers = [.. Enumerable.Range(0, 1000).Select(Peers.Peer)] };
+        DhtPeer[] peers = [.. Enumerable.Range(0, 1000).Select(Peers.Peer)];
+        var many = new DhtMessage { Type = DhtMessageType.FindNode, Closer = peers, Providers = peers };
         Assert.True(DhtMessage.TryDecode(many.Encode(), out DhtMessage? read));
         Assert.Equal(DhtMessage.MaxCloser, read!.Closer.Count);
         Assert.Equal(DhtMessage.MaxProviders, read.Providers.Count);
         var addresses = new DhtPeer(Peers.Id(1), [.. Enumerable.Range(0, 100).Select(Peers.Address)]);
         Assert.True(DhtPeer.TryDecode(addresses.Encode(), out DhtPeer? peer));
         Assert.Equal(DhtPeer.MaxAddresses, peer!.Addresses.Count);
-        Assert.False(DhtMessage.TryDecode(new DhtMessage { Type = DhtMessageType.FindNode, Key = new byte[DhtMessage.MaxKeyLength + 1] }.Encode(), out _));
+        var longKey = new DhtMessage { Type = DhtMessageType.FindNode, Key = new byte[DhtMessage.MaxKeyLength + 1] };
+        Assert.False(DhtMessage.TryDecode(longKey.Encode(), out _));
         Assert.False(DhtRecord.TryDecode(new DhtRecord([1], new byte[DhtRecord.MaxValueLength + 1]).Encode(), out _));
         Assert.False(DhtMessage.TryDecode([0x08, 0x06], out _));
     }

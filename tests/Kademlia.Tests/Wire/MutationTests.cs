@@ -5,13 +5,15 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Kademlia.Tests.Wire;
 
-/// <summary>Messages, records and peers that grow out of the seeds in tests/Fuzz/kademlia.txt; a server answers what is a message.</summary>
+/// <summary>
+/// Decodes mutations of the seeds in tests/Fuzz/kademlia.txt; a server answers those that are valid messages.
+/// </summary>
 public sealed class MutationTests
 {
     private const string File = "kademlia.txt";
 
     [Fact]
-    public void Messages()
+    public void Mutated_messages()
     {
         var table = new RoutingTable(Peers.Id(0), 20);
         for (int i = 1; i < 30; i++)
@@ -25,7 +27,8 @@ public sealed class MutationTests
             if (DhtMessage.TryDecode(bytes, out DhtMessage? message))
             {
                 Assert.True(DhtMessage.TryDecode(message!.Encode(), out _));
-                if (responder.TryAnswer(Peers.Start, Peers.Id(40), fromThisMachine: false, message, out DhtMessage? answer) && answer is not null)
+                if (responder.TryAnswer(Peers.Start, Peers.Id(40), fromThisMachine: false, message, out DhtMessage? answer)
+                    && answer is not null)
                 {
                     Assert.InRange(answer.Encode().Length, 1, DhtMessage.MaxResponseLength);
                 }
@@ -34,7 +37,7 @@ public sealed class MutationTests
     }
 
     [Fact]
-    public void Records() => Corpus.Try(File, "record", bytes =>
+    public void Mutated_records() => Corpus.Try(File, "record", bytes =>
     {
         if (DhtRecord.TryDecode(bytes, out DhtRecord? record))
         {
@@ -45,7 +48,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void OnePeer() => Corpus.Try(File, "peer", bytes =>
+    public void One_peer() => Corpus.Try(File, "peer", bytes =>
     {
         if (DhtPeer.TryDecode(bytes, out DhtPeer? peer))
         {

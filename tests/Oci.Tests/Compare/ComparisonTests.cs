@@ -16,13 +16,16 @@ public sealed class ComparisonTests
         return image;
     }
 
-    private static Task<Comparison> CompareAsync(ImportProfile profile, params TestSource[] sources) => Comparison.MakeAsync(sources, profile, false, null, Stop);
+    private static Task<Comparison> CompareAsync(ImportProfile profile, params TestSource[] sources) =>
+        Comparison.MakeAsync(sources, profile, false, null, Stop);
 
     [Fact]
-    public async Task BlocksGoByTheExactSetOfImages()
+    public async Task Blocks_are_grouped_by_the_exact_set_of_images()
     {
-        // 1 MiB is 4 leaves and a root; the last layer of each is its own; config and manifest are a block each.
-        TestImage a = Image("a", ("all", 1 << 20), ("ab", 1000), ("a", 2000)), b = Image("b", ("all", 1 << 20), ("ab", 1000)), c = Image("c", ("all", 1 << 20), ("c", 1 << 18));
+        // 1 MiB is 4 leaves and a root. Each image has a last layer of its own, and a block for the config and the manifest.
+        TestImage a = Image("a", ("all", 1 << 20), ("ab", 1000), ("a", 2000));
+        TestImage b = Image("b", ("all", 1 << 20), ("ab", 1000));
+        TestImage c = Image("c", ("all", 1 << 20), ("c", 1 << 18));
         Comparison comparison = await CompareAsync(ImportProfile.KuboV0, new TestSource(a), new TestSource(b), new TestSource(c));
         Assert.Equal(["0:3", "1:2", "2:3", "0,1:1", "0,1,2:5"], comparison.Buckets.Select(x => $"{string.Join(',', x.Images)}:{x.Blocks}"));
         SharedBlocks all = comparison.Buckets[^1];
@@ -31,7 +34,7 @@ public sealed class ComparisonTests
     }
 
     [Fact]
-    public async Task ALayerOfSeveralImagesIsReadOnce()
+    public async Task A_layer_of_several_images_is_read_once()
     {
         TestImage a = Image("a", ("all", 500_000), ("a", 1)), b = Image("b", ("all", 500_000), ("b", 1));
         TestSource first = new(a), second = new(b);
@@ -41,7 +44,7 @@ public sealed class ComparisonTests
     }
 
     [Fact]
-    public async Task TheSameImageTwiceSharesAll()
+    public async Task The_same_image_twice_shares_all()
     {
         TestImage image = TestImage.Simple(600_000);
         SharedBlocks only = Assert.Single((await CompareAsync(ImportProfile.KuboV0, new TestSource(image), new TestSource(image))).Buckets);
@@ -49,7 +52,7 @@ public sealed class ComparisonTests
     }
 
     [Fact]
-    public async Task SmallerBlocksShareMore()
+    public async Task Smaller_blocks_share_more()
     {
         // Two layers with the same first 200,000 bytes.
         byte[] one = Xs128.Bytes("x", 300_000), two = [.. one];
@@ -66,14 +69,15 @@ public sealed class ComparisonTests
     }
 
     [Fact]
-    public async Task ThereIsAMostOfImages() => await Assert.ThrowsAsync<ImageSourceException>(() => CompareAsync(
+    public async Task The_number_of_images_is_bounded() => await Assert.ThrowsAsync<ImageSourceException>(() => CompareAsync(
         ImportProfile.KuboV0, [.. Enumerable.Range(0, 65).Select(_ => new TestSource(TestImage.Simple(1)))]));
 
     [Fact]
-    public async Task ABrokenImageIsAnError()
+    public async Task A_broken_image_is_an_error()
     {
         TestImage broken = TestImage.Simple(500);
         broken.Contents[broken.Contents.Keys.First()] = new byte[500];
-        await Assert.ThrowsAsync<ImageSourceException>(() => CompareAsync(ImportProfile.KuboV0, new TestSource(TestImage.Simple(1)), new TestSource(broken)));
+        await Assert.ThrowsAsync<ImageSourceException>(() =>
+            CompareAsync(ImportProfile.KuboV0, new TestSource(TestImage.Simple(1)), new TestSource(broken)));
     }
 }

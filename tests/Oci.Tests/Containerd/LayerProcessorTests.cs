@@ -46,7 +46,7 @@ public sealed class LayerProcessorTests
         }
         catch (InvalidDataException)
         {
-            // As it should.
+            // The expected exception.
         }
     });
 
@@ -60,7 +60,10 @@ public sealed class LayerProcessorTests
     {
         var descriptor = LayerProcessor.Descriptor(new Descriptor(mediaType, Some, 5));
         Assert.Equal(known, descriptor is not null);
-        Assert.True(descriptor is null || (descriptor.MediaType == LayerProcessor.FromDaemon && descriptor.Digest == Some.ToString() && descriptor.Size == 5), $"{descriptor}");
+        Assert.True(
+            descriptor is null
+            || (descriptor.MediaType == LayerProcessor.FromDaemon && descriptor.Digest == Some.ToString() && descriptor.Size == 5),
+            $"{descriptor}");
     }
 
     [Fact]

@@ -21,7 +21,11 @@ public sealed class ConverterTests : IDisposable
     public void Dispose() => _store.Dispose();
 
     private Task<ConvertedImage> ConvertAsync(IImageSource source, bool all = false, ImportProfile? profile = null) =>
-        new Converter(source, _ => _store.Blocks, profile ?? ImportProfile.KuboV0) { AllPlatforms = all, Memory = new StoreMemory(_store) }.ConvertAsync(Stop);
+        new Converter(source, _ => _store.Blocks, profile ?? ImportProfile.KuboV0)
+        {
+            AllPlatforms = all,
+            Memory = new StoreMemory(_store),
+        }.ConvertAsync(Stop);
 
     private async Task<byte[]> ReadAsync(Digest root)
     {
@@ -40,11 +44,12 @@ public sealed class ConverterTests : IDisposable
     private static async Task<Digest> RootOfAsync(byte[] bytes)
     {
         using var store = new MemoryStore();
-        return new Digest((await DagImport.FromStreamAsync(new MemoryStream(bytes), store.Blocks, ImportProfile.KuboV0, null, Stop)).Root.Hash);
+        DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), store.Blocks, ImportProfile.KuboV0, null, Stop);
+        return new Digest(root.Root.Hash);
     }
 
     [Fact]
-    public async Task EveryDescriptorNamesTheRootOfItsContent()
+    public async Task Every_descriptor_names_the_root_of_its_content()
     {
         TestImage image = TestImage.Simple(0, 10, 262144, 700_000);
         ConvertedImage converted = await ConvertAsync(new TestSource(image));
@@ -62,22 +67,26 @@ public sealed class ConverterTests : IDisposable
             Assert.Equal(image.Contents[before.Digest], await ReadAsync(after.Digest));
         }
 
-        // Parents come last, and each content once.
+        // Parents are last, and each content is listed once.
         Assert.Equal(image.Target.Digest, converted.Descriptors[^1].Original);
         Assert.Equal(6, converted.Descriptors.Count);
     }
 
     public static TheoryData<string> Golden => [.. GoldenFiles().Select(f => f.Text("name")!)];
 
-    private static IEnumerable<JsonElement> GoldenFiles() => Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().Where(f =>
+    private static IEnumerable<JsonElement> GoldenFiles() =>
+        Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().Where(IsGolden);
+
+    private static bool IsGolden(JsonElement f) =>
         f.GetProperty("options") is var o && o.GetProperty("cidVersion").GetInt32() == 0 && !o.GetProperty("rawLeaves").GetBoolean()
         && o.Text("layout") == "balanced" && o.Text("chunker") == "size-262144" && o.GetProperty("maxChildren").GetInt32() == 174
-        && f.GetProperty("input").Text("gen") == "xs128-v1" && f.GetProperty("input").GetProperty("size").GetInt64() < 10_000_000 && !f.TryGetProperty("mode", out _) && !f.TryGetProperty("mtime", out _));
+        && f.GetProperty("input").Text("gen") == "xs128-v1" && f.GetProperty("input").GetProperty("size").GetInt64() < 10_000_000
+        && !f.TryGetProperty("mode", out _) && !f.TryGetProperty("mtime", out _);
 
-    /// <summary>A layer's converted digest is the CID that JavaScript's importer makes of the same bytes.</summary>
+    /// <summary>The converted digest of a layer is that of the CID which the JavaScript importer makes from the same bytes.</summary>
     [Theory]
     [MemberData(nameof(Golden))]
-    public async Task DigestsAreThoseOfAnotherImporter(string name)
+    public async Task Digests_are_those_of_another_importer(string name)
     {
         JsonElement file = GoldenFiles().Single(f => f.Text("name") == name);
         JsonElement input = file.GetProperty("input");
@@ -88,10 +97,10 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public void ThereAreGoldenFiles() => Assert.True(Golden.Count >= 5, $"{Golden.Count}");
+    public void There_are_golden_files() => Assert.True(Golden.Count >= 5, $"{Golden.Count}");
 
     [Fact]
-    public async Task UnknownFieldsAndForeignLayersStay()
+    public async Task Unknown_fields_and_foreign_layers_stay()
     {
         var image = new TestImage();
         JsonObject foreign = image.Put("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", [1, 2, 3]);
@@ -125,7 +134,8 @@ public sealed class ConverterTests : IDisposable
         var image = new TestImage();
         JsonObject shared = image.Put(TestImage.Gzip, Xs128.Bytes("shared", 300_000));
         string[] host = Platform.Host.Split('/');
-        Descriptor ours = image.Manifest([shared], seed: "ours"), theirs = image.Manifest([shared, image.Put(TestImage.Gzip, [1])], seed: "theirs");
+        Descriptor ours = image.Manifest([shared], seed: "ours");
+        Descriptor theirs = image.Manifest([shared, image.Put(TestImage.Gzip, [1])], seed: "theirs");
         Descriptor attestation = image.Manifest([image.Put("application/vnd.in-toto+json", [2])], seed: "attestation");
         JsonObject entry = TestImage.Entry(attestation, "unknown", "unknown");
         entry["annotations"] = new JsonObject
@@ -138,14 +148,15 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task AnIndexKeepsItsPlatforms()
+    public async Task An_index_keeps_its_platforms()
     {
         TestImage image = MultiPlatform();
         ConvertedImage converted = await ConvertAsync(new TestSource(image));
-        JsonArray before = image.Json(image.Target.Digest)["manifests"]!.AsArray(), after = (await ReadJsonAsync(converted.Target.Digest))["manifests"]!.AsArray();
+        JsonArray before = image.Json(image.Target.Digest)["manifests"]!.AsArray();
+        JsonArray after = (await ReadJsonAsync(converted.Target.Digest))["manifests"]!.AsArray();
         Assert.Equal(before.Select(m => m!["platform"]!.ToJsonString()), after.Select(m => m!["platform"]!.ToJsonString()));
 
-        // This host's is converted; the others name the same as before, and none of theirs has been read.
+        // The platform of this host is converted. The descriptors of the others are unchanged, and none of their contents was read.
         Assert.NotEqual((string?)before[0]!["digest"], (string?)after[0]!["digest"]);
         Assert.Equal(before[1]!.ToJsonString(), after[1]!.ToJsonString());
         Assert.Equal((string?)before[2]!["digest"], (string?)after[2]!["digest"]);
@@ -154,7 +165,7 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task AllPlatformsAreConvertedWhenAskedTo()
+    public async Task All_platforms_are_converted_when_asked_to()
     {
         TestImage image = MultiPlatform();
         var source = new TestSource(image);
@@ -177,15 +188,18 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task NothingForThisHostIsAnError()
+    public async Task Nothing_for_this_host_is_an_error()
     {
         var image = new TestImage();
         image.Target = image.Index(TestImage.Entry(image.Manifest([]), "plan9", "mips"));
-        Assert.Contains("--all-platforms", (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--all-platforms",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task ConvertingAgainReadsNoLayer()
+    public async Task Converting_again_reads_no_layer()
     {
         TestImage image = TestImage.Simple(500_000, 20);
         ConvertedImage first = await ConvertAsync(new TestSource(image));
@@ -195,8 +209,9 @@ public sealed class ConverterTests : IDisposable
         Assert.Equal(first.Descriptors.OrderBy(d => d.Size), second.Descriptors.OrderBy(d => d.Size));
         Assert.Equal(1, source.Opened);
 
-        // A block that has gone is made again.
-        Multihash leaf = DagWalk.Children(first.Descriptors.Single(d => d.Size == 500_000).Root, _store.Blocks.Get(first.Descriptors.Single(d => d.Size == 500_000).Root.Hash)!.Memory.Span).First().Hash;
+        // A missing block is made again.
+        Cid root = first.Descriptors.Single(d => d.Size == 500_000).Root;
+        Multihash leaf = DagWalk.Children(root, _store.Blocks.Get(root.Hash)!.Memory.Span).First().Hash;
         _store.Blocks.Delete(leaf);
         source = new TestSource(image);
         Assert.Equal(first.Target, (await ConvertAsync(source)).Target);
@@ -205,7 +220,7 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task AConvertedImageStaysAsItIs()
+    public async Task A_converted_image_is_converted_to_itself()
     {
         TestImage image = TestImage.Simple(500_000);
         ConvertedImage first = await ConvertAsync(new TestSource(image));
@@ -216,7 +231,7 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task AnotherChunkerMakesAnotherImage()
+    public async Task Another_chunker_makes_another_image()
     {
         TestImage image = TestImage.Simple(500_000);
         ConvertedImage whole = await ConvertAsync(new TestSource(image));
@@ -228,7 +243,7 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task WhatIsKeptIsPinnedAndNamed()
+    public async Task A_recorded_image_has_pins_and_content_records()
     {
         ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
         Assert.Empty(_store.Pins.Enumerate());
@@ -238,7 +253,8 @@ public sealed class ConverterTests : IDisposable
         foreach (ConvertedDescriptor d in converted.Descriptors)
         {
             ContentRecord record = _store.Contents.Get(d.Converted)!;
-            Assert.Equal((ContentKind.Dag, d.Root, d.Size, true, false), (record.Kind, record.Root, record.Size, record.Complete, record.Owned));
+            Assert.Equal(
+                (ContentKind.Dag, d.Root, d.Size, true, false), (record.Kind, record.Root, record.Size, record.Complete, record.Owned));
         }
     }
 
@@ -248,7 +264,7 @@ public sealed class ConverterTests : IDisposable
     [InlineData("a layer that is longer")]
     [InlineData("a config that is shorter")]
     [InlineData("no image")]
-    public async Task BrokenImagesAreErrors(string what)
+    public async Task Broken_images_are_errors(string what)
     {
         TestImage image = TestImage.Simple(300_000, 300_001);
         Descriptor[] parts = [.. ImageGraph.Children(image.Json(image.Target.Digest), null)];
@@ -281,7 +297,8 @@ public sealed class ConverterTests : IDisposable
         using var bytes = new MemoryStream();
         using (var writer = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
         {
-            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "file") { DataStream = new MemoryStream(Xs128.Bytes("file", 500_000)) });
+            var data = new MemoryStream(Xs128.Bytes("file", 500_000));
+            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "file") { DataStream = data });
         }
 
         return bytes.ToArray();
@@ -299,7 +316,7 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task TheTarChunkerUnpacksLayersAndNothingElse()
+    public async Task The_tar_chunker_unpacks_layers_and_nothing_else()
     {
         byte[] tar = Tar();
         var image = new TestImage();
@@ -307,21 +324,28 @@ public sealed class ConverterTests : IDisposable
         [
             image.Put(TestImage.Gzip, Pack(tar, s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
             image.Put(MediaTypes.OciLayer + "+zstd", Pack(tar, s => new ZstdSharp.CompressionStream(s))),
-            image.Put("application/vnd.docker.image.rootfs.diff.tar.gzip", Pack([.. tar, 0], s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
+            image.Put(
+                MediaTypes.DockerLayer + ".gzip", Pack([.. tar, 0], s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
             image.Put("application/vnd.example+gzip", [1, 2, 3]),
         ]);
         ImportProfile profile = ConvertChunkers.Parse("tar");
         ConvertedImage converted = await ConvertAsync(new TestSource(image), profile: profile);
         Descriptor[] parts = [.. ImageGraph.Children(await ReadJsonAsync(converted.Target.Digest), null)];
         Assert.Equal(
-            [MediaTypes.OciConfig, MediaTypes.OciLayer, MediaTypes.OciLayer, "application/vnd.docker.image.rootfs.diff.tar", "application/vnd.example+gzip"],
+            [
+                MediaTypes.OciConfig,
+                MediaTypes.OciLayer,
+                MediaTypes.OciLayer,
+                MediaTypes.DockerLayer,
+                "application/vnd.example+gzip",
+            ],
             parts.Select(p => p.MediaType));
         Assert.Equal(tar, await ReadAsync(parts[1].Digest));
         Assert.Equal(parts[1].Digest, parts[2].Digest);
         Assert.Equal((long[])[tar.Length, tar.Length, tar.Length + 1, 3], parts[1..].Select(p => p.Size));
         Assert.Equal((byte[])[1, 2, 3], await ReadAsync(parts[4].Digest));
 
-        // Remembered, and under its own name.
+        // The DAG is remembered for this profile.
         var source = new TestSource(image);
         Assert.Equal(converted.Target, (await ConvertAsync(source, profile: profile)).Target);
         Assert.Equal(1, source.Opened);
@@ -330,22 +354,24 @@ public sealed class ConverterTests : IDisposable
     [Theory]
     [InlineData(TestImage.Gzip)]
     [InlineData(MediaTypes.OciLayer + "+zstd")]
-    public async Task ALayerThatCannotBeUnpackedIsAnError(string mediaType)
+    public async Task A_layer_that_cannot_be_unpacked_is_an_error(string mediaType)
     {
         var image = new TestImage();
         image.Target = image.Manifest([image.Put(mediaType, Xs128.Bytes("noise", 1000))]);
-        Assert.Contains(
-            "cannot be decompressed",
-            (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("tar")))).Message,
-            StringComparison.Ordinal);
+        ImageSourceException error = await Assert.ThrowsAsync<ImageSourceException>(() =>
+            ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("tar")));
+        Assert.Contains("cannot be decompressed", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task TooManyDescriptorsAreAnError()
+    public async Task Too_many_descriptors_are_an_error()
     {
         var image = new TestImage();
         JsonObject layer = image.Put(TestImage.Gzip, [1]);
         image.Target = image.Manifest([.. Enumerable.Repeat(layer, 5000)]);
-        Assert.Contains("4096", (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "4096",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(new TestSource(image)))).Message,
+            StringComparison.Ordinal);
     }
 }

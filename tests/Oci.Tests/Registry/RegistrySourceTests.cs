@@ -33,6 +33,13 @@ public sealed class RegistrySourceTests : IAsyncLifetime
         AnswerTime = TimeSpan.FromMilliseconds(answer),
     };
 
+    private static RegistryOptions WithHosts(TempFolder folder) => new()
+    {
+        Time = TimeProvider.System,
+        HostsFolder = folder.Path,
+        FirstPause = TimeSpan.FromMilliseconds(5),
+    };
+
     private async Task<IImageSource> OpenAsync(RegistryOptions? options = null, string? reference = null) => await ImageTransport.OpenAsync(
         reference ?? _registry.Reference,
         new ImageTransportOptions { Registry = options ?? Options(), Containerd = _ => throw new NotSupportedException() },
@@ -73,10 +80,10 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public Task ReadsAnImage() => SucceedsAsync();
+    public Task Reads_an_image() => SucceedsAsync();
 
     [Fact]
-    public async Task ReadsByDigest()
+    public async Task Reads_by_digest()
     {
         await using IImageSource source = await OpenAsync(reference: $"{_registry.Host}/app@{_image.Target.Digest}");
         Assert.Equal(_image.Target.Digest, (await source.ResolveAsync(Stop)).Digest);
@@ -87,7 +94,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     [InlineData(429)]
     [InlineData(500)]
     [InlineData(503)]
-    public async Task TriesAgain(int status)
+    public async Task Tries_again_after_an_error(int status)
     {
         int refused = 0;
         _registry.Before = context =>
@@ -106,7 +113,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task GivesUpWithTheAnswer()
+    public async Task An_answer_without_data_ends_with_a_timeout()
     {
         _registry.Before = context =>
         {
@@ -119,17 +126,17 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task GetsATokenWithNoLogin()
+    public async Task Gets_a_token_with_no_login()
     {
         await UseTokensAsync(login: null, NoCredentials.Instance);
         Assert.Single(_registry.Seen, s => s.Path == "/token");
     }
 
     [Fact]
-    public Task GetsATokenForALogin() => UseTokensAsync("me:secret", new Logged("me", "secret"));
+    public Task Gets_a_token_for_a_login() => UseTokensAsync("me:secret", new Logged("me", "secret"));
 
     [Fact]
-    public async Task AnExpiredTokenIsReplaced()
+    public async Task An_expired_token_is_replaced()
     {
         int tokens = 0;
         _registry.Before = async context =>
@@ -140,7 +147,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
                 return true;
             }
 
-            // The token for the manifest is not good for the layer any more.
+            // The token of the manifest request is refused for the layer.
             string good = IsBlob(context) ? "Bearer t2" : "Bearer t1";
             if (context.Request.Headers.Authorization == good)
             {
@@ -155,7 +162,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ExchangesAnIdentityToken()
+    public async Task Exchanges_an_identity_token()
     {
         string? form = null;
         _registry.Before = async context =>
@@ -181,7 +188,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public Task LogsIn()
+    public Task Logs_in_with_basic_authentication()
     {
         string basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("me:secret"));
         _registry.Before = context =>
@@ -198,7 +205,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task SaysThatALoginIsWanted()
+    public async Task A_missing_login_is_reported()
     {
         _registry.Before = context =>
         {
@@ -210,7 +217,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ATokenServerMayNotAnswerForEver()
+    public async Task A_token_of_endless_length_is_an_error()
     {
         _registry.Before = async context =>
         {
@@ -227,7 +234,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ResumesALayerWhereItBrokeOff()
+    public async Task Resumes_a_layer_where_it_broke_off()
     {
         int broken = 0;
         _registry.Before = async context =>
@@ -247,7 +254,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task StartsAgainWhereRangesAreUnknown()
+    public async Task A_registry_without_ranges_is_read_from_the_start()
     {
         int broken = 0;
         _registry.Ranges = false;
@@ -265,7 +272,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ALayerThatIsAlwaysCutOffIsAnError()
+    public async Task A_layer_that_is_always_cut_off_is_an_error()
     {
         _registry.Before = async context =>
         {
@@ -284,7 +291,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task AHangingRegistryIsAnError()
+    public async Task A_hanging_registry_is_an_error()
     {
         _registry.Before = async context =>
         {
@@ -295,7 +302,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ALayerThatStandsStillIsAnError()
+    public async Task A_layer_that_stalls_is_an_error()
     {
         _registry.Before = async context =>
         {
@@ -313,7 +320,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task OtherBytesAreAnError()
+    public async Task Other_bytes_are_an_error()
     {
         byte[] other = [.. _image.Contents[Layer.Digest]];
         other[^1] ^= 1;
@@ -331,14 +338,17 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task AManifestThatLiesAboutSizesIsAnError()
+    public async Task A_manifest_that_lies_about_sizes_is_an_error()
     {
         Assert.Contains("longer than", await FailsAsync(descriptor: Layer with { Size = LayerLength - 1 }), StringComparison.Ordinal);
-        Assert.Contains("900000 of 900001 bytes", await FailsAsync(descriptor: Layer with { Size = LayerLength + 1 }), StringComparison.Ordinal);
+        Assert.Contains(
+            "900000 of 900001 bytes",
+            await FailsAsync(descriptor: Layer with { Size = LayerLength + 1 }),
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task AManifestThatIsNotItsDigestIsAnError()
+    public async Task A_manifest_that_does_not_match_its_digest_is_an_error()
     {
         byte[] other = Encoding.UTF8.GetBytes("""{"schemaVersion":2,"config":{}}""");
         _registry.Before = async context =>
@@ -347,13 +357,16 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             return true;
         };
         await using IImageSource source = await OpenAsync(reference: $"{_registry.Host}/app@{_image.Target.Digest}");
-        Assert.Contains("does not match its digest", (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "does not match its digest",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("application/vnd.docker.distribution.manifest.v1+prettyjws", """{"schemaVersion":1}""")]
     [InlineData("application/json", """{"schemaVersion":1,"fsLayers":[]}""")]
-    public async Task SchemaOneIsRefused(string mediaType, string text)
+    public async Task Schema_one_is_refused(string mediaType, string text)
     {
         _registry.Before = async context =>
         {
@@ -364,7 +377,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task AnEndlessManifestIsAnError()
+    public async Task An_endless_manifest_is_an_error()
     {
         _registry.Before = async context =>
         {
@@ -380,7 +393,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task NoCredentialsGoToAnotherHost()
+    public async Task No_credentials_go_to_another_host()
     {
         await using FakeRegistry storage = await FakeRegistry.StartAsync(_image);
         string basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("me:secret"));
@@ -404,7 +417,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RedirectsHaveAnEnd()
+    public async Task Redirects_are_bounded()
     {
         _registry.Before = context =>
         {
@@ -417,7 +430,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     [Theory]
     [InlineData("file:///etc/passwd")]
     [InlineData("ftp://127.0.0.1/x")]
-    public async Task RedirectsElsewhereAreNotFollowed(string address)
+    public async Task Redirects_elsewhere_are_not_followed(string address)
     {
         _registry.Before = context =>
         {
@@ -428,7 +441,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task RedirectsToWhatIsNoUrlAreNotFollowed()
+    public async Task A_redirect_to_an_invalid_url_is_an_error()
     {
         _registry.Before = context =>
         {
@@ -440,14 +453,17 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task NobodyListening()
+    public async Task Nobody_listening()
     {
         await using IImageSource source = await OpenAsync(reference: "127.0.0.1:1/app:v1");
-        Assert.Contains("tried 5 times", (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "tried 5 times",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => source.ResolveAsync(Stop))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task AMirrorIsAskedFirstAndTheRegistryForTheRest()
+    public async Task A_mirror_is_asked_first_and_the_registry_for_the_rest()
     {
         await using FakeRegistry mirror = await FakeRegistry.StartAsync(_image);
         mirror.Before = context =>
@@ -461,7 +477,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             [host."http://{mirror.Host}"]
               capabilities = ["pull"]
             """);
-        RegistryOptions options = new() { Time = TimeProvider.System, HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) };
+        RegistryOptions options = WithHosts(folder);
         await SucceedsAsync(options);
         Assert.Equal(1, mirror.Asked(Layer.Digest));
         Assert.DoesNotContain(mirror.Seen, s => s.Path.Contains("/manifests/v1", StringComparison.Ordinal));
@@ -469,13 +485,13 @@ public sealed class RegistrySourceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task ADeadMirrorDoesNotMatter()
+    public async Task A_dead_mirror_is_skipped()
     {
         using var folder = new TempFolder();
         folder.File("_default/hosts.toml", """
             [host."http://127.0.0.1:1"]
             """);
-        await SucceedsAsync(new RegistryOptions { Time = TimeProvider.System, HostsFolder = folder.Path, FirstPause = TimeSpan.FromMilliseconds(5) });
+        await SucceedsAsync(WithHosts(folder));
     }
 
     private async Task UseTokensAsync(string? login, ICredentials credentials)
@@ -486,7 +502,9 @@ public sealed class RegistrySourceTests : IAsyncLifetime
             {
                 Assert.Equal("repository:app:pull", context.Request.Query["scope"].ToString());
                 Assert.Equal("the service", context.Request.Query["service"].ToString());
-                Assert.Equal(login is null ? "" : "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes(login)), context.Request.Headers.Authorization.ToString());
+                Assert.Equal(
+                    login is null ? "" : "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes(login)),
+                    context.Request.Headers.Authorization.ToString());
                 await context.Response.WriteAsync(new JsonObject { ["token"] = "T" }.ToJsonString());
                 return true;
             }
@@ -504,6 +522,7 @@ public sealed class RegistrySourceTests : IAsyncLifetime
 
     private sealed class Logged(string user, string secret, string? token = null) : ICredentials
     {
-        public Task<Login?> FindAsync(string host, string repository, CancellationToken cancellationToken) => Task.FromResult<Login?>(new Login(user, secret, token));
+        public Task<Login?> FindAsync(string host, string repository, CancellationToken cancellationToken) =>
+            Task.FromResult<Login?>(new Login(user, secret, token));
     }
 }

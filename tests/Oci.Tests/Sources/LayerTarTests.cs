@@ -30,7 +30,8 @@ public sealed class LayerTarTests
 
     [Fact]
     public void What_begins_otherwise_comes_as_it_is() =>
-        Gen.Byte.Array[0, 5000].Where(b => b.Length == 0 || b[0] is not (0x1f or 0x28 or (>= 0x50 and <= 0x5f))).Sample(b => Read(b).AsSpan().SequenceEqual(b));
+        Gen.Byte.Array[0, 5000].Where(b => b.Length == 0 || b[0] is not (0x1f or 0x28 or (>= 0x50 and <= 0x5f)))
+            .Sample(b => Read(b).AsSpan().SequenceEqual(b));
 
     [Fact]
     public void A_damaged_layer_is_told_or_is_another_tar()
@@ -47,7 +48,7 @@ public sealed class LayerTarTests
                 }
                 catch (Exception e) when (LayerTar.IsInvalidData(e))
                 {
-                    // As it should.
+                    // The expected exception.
                 }
             },
             iter: 300);

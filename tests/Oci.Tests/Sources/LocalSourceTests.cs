@@ -19,14 +19,22 @@ public sealed class LocalSourceTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private static Task<IImageSource> OpenAsync(string text) => ImageTransport.OpenAsync(
-        text, new ImageTransportOptions { Registry = new RegistryOptions { Time = TimeProvider.System }, Containerd = _ => throw new NotSupportedException() }, Stop);
+        text,
+        new ImageTransportOptions
+        {
+            Registry = new RegistryOptions { Time = TimeProvider.System },
+            Containerd = _ => throw new NotSupportedException(),
+        },
+        Stop);
 
     private static async Task<Descriptor[]> ReadAllAsync(string text)
     {
         await using IImageSource source = await OpenAsync(text);
         Descriptor target = await source.ResolveAsync(Stop);
         var bytes = new Dictionary<Digest, byte[]>();
-        foreach (Descriptor d in await ImageGraph.ExpandAsync(target, (digest, _) => source.ReadDocumentAsync(target with { Digest = digest }, Stop), null, Stop))
+        IReadOnlyList<Descriptor> all = await ImageGraph.ExpandAsync(
+            target, (digest, _) => source.ReadDocumentAsync(target with { Digest = digest }, Stop), null, Stop);
+        foreach (Descriptor d in all)
         {
             await using Stream stream = await source.OpenAsync(d, Stop);
             using var content = new MemoryStream();
@@ -56,13 +64,17 @@ public sealed class LocalSourceTests : IDisposable
     private (string, byte[])[] LayoutFiles()
     {
         string folder = _image.WriteLayout(Path.Combine(_folder.Path, "layout"));
-        return [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(f => ("./" + Path.GetRelativePath(folder, f), File.ReadAllBytes(f)))];
+        return
+        [
+            .. Directory.GetFiles(folder, "*", SearchOption.AllDirectories)
+                .Select(f => ("./" + Path.GetRelativePath(folder, f), File.ReadAllBytes(f))),
+        ];
     }
 
     [Theory]
     [InlineData("")]
     [InlineData(":v1")]
-    public async Task ReadsALayout(string tag)
+    public async Task Reads_a_layout(string tag)
     {
         string folder = _image.WriteLayout(Path.Combine(_folder.Path, "with:colon"));
         Assert.Equal(4, (await ReadAllAsync($"oci:{folder}{tag}")).Length);
@@ -71,7 +83,7 @@ public sealed class LocalSourceTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task ReadsALayoutInATar(bool gzip)
+    public async Task Reads_a_layout_in_a_tar(bool gzip)
     {
         string file = Tar("image.tar", gzip, LayoutFiles());
         Assert.Equal(4, (await ReadAllAsync($"oci-archive:{file}")).Length);
@@ -82,7 +94,7 @@ public sealed class LocalSourceTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task ReadsADockerArchive(bool gzip)
+    public async Task Reads_a_docker_archive(bool gzip)
     {
         byte[] one = Xs128.Bytes("one", 100_000), two = Xs128.Bytes("two", 5);
         byte[] packed;
@@ -96,7 +108,8 @@ public sealed class LocalSourceTests : IDisposable
             packed = bytes.ToArray();
         }
 
-        byte[] config = Encoding.UTF8.GetBytes($$$"""{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":["{{{Digest.Sha256(one)}}}","{{{Digest.Sha256(two)}}}","{{{Digest.Sha256(one)}}}"]}}""");
+        string diffIds = $"\"{Digest.Sha256(one)}\",\"{Digest.Sha256(two)}\",\"{Digest.Sha256(one)}\"";
+        byte[] config = Encoding.UTF8.GetBytes($$$"""{"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[{{{diffIds}}}]}}""");
         string file = Tar(
             "saved.tar",
             gzip,
@@ -104,14 +117,16 @@ public sealed class LocalSourceTests : IDisposable
             ("b/layer.tar", packed),
             ("c/layer.tar", Encoding.UTF8.GetBytes("-> ../a/layer.tar")),
             ("config.json", config),
-            ("manifest.json", Encoding.UTF8.GetBytes("""[{"Config":"config.json","RepoTags":["app:v1"],"Layers":["a/layer.tar","b/layer.tar","c/layer.tar"]}]""")));
+            ("manifest.json", Encoding.UTF8.GetBytes(
+                """[{"Config":"config.json","RepoTags":["app:v1"],"Layers":["a/layer.tar","b/layer.tar","c/layer.tar"]}]""")));
         foreach (string name in (string[])["", ":app:v1", ":docker.io/library/app:v1"])
         {
             await using IImageSource source = await OpenAsync($"docker-archive:{file}{name}");
             Descriptor target = await source.ResolveAsync(Stop);
             JsonObject manifest = ImageGraph.ParseDocument(await source.ReadDocumentAsync(target, Stop), target.Digest);
             Descriptor[] parts = [.. ImageGraph.Parts(manifest).Select(Descriptor.Parse)];
-            Assert.Equal([Digest.Sha256(config), Digest.Sha256(one), Digest.Sha256(packed), Digest.Sha256(one)], parts.Select(p => p.Digest));
+            Assert.Equal(
+                [Digest.Sha256(config), Digest.Sha256(one), Digest.Sha256(packed), Digest.Sha256(one)], parts.Select(p => p.Digest));
             Assert.Equal([MediaTypes.OciConfig, MediaTypes.OciLayer, TestImage.Gzip, MediaTypes.OciLayer], parts.Select(p => p.MediaType));
         }
 
@@ -121,7 +136,7 @@ public sealed class LocalSourceTests : IDisposable
     }
 
     [Fact]
-    public async Task ABlobThatIsNotItsNameIsAnError()
+    public async Task A_blob_that_does_not_match_its_digest_is_an_error()
     {
         string folder = _image.WriteLayout(_folder.Path);
         Descriptor layer = ImageGraph.Children(_image.Json(_image.Target.Digest), null)[^1];
@@ -129,24 +144,34 @@ public sealed class LocalSourceTests : IDisposable
         byte[] bytes = File.ReadAllBytes(file);
         bytes[7] ^= 1;
         File.WriteAllBytes(file, bytes);
-        Assert.Contains("do not match the digest", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "do not match the digest",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message,
+            StringComparison.Ordinal);
         File.WriteAllBytes(file, bytes[..^1]);
-        Assert.Contains("ends after", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ends after",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message,
+            StringComparison.Ordinal);
         File.Delete(file);
-        Assert.Contains("lacks", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "lacks",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("oci:/there/is/none")]
     [InlineData("oci-archive:/there/is/none")]
     [InlineData("docker-archive:/etc/hostname")]
-    public async Task WhatIsNoImageIsAnError(string text) => await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync(text));
+    public async Task A_target_that_is_no_image_is_an_error(string text) =>
+        await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync(text));
 
     [Fact]
-    public async Task WhatIsNoSourceIsWrongUsage() => await Assert.ThrowsAsync<FormatException>(() => OpenAsync("What is this?"));
+    public async Task An_invalid_source_is_a_format_error() => await Assert.ThrowsAsync<FormatException>(() => OpenAsync("What is this?"));
 
     [Fact]
-    public async Task SeveralImagesNeedAName()
+    public async Task Several_images_need_a_name()
     {
         string folder = _image.WriteLayout(_folder.Path);
         JsonNode index = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "index.json")))!;
@@ -155,7 +180,10 @@ public sealed class LocalSourceTests : IDisposable
         second["annotations"]!["org.opencontainers.image.ref.name"] = "v2";
         index["manifests"]!.AsArray().Add(second);
         File.WriteAllText(Path.Combine(folder, "index.json"), index.ToJsonString());
-        Assert.Contains("append :TAG", (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "append :TAG",
+            (await Assert.ThrowsAsync<ImageSourceException>(() => ReadAllAsync("oci:" + folder))).Message,
+            StringComparison.Ordinal);
         Assert.Equal(4, (await ReadAllAsync($"oci:{folder}:v1")).Length);
     }
 }
