@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Ipcs.Multiformats;
 
 [assembly: AssemblyFixture(typeof(Ipcs.Libp2p.Tests.BufferLeakCheck))]
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Compression;
 
@@ -15,6 +16,7 @@ internal sealed class ContextPool<T>(Func<T> create)
     /// <summary>Takes a context that nobody else uses.</summary>
     public T Take()
     {
+        BufferCounts.Rented(typeof(T).Name);
         if (!_idle.TryPop(out T? context))
         {
             return create();
@@ -27,6 +29,7 @@ internal sealed class ContextPool<T>(Func<T> create)
     /// <summary>Returns a context that <see cref="Take"/> gave.</summary>
     public void Return(T context)
     {
+        BufferCounts.Returned(typeof(T).Name);
         if (Interlocked.Increment(ref _count) <= Environment.ProcessorCount)
         {
             _idle.Push(context);

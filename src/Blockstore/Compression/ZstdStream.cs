@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using Ipcs.Blockstore.Interop;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Blockstore.Compression;
 
@@ -17,10 +18,11 @@ public sealed class ZstdStream : Stream
     public const int DefaultMaxWindowLog = 27;
 
     private const int InputLength = 1 << 17;
+    private const string Purpose = "zstd stream";
 
     private readonly Stream _compressed;
     private readonly ZstdDecoder _decoder;
-    private byte[]? _input = ArrayPool<byte>.Shared.Rent(InputLength);
+    private byte[]? _input;
     private int _start;
     private int _end;
     private bool _insideFrame;
@@ -35,6 +37,8 @@ public sealed class ZstdStream : Stream
         ArgumentOutOfRangeException.ThrowIfGreaterThan(maxWindowLog, 31);
         _compressed = compressed;
         _decoder = new ZstdDecoder(maxWindowLog);
+        BufferCounts.Rented(Purpose);
+        _input = ArrayPool<byte>.Shared.Rent(InputLength);
     }
 
     public override bool CanRead => true;
@@ -107,6 +111,7 @@ public sealed class ZstdStream : Stream
         if (disposing && Interlocked.Exchange(ref _input, null) is { } input)
         {
             ArrayPool<byte>.Shared.Return(input);
+            BufferCounts.Returned(Purpose);
             _decoder.Dispose();
             _compressed.Dispose();
         }

@@ -16,6 +16,8 @@ public static class CarReader
     /// <summary>The size of the read buffer in bytes.</summary>
     private const int BufferLength = 64 * 1024;
 
+    private const string Purpose = "CAR reader";
+
     /// <summary>Stores every block of the CAR. Blocks stored before an error stay.</summary>
     /// <param name="source">The CAR; read to its end, not disposed.</param>
     /// <param name="store">Takes the blocks.</param>
@@ -29,6 +31,7 @@ public static class CarReader
 #pragma warning disable CA2000 // disposing the BufferedStream would dispose the caller's stream
         var buffered = new BufferedStream(source, BufferLength);
 #pragma warning restore CA2000
+        BufferCounts.Rented(Purpose);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferLength);
         try
         {
@@ -60,6 +63,7 @@ public static class CarReader
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+            BufferCounts.Returned(Purpose);
         }
     }
 

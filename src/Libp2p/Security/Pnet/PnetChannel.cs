@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Security.Cryptography;
 using Ipcs.Libp2p.Transport;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Security.Pnet;
 

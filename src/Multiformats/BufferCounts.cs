@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 
-namespace Ipcs.Libp2p;
+namespace Ipcs.Multiformats;
 
-/// <summary>Counts pooled buffers by purpose in debug builds, so that tests can assert that all were returned. Thread-safe.</summary>
+/// <summary>
+/// Counts pooled buffers and contexts by purpose in debug builds, so that tests can assert that all were returned. Thread-safe.
+/// </summary>
 public static class BufferCounts
 {
     private static readonly ConcurrentDictionary<string, int> Rents = new(StringComparer.Ordinal);
