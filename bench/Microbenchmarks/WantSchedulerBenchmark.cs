@@ -109,7 +109,7 @@ internal sealed class WantSchedulerBenchmark
         _scheduler.PeerCame(peer, saysHave: true, _now);
         if (_session.PeerScope == PeerScope.Named)
         {
-            _scheduler.Tell(_session, peer, availability, _now);
+            _scheduler.SetAvailability(_session, peer, availability, _now);
         }
     }
 

@@ -6,16 +6,20 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet;
 
-/// <summary>A DAG's blocks from here first, and through one Bitswap session else. Owns the session. Thread-safe, but for <see cref="Root"/>.</summary>
+/// <summary>
+/// The blocks of a DAG, from the store or else through a Bitswap session. Owns the session. Thread-safe, except for <see cref="Root"/>.
+/// </summary>
 /// <param name="session">The session.</param>
-/// <param name="urgent">True when a reader waits for each block; false when they come in their own order anyway.</param>
-/// <param name="onLongWait">Called with the root each time a block has not come within <see cref="LongWait"/>.</param>
-public sealed class BitswapSource(BitswapSession session, bool urgent = true, Action<Cid>? onLongWait = null) : IBlockSource, IAsyncDisposable
+/// <param name="time">The clock of <see cref="LongWait"/>.</param>
+/// <param name="urgent">True when a reader waits for each block; false when the blocks are wanted already.</param>
+/// <param name="onLongWait">Called with the root each time a block has not arrived within <see cref="LongWait"/>.</param>
+public sealed class BitswapSource(BitswapSession session, TimeProvider time, bool urgent = true, Action<Cid>? onLongWait = null)
+    : IBlockSource, IAsyncDisposable
 {
-    /// <summary>How long the connected peers have to send a block before others are looked for.</summary>
+    /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
     private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>What the blocks are below, and is therefore what others announce; when it is not told, a block that does not come counts as it.</summary>
+    /// <summary>The root of the DAG, which providers announce. By default, a block that does not arrive is taken for it.</summary>
     public Cid Root { get; set; }
 
     /// <inheritdoc/>
@@ -42,7 +46,7 @@ public sealed class BitswapSource(BitswapSession session, bool urgent = true, Ac
 
     private async Task<T> WatchedAsync<T>(Cid cid, Task<T> answer)
     {
-        await ((Task)answer).WaitAsync(LongWait).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)answer).WaitAsync(LongWait, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!answer.IsCompleted)
         {
             onLongWait!(Root.IsDefault ? cid : Root);

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
@@ -9,48 +8,66 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// One content on its way here: its blocks come by <see cref="DagFetch"/>; for a blob a reader follows them in order and hashes, so that the check of the
-/// whole is done soon after the last block. Owns its session.
+/// The fetch of one content: <see cref="DagFetch"/> fetches its blocks; for a blob, a reader follows them in order and hashes the bytes, so
+/// that the whole is verified soon after the last block. Owns its session.
 /// </summary>
 internal sealed class ContentFetch : IAsyncDisposable
 {
     private readonly IBlockstore _blocks;
     private readonly BitswapSession _session;
     private readonly TaskScheduler _work;
-    private readonly ConcurrentDictionary<PeerId, byte> _sources = new();
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private readonly OrderedDictionary<PeerId, bool> _sources = [];
 
-    public ContentFetch(ContentRecord record, IBlockstore blocks, BitswapSession session, TaskScheduler work)
+    public ContentFetch(ContentRecord record, IBlockstore blocks, BitswapSession session, TimeProvider time, TaskScheduler work)
     {
+        _time = time;
         _work = work;
         Record = record;
         _blocks = blocks;
         _session = session;
     }
 
-    /// <summary>What is fetched.</summary>
+    /// <summary>The record of the content.</summary>
     public ContentRecord Record { get; }
 
-    /// <summary>Those of whom it is known that they have the whole of it or a part.</summary>
-    public ICollection<PeerId> Sources => _sources.Keys;
+    /// <summary>The peers that are known to have the content completely or partly.</summary>
+    public PeerId[] Sources
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _sources.Keys];
+            }
+        }
+    }
 
-    /// <summary>One more who has the content or a part of it.</summary>
+    /// <summary>Adds a peer that has the content completely or partly.</summary>
     public void AddSource(PeerId peer, PeerAvailability availability)
     {
-        _sources.TryAdd(peer, 0);
+        lock (_lock)
+        {
+            _sources.TryAdd(peer, true);
+        }
+
         _session.AddPeer(peer, availability);
     }
 
-    /// <summary>Nobody who is connected is known to have the whole: each block is had from whoever has it.</summary>
+    /// <summary>Asks every connected peer for each block, since none is known to have the whole.</summary>
     public void Broadcast() => _session.Broadcast();
 
-    /// <summary>Completes when the whole is here and checked. Returns the bytes when they may be a manifest.</summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
+    /// <summary>Completes when the whole is stored and verified. Returns the bytes when they may be a manifest.</summary>
+    /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
     /// <exception cref="DagFormatException">The DAG is not what the record says, or the bytes do not hash to the digest.</exception>
     public async Task<ReadOnlyMemory<byte>> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task fetching = new DagFetch(_blocks, _session, Record.Root).RunAsync(stop.Token);
-        Task<ReadOnlyMemory<byte>> checking = Task.Factory.StartNew(() => CheckAsync(stop.Token), CancellationToken.None, TaskCreationOptions.None, _work).Unwrap();
+        Task<ReadOnlyMemory<byte>> checking = Task.Factory
+            .StartNew(() => CheckAsync(stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
+            .Unwrap();
         Task first = await Task.WhenAny(fetching, checking);
         if (!first.IsCompletedSuccessfully)
         {
@@ -68,8 +85,9 @@ internal sealed class ContentFetch : IAsyncDisposable
 
     private async Task<ReadOnlyMemory<byte>> CheckAsync(CancellationToken cancellationToken)
     {
-        // The session's own source: what is not here yet is wanted already, in whatever order it comes.
-        await using DagReader reader = await DagReader.OpenAsync(Record.Root, new BitswapSource(_session, urgent: false), readAhead: 0, cancellationToken);
+        // Through the same session, whose missing blocks are wanted already.
+        var source = new BitswapSource(_session, _time, urgent: false);
+        await using DagReader reader = await DagReader.OpenAsync(Record.Root, source, readAhead: 0, cancellationToken);
         if (reader.Length != Record.Size)
         {
             throw new DagFormatException($"the DAG of {Record.Digest} has {reader.Length} bytes, not {Record.Size}");
@@ -78,7 +96,7 @@ internal sealed class ContentFetch : IAsyncDisposable
         bool small = Record.Size <= DescriptorScan.MaxLength;
         if (Record.Kind == ContentKind.Dag && !small)
         {
-            // Verified block by block: nothing to hash.
+            // Each block was verified, and the digest is the root's hash.
             return default;
         }
 

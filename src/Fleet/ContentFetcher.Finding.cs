@@ -1,44 +1,53 @@
-using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
+using Ipcs.Fleet.Locating;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 
 namespace Ipcs.Fleet;
 
-/// <summary>Who has a digest: for containerd within the budget, for a person's commands however long it takes.</summary>
+/// <summary>Finds which peers have a digest: for containerd within a time budget, for commands without one.</summary>
 public sealed partial class ContentFetcher
 {
-    /// <summary>The most digests asked for ahead in one go: more is no image.</summary>
+    /// <summary>The maximum number of digests looked up ahead in one call: no image names more.</summary>
     private const int MaxLookAhead = 1024;
 
-    /// <summary>How long those whom the DHT has named have to send a root that no other peer has.</summary>
+    /// <summary>
+    /// The maximum number of look-ups ahead under way. Over that a digest is not looked up ahead in the DHT; an Info for it asks the
+    /// connected peers only.
+    /// </summary>
+    private const int MaxLookAheads = 4096;
+
+    /// <summary>How long providers from the DHT have to send a root block that no other peer has.</summary>
     private static readonly TimeSpan RootTime = TimeSpan.FromSeconds(2);
 
-    private readonly ConcurrentDictionary<Digest, (long Since, Lazy<Task> Look)> _ahead = new();
+    // Under the lock.
+    private readonly Dictionary<Digest, (long Since, Task Look)> _lookAheads = [];
 
     /// <summary>
-    /// Asks the connected peers for a content that is not here. Null when none of them has the whole of it, or when the time budget of an Info is used up.
-    /// Calls for one digest share one question; a negative answer is remembered for a moment. Throws only when it is cancelled.
+    /// Asks the connected peers for a content that is not stored. Null when none of them has it completely, or when the budget of an Info is
+    /// used up. Calls for one digest share one question, and a negative answer is remembered for a moment. Throws only when it is cancelled.
     /// </summary>
     public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
     {
-        // A single block without a record may be a piece of a write: it is no content until somebody has committed it.
-        if (_index.Find(digest) is { Complete: true, Kind: ContentKind.Dag } here)
+        // A single block without a record may be a piece of an ingest: it is a content only once it has been committed.
+        if (_local.Peek(digest) is { Kind: ContentKind.Dag } && await FindLocalAsync(digest, cancellationToken) is { } local)
         {
-            return here with { Owned = false };
+            return local with { Owned = false };
         }
 
         long start = _time.GetTimestamp();
         (bool answered, ContentRecord? found) = await AskConnectedAsync(digest, cancellationToken);
-        if (answered && found is null && _ahead.TryGetValue(digest, out (long Since, Lazy<Task> Look) ahead))
+        if (answered && found is null && LookAheadOf(digest) is var (since, look))
         {
-            // The DHT is being asked since a manifest named it. All that it names together cost the budget once.
-            TimeSpan left = _budget - _time.GetElapsedTime(ahead.Since);
-            await Task.WhenAny(ahead.Look.Value, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken));
+            // The DHT is being asked since a manifest named the digest. All contents of the manifest share one budget.
+            TimeSpan left = _budget - _time.GetElapsedTime(since);
+            await Task.WhenAny(look, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken));
             cancellationToken.ThrowIfCancellationRequested();
-            Task<ContentRecord?> again = _questions.Ask(digest).Decided;
+            Task<ContentRecord?> again = _locator.Ask(digest).Decided;
             found = again.IsCompleted ? await again : null;
         }
 
@@ -51,28 +60,29 @@ public sealed partial class ContentFetcher
         return found;
     }
 
-    /// <summary>
-    /// Where in the fleet a digest is: the connected peers that have it, each with its record; providers named by the DHT are connected to first.
-    /// </summary>
+    /// <summary>The connected peers that have a digest, each with its record. Providers from the DHT are connected to first.</summary>
     public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
     {
         await _search.SearchAsync(digest.Hash).WaitAsync(cancellationToken);
-        return await _questions.LocateAsync(digest, cancellationToken);
+        return await _locator.LocateAsync(digest, cancellationToken);
     }
 
     /// <summary>
-    /// As Info finds a content, and then however long it takes: with those whom the DHT names, who are connected to first. Nobody need have the whole of it:
-    /// where the digest is a root's, that block is enough to know its size, and is here when this returns.
+    /// Finds a content as Info does, and then without a time budget among the providers from the DHT, which are connected to first. When the
+    /// digest is a root's, no peer needs to have the content completely: the root block gives its size, and is stored when this returns.
     /// </summary>
     public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken)
     {
-        if ((_index.Find(digest) ?? (await AskConnectedAsync(digest, cancellationToken)).Found ?? _index.Find(digest)) is { } known)
+        if ((await _local.FindAsync(digest, cancellationToken)
+            ?? (await AskConnectedAsync(digest, cancellationToken)).Found
+            ?? _local.Peek(digest)) is { } known)
         {
             return known with { Owned = false };
         }
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<ContentRecord?> whole = DecideAsync(digest);
+        _background.Add(whole);
         Task<ContentRecord?> root = FindRootAsync(digest, over.Token);
         try
         {
@@ -81,7 +91,8 @@ public sealed partial class ContentFetcher
                 return await root ?? await whole.WaitAsync(cancellationToken);
             }
 
-            over.CancelAfter(RootTime);
+            using var limit = new CancellationTokenSource(RootTime, _time);
+            using CancellationTokenRegistration end = limit.Token.Register(over.Cancel);
             return await whole.WaitAsync(cancellationToken) ?? await root;
         }
         finally
@@ -91,34 +102,47 @@ public sealed partial class ContentFetcher
         }
     }
 
-    /// <summary>True once a connected peer is known to have the whole of a content.</summary>
-    public bool Knows(Digest digest) => _questions.CompleteProviders(digest).Length > 0;
+    /// <summary>True when a connected peer is known to have a content completely.</summary>
+    public bool Knows(Digest digest) => _locator.CompleteProviders(digest).Length > 0;
 
-    /// <summary>Asks the fleet now for contents that containerd will ask for soon.</summary>
+    /// <summary>Asks the peers for contents that containerd will ask for soon.</summary>
     public void LookAhead(IReadOnlyList<Digest> digests)
     {
         Digest[] missing = [.. digests.Distinct().Take(MaxLookAhead).Where(d => _store.Contents.Get(d) is not { Complete: true })];
-        if (missing.Length == 0)
+        if (missing.Length == 0 || _stopping.IsCancellationRequested)
         {
             return;
         }
 
-        _questions.Ask(missing);
-        foreach (Digest digest in missing)
+        _locator.Ask(missing);
+        lock (_lock)
         {
-            // In the table before it can end; whoever has it there already is as far.
-            var look = new Lazy<Task>(() => LookAheadAsync(digest));
-            if (_ahead.TryAdd(digest, (_time.GetTimestamp(), look)))
+            foreach (Digest digest in missing)
             {
-                _ = look.Value;
+                if (_lookAheads.Count < MaxLookAheads && !_lookAheads.ContainsKey(digest))
+                {
+                    Task look = Task.Run(() => LookAheadAsync(digest));
+                    _lookAheads.Add(digest, (_time.GetTimestamp(), look));
+                    _background.Add(look);
+                }
             }
+
+            Debug.Assert(_lookAheads.Count <= MaxLookAheads, "look-ups ahead are bounded");
         }
     }
 
-    /// <summary>What the connected peers say, and when that is no, what those say whom the DHT names.</summary>
+    private (long Since, Task Look)? LookAheadOf(Digest digest)
+    {
+        lock (_lock)
+        {
+            return _lookAheads.TryGetValue(digest, out (long Since, Task Look) lookAhead) ? lookAhead : null;
+        }
+    }
+
+    /// <summary>What the connected peers answer, and when that is negative, what the providers from the DHT answer.</summary>
     private async Task<ContentRecord?> DecideAsync(Digest digest)
     {
-        if (await _questions.Ask(digest).Decided is { } found)
+        if (await _locator.Ask(digest).Decided is { } found)
         {
             return found;
         }
@@ -128,8 +152,8 @@ public sealed partial class ContentFetcher
             return null;
         }
 
-        await _questions.AskAgainAsync([digest]);
-        return await _questions.Ask(digest).Decided;
+        await _locator.AskAgainAsync([digest]);
+        return await _locator.Ask(digest).Decided;
     }
 
     private async Task LookAheadAsync(Digest digest)
@@ -140,17 +164,34 @@ public sealed partial class ContentFetcher
         }
         finally
         {
-            _ahead.TryRemove(digest, out _);
+            lock (_lock)
+            {
+                _lookAheads.Remove(digest);
+            }
         }
     }
 
-    /// <summary>What the connected peers say within the budget.</summary>
+    /// <summary>The content when it is stored completely without a record. Waits for the walk of its DAG, within the budget.</summary>
+    private async ValueTask<ContentRecord?> FindLocalAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        using var limit = new Deadline(_time, _budget, cancellationToken);
+        try
+        {
+            return await _local.FindAsync(digest, limit.Token) is { Complete: true, Kind: ContentKind.Dag } local ? local : null;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What the connected peers answer within the budget.</summary>
     private async ValueTask<(bool Answered, ContentRecord? Found)> AskConnectedAsync(Digest digest, CancellationToken cancellationToken)
     {
-        Task<ContentRecord?> decided = _questions.Ask(digest).Decided;
+        Task<ContentRecord?> decided = _locator.Ask(digest).Decided;
         if (!decided.IsCompleted)
         {
-            // Told by its outcome and not by an exception, which costs more than the answer; what comes later is kept for the next who asks.
+            // Without an exception when the budget is used up, which would cost more than the answer. A late answer serves the next call.
             await Task.WhenAny(decided, Task.Delay(_budget, _time, cancellationToken));
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -158,7 +199,7 @@ public sealed partial class ContentFetcher
         return decided.IsCompleted ? (true, await decided) : (false, null);
     }
 
-    /// <summary>The record that a digest's own block gives, had by Bitswap from any peer; null when it is not to be had before <paramref name="over"/>.</summary>
+    /// <summary>The record that a digest's own block gives, fetched by Bitswap from any peer; null when none sends it in time.</summary>
     private async Task<ContentRecord?> FindRootAsync(Digest digest, CancellationToken over)
     {
         if (digest.Hash.Code != Multihash.Sha2_256)
@@ -170,7 +211,7 @@ public sealed partial class ContentFetcher
         try
         {
             (await session.GetAsync(Cid.V0(digest.Hash), urgent: true, over)).Dispose();
-            return _index.Find(digest);
+            return _local.Peek(digest);
         }
         catch (Exception e) when (e is BlockUnavailableException or OperationCanceledException)
         {
@@ -178,6 +219,6 @@ public sealed partial class ContentFetcher
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "nobody has said within {Budget} ms whether they have {Digest}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "no peer has answered for {Digest} within {Budget} ms")]
     private partial void LogTooLate(Digest digest, double budget);
 }

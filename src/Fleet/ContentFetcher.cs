@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
@@ -14,44 +14,51 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// The door through which unmodified images come: finds which peer has the whole of a digest, and fetches it. Owns the fetches under way; those that a
-/// restart or a loss of all sources has broken off go on when a peer comes.
+/// Finds which peers have a content, and fetches it. Owns the running fetches. A fetch that was interrupted by a restart or by the loss of
+/// all its sources is started again when a peer connects.
 /// </summary>
 public sealed partial class ContentFetcher : IAsyncDisposable
 {
-    /// <summary>Large contents fetched at a time, the first asked for first: as many as keep every link busy, and few enough that the first is done early.</summary>
+    /// <summary>
+    /// Large contents fetched at a time, in the order of asking: enough to keep all connections busy, few enough that the first is complete
+    /// early.
+    /// </summary>
     private const int MaxLarge = 4;
 
-    /// <summary>A content up to this size waits for no turn: manifests and configs are what everything else waits for.</summary>
+    /// <summary>Up to this size, in bytes, a fetch does not wait for a slot: everything else waits for manifests and configs.</summary>
     private const int SmallSize = 1 << 20;
 
-    /// <summary>Between looks for more sources of a fetch; twice as long each time.</summary>
-    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(200);
+    /// <summary>The time between two searches for more sources of a fetch; it doubles with each search.</summary>
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
 
-    private static readonly TimeSpan LastLook = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(4);
 
     private readonly IHost _host;
     private readonly IStore _store;
-    private readonly ContentCatalog _updates;
+    private readonly ContentCatalog _catalog;
     private readonly BitswapService _bitswap;
     private readonly ResolveService _resolve;
     private readonly TimeSpan _budget;
     private readonly TimeProvider _time;
     private readonly TaskScheduler _work;
     private readonly ILogger _logger;
-    private readonly LocalResolver _index;
-    private readonly ContentLocator _questions;
+    private readonly LocalResolver _local;
+    private readonly ContentLocator _locator;
     private readonly ProviderSearch _search;
-    private readonly ConcurrentDictionary<Digest, Lazy<Task>> _fetches = new();
-    private readonly ConcurrentDictionary<Digest, ContentFetch> _active = new();
-    private readonly ConcurrentDictionary<Digest, byte> _interrupted = new();
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskTracker _background = new();
+    private readonly Lock _lock = new();
+
+    // Under the lock, in the order in which they were added.
+    private readonly OrderedDictionary<Digest, Task> _fetches = [];
+    private readonly OrderedDictionary<Digest, ContentFetch> _active = [];
+    private readonly OrderedDictionary<Digest, bool> _interrupted = [];
 
     public ContentFetcher(
         IHost host,
         IStore store,
-        ContentCatalog updates,
+        ContentCatalog catalog,
         BitswapService bitswap,
         TimeSpan budget,
         TimeProvider time,
@@ -62,23 +69,32 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _work = work ?? TaskScheduler.Default;
         _host = host;
         _store = store;
-        _updates = updates;
+        _catalog = catalog;
         _bitswap = bitswap;
         _budget = budget;
         _time = time;
         _logger = logger;
-        _index = new LocalResolver(store, time);
-        _resolve = new ResolveService(host, _index, store.Blocks);
-        _questions = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger, _stopping.Token);
-        _search = new ProviderSearch(host, routing, time, logger, _stopping.Token);
-        _index.LeecherSeen += OnLeecherSeen;
+        _local = new LocalResolver(store.Contents, store.Blocks, time);
+        _resolve = new ResolveService(host, _local, store.Blocks, time);
+        _locator = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger);
+        _search = new ProviderSearch(host, routing, time, logger);
+        _local.LeecherSeen += OnLeecherSeen;
         host.PeerIdentified += OnIdentified;
     }
 
-    /// <summary>Contents that are on their way here now.</summary>
-    public int FetchesUnderWay => _fetches.Count;
+    /// <summary>The number of running fetches.</summary>
+    public int FetchesUnderWay
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _fetches.Count;
+            }
+        }
+    }
 
-    /// <summary>Goes on with what was promised and not whole when the daemon ended.</summary>
+    /// <summary>Starts the fetches of all contents that are owned and not complete, after a restart.</summary>
     public void Resume()
     {
         foreach (ContentRecord record in _store.Contents.Enumerate())
@@ -90,11 +106,11 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts the fetch of a content whose record is in the index, owned and not complete. A second start joins the first.</summary>
-    public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
+    /// <summary>Starts the fetch of a content whose record is stored, owned and not complete, unless it runs already.</summary>
+    public void StartFetch(ContentRecord content) => FetchOf(content.Digest);
 
-    /// <summary>Completes when the content is whole and checked here.</summary>
-    /// <exception cref="ContentUnavailableException">Every source is lost; the message names the digest and what was tried.</exception>
+    /// <summary>Completes when a content is stored completely and verified.</summary>
+    /// <exception cref="ContentUnavailableException">No source is left; the message has the digest and what was tried.</exception>
     public async Task WaitAsync(Digest digest, CancellationToken cancellationToken)
     {
         if (_store.Contents.Get(digest) is { Complete: true })
@@ -105,7 +121,9 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         await FetchOf(digest).WaitAsync(cancellationToken);
     }
 
-    /// <summary>Blocks of a content, from the store first and from the fleet else: for contents of kind dag that are read while they come.</summary>
+    /// <summary>
+    /// The blocks of a content, from the store or else from its providers, for a content of kind dag that is read while it is fetched.
+    /// </summary>
     public IBlockSource SourceFor(ContentRecord content)
     {
         if (content.Complete)
@@ -114,47 +132,47 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
 
         BitswapSession session = _bitswap.CreateSession();
-        foreach ((PeerId peer, PeerAvailability availability) in _questions.Providers(content.Digest))
+        foreach ((PeerId peer, PeerAvailability availability) in _locator.Providers(content.Digest))
         {
             session.AddPeer(peer, availability);
         }
 
-        return new BitswapSource(session);
+        return new BitswapSource(session, _time);
     }
 
     /// <summary>
-    /// Blocks from here first, from any connected peer else, and when none sends one that is missing, from those of whom the DHT says that they have
-    /// the root. The caller disposes it.
+    /// Blocks from the store or else from any connected peer. When none sends a missing block, the providers of the root in the DHT are
+    /// connected to. The caller disposes the source.
     /// </summary>
-    public BitswapSource AnySource()
-    {
-        return new BitswapSource(_bitswap.CreateSession([]), urgent: true, root => _ = _search.SearchAsync(root.Hash));
-    }
+    public BitswapSource AnySource() =>
+        new(_bitswap.CreateSession([]), _time, urgent: true, root => _search.Start(root.Hash));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         _host.PeerIdentified -= OnIdentified;
-        _index.LeecherSeen -= OnLeecherSeen;
+        _local.LeecherSeen -= OnLeecherSeen;
         await _stopping.CancelAsync();
-        foreach (Lazy<Task> fetch in _fetches.Values)
-        {
-            await fetch.Value.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
+        await _background.WhenAllAsync();
+        await _search.DisposeAsync();
+        await _locator.DisposeAsync();
         await _resolve.DisposeAsync();
+        await _local.DisposeAsync();
         _stopping.Dispose();
     }
 
     private void OnLeecherSeen(Digest digest, PeerId peer)
     {
-        if (_active.TryGetValue(digest, out ContentFetch? fetch))
+        ContentFetch? fetch;
+        lock (_lock)
         {
-            fetch.AddSource(peer, PeerAvailability.Partial);
+            _active.TryGetValue(digest, out fetch);
         }
+
+        fetch?.AddSource(peer, PeerAvailability.Partial);
     }
 
-    /// <summary>A peer has come: it may have what is being fetched, and what could not be.</summary>
+    /// <summary>A peer has connected: it may have what is being fetched, and what could not be fetched.</summary>
     private void OnIdentified(PeerInfo peer)
     {
         if (_stopping.IsCancellationRequested || !peer.Protocols.Contains(ResolveService.Protocol))
@@ -162,75 +180,94 @@ public sealed partial class ContentFetcher : IAsyncDisposable
             return;
         }
 
-        if (!_active.IsEmpty)
+        ContentFetch[] active;
+        Digest[] interrupted;
+        lock (_lock)
         {
-            _ = LookForMoreAsync([.. _active.Values]);
+            active = [.. _active.Values];
+            interrupted = [.. _interrupted.Keys];
         }
 
-        foreach (Digest digest in _interrupted.Keys)
+        if (active.Length > 0)
         {
-            _ = FetchOf(digest);
+            _background.Add(FindSourcesAsync(active));
         }
+
+        Array.ForEach(interrupted, d => FetchOf(d));
     }
 
-    /// <summary>The fetch under way for a digest, or a new one; a failed one is forgotten, so that the next who waits tries again.</summary>
+    /// <summary>The running fetch of a digest, or a new one. A failed fetch is removed, so that the next caller starts another.</summary>
     private Task FetchOf(Digest digest)
     {
-        Task fetch = _fetches.GetOrAdd(digest, d => new Lazy<Task>(() => Task.Run(() => RunFetchAsync(d)))).Value;
+        lock (_lock)
+        {
+            if (_fetches.TryGetValue(digest, out Task? running))
+            {
+                return running;
+            }
 
-        // Looked at, so that a failure that nobody waits for is not reported as unobserved.
-        _ = fetch.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        return fetch;
+            Task fetch = Task.Run(() => RunFetchAsync(digest));
+            _fetches.Add(digest, fetch);
+            _interrupted.Remove(digest);
+            _background.Add(ObserveAsync(fetch));
+            return fetch;
+        }
     }
+
+    /// <summary>Waits for a fetch, so that a failure that no caller waits for counts as observed.</summary>
+    private static async Task ObserveAsync(Task fetch) => await fetch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private async Task RunFetchAsync(Digest digest)
     {
+        bool interrupted = false;
         try
         {
-            _interrupted.TryRemove(digest, out _);
             await FetchAsync(digest, _stopping.Token);
         }
         catch (Exception e)
         {
-            if (_store.Contents.Get(digest) is { Owned: true, Complete: false })
-            {
-                _interrupted[digest] = 0;
-            }
-
+            interrupted = _store.Contents.Get(digest) is { Owned: true, Complete: false };
             LogFetchFailed(digest, e.Message);
             throw e as ContentUnavailableException ?? new ContentUnavailableException($"{digest} could not be fetched: {e.Message}", e);
         }
         finally
         {
-            _fetches.TryRemove(digest, out _);
+            lock (_lock)
+            {
+                _fetches.Remove(digest);
+                if (interrupted)
+                {
+                    _interrupted[digest] = true;
+                }
+            }
         }
     }
 
     private async Task FetchAsync(Digest digest, CancellationToken cancellationToken)
     {
-        ContentRecord record = _store.Contents.Get(digest) ?? throw new ContentUnavailableException($"{digest} is not in the index");
+        ContentRecord record = _store.Contents.Get(digest) ?? throw new ContentUnavailableException($"{digest} has no record");
         if (record.Complete)
         {
             return;
         }
 
-        bool takesTurn = record.Size > SmallSize;
-        if (takesTurn)
+        bool needsSlot = record.Size > SmallSize;
+        if (needsSlot)
         {
             await _large.WaitAsync(cancellationToken);
         }
 
         try
         {
-            using GcLease kept = _store.LeaseDag(record.Root);
+            using GcLease lease = _store.LeaseDag(record.Root);
             if (_store.Contents.Get(digest) is { Complete: false } still)
             {
-                await FetchAsync(await WithRootThatIsHadAsync(still, kept, cancellationToken), cancellationToken);
+                await FetchAsync(await WithProvidedRootAsync(still, lease, cancellationToken), cancellationToken);
             }
         }
         finally
         {
-            if (takesTurn)
+            if (needsSlot)
             {
                 _large.Release();
             }
@@ -238,76 +275,93 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>
-    /// The record, with another root when those who have the content made it another way: the check of the whole decides. Asks when nothing is known.
+    /// Returns the record, with the providers' root when they have made the DAG differently: the hash of the whole content decides. Asks the
+    /// peers when nothing is known.
     /// </summary>
-    private async Task<ContentRecord> WithRootThatIsHadAsync(ContentRecord record, GcLease kept, CancellationToken cancellationToken)
+    private async Task<ContentRecord> WithProvidedRootAsync(ContentRecord record, GcLease lease, CancellationToken cancellationToken)
     {
-        ContentRecord? found = await _questions.Ask(record.Digest).Decided.WaitAsync(cancellationToken);
+        ContentRecord? found = await _locator.Ask(record.Digest).Decided.WaitAsync(cancellationToken);
         if (found is null || found.Root == record.Root || found.Size != record.Size || record.Kind != found.Kind)
         {
             return record;
         }
 
-        kept.Add(found.Root);
-        return _updates.Change(record.Digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Root = found.Root } : current) ?? record;
+        lease.Add(found.Root);
+        return _catalog.Change(record.Digest, current => IsSame(current, record) ? current! with { Root = found.Root } : current) ?? record;
     }
+
+    /// <summary>True while a record is incomplete and of the same DAG: containerd may have changed or removed it meanwhile.</summary>
+    private static bool IsSame(ContentRecord? current, ContentRecord record) => current is { Complete: false } && current.Root == record.Root;
 
     private async Task FetchAsync(ContentRecord record, CancellationToken cancellationToken)
     {
+        using Activity? span = IpcsActivity.Source.StartActivity("fetch");
+        span?.SetTag("digest", record.Digest.ToString()).SetTag("size", record.Size);
         long started = _time.GetTimestamp();
-        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession(), _work);
-        _active[record.Digest] = fetch;
+        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession(), _time, _work);
+        lock (_lock)
+        {
+            _active[record.Digest] = fetch;
+        }
+
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task looking = KeepLookingAsync(fetch, over.Token);
+        Task finding = KeepFindingSourcesAsync(fetch, over.Token);
         try
         {
             ReadOnlyMemory<byte> text = await fetch.RunAsync(cancellationToken);
+            _catalog.Change(record.Digest, current => IsSame(current, record) ? current! with { Complete = true } : current);
+            TimeSpan took = _time.GetElapsedTime(started);
+            FleetMeter.Fetched(record.Size, took);
+            LogFetched(record.Digest, record.Size, fetch.Sources.Length, took.TotalMilliseconds);
 
-            // containerd may have taken, labelled, dropped or written it meanwhile: only what is there now, of this DAG, is marked.
-            _updates.Change(record.Digest, current => current is { Complete: false } && current.Root == record.Root ? current with { Complete = true } : current);
-            FleetMeter.Fetched(record.Size, _time.GetElapsedTime(started));
-            LogFetched(record.Digest, record.Size, fetch.Sources.Count, _time.GetElapsedTime(started).TotalMilliseconds);
-
-            // A manifest that comes from the fleet passes no COMMIT: what it names is asked for here.
+            // A fetched manifest passes no COMMIT, so the contents that it names are looked up here.
             LookAhead(DescriptorScan.Descriptors(text));
         }
         catch (FalseContentException e)
         {
-            foreach (PeerId liar in _questions.CompleteProviders(record.Digest))
+            span?.SetStatus(ActivityStatusCode.Error, e.Message);
+            foreach (PeerId liar in _locator.CompleteProviders(record.Digest))
             {
                 await _bitswap.BanAsync(liar, e.Message);
             }
 
-            _questions.Forget(record.Digest);
+            _locator.Forget(record.Digest);
             throw;
         }
         catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
-            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {Describe(_questions.CompleteProviders(record.Digest))}: {e.Message}", e);
+            span?.SetStatus(ActivityStatusCode.Error, e.Message);
+            PeerId[] providers = _locator.CompleteProviders(record.Digest);
+            string source = providers.Length == 0 ? "any connected peer" : string.Join(", ", providers);
+            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {source}: {e.Message}", e);
         }
         finally
         {
-            _active.TryRemove(record.Digest, out _);
+            lock (_lock)
+            {
+                _active.Remove(record.Digest);
+            }
+
             await over.CancelAsync();
-            await looking;
+            await finding;
         }
     }
 
     /// <summary>
-    /// Looks for more sources while a fetch lasts: peers that have come, receivers that have begun, and providers that the DHT names when nobody who is
-    /// connected has a part, or after a first look the whole. Never throws.
+    /// Finds more sources while a fetch runs: peers that have connected, leechers, and providers in the DHT when no connected peer has a part,
+    /// or after the first pause when none has the whole. Never throws.
     /// </summary>
-    private async Task KeepLookingAsync(ContentFetch fetch, CancellationToken over)
+    private async Task KeepFindingSourcesAsync(ContentFetch fetch, CancellationToken over)
     {
-        TimeSpan pause = FirstLook;
-        Feed(fetch);
+        TimeSpan pause = FirstPause;
+        AddSources(fetch);
         while (!over.IsCancellationRequested)
         {
-            if (!IsConnected(pause == FirstLook ? fetch.Sources : _questions.CompleteProviders(fetch.Record.Digest)))
+            if (!IsConnected(pause == FirstPause ? fetch.Sources : _locator.CompleteProviders(fetch.Record.Digest)))
             {
                 Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
                 await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                await LookForMoreAsync([fetch]);
+                await FindSourcesAsync([fetch]);
             }
 
             await Task.Delay(pause, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -316,43 +370,41 @@ public sealed partial class ContentFetcher : IAsyncDisposable
                 return;
             }
 
-            await LookForMoreAsync([fetch]);
-            pause = pause * 2 < LastLook ? pause * 2 : LastLook;
+            await FindSourcesAsync([fetch]);
+            pause = pause * 2 < LastPause ? pause * 2 : LastPause;
         }
     }
 
-    private async Task LookForMoreAsync(ContentFetch[] fetches)
+    private async Task FindSourcesAsync(ContentFetch[] fetches)
     {
-        Task asking = _questions.AskAgainAsync([.. fetches.Select(f => f.Record.Digest)]);
+        Task asking = _locator.AskAgainAsync([.. fetches.Select(f => f.Record.Digest)]);
 
-        // One that hangs does not keep the others' answers from being used.
-        await Task.WhenAny(asking, Task.Delay(FirstLook, _time));
-        Array.ForEach(fetches, Feed);
+        // A hanging peer does not delay the use of the other answers.
+        await Task.WhenAny(asking, Task.Delay(FirstPause, _time));
+        Array.ForEach(fetches, AddSources);
     }
 
-    private void Feed(ContentFetch fetch)
+    private void AddSources(ContentFetch fetch)
     {
-        foreach ((PeerId peer, PeerAvailability availability) in _questions.Providers(fetch.Record.Digest))
+        foreach ((PeerId peer, PeerAvailability availability) in _locator.Providers(fetch.Record.Digest))
         {
             fetch.AddSource(peer, availability);
         }
 
-        foreach (PeerId leecher in _index.AskersOf(fetch.Record.Digest))
+        foreach (PeerId leecher in _local.LeechersOf(fetch.Record.Digest))
         {
             fetch.AddSource(leecher, PeerAvailability.Partial);
         }
 
-        if (!IsConnected(_questions.CompleteProviders(fetch.Record.Digest)))
+        if (!IsConnected(_locator.CompleteProviders(fetch.Record.Digest)))
         {
             fetch.Broadcast();
         }
     }
 
-    private bool IsConnected(ICollection<PeerId> any) => any.Count > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
+    private bool IsConnected(PeerId[] any) => any.Length > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
 
-    private static string Describe(PeerId[] whole) => whole.Length == 0 ? "any connected peer" : string.Join(", ", whole);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "fetch of {Digest} broken off: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the fetch of {Digest} was interrupted: {Reason}")]
     private partial void LogFetchFailed(Digest digest, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]

@@ -8,33 +8,33 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// Gets every block of a DAG into the store, many at a time, in whatever order the session finds best; what is here already is not asked for, so that a
-/// fetch that was broken off goes on where it was.
+/// Fetches every block of a DAG into the store, many at a time, in the order that the session chooses. Stored blocks are not requested, so a
+/// fetch that was interrupted continues where it was.
 /// </summary>
 internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root)
 {
-    /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, what receivers trade among each other at random.</summary>
+    /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, from which leechers trade at random.</summary>
     private const int Window = 512;
 
-    /// <summary>More is wanted once so many have come: what is done once for each time is not done for each block.</summary>
+    /// <summary>Blocks that arrive before more are wanted, so that the scheduler is not run for each block.</summary>
     private const int Refill = 64;
 
-    /// <summary>Blocks from the first that is not here to the last that is wanted: how much is left for a reader in order when the last comes.</summary>
+    /// <summary>Blocks from the first missing one to the last wanted one: it bounds how far an in-order reader is behind.</summary>
     private const int Span = 2048;
 
     private readonly Stack<Cid> _pending = new([root]);
     private readonly HashSet<Cid> _seen = [];
 
-    /// <summary>Those from the first on that is not here, in the order in which they were wanted.</summary>
+    /// <summary>The blocks from the first missing one on, in the order in which they were wanted.</summary>
     private readonly Queue<Cid> _inOrder = new();
 
-    /// <summary>Those of them that are.</summary>
+    /// <summary>Those of them that are stored.</summary>
     private readonly HashSet<Cid> _here = [];
     private int _outstanding;
 
-    /// <summary>Completes when all of it is here.</summary>
-    /// <exception cref="BlockNotFoundException">A block is not to be had.</exception>
-    /// <exception cref="DagFormatException">A block is not what its codec says, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
+    /// <summary>Completes when all blocks are stored.</summary>
+    /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
+    /// <exception cref="DagFormatException">A block is malformed, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         Want();
@@ -102,7 +102,7 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
 
     private void Expand(Cid cid)
     {
-        using IMemoryOwner<byte> block = blocks.Get(cid.Hash) ?? throw new BlockNotFoundException(cid, "it came and was removed at once");
+        using IMemoryOwner<byte> block = blocks.Get(cid.Hash) ?? throw new BlockNotFoundException(cid, "it was removed right after it arrived");
         foreach (Cid child in DagWalk.Children(cid, block.Memory.Span).Reverse())
         {
             if (_pending.Count == DagWalk.MaxPending)

@@ -1,4 +1,4 @@
 namespace Ipcs.Fleet;
 
-/// <summary>The whole of a content came, every block true to its hash, and is not what its digest names: whoever vouched for the root has lied.</summary>
+/// <summary>Every block of a content has its hash, but the content does not have its digest: the peers that gave the root have lied.</summary>
 internal sealed class FalseContentException(string message) : IOException(message);

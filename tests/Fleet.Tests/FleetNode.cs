@@ -25,7 +25,7 @@ internal sealed class FleetNode : IAsyncDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null)
+    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null, TimeProvider? time = null)
     {
         var host = new Host(new HostOptions
         {
@@ -37,7 +37,15 @@ internal sealed class FleetNode : IAsyncDisposable
         });
         var store = new MemoryStore();
         var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions { IsLeaf = DagWalk.IsLeaf }, NullLogger.Instance);
-        var fleet = new ContentFetcher(host, store, new ContentCatalog(store), bitswap, budget ?? TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance, routing);
+        var fleet = new ContentFetcher(
+            host,
+            store,
+            new ContentCatalog(store),
+            bitswap,
+            budget ?? TimeSpan.FromSeconds(10),
+            time ?? TimeProvider.System,
+            NullLogger.Instance,
+            routing);
         await host.StartAsync(Cancel);
         return new FleetNode { Host = host, Store = store, Bitswap = bitswap, Fleet = fleet };
     }

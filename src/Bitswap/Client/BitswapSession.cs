@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Threading.Channels;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
@@ -6,80 +7,96 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Fetches the blocks of one content, and remembers who has it. Without any peer named it asks all who are connected, and stays with those who have
-/// had a block of it, unless these turn out to have a part only.
+/// Fetches the blocks of one content, and records which peers have it. A session without named peers asks every connected peer; a peer that
+/// has sent a block is assumed to have the others, until it answers DONT_HAVE.
 /// </summary>
 public sealed class BitswapSession : IAsyncDisposable
 {
+    /// <summary>
+    /// The maximum number of prefetched blocks whose results have not been read: 1 GiB of blocks of 256 KiB, some 400 KB of memory. The
+    /// results are written under the scheduler's lock and cannot wait for room, so <see cref="Prefetch"/> throws when there is none.
+    /// </summary>
+    public const int MaxPrefetch = 4096;
+
     private readonly IBlockstore _store;
     private readonly WantManager _wants;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<PrefetchResult> _results = Channel.CreateUnbounded<PrefetchResult>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<PrefetchResult> _results =
+        Channel.CreateBounded<PrefetchResult>(new BoundedChannelOptions(MaxPrefetch) { SingleReader = true });
 
-    internal BitswapSession(IBlockstore store, WantManager wants, PeerScope reach)
+    private long _prefetched;
+    private long _reported;
+    private Activity? _span;
+
+    internal BitswapSession(IBlockstore store, WantManager wants, PeerScope scope)
     {
         _store = store;
         _wants = wants;
-        PeerScope = reach;
+        PeerScope = scope;
     }
 
-    /// <summary>Whom it asks beside those of whom it is told. Touched only under the scheduler's lock.</summary>
+    // The internal properties are accessed only under the scheduler's lock.
+
+    /// <summary>Which peers are asked beside the named ones.</summary>
     internal PeerScope PeerScope { get; set; }
 
-    /// <summary>What is thought of whom. Touched only under the scheduler's lock.</summary>
+    /// <summary>What each known peer has of the content.</summary>
     internal Dictionary<PeerId, PeerAvailability> Peers { get; } = [];
 
-    /// <summary>How many blocks it has wanted. Touched only under the scheduler's lock.</summary>
+    /// <summary>The number of blocks wanted so far.</summary>
     internal int Wanted { get; set; }
 
-    /// <summary>With which of them it is next asked who else has the content. Touched only under the scheduler's lock.</summary>
+    /// <summary>The number of wanted blocks at which further peers are next asked whether they have the content.</summary>
     internal int NextProbe { get; set; } = 2;
 
-    /// <summary>How many others fetch the same. Touched only under the scheduler's lock.</summary>
+    /// <summary>The number of known peers that are fetching the same content.</summary>
     internal int Leechers { get; set; }
 
-    /// <summary>True once there are any.</summary>
+    /// <summary>True when other peers are fetching the same content.</summary>
     internal bool Trades => Leechers > 0;
 
-    /// <summary>When for the first time there was nothing left whose turn at the source is this node's. Touched only under the scheduler's lock.</summary>
+    /// <summary>When for the first time every block assigned to this node was requested, in microseconds.</summary>
     internal long AssignedDoneAt { get; set; } = long.MaxValue;
 
-    /// <summary>When it first wanted a block, in microseconds. Touched only under the scheduler's lock.</summary>
+    /// <summary>When the first block was wanted, in microseconds.</summary>
     internal long? FirstWantAt { get; set; }
 
-    /// <summary>True once a peer has sent it a block. Touched only under the scheduler's lock.</summary>
+    /// <summary>True once a peer has sent a block.</summary>
     internal bool HasBlock { get; set; }
 
-    /// <summary>What is wanted ahead, to be let go at the end. Touched only under the scheduler's lock.</summary>
+    /// <summary>The wants of prefetched blocks, which end with the session.</summary>
     internal HashSet<Want> Wants { get; } = [];
 
-    /// <summary>What has become of the blocks that were wanted ahead, as it comes: one for each time that one was.</summary>
+    /// <summary>The results of <see cref="Prefetch"/>, one for each block passed to it, in the order in which they are known.</summary>
     public ChannelReader<PrefetchResult> Results => _results.Reader;
 
-    /// <summary>Tells what a peer has of the content; what is known to be more stays.</summary>
-    public void AddPeer(PeerId peer, PeerAvailability availability) => _wants.Tell(this, peer, availability);
+    /// <summary>Records what a peer has of the content. Less than what is known already is ignored.</summary>
+    public void AddPeer(PeerId peer, PeerAvailability availability) => _wants.SetAvailability(this, peer, availability);
 
-    /// <summary>Nobody is known to have the whole: from now on every connected peer, also one that comes later, is asked for each block whether it has it.</summary>
+    /// <summary>
+    /// For a content of which no connected peer has all blocks: asks every connected peer, also those that connect later, for each block
+    /// whether it has it.
+    /// </summary>
     public void Broadcast() => _wants.Broadcast(this);
 
-    /// <summary>The block, from here when it is here. The caller disposes it.</summary>
+    /// <summary>Returns a block, from the store or else from a peer. The caller disposes it.</summary>
     /// <param name="cid">The block.</param>
-    /// <param name="urgent">True when a reader waits for just this one: it goes before all that is wanted ahead.</param>
+    /// <param name="urgent">True when a reader waits for this block: it is requested before all prefetched ones.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="BlockUnavailableException">Nobody who could be asked has sent it in time.</exception>
+    /// <exception cref="BlockUnavailableException">No peer has sent the block in time.</exception>
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
     {
-        if (_store.Get(cid.Hash) is { } here)
+        if (_store.Get(cid.Hash) is { } stored)
         {
-            return here;
+            return stored;
         }
 
         await WantAsync(cid, urgent, cancellationToken);
         return _store.Get(cid.Hash) ?? throw Removed(cid);
     }
 
-    /// <summary>As <see cref="GetAsync"/>, and returns the block's length alone: it is not read.</summary>
-    /// <exception cref="BlockUnavailableException">Nobody who could be asked has sent it in time.</exception>
+    /// <summary>Fetches a block like <see cref="GetAsync"/>, and returns its length in bytes without reading it.</summary>
+    /// <exception cref="BlockUnavailableException">No peer has sent the block in time.</exception>
     public async ValueTask<int> EnsureAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
     {
         if (_store.TryGetLength(cid.Hash, out int length))
@@ -92,33 +109,72 @@ public sealed class BitswapSession : IAsyncDisposable
     }
 
     /// <summary>
-    /// Wants blocks ahead, in this order as far as order matters: <see cref="Results"/> tells of each once it is in the store, or has failed. They are let go when the
-    /// session ends. The caller bounds how many it wants at a time.
+    /// Wants blocks, in this order as far as order matters, until the session ends. <see cref="Results"/> has one entry for each once it is
+    /// stored or has failed.
     /// </summary>
-    public void Prefetch(IReadOnlyList<Cid> cids) => _wants.Prefetch(cids, this);
+    /// <exception cref="InvalidOperationException">More than <see cref="MaxPrefetch"/> blocks are wanted whose results were not read.</exception>
+    public void Prefetch(IReadOnlyList<Cid> cids)
+    {
+        // The order of these reads makes the count too high, never too low, while a result is being reported.
+        long reported = Interlocked.Read(ref _reported);
+        long unread = Interlocked.Read(ref _prefetched) - reported + Results.Count;
+        if (unread + cids.Count > MaxPrefetch)
+        {
+            throw new InvalidOperationException($"{unread} prefetched blocks are not read; {cids.Count} more exceed {MaxPrefetch}");
+        }
 
-    /// <summary>Lets go of everything still wanted.</summary>
+        Interlocked.Add(ref _prefetched, cids.Count);
+        StartSpan(cids.Count);
+        _wants.Prefetch(cids, this);
+    }
+
+    /// <summary>Cancels all wants of the session.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         _wants.End(this);
+        Interlocked.Exchange(ref _span, null)?.Dispose();
     }
 
-    /// <summary>Tells what has become of a block. <paramref name="want"/> is null when it was here already, and else touched only under the scheduler's lock.</summary>
-    internal void Report(Want? want, PrefetchResult block)
+    /// <summary>
+    /// Writes the result of a prefetched block. <paramref name="want"/> is null when the block was stored already, and else accessed only
+    /// under the scheduler's lock.
+    /// </summary>
+    internal void Report(Want? want, PrefetchResult result)
     {
         if (want is not null)
         {
             Wants.Remove(want);
         }
 
-        _results.Writer.TryWrite(block);
+        bool written = _results.Writer.TryWrite(result);
+        Debug.Assert(written, "Prefetch keeps the number of unread results within the channel's bound");
+        if (Interlocked.Increment(ref _reported) == Interlocked.Read(ref _prefetched))
+        {
+            Interlocked.Exchange(ref _span, null)?.Dispose();
+        }
     }
 
-    private static BlockUnavailableException Removed(Cid cid) => new($"block {cid} came and was removed at once");
+    private static BlockUnavailableException Removed(Cid cid) => new($"block {cid} was removed right after it arrived");
+
+    /// <summary>Starts the span <c>want</c>, which ends when no prefetched block is outstanding, unless it runs already.</summary>
+    private void StartSpan(int blocks)
+    {
+        if (!IpcsActivity.Source.HasListeners() || Volatile.Read(ref _span) is not null)
+        {
+            return;
+        }
+
+        Activity? caller = Activity.Current;
+        Activity? span = IpcsActivity.Source.StartActivity("want")?.SetTag("blocks", blocks);
+        Activity.Current = caller;
+        Interlocked.Exchange(ref _span, span)?.Dispose();
+    }
 
     private async Task WantAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
     {
+        using Activity? span = IpcsActivity.Source.StartActivity("want");
+        span?.SetTag("block", cid.ToString());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
         await _wants.WantAsync(cid, this, urgent, stop.Token);
     }

@@ -1,14 +1,14 @@
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What a received block is to us.</summary>
+/// <summary>Whether a received block was requested.</summary>
 internal enum BlockExpectation
 {
-    /// <summary>Never asked of this peer.</summary>
+    /// <summary>Never requested from this peer.</summary>
     Unknown,
 
-    /// <summary>Somebody waits for it.</summary>
+    /// <summary>Requested and wanted.</summary>
     Wanted,
 
-    /// <summary>Asked of this peer, and had from another meanwhile.</summary>
+    /// <summary>Requested from this peer, and no longer wanted.</summary>
     Late,
 }

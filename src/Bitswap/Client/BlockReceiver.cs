@@ -7,16 +7,21 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Checks the blocks that come, stores those that are wanted, and counts. Small blocks are taken some at a time, so that what is once for each time (turns of
-/// the want wants, the next wants' messages) is not for each block. Thread-safe.
+/// Verifies received blocks, stores those that are wanted, and counts. Small blocks are stored in groups, so that the scheduler's lock is
+/// taken and the next wants are sent once per group. Thread-safe.
 /// </summary>
-internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
+/// <param name="store">Where the blocks go.</param>
+/// <param name="wants">Which blocks are wanted.</param>
+/// <param name="isLeaf">True for the bytes of a block without links.</param>
+/// <param name="announce">Called with the hash and the length of each stored block.</param>
+internal sealed class BlockReceiver(
+    IBlockstore store, WantManager wants, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
 {
-    /// <summary>Bytes of blocks taken at a time, and a block more: no wait for those who wait for the first of them, and little memory.</summary>
-    private const int Together = 512 * 1024;
+    /// <summary>A group ends with the block that reaches this length, in bytes: short enough that its first block's reader waits little.</summary>
+    private const int GroupLength = 512 * 1024;
 
-    /// <summary>From this length on a block is stored by itself, and what is stored at a time goes past the store's log: what a fetch of much is made of.</summary>
-    private const int BulkFrom = 64 * 1024;
+    /// <summary>From this length on, in bytes, a block is written by itself, and writes skip the store's log.</summary>
+    private const int BulkLength = 64 * 1024;
 
     private long _blocks;
     private long _bytes;
@@ -24,42 +29,47 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predic
     private long _duplicateBlocks;
     private long _duplicateBytes;
 
-    /// <summary>Wanted blocks that have come.</summary>
+    /// <summary>Wanted blocks received.</summary>
     public long Blocks => Interlocked.Read(ref _blocks);
 
-    /// <summary>Their bytes, as they came.</summary>
+    /// <summary>The bytes of those blocks on the wire.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Those of them that came packed.</summary>
+    /// <summary>How many of those blocks were compressed.</summary>
     public long Compressed => Interlocked.Read(ref _compressed);
 
-    /// <summary>Blocks that came and were not wanted any more.</summary>
+    /// <summary>Requested blocks received that were no longer wanted.</summary>
     public long DuplicateBlocks => Interlocked.Read(ref _duplicateBlocks);
 
-    /// <summary>Their bytes.</summary>
+    /// <summary>The bytes of those blocks on the wire.</summary>
     public long DuplicateBytes => Interlocked.Read(ref _duplicateBytes);
 
-    /// <summary>Takes the blocks of a message, or of a piece of one. Returns their bytes.</summary>
-    /// <exception cref="InvalidDataException">One can't be checked, or was never asked of this peer: what came with it is dropped too.</exception>
+    /// <summary>Takes the blocks of a message, or of a piece of one. Returns their bytes on the wire.</summary>
+    /// <exception cref="InvalidDataException">
+    /// A block cannot be verified or was never requested from this peer. The group that it is in is dropped.
+    /// </exception>
     public long Take(PeerId peer, BitswapMessage message)
     {
-        long bytes = 0, unpacked = message.UnpackedBefore;
+        long bytes = 0, decompressed = message.UnpackedBefore;
         var group = new List<ReceivedBlock>();
         int length = 0;
         try
         {
             foreach (BlockEntry block in message.Blocks)
             {
-                if (block.Compressed && CompressedBlock.TryGetLength(block.Data.Span, out int packed) && (unpacked += packed) > BitswapMessage.MaxUnpacked)
+                if (block.Compressed
+                    && CompressedBlock.TryGetLength(block.Data.Span, out int blockLength)
+                    && (decompressed += blockLength) > BitswapMessage.MaxUnpacked)
                 {
-                    throw new InvalidDataException($"the packed blocks of one message are longer than {BitswapMessage.MaxUnpacked} bytes");
+                    throw new InvalidDataException(
+                        $"the compressed blocks of one message have more than {BitswapMessage.MaxUnpacked} bytes when decompressed");
                 }
 
-                ReceivedBlock arrival = Check(block);
-                group.Add(arrival);
+                ReceivedBlock received = Verify(block);
+                group.Add(received);
                 bytes += block.Data.Length;
-                length += arrival.Length;
-                if (length >= Together)
+                length += received.Length;
+                if (length >= GroupLength)
                 {
                     Take(peer, group);
                     length = 0;
@@ -75,29 +85,34 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predic
         }
     }
 
-    /// <summary>Hashes a block once. What is counted is what came over the wire; a packed block is stored as it came, once it is seen to unpack.</summary>
-    private ReceivedBlock Check(BlockEntry entry)
+    /// <summary>Hashes a block. A compressed block is decompressed for that, and stored as it was received.</summary>
+    private ReceivedBlock Verify(BlockEntry entry)
     {
-        IMemoryOwner<byte>? unpacked = entry.Compressed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
-        ReadOnlySpan<byte> block = unpacked is null ? entry.Data.Span : unpacked.Memory.Span;
-        if (block.Length > IBlockstore.MaxBlockLength || (entry.Compressed && unpacked is null) || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
+        IMemoryOwner<byte>? decompressed = entry.Compressed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
+        ReadOnlySpan<byte> block = decompressed is null ? entry.Data.Span : decompressed.Memory.Span;
+        if (block.Length > IBlockstore.MaxBlockLength
+            || (entry.Compressed && decompressed is null)
+            || !Multihash.TryCompute(entry.HashCode, block, out Multihash hash))
         {
-            unpacked?.Dispose();
-            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} can't be {(entry.Compressed ? "unpacked" : "checked")}");
+            decompressed?.Dispose();
+            string what = entry.Compressed ? "decompressed" : "verified";
+            throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} cannot be {what}");
         }
 
-        return new ReceivedBlock(entry, hash, block.Length, isLeaf(block), unpacked);
+        return new ReceivedBlock(entry, hash, block.Length, isLeaf(block), decompressed);
     }
 
-    /// <summary>What nobody wants is counted and dropped. A false block hashes to what nobody wants.</summary>
+    /// <summary>
+    /// Stores the wanted blocks of a group, and counts all. A false block has a hash that was never requested, or one that is not wanted.
+    /// </summary>
     private void Take(PeerId peer, List<ReceivedBlock> group)
     {
         BlockExpectation[] expected = wants.Expects(peer, group);
         int unknown = Array.IndexOf(expected, BlockExpectation.Unknown);
         if (unknown >= 0)
         {
-            // We asked it for nothing that hashes so: it sends false blocks.
-            throw new InvalidDataException($"a block of {group[unknown].Length} bytes hashes to {group[unknown].Hash}, which was never asked of this peer");
+            throw new InvalidDataException(
+                $"a block of {group[unknown].Length} bytes hashes to {group[unknown].Hash}, which was never asked of this peer");
         }
 
         int taken = 0;
@@ -105,9 +120,9 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predic
         {
             while (taken < group.Count)
             {
-                // Small blocks that follow each other are one write.
+                // Consecutive small blocks are one write.
                 int end = taken + 1;
-                while (end < group.Count && group[taken].Entry.Data.Length < BulkFrom && group[end].Entry.Data.Length < BulkFrom)
+                while (end < group.Count && group[taken].Entry.Data.Length < BulkLength && group[end].Entry.Data.Length < BulkLength)
                 {
                     end++;
                 }
@@ -118,40 +133,45 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predic
         }
         finally
         {
-            // Also when the store fails: what it has taken is here.
-            Tell(peer, group, expected, taken);
+            // Also when the store fails: the blocks before the failure are stored.
+            Complete(peer, group, expected, taken);
             Release(group);
         }
     }
 
-    // Last to those who wait here: what they see counted is all that has come.
-    private void Tell(PeerId peer, List<ReceivedBlock> group, BlockExpectation[] expected, int taken)
+    // The wants complete last and after the counters, so that a caller whose want has completed sees its block counted.
+    private void Complete(PeerId peer, List<ReceivedBlock> group, BlockExpectation[] expected, int taken)
     {
         for (int i = 0; i < taken; i++)
         {
-            int length = group[i].Entry.Data.Length;
             if (expected[i] == BlockExpectation.Wanted)
             {
-                Interlocked.Increment(ref _blocks);
-                if (group[i].Entry.Compressed)
-                {
-                    Interlocked.Increment(ref _compressed);
-                }
-
-                Interlocked.Add(ref _bytes, length);
                 announce(group[i].Hash, group[i].Length);
-            }
-            else
-            {
-                Interlocked.Increment(ref _duplicateBlocks);
-                Interlocked.Add(ref _duplicateBytes, length);
             }
         }
 
-        wants.Received(peer, group, taken);
+        wants.Received(peer, group, taken, Count);
     }
 
-    /// <summary>Stores those of some arrivals that are wanted: small ones, or a single one.</summary>
+    private void Count(ReceivedBlock block, bool wanted)
+    {
+        int length = block.Entry.Data.Length;
+        if (!wanted)
+        {
+            Interlocked.Increment(ref _duplicateBlocks);
+            Interlocked.Add(ref _duplicateBytes, length);
+            return;
+        }
+
+        Interlocked.Increment(ref _blocks);
+        Interlocked.Add(ref _bytes, length);
+        if (block.Entry.Compressed)
+        {
+            Interlocked.Increment(ref _compressed);
+        }
+    }
+
+    /// <summary>Writes the wanted blocks from <paramref name="start"/> to <paramref name="end"/>: small ones, or a single one.</summary>
     private void Store(List<ReceivedBlock> group, BlockExpectation[] expected, int start, int end)
     {
         var blocks = new List<NewBlock>(end - start);
@@ -160,21 +180,21 @@ internal sealed class BlockReceiver(IBlockstore store, WantManager wants, Predic
         {
             if (expected[i] == BlockExpectation.Wanted)
             {
-                bool packed = group[i].Entry.Compressed && store.KeepsCompressed;
-                blocks.Add(new NewBlock(group[i].Hash, packed ? group[i].Entry.Data : group[i].Block, packed));
+                bool compressed = group[i].Entry.Compressed && store.KeepsCompressed;
+                blocks.Add(new NewBlock(group[i].Hash, compressed ? group[i].Entry.Data : group[i].Block, compressed));
                 length += blocks[^1].Data.Length;
             }
         }
 
-        // Lost in a crash, they are fetched again.
-        store.PutAll(blocks, bulk: length >= BulkFrom);
+        // Not durable: blocks that are lost in a crash are fetched again.
+        store.PutAll(blocks, bulk: length >= BulkLength);
     }
 
     private static void Release(List<ReceivedBlock> group)
     {
-        foreach (ReceivedBlock arrival in group)
+        foreach (ReceivedBlock block in group)
         {
-            arrival.Unpacked?.Dispose();
+            block.Decompressed?.Dispose();
         }
 
         group.Clear();

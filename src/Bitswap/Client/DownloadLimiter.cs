@@ -1,20 +1,20 @@
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Keeps what is asked for to so many bytes a second; 0 for no limit. What a block counts when it is asked for is a guess, which its real
-/// length replaces when it comes. Times are in microseconds. Touched only under the scheduler's lock.
+/// Limits the requested bytes per second; 0 for no limit. A request counts with an estimated length, which the real length replaces when the
+/// block arrives. Times are in microseconds. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class DownloadLimiter(long bytesPerSecond)
 {
-    /// <summary>What may be asked for at once after a pause: more than comes together between two looks at the clock.</summary>
+    /// <summary>What may be requested at once after a pause, in time: more than the time between two ticks.</summary>
     private const long Burst = 250_000;
 
     private double _freeAt;
 
-    /// <summary>True when another block may be asked for.</summary>
+    /// <summary>True when another block may be requested.</summary>
     public bool IsOpen(long now) => bytesPerSecond <= 0 || _freeAt <= now;
 
-    /// <summary>Counts bytes that are asked for, or have come.</summary>
+    /// <summary>Counts requested or received bytes.</summary>
     public void Spend(long bytes, long now)
     {
         if (bytesPerSecond > 0)
@@ -23,7 +23,7 @@ internal sealed class DownloadLimiter(long bytesPerSecond)
         }
     }
 
-    /// <summary>Those that were asked for are not to come any more, or are counted anew.</summary>
+    /// <summary>Takes the estimate of a request back.</summary>
     public void Refund(long bytes)
     {
         if (bytesPerSecond > 0)

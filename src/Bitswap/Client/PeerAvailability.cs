@@ -1,14 +1,14 @@
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What a session thinks of a peer.</summary>
+/// <summary>What a peer has of a session's content.</summary>
 public enum PeerAvailability
 {
-    /// <summary>It has parts: it is asked for a block once it has said that it has it, and is one of those who fetch like us.</summary>
+    /// <summary>The peer is fetching the content too: it is asked for a block once it has sent HAVE for it.</summary>
     Partial,
 
-    /// <summary>It has had a block of the session's and is thought to have the others.</summary>
+    /// <summary>The peer has sent a block of the content, and is assumed to have the others.</summary>
     Assumed,
 
-    /// <summary>It has said that it has the whole.</summary>
+    /// <summary>The peer has said that it has all blocks.</summary>
     Complete,
 }

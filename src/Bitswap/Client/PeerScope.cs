@@ -1,14 +1,14 @@
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>Whom a session asks beside those of whom it is told.</summary>
+/// <summary>Which peers a session asks beside the named ones.</summary>
 internal enum PeerScope
 {
-    /// <summary>Nobody.</summary>
+    /// <summary>No others.</summary>
     Named,
 
-    /// <summary>Any connected peer; whoever has had a block of it is thought to have the others, until it says that it has not.</summary>
+    /// <summary>Any connected peer; one that has sent a block is assumed to have the others until it sends DONT_HAVE.</summary>
     Connected,
 
-    /// <summary>What is wanted lies in parts: every connected peer is asked for each block whether it has it, and for those that it has.</summary>
+    /// <summary>Every connected peer is asked for each block whether it has it, since none has all of them.</summary>
     Broadcast,
 }

@@ -2,34 +2,34 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What the want scheduler knows of one connected peer. Touched only under the scheduler's lock.</summary>
+/// <summary>The scheduler's state of one connected peer. Accessed only under the scheduler's lock.</summary>
 internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions options)
 {
     public PeerId Peer { get; } = peer;
 
-    /// <summary>True when it speaks 1.2.0 and says HAVE and DONT_HAVE.</summary>
+    /// <summary>True when the peer speaks Bitswap 1.2.0, which has HAVE and DONT_HAVE.</summary>
     public bool SaysHave { get; } = saysHave;
 
     public RequestWindow Window { get; } = new(options.FirstWindow, options.MaxWindow);
 
-    /// <summary>What it may be asked for next.</summary>
+    /// <summary>The wants that may be requested from it next.</summary>
     public PeerWantQueue PeerWantQueue { get; } = new();
 
-    /// <summary>The wants asked of it.</summary>
+    /// <summary>The wants requested from it.</summary>
     public HashSet<Want> UnderWay { get; } = [];
 
-    /// <summary>Their bytes, as far as can be guessed.</summary>
+    /// <summary>The estimated bytes of those wants.</summary>
     public long BytesUnderWay { get; set; }
 
-    /// <summary>When it last sent a block, or was asked after it owed nothing.</summary>
+    /// <summary>When it last sent a block, or got a request while it had none.</summary>
     public long LastBlock { get; set; }
 
-    /// <summary>True once it owed blocks and sent none: it is asked for one at most, and after all others, until it sends again.</summary>
+    /// <summary>True when it has not sent requested blocks in time: until it sends one, it gets one request at most, after all other peers.</summary>
     public bool Stalled { get; set; }
 
-    /// <summary>True when it may be asked for one more block; for one it may always.</summary>
+    /// <summary>True when one more block may be requested; the first one always may.</summary>
     public bool HasRoom(int typical) => UnderWay.Count == 0 || (!Stalled && BytesUnderWay + typical <= Math.Max(Window.Bytes, 2L * typical));
 
-    /// <summary>How long until it would have sent one block more, in seconds; a guess.</summary>
+    /// <summary>The estimated time, in seconds, until the requested blocks have arrived.</summary>
     public double Backlog => Stalled ? double.MaxValue : BytesUnderWay / Math.Max(Window.Rate, 1e6);
 }

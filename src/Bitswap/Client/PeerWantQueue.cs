@@ -3,24 +3,24 @@ using System.Diagnostics.CodeAnalysis;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// The wants that one peer may be asked for next, the best first. What lies here may have gone to another peer meanwhile, or rank behind what it did: that
-/// is seen when it comes to the top, so that nothing is searched for when something changes. Touched only under the scheduler's lock.
+/// The wants that may be requested from one peer next, the best first. An entry may have been requested from another peer meanwhile, or have
+/// a worse rank by now; that is checked when it is first, so that changes need no search. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class PeerWantQueue
 {
-    /// <summary>Entries, beyond twice as many as there are wants, past which most are of the past: all are thrown away and gathered anew once a look is taken.</summary>
+    /// <summary>With this many entries more than twice the number of wants, most are stale: the queue is emptied and gathered again.</summary>
     private const int Slack = 64;
 
     private readonly PriorityQueue<Want, (int Rank, long Order)> _queue = new();
     private readonly List<(Want Want, (int Rank, long Order) Place)> _parked = [];
 
-    /// <summary>True when they are to be gathered anew before a look is taken; until then nothing is added.</summary>
+    /// <summary>True when the wants must be gathered again before the queue is used; until then none is added.</summary>
     public bool IsOutdated { get; private set; } = true;
 
-    /// <summary>True when they were gathered to be drawn at random.</summary>
+    /// <summary>True when the wants were gathered in random order.</summary>
     public bool IsShuffled { get; private set; }
 
-    /// <summary>Something has changed that touches many of them.</summary>
+    /// <summary>Empties the queue after a change that affects many wants.</summary>
     public void Outdate()
     {
         IsOutdated = true;
@@ -28,7 +28,7 @@ internal sealed class PeerWantQueue
         _parked.Clear();
     }
 
-    /// <summary>They are gathered anew.</summary>
+    /// <summary>Starts to gather the wants.</summary>
     public void Begin(bool shuffled)
     {
         Outdate();
@@ -36,7 +36,7 @@ internal sealed class PeerWantQueue
         IsShuffled = shuffled;
     }
 
-    /// <summary>Adds a want; once more does no harm. The lower rank is the better one, in one rank the lower order.</summary>
+    /// <summary>Adds a want, which may be in the queue already. A lower rank is better, and within a rank a lower order.</summary>
     public void Add(Want want, int rank, long order, int wants)
     {
         if (_queue.Count + _parked.Count > (2 * wants) + Slack)
@@ -49,7 +49,7 @@ internal sealed class PeerWantQueue
         }
     }
 
-    /// <summary>The best, and the rank that it had when it was added.</summary>
+    /// <summary>The best want, and the rank with which it was added.</summary>
     public bool TryPeek([NotNullWhen(true)] out Want? want, out int rank)
     {
         bool any = _queue.TryPeek(out want, out (int Rank, long Order) place);
@@ -57,13 +57,13 @@ internal sealed class PeerWantQueue
         return any;
     }
 
-    /// <summary>Removes the best.</summary>
+    /// <summary>Removes the best want.</summary>
     public void Drop() => _queue.Dequeue();
 
-    /// <summary>Puts the best where it belongs by now.</summary>
+    /// <summary>Gives the best want a worse rank.</summary>
     public void Demote(int rank, long order) => _queue.DequeueEnqueue(_queue.Peek(), (rank, order));
 
-    /// <summary>Puts the best aside: the peer can't serve it, for a reason that time takes away.</summary>
+    /// <summary>Sets the best want aside until <see cref="Unpark"/>: the peer cannot serve it yet.</summary>
     public void Park()
     {
         if (_queue.TryDequeue(out Want? want, out (int Rank, long Order) place))
@@ -72,7 +72,7 @@ internal sealed class PeerWantQueue
         }
     }
 
-    /// <summary>Time has passed: those put aside are looked at again.</summary>
+    /// <summary>Puts the wants that were set aside back.</summary>
     public void Unpark()
     {
         foreach ((Want want, (int Rank, long Order) place) in _parked)

@@ -2,8 +2,8 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What has become of a block that was wanted ahead.</summary>
-/// <param name="Cid">The block, as it was wanted.</param>
-/// <param name="IsLeaf">True when it has just come and <see cref="BitswapOptions.IsLeaf"/> says so of its bytes; false also where nobody has looked.</param>
-/// <param name="Failure">Why it is not here; null when it is.</param>
+/// <summary>The result of a prefetched block.</summary>
+/// <param name="Cid">The CID that was passed to Prefetch.</param>
+/// <param name="IsLeaf">The result of <see cref="BitswapOptions.IsLeaf"/> for a block that was received; false for one that was stored before.</param>
+/// <param name="Failure">Why the block could not be fetched; null when it is stored.</param>
 public readonly record struct PrefetchResult(Cid Cid, bool IsLeaf, BlockUnavailableException? Failure = null);

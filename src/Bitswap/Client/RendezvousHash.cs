@@ -4,15 +4,15 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Which of those who fetch the same takes which block from the source first: the one with the highest mark for it. All of them reckon the same without
-/// a word between them (rendezvous hashing, https://en.wikipedia.org/wiki/Rendezvous_hashing), so that the source is asked for each block by one.
+/// Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): of the peers that fetch the same content, the one with the highest
+/// score for a block requests it from the source first. All compute the same scores, so that the source gets each request once.
 /// </summary>
 internal static class RendezvousHash
 {
-    /// <summary>A peer's mark for a block.</summary>
+    /// <summary>A peer's score for a block.</summary>
     public static ulong Score(in PeerId peer, in Multihash block) => Mix(Tail(peer.Hash) ^ Mix(Tail(block)));
 
-    // Keys begin alike, hashes end at random; both end in what tells them apart.
+    // Public keys have equal prefixes, so the last bytes are used.
     private static ulong Tail(in Multihash hash)
     {
         ReadOnlySpan<byte> digest = hash.Digest;

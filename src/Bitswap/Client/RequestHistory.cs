@@ -3,20 +3,20 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// What peers were asked for, in any way, to tell a block that comes late from a false one; also over a reconnection, since what was asked before may
-/// still be on its way. Touched only under the scheduler's lock.
+/// The blocks that were requested from each peer, to tell a late block from a false one; kept over a reconnection, since earlier requests may
+/// still be answered. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class RequestHistory
 {
-    /// <summary>Hashes remembered of one peer, some 8 MB of memory: later than 16 GiB of others no honest block is.</summary>
+    /// <summary>The maximum number of hashes per peer, some 8 MB of memory: no honest block is 16 GiB late.</summary>
     private const int MaxHashes = 65_536;
 
-    /// <summary>Peers remembered; past that those who are gone are forgotten.</summary>
+    /// <summary>Over this number of peers, disconnected ones are removed.</summary>
     private const int MaxPeers = 1024;
 
     private readonly Dictionary<PeerId, Memory> _peers = [];
 
-    /// <summary>Notes that a peer was asked for a block.</summary>
+    /// <summary>Records a request.</summary>
     public void Add(PeerId peer, in Multihash hash)
     {
         if (!_peers.TryGetValue(peer, out Memory? memory))
@@ -36,10 +36,10 @@ internal sealed class RequestHistory
         }
     }
 
-    /// <summary>True when a peer was asked for a block.</summary>
+    /// <summary>True when a block was requested from a peer.</summary>
     public bool Contains(PeerId peer, in Multihash hash) => _peers.TryGetValue(peer, out Memory? memory) && memory.Hashes.Contains(hash);
 
-    /// <summary>Makes room, if there is need, by forgetting peers that are not connected.</summary>
+    /// <summary>Removes disconnected peers when there are more than <see cref="MaxPeers"/>.</summary>
     public void Trim(Func<PeerId, bool> isConnected)
     {
         if (_peers.Count <= MaxPeers)

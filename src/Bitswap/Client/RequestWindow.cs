@@ -1,25 +1,24 @@
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// How many bytes to want of one peer at a time: what its link carries in the time that a block takes to come, and a little more, so that the link is
-/// never idle and the queue at the peer is short. Follows what arrives: while the window is the limit, the rate that it reaches allows a larger one;
-/// once the link is, it stays. Times are in microseconds.
+/// How many bytes to request from one peer at a time: the bandwidth-delay product and a little more, so that the connection is never idle and
+/// the queue at the peer is short. The window grows while it is the limit, and stays when the connection is. Times are in microseconds.
 /// </summary>
 internal sealed class RequestWindow(int first, int most)
 {
-    /// <summary>Queue at the peer on top of the link's own delay: what hides the pauses of its store and of ours.</summary>
+    /// <summary>The queue at the peer, in time, on top of the delay: it hides pauses of both stores.</summary>
     private const long Queue = 50_000;
 
-    /// <summary>How long bytes are counted for one sample of the rate.</summary>
+    /// <summary>The length of one sample of the rate.</summary>
     private const long SampleTime = 50_000;
 
-    /// <summary>A pause of ours from this length on is no pause of the peer's.</summary>
+    /// <summary>After a pause of this length without a request, a new sample starts.</summary>
     private const long IdleTime = 10_000;
 
-    /// <summary>Samples of which the greatest counts: a pause shorter than all of them doesn't shrink the window.</summary>
+    /// <summary>The number of samples of which the greatest counts: shorter pauses do not shrink the window.</summary>
     private const int Samples = 8;
 
-    /// <summary>How long the least delay is believed: routes change.</summary>
+    /// <summary>How long the least delay is used: routes change.</summary>
     private const long DelayTime = 10_000_000;
 
     private readonly double[] _rates = new double[Samples];
@@ -40,7 +39,7 @@ internal sealed class RequestWindow(int first, int most)
     /// <summary>The time between a want and its block when nothing is queued, in microseconds; 0 before it is known.</summary>
     public long Delay => Math.Min(_delay, _delayBefore) is var d && d == long.MaxValue ? 0 : d;
 
-    /// <summary>The peer is asked for something after it owed us nothing: if it was idle for a while, that time says nothing of its link.</summary>
+    /// <summary>A block is requested while none was: a sample that contains the idle time is dropped.</summary>
     public void Begin(long now)
     {
         if (_sampleStart < 0 || now - _lastArrival > IdleTime)
@@ -49,7 +48,7 @@ internal sealed class RequestWindow(int first, int most)
         }
     }
 
-    /// <summary>A block has come.</summary>
+    /// <summary>A block has arrived.</summary>
     public void Arrived(long now, long askedAt, int bytes)
     {
         if (now - _delaySince > DelayTime)

@@ -2,65 +2,65 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>One block that somebody here waits for. Touched only under the scheduler's lock.</summary>
+/// <summary>A wanted block. Accessed only under the scheduler's lock.</summary>
 internal sealed class Want(Cid cid, long now)
 {
     public Cid Cid { get; } = cid;
 
     public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The sessions that want it, one entry for each time they do.</summary>
+    /// <summary>The sessions that want it, with one entry per want.</summary>
     public List<BitswapSession> Sessions { get; } = [];
 
-    /// <summary>The sessions that want it ahead, and how each calls it.</summary>
+    /// <summary>The sessions that prefetch it, and the CID that each used.</summary>
     public List<(BitswapSession Session, Cid Cid)> Prefetches { get; } = [];
 
-    /// <summary>Those who said they don't have it, or were asked and sent nothing.</summary>
+    /// <summary>The peers that sent DONT_HAVE, or did not send it in time.</summary>
     public HashSet<PeerId> Refused { get; } = [];
 
-    /// <summary>Those who said that they have it.</summary>
+    /// <summary>The peers that sent HAVE.</summary>
     public HashSet<PeerId> Providers { get; } = [];
 
-    /// <summary>When the first of them said so.</summary>
+    /// <summary>When the first HAVE arrived.</summary>
     public long FirstProvidedAt { get; set; } = long.MaxValue;
 
-    /// <summary>Those who were asked to say whether they have it.</summary>
+    /// <summary>The peers that were sent a want-have; they get a cancel.</summary>
     public HashSet<PeerId> NotifiedPeers { get; } = [];
 
-    /// <summary>True when a reader waits for just this one.</summary>
+    /// <summary>True when a reader waits for this block.</summary>
     public bool Urgent { get; set; }
 
-    /// <summary>Whether it is this node's turn to take it from who has the whole, among <see cref="AssignedAmong"/> others.</summary>
+    /// <summary>True when rendezvous hashing assigns it to this node, among <see cref="AssignedAmong"/> leechers.</summary>
     public bool IsAssigned { get; set; }
 
-    /// <summary>With how many others that was reckoned.</summary>
+    /// <summary>The number of leechers for which that was computed.</summary>
     public int AssignedAmong { get; set; }
 
-    /// <summary>Of whom it is asked now.</summary>
+    /// <summary>The peer from which it is requested now.</summary>
     public PeerState? Asked { get; set; }
 
-    /// <summary>When it was asked of that peer.</summary>
+    /// <summary>When it was requested.</summary>
     public long AskedAt { get; set; }
 
-    /// <summary>What it counts in that peer's window, in bytes.</summary>
+    /// <summary>The estimated bytes in that peer's window.</summary>
     public int Weight { get; set; }
 
-    /// <summary>Since when nobody is asked.</summary>
+    /// <summary>Since when it is unassigned.</summary>
     public long Since { get; set; } = now;
 
-    /// <summary>When somebody could last be asked, were he not busy.</summary>
+    /// <summary>When a peer could last serve it, if it had room.</summary>
     public long ServableAt { get; set; }
 
-    /// <summary>When those who refused are tried again.</summary>
+    /// <summary>When the peers that refused are asked again.</summary>
     public long RetryAt { get; set; }
 
-    /// <summary>Where it stands among all wants, as far as order matters: the lower the earlier.</summary>
+    /// <summary>Its place in the order of all wants; lower is earlier.</summary>
     public long Order { get; set; }
 
-    /// <summary>Its place among the wants that nobody is asked for; null while somebody is, and once it is wanted no more.</summary>
+    /// <summary>Its place among the unassigned wants; null while it is requested, and after its end.</summary>
     public LinkedListNode<Want>? Place { get; set; }
 
-    /// <summary>It is here: tells all who want it.</summary>
+    /// <summary>Completes the want: the block is stored.</summary>
     public void Complete(bool isLeaf)
     {
         Done.TrySetResult();
@@ -70,7 +70,7 @@ internal sealed class Want(Cid cid, long now)
         }
     }
 
-    /// <summary>It is not to be had: tells all who want it.</summary>
+    /// <summary>Fails the want: no peer sends the block.</summary>
     public void Fail(BlockUnavailableException why)
     {
         Done.TrySetException(why);

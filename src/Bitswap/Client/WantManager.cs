@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
@@ -5,11 +6,12 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// All wants of this node: the want scheduler with a clock, a lock that is held for no I/O, and a timer. What the scheduler wants sent is only queued.
+/// All wants of this node: the scheduler with a clock, a timer, and a lock that is not held during I/O. What the scheduler wants sent is
+/// only queued under the lock.
 /// </summary>
 internal sealed class WantManager : IAsyncDisposable
 {
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan TickTime = TimeSpan.FromMilliseconds(100);
 
     private readonly IBlockstore _store;
     private readonly Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> _send;
@@ -17,18 +19,24 @@ internal sealed class WantManager : IAsyncDisposable
     private readonly WantScheduler _scheduler;
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly Task _watch;
+    private readonly Task _ticking;
 
-    public WantManager(PeerId self, IBlockstore store, BitswapOptions options, Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> send, BitswapMeter meter, TimeProvider time)
+    public WantManager(
+        PeerId self,
+        IBlockstore store,
+        BitswapOptions options,
+        Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> send,
+        BitswapMeter meter,
+        TimeProvider time)
     {
         _store = store;
         _send = send;
         _time = time;
-        _scheduler = new WantScheduler(self, options, new Random(), meter.FirstBlock);
-        _watch = WatchAsync();
+        _scheduler = new WantScheduler(self, options, new Random(options.Seed), meter.FirstBlock);
+        _ticking = TickAsync();
     }
 
-    /// <summary>Blocks wanted now.</summary>
+    /// <summary>The number of wanted blocks.</summary>
     public int Count
     {
         get
@@ -40,7 +48,7 @@ internal sealed class WantManager : IAsyncDisposable
         }
     }
 
-    /// <summary>Connected peers.</summary>
+    /// <summary>The number of connected peers.</summary>
     public int Peers
     {
         get
@@ -54,7 +62,7 @@ internal sealed class WantManager : IAsyncDisposable
 
     private long Now => (long)_time.GetElapsedTime(0).TotalMicroseconds;
 
-    /// <summary>What is wanted now.</summary>
+    /// <summary>The wanted blocks.</summary>
     public Cid[] Wanted()
     {
         lock (_lock)
@@ -63,13 +71,13 @@ internal sealed class WantManager : IAsyncDisposable
         }
     }
 
-    /// <summary>Wants a block for a session until it is here (the task completes), fails, or is let go.</summary>
+    /// <summary>Wants a block for a session until it is stored, fails, or the token is cancelled.</summary>
     public async Task WantAsync(Cid cid, BitswapSession session, bool urgent, CancellationToken cancellationToken)
     {
         Want want = null!;
         Run((scheduler, now) => want = scheduler.Add(session, [cid], urgent, now)[0]);
 
-        // It may have come between the look and the want.
+        // The block may have arrived after the caller's lookup and before the want.
         if (_store.Has(cid.Hash))
         {
             Received(cid.Hash);
@@ -85,7 +93,7 @@ internal sealed class WantManager : IAsyncDisposable
         }
     }
 
-    /// <summary>Wants blocks for a session until it ends; it is told of each.</summary>
+    /// <summary>Wants blocks for a session until it ends, and reports the result of each to it.</summary>
     public void Prefetch(IReadOnlyList<Cid> cids, BitswapSession session)
     {
         var missing = new List<Cid>(cids.Count);
@@ -114,13 +122,13 @@ internal sealed class WantManager : IAsyncDisposable
                 wants[i].Prefetches.Add((session, missing[i]));
                 if (!session.Wants.Add(wants[i]))
                 {
-                    // Once is enough, and once is what the end lets go.
+                    // The session has this want already, and its end removes the session from the want once.
                     wants[i].Sessions.Remove(session);
                 }
             }
         });
 
-        // Some may have come between the look and the want.
+        // Some may have arrived after the lookup and before the wants.
         foreach (Cid cid in missing)
         {
             if (_store.Has(cid.Hash))
@@ -130,7 +138,7 @@ internal sealed class WantManager : IAsyncDisposable
         }
     }
 
-    /// <summary>A session ends.</summary>
+    /// <summary>Removes the wants of a session that ends.</summary>
     public void End(BitswapSession session) => Run((scheduler, now) =>
     {
         foreach (Want want in session.Wants)
@@ -142,40 +150,52 @@ internal sealed class WantManager : IAsyncDisposable
         session.Wants.Clear();
     });
 
-    /// <summary>What a session is told of a peer.</summary>
-    public void Tell(BitswapSession session, PeerId peer, PeerAvailability availability) => Run((scheduler, now) => scheduler.Tell(session, peer, availability, now));
+    /// <summary>Records what a peer has of a session's content.</summary>
+    public void SetAvailability(BitswapSession session, PeerId peer, PeerAvailability availability) =>
+        Run((scheduler, now) => scheduler.SetAvailability(session, peer, availability, now));
 
-    /// <summary>What a session wants is known to lie in parts.</summary>
+    /// <summary>From now on a session asks every connected peer for each block.</summary>
     public void Broadcast(BitswapSession session) => Run((scheduler, now) => scheduler.Broadcast(session, now));
 
-    /// <summary>What each of some blocks is that this peer has sent.</summary>
-    public BlockExpectation[] Expects(PeerId peer, IReadOnlyList<ReceivedBlock> arrivals)
+    /// <summary>For each of the blocks that a peer has sent: whether it was requested and is still wanted.</summary>
+    public BlockExpectation[] Expects(PeerId peer, IReadOnlyList<ReceivedBlock> blocks)
     {
-        var expected = new BlockExpectation[arrivals.Count];
+        var expected = new BlockExpectation[blocks.Count];
         lock (_lock)
         {
             for (int i = 0; i < expected.Length; i++)
             {
-                expected[i] = _scheduler.Expects(peer, arrivals[i].Hash);
+                expected[i] = _scheduler.Expects(peer, blocks[i].Hash);
             }
         }
 
         return expected;
     }
 
-    /// <summary>The first of some blocks that a peer has sent are stored, or not wanted any more.</summary>
-    public void Received(PeerId peer, IReadOnlyList<ReceivedBlock> arrivals, int count) => Run((scheduler, now) =>
-    {
-        for (int i = 0; i < count; i++)
+    /// <summary>
+    /// Completes the wants for the first <paramref name="count"/> blocks that a peer has sent, which are stored or were not wanted any more.
+    /// </summary>
+    /// <param name="peer">The peer.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="count">How many of them.</param>
+    /// <param name="onReceived">
+    /// Called before each want completes, with whether there is one: of two copies of a block that are stored at once only one has.
+    /// </param>
+    public void Received(PeerId peer, IReadOnlyList<ReceivedBlock> blocks, int count, Action<ReceivedBlock, bool> onReceived) =>
+        Run((scheduler, now) =>
         {
-            scheduler.Received(peer, arrivals[i].Hash, arrivals[i].Entry.Data.Length, arrivals[i].IsLeaf, now);
-        }
-    });
+            Debug.Assert(count <= blocks.Count, "only blocks of the list are received");
+            for (int i = 0; i < count; i++)
+            {
+                onReceived(blocks[i], scheduler.IsWanted(blocks[i].Hash));
+                scheduler.Received(peer, blocks[i].Hash, blocks[i].Entry.Data.Length, blocks[i].IsLeaf, now);
+            }
+        });
 
-    /// <summary>A wanted block is stored that did not come by Bitswap.</summary>
+    /// <summary>Completes the want for a block that was stored otherwise than by Bitswap.</summary>
     public void Received(Multihash hash) => Run((scheduler, now) => scheduler.Received(null, hash, 0, isLeaf: false, now));
 
-    /// <summary>A peer says which blocks it has and which not.</summary>
+    /// <summary>Takes the presences that a peer has sent.</summary>
     public void Presences(PeerId peer, IReadOnlyList<PresenceEntry> presences) => Run((scheduler, now) =>
     {
         foreach (PresenceEntry presence in presences)
@@ -184,17 +204,17 @@ internal sealed class WantManager : IAsyncDisposable
         }
     });
 
-    /// <summary>A peer is connected and known.</summary>
+    /// <summary>Adds a connected peer whose protocols are known.</summary>
     public void PeerCame(PeerId peer, bool saysHave) => Run((scheduler, now) => scheduler.PeerCame(peer, saysHave, now));
 
-    /// <summary>A peer is gone.</summary>
+    /// <summary>Removes a peer that has disconnected.</summary>
     public void PeerGone(PeerId peer) => Run((scheduler, now) => scheduler.PeerGone(peer, now));
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _ticking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Run((scheduler, _) => scheduler.Stop());
     }
 
@@ -205,16 +225,16 @@ internal sealed class WantManager : IAsyncDisposable
             step(_scheduler, Now);
             if (_scheduler.Outbox.Count > 0)
             {
-                // Under the lock, or a cancel could overtake its want.
+                // Under the lock, since a cancel could otherwise overtake its want.
                 _send(_scheduler.Outbox);
                 _scheduler.Outbox.Clear();
             }
         }
     }
 
-    private async Task WatchAsync()
+    private async Task TickAsync()
     {
-        using var timer = new PeriodicTimer(Tick, _time);
+        using var timer = new PeriodicTimer(TickTime, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
@@ -224,7 +244,7 @@ internal sealed class WantManager : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // Stopping.
+            // The service is stopping.
         }
     }
 }

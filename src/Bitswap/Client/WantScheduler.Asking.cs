@@ -3,7 +3,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What is said to whom: questions, wants and cancels.</summary>
+/// <summary>Sends want-haves, wants and cancels.</summary>
 internal sealed partial class WantScheduler
 {
     private void AskWhetherHad(BitswapSession session)
@@ -18,29 +18,29 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Asks those who may have a block whether they do: the session's leecher receivers, and everybody while the session knows nobody, or where what it
-    /// wants lies in parts.
+    /// Sends a want-have to the peers that may have a block: the session's leechers, and every peer while the session knows none, or when it
+    /// broadcasts.
     /// </summary>
     private void AskWhetherHad(Want want, BitswapSession session)
     {
-        bool scattered = session.PeerScope == PeerScope.Broadcast;
+        bool broadcasts = session.PeerScope == PeerScope.Broadcast;
         bool knowsNobody = session.PeerScope == PeerScope.Connected && _peers.Count > 1 && !KnowsSomebody(session, want);
         foreach (PeerState state in _peers.Values)
         {
-            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability availability) ? availability == PeerAvailability.Partial : scattered || knowsNobody;
+            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability availability) ? availability == PeerAvailability.Partial : broadcasts || knowsNobody;
             if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
 
-                // Who has parts says HAVE for each, now or once it has come; that it hasn't one yet goes without saying.
+                // A leecher sends HAVE now or when it gets the block; a DONT_HAVE would say nothing new.
                 Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
             }
         }
     }
 
     /// <summary>
-    /// Asks all who are not known to have the content whether they have one of its blocks. All were asked for the root, but whoever has sent it first ended
-    /// that want, and the others' answers came to nothing.
+    /// Asks all peers that are not known to have the content for one of its blocks. All were asked for the root, but the first answer ended
+    /// that want, and the others were ignored.
     /// </summary>
     private void Probe(Want want, BitswapSession session)
     {
@@ -73,7 +73,7 @@ internal sealed partial class WantScheduler
         Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
     }
 
-    /// <summary>A want that was asked of somebody waits again, ahead of all others.</summary>
+    /// <summary>Makes a requested want unassigned again, before all others.</summary>
     private void Unask(Want want, long now)
     {
         if (want.Asked is null)
@@ -111,7 +111,7 @@ internal sealed partial class WantScheduler
     private void Cancel(PeerId peer, Want want) =>
         Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
 
-    /// <summary>Drops a want, with a cancel to all who were asked about it.</summary>
+    /// <summary>Removes a want, and cancels it at all peers that were asked.</summary>
     private void Forget(Want want)
     {
         if (want.Asked is { } asked)
@@ -134,7 +134,7 @@ internal sealed partial class WantScheduler
 
     private void Fail(Want want)
     {
-        string tried = want.Refused.Count > 0 ? $"not had from {string.Join(", ", want.Refused)}"
+        string tried = want.Refused.Count > 0 ? $"no block from {string.Join(", ", want.Refused)}"
             : want.NotifiedPeers.Count > 0 ? $"none of the {want.NotifiedPeers.Count} peers asked has said to have it"
             : "no connected peer to ask";
         Forget(want);

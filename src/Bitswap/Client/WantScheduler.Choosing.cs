@@ -2,15 +2,15 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>Who is asked for which block next.</summary>
+/// <summary>Chooses the next block for each peer.</summary>
 internal sealed partial class WantScheduler
 {
-    /// <summary>Ranks of wants for a peer, the best first; between the second and the last, the number of those who have it.</summary>
+    /// <summary>Ranks of wants, the best first; between the second and the last, the number of providers.</summary>
     private const int UrgentRank = -2, AssignedRank = -1, InOrderRank = int.MaxValue;
 
     private readonly List<PeerState> _open = [];
 
-    /// <summary>Gives every peer with room its next wants, those who owe the least first, one at a time.</summary>
+    /// <summary>Requests the next wants from every peer with room, one at a time, from the peer with the shortest backlog first.</summary>
     private void Fill(long now)
     {
         if (_unasked.Count == 0 || !_pace.IsOpen(now))
@@ -55,7 +55,7 @@ internal sealed partial class WantScheduler
         }
     }
 
-    /// <summary>Gives one peer its next wants.</summary>
+    /// <summary>Requests the next wants from one peer.</summary>
     private void FillOne(PeerState? peer, long now)
     {
         while (peer is not null && _unasked.Count > 0 && peer.HasRoom(_typical) && _pace.IsOpen(now) && Next(peer, now) is { } next)
@@ -64,10 +64,10 @@ internal sealed partial class WantScheduler
         }
     }
 
-    /// <summary>The want that a peer is best asked for now; null when it can serve none.</summary>
+    /// <summary>The best want for a peer now; null when it can serve none.</summary>
     private Want? Next(PeerState peer, long now)
     {
-        // The first window is asked for before it is known who fetches the same: were it in order, all of them would ask for the same blocks.
+        // The first window is requested before the leechers are known; in order, all of them would request the same blocks.
         bool shuffled = _peers.Count > 1 && peer.Window.Rate == 0;
         PeerWantQueue candidates = peer.PeerWantQueue;
         if (candidates.IsOutdated || candidates.IsShuffled != shuffled)
@@ -98,7 +98,7 @@ internal sealed partial class WantScheduler
         return null;
     }
 
-    /// <summary>Offers a want that nobody is asked for to all who may serve it: it is new, or another may serve it than before, or it ranks before what it did.</summary>
+    /// <summary>Queues an unassigned want for all peers that may serve it: it is new, or has other peers or a better rank than before.</summary>
     private void Offer(Want want)
     {
         foreach (PeerState peer in _peers.Values)
@@ -142,12 +142,15 @@ internal sealed partial class WantScheduler
     private long OrderOf(Want want, int rank) => rank is UrgentRank or InOrderRank ? want.Order : random.NextInt64();
 
     /// <summary>
-    /// True when what a source is best asked for now is what others shall take from it: once this node's own are under way, they get some time for theirs,
-    /// once in a session, lest one who is slow stops all; more time where the source's link is not the quickest.
+    /// True when the best want for a source is assigned to another leecher: once this node's own are requested, the leechers get some time for
+    /// theirs, once per session, so that a slow one does not stop all; more time when a leecher is faster than the source.
     /// </summary>
     private bool IsLeftToLeechers(PeerState peer, Want want, int rank, long now)
     {
-        if (rank != 0 || want.Sessions.Find(s => s.Trades) is not { } session || !session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability) || availability == PeerAvailability.Partial)
+        if (rank != 0
+            || want.Sessions.Find(s => s.Trades) is not { } session
+            || !session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability)
+            || availability == PeerAvailability.Partial)
         {
             return false;
         }
@@ -160,7 +163,10 @@ internal sealed partial class WantScheduler
     {
         foreach ((PeerId peer, PeerAvailability availability) in session.Peers)
         {
-            if (availability == PeerAvailability.Partial && _peers.TryGetValue(peer, out PeerState? leecher) && !leecher.Stalled && leecher.Window.Rate > whole.Window.Rate)
+            if (availability == PeerAvailability.Partial
+                && _peers.TryGetValue(peer, out PeerState? leecher)
+                && !leecher.Stalled
+                && leecher.Window.Rate > whole.Window.Rate)
             {
                 return true;
             }
@@ -169,7 +175,7 @@ internal sealed partial class WantScheduler
         return false;
     }
 
-    /// <summary>True when nobody has the block, and of those who fetch it it is this node that shall take it from the source.</summary>
+    /// <summary>True when no leecher has the block, and rendezvous hashing assigns it to this node.</summary>
     private bool IsAssigned(Want want)
     {
         if (want.Providers.Count > 0 || want.Sessions.Find(s => s.Trades) is not { } session)

@@ -2,16 +2,16 @@ using Ipcs.Bitswap.Wire;
 
 namespace Ipcs.Bitswap.Client;
 
-/// <summary>What happens with time: peers that are quiet or slow, wants that nobody serves.</summary>
+/// <summary>Handles stalled and slow peers, and wants that no peer serves.</summary>
 internal sealed partial class WantScheduler
 {
-    /// <summary>After how long a quiet peer, the only one, is asked again: it may have dropped the want.</summary>
+    /// <summary>After how long a request to the only peer is repeated: the peer may have dropped it.</summary>
     private const long RepeatTime = 5_000_000;
 
-    /// <summary>How long it is taken for granted that a want which somebody could serve still is one.</summary>
+    /// <summary>How long a want counts as servable before that is checked again.</summary>
     private const long LookTime = 1_000_000;
 
-    /// <summary>Looks for peers that are too slow and wants that have waited too long; a few times a second.</summary>
+    /// <summary>Moves wants from slow peers and fails those that have waited too long; called a few times a second.</summary>
     public void Tick(long now)
     {
         foreach (PeerState state in _peers.Values)
@@ -39,12 +39,12 @@ internal sealed partial class WantScheduler
         Fill(now);
     }
 
-    /// <summary>A want that nobody is asked for though he who has room was given what he can serve: it is left waiting, tried again, or given up.</summary>
+    /// <summary>Handles a want left unassigned after every peer with room was filled: it waits, is tried again, or fails.</summary>
     private void LookAfter(Want want, long now)
     {
         if (CanBeServed(want, now))
         {
-            // They are busy, which is no reason to give up.
+            // A busy peer is no reason to fail.
             want.ServableAt = now;
         }
         else if (now - Math.Max(want.Since, want.ServableAt) > Microseconds(options.NoPeerTime))
@@ -78,7 +78,10 @@ internal sealed partial class WantScheduler
         return false;
     }
 
-    /// <summary>A peer that owes blocks and sends none: its wants go to whoever can serve them; when nobody can, it is asked again, and at last given up.</summary>
+    /// <summary>
+    /// Handles a peer that sends none of the requested blocks: its wants move to peers that can serve them; when there are none, the request
+    /// is repeated, and at last the want fails.
+    /// </summary>
     private void MoveIfQuiet(PeerState state, long now)
     {
         long quiet = now - state.LastBlock;
@@ -114,8 +117,8 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// A want that waits in the queue of a slow peer while a quick one has room and nothing else to do moves there; only what would be done much sooner,
-    /// since what was asked for already may come all the same.
+    /// Moves wants from a slow peer to a fast one that has room and no other wants; only when they would arrive much sooner, since the slow
+    /// peer may send them all the same.
     /// </summary>
     private void MoveFromSlow(long now)
     {
@@ -135,7 +138,12 @@ internal sealed partial class WantScheduler
                 }
 
                 PeerState? quick = _peers.Values.FirstOrDefault(
-                    p => p != slow && !p.Stalled && p.HasRoom(_typical) && p.Window.Rate > 4 * slow.Window.Rate && p.Window.Delay < age / 4 && CanServe(p, want, now));
+                    p => p != slow
+                        && !p.Stalled
+                        && p.HasRoom(_typical)
+                        && p.Window.Rate > 4 * slow.Window.Rate
+                        && p.Window.Delay < age / 4
+                        && CanServe(p, want, now));
                 if (quick is not null)
                 {
                     Cancel(slow.Peer, want);

@@ -4,25 +4,25 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Decides who is asked for which block and when. A pure core: no I/O, no clock and no chance of its own; what is to be sent collects in
-/// <see cref="Outbox"/>. One caller at a time. Times are in microseconds.
+/// Decides which block is requested from which peer and when. A pure core without I/O, clock and randomness of its own; the messages to send
+/// collect in <see cref="Outbox"/>. One caller at a time. Times are in microseconds.
 /// <para>
-/// A block is asked of one peer at a time. A peer has a window of bytes (<see cref="RequestWindow"/>); one with room takes the next want that it can
-/// serve. While a session has only peers with the whole content, that is the next in order. Once it also knows peers that fetch the same, each takes
-/// another at random, of a whole peer first those whose turn it is (<see cref="RendezvousHash"/>), then those that nobody else has yet: so the one uplink that the
-/// content comes through carries each block about once, and the rest is traded. A block that a reader waits for goes first and to anybody.
-/// Where nobody has the whole, every peer is asked for all blocks at once whether it has them, and for those that it has (<see cref="PeerScope.Broadcast"/>).
+/// A block is requested from one peer at a time. A peer has a window of bytes (<see cref="RequestWindow"/>); one with room gets the next want
+/// that it can serve. While all peers of a session have the complete content, that is the next in order. When there are leechers too, wants
+/// are taken at random; from a complete peer first those that rendezvous hashing assigns to this node (<see cref="RendezvousHash"/>), then
+/// those that no leecher has yet: the source sends each block about once, and the leechers trade the rest. An urgent block is requested first
+/// and from any peer. When no peer has the complete content, all are asked for each block (<see cref="PeerScope.Broadcast"/>).
 /// </para>
 /// </summary>
 internal sealed partial class WantScheduler(PeerId self, BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)
 {
-    /// <summary>A block whose length is not known yet counts so much, at first: the usual chunk.</summary>
+    /// <summary>The first estimate of a block's length: the usual chunk.</summary>
     private const int FirstTypical = 256 << 10;
 
-    /// <summary>A session that asks anybody looks a few times for more who have the content: with its second block at first, and not after so many.</summary>
+    /// <summary>After this many wanted blocks, further peers are no longer asked whether they have a content.</summary>
     private const int LastProbe = 512;
 
-    /// <summary>After how long those who refused a block are tried again: a peer that fetches may have it by then.</summary>
+    /// <summary>After how long peers that refused a block are asked again: a leecher may have it by then.</summary>
     private const long RetryTime = 3_000_000;
 
     private readonly Dictionary<Multihash, Want> _wants = [];
@@ -34,19 +34,19 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
     private long _firstOrder;
     private long _lastOrder;
 
-    /// <summary>What is to be sent, in order. The caller empties it.</summary>
+    /// <summary>The entries to send, in order. The caller empties it.</summary>
     public List<(PeerId Peer, WantEntry Entry)> Outbox { get; } = [];
 
-    /// <summary>Blocks wanted now.</summary>
+    /// <summary>The number of wanted blocks.</summary>
     public int Count => _wants.Count;
 
-    /// <summary>Connected peers.</summary>
+    /// <summary>The number of connected peers.</summary>
     public int Peers => _peers.Count;
 
-    /// <summary>What is wanted now.</summary>
+    /// <summary>The wanted blocks.</summary>
     public Cid[] Wanted() => [.. _wants.Values.Select(w => w.Cid)];
 
-    /// <summary>A session wants blocks; the returned wants are done once the blocks are here.</summary>
+    /// <summary>Adds wants of a session; they complete when the blocks are stored.</summary>
     public Want[] Add(BitswapSession session, IReadOnlyList<Cid> cids, bool urgent, long now)
     {
         session.FirstWantAt ??= now;
@@ -80,7 +80,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         return wants;
     }
 
-    /// <summary>A session wants a block no more, once.</summary>
+    /// <summary>Removes one want of a session.</summary>
     public void LetGo(Want want, BitswapSession session)
     {
         want.Sessions.Remove(session);
@@ -90,8 +90,8 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         }
     }
 
-    /// <summary>What a session is told of a peer.</summary>
-    public void Tell(BitswapSession session, PeerId peer, PeerAvailability availability, long now)
+    /// <summary>Records what a peer has of a session's content.</summary>
+    public void SetAvailability(BitswapSession session, PeerId peer, PeerAvailability availability, long now)
     {
         if (session.Peers.TryGetValue(peer, out PeerAvailability before) && before >= availability)
         {
@@ -105,7 +105,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         Fill(now);
     }
 
-    /// <summary>What a session wants is known to lie in parts.</summary>
+    /// <summary>From now on a session asks every connected peer for each block.</summary>
     public void Broadcast(BitswapSession session, long now)
     {
         if (session.PeerScope != PeerScope.Broadcast)
@@ -115,13 +115,16 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         }
     }
 
-    /// <summary>What a block is that this peer has sent.</summary>
+    /// <summary>True while a block is wanted.</summary>
+    public bool IsWanted(in Multihash hash) => _wants.ContainsKey(hash);
+
+    /// <summary>Whether a block that a peer has sent was requested from it, and is still wanted.</summary>
     public BlockExpectation Expects(PeerId peer, in Multihash hash) =>
         !_asked.Contains(peer, hash) ? BlockExpectation.Unknown
         : _wants.ContainsKey(hash) ? BlockExpectation.Wanted
         : BlockExpectation.Late;
 
-    /// <summary>A wanted block is stored. <paramref name="peer"/> is null when it did not come by Bitswap.</summary>
+    /// <summary>Completes the want for a stored block. <paramref name="peer"/> is null when it was not received by Bitswap.</summary>
     public void Received(PeerId? peer, in Multihash hash, int length, bool isLeaf, long now)
     {
         PeerState? state = peer is { } id ? _peers.GetValueOrDefault(id) : null;
@@ -145,7 +148,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
                 state.Window.Arrived(now, want.AskedAt, length);
             }
 
-            // The one who sent it is told too: some implementations keep a want until it is cancelled.
+            // The sender gets a cancel too: some implementations keep a want until it is cancelled.
             want.NotifiedPeers.Add(state.Peer);
             foreach (BitswapSession session in want.Sessions)
             {
@@ -166,7 +169,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         Forget(want);
         want.Complete(isLeaf);
 
-        // Nobody else has got room by this.
+        // No other peer has more room than before.
         FillOne(asked, now);
         if (state != asked)
         {
@@ -174,7 +177,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         }
     }
 
-    /// <summary>A peer says whether it has a block.</summary>
+    /// <summary>Takes a presence that a peer has sent.</summary>
     public void Presence(PeerId peer, PresenceEntry presence, long now)
     {
         if (!_wants.TryGetValue(presence.Cid.Hash, out Want? want) || !_peers.TryGetValue(peer, out PeerState? state))
@@ -199,7 +202,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
                 Offer(state, want);
             }
 
-            // A matter of that peer's room alone: many of these come for each block.
+            // Of that peer alone, since there are many presences per block.
             FillOne(state, now);
         }
         else
@@ -209,10 +212,10 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
             want.RetryAt = now + RetryTime;
             if (want.Asked == state)
             {
-                // It goes on waiting for the block on our behalf, until it is told otherwise.
+                // The peer keeps the want until it gets a cancel.
                 want.NotifiedPeers.Add(peer);
 
-                // What it has waited before counts on, or it would never fail while somebody refuses it time and again.
+                // The earlier waiting time counts, since the want would otherwise never fail while a peer refuses it repeatedly.
                 long waited = want.AskedAt - want.Since;
                 Unask(want, now);
                 want.Since = now - waited;
@@ -238,7 +241,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         }
     }
 
-    /// <summary>A peer is connected and known.</summary>
+    /// <summary>Adds a connected peer.</summary>
     public void PeerCame(PeerId peer, bool saysHave, long now)
     {
         if (!_peers.TryAdd(peer, new PeerState(peer, saysHave, options)))
@@ -258,7 +261,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         Fill(now);
     }
 
-    /// <summary>A peer is gone: its wants go elsewhere.</summary>
+    /// <summary>Removes a peer; its wants become unassigned.</summary>
     public void PeerGone(PeerId peer, long now)
     {
         if (!_peers.Remove(peer, out PeerState? state))
@@ -282,7 +285,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         Fill(now);
     }
 
-    /// <summary>Fails everything: the service stops.</summary>
+    /// <summary>Fails all wants: the service is stopping.</summary>
     public void Stop()
     {
         foreach (Want want in _wants.Values)
@@ -296,13 +299,13 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
 
     private static long Microseconds(TimeSpan span) => (long)span.TotalMicroseconds;
 
-    /// <summary>Nobody is thought any more to have what he has not said to have.</summary>
+    /// <summary>Drops assumed availability, and asks every peer.</summary>
     private void Broadcast(BitswapSession session)
     {
         session.PeerScope = PeerScope.Broadcast;
-        foreach (PeerId likely in session.Peers.Where(p => p.Value == PeerAvailability.Assumed).Select(p => p.Key).ToArray())
+        foreach (PeerId assumed in session.Peers.Where(p => p.Value == PeerAvailability.Assumed).Select(p => p.Key).ToArray())
         {
-            session.Peers.Remove(likely);
+            session.Peers.Remove(assumed);
         }
 
         AskWhetherHad(session);

@@ -14,54 +14,57 @@ namespace Ipcs.Bitswap.Exchange;
 /// </summary>
 public sealed partial class BitswapService : IAsyncDisposable
 {
-    /// <summary>Streams that a peer may have open to us: one is what it needs, some open one per message.</summary>
+    /// <summary>The maximum number of inbound streams per peer: one is enough, but some implementations open one per message.</summary>
     private const int MaxStreams = 32;
 
-    /// <summary>Pieces with blocks that are being checked and stored at a time: what the cores do, and one for each to wait for the disk. The streams wait.</summary>
-    private static readonly int Storing = Math.Max(4, 2 * Environment.ProcessorCount);
+    /// <summary>Message pieces of one stream that wait for the store, or are being stored, while the next piece is read.</summary>
+    private const int ReadAhead = 2;
 
-    /// <summary>Pieces of one stream's messages that wait for the store, or are in it, while the next is read into its own memory instead of the stream's queue.</summary>
-    private const int Ahead = 2;
+    /// <summary>
+    /// Message pieces, of all streams, that are verified and stored at a time: one per core, and as many that wait for the disk. The streams
+    /// wait for a free slot.
+    /// </summary>
+    private static readonly int StoreSlotCount = Math.Max(4, 2 * Environment.ProcessorCount);
 
-    /// <summary>The maximum number of banned peers. Over that the ban that ends first is lifted.</summary>
-    private const int MaxBanned = 4096;
-
-    /// <summary>How long a connected peer to whom nothing could be sent is left alone.</summary>
+    /// <summary>How long after a failed send a connected peer is asked again.</summary>
     private static readonly TimeSpan ReviveTime = TimeSpan.FromMilliseconds(500);
 
     private readonly IHost _host;
     private readonly IBlockstore _store;
     private readonly BitswapOptions _options;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _queues = new();
-    private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _banned = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
-    private readonly SemaphoreSlim _storing = new(Storing, Storing);
+    private readonly SemaphoreSlim _storeSlots = new(StoreSlotCount, StoreSlotCount);
     private readonly Lock _creating = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskTracker _background = new();
+    private readonly BanList _bans;
     private readonly Engine _engine;
     private readonly WantManager _wants;
     private readonly BlockReceiver _receiver;
     private readonly BitswapMeter _meter;
     private long _messagesReceived;
 
-    /// <summary>Begins to serve and to fetch.</summary>
+    /// <summary>Starts to serve and to fetch, on the host's clock unless another is given.</summary>
     public BitswapService(IHost host, IBlockstore store, BitswapOptions options, ILogger logger, TimeProvider? time = null)
     {
+        _time = time ?? host.Time;
         _host = host;
         _store = store;
         _options = options;
         _logger = logger;
-        _time = time ?? TimeProvider.System;
+        _bans = new BanList(_time, options.BanTime);
         _engine = new Engine(host, store, options, _time);
         _meter = new BitswapMeter(() => Statistics);
         _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
-        _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => Announce(hash, length));
+        _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => _engine.Waiting.BlockArrived(hash, length));
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in BitswapProtocols.All)
         {
-            host.Handle(protocol, TakeStreamAsync);
+            host.Handle(protocol, ReadStreamAsync);
         }
 
         foreach (PeerInfo peer in host.Peers)
@@ -70,7 +73,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>What has been done so far.</summary>
+    /// <summary>The counters since the start.</summary>
     public BitswapStatistics Statistics => new(
         _receiver.Blocks,
         _receiver.Bytes,
@@ -83,7 +86,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _wants.Count,
         _wants.Peers);
 
-    /// <summary>A session over the peers that have the whole of a content; over all connected ones when none is given.</summary>
+    /// <summary>Creates a session over peers that have a content completely; over all connected peers when none is given.</summary>
     public BitswapSession CreateSession(IReadOnlyCollection<PeerId> peers)
     {
         var session = new BitswapSession(_store, _wants, peers.Count == 0 ? PeerScope.Connected : PeerScope.Named);
@@ -95,88 +98,71 @@ public sealed partial class BitswapService : IAsyncDisposable
         return session;
     }
 
-    /// <summary>A session that asks only those of whom it is told.</summary>
+    /// <summary>Creates a session that asks only the peers that are added to it.</summary>
     public BitswapSession CreateSession() => new(_store, _wants, PeerScope.Named);
 
-    /// <summary>What this node wants now.</summary>
+    /// <summary>The blocks that this node wants.</summary>
     public IReadOnlyList<Cid> Wantlist() => _wants.Wanted();
 
-    /// <summary>What a peer wants of this node now.</summary>
+    /// <summary>The blocks that a peer wants of this node.</summary>
     public IReadOnlyList<Cid> WantlistOf(PeerId peer) => _queues.TryGetValue(peer, out PeerMessageQueue? queue) ? queue.Wants.Wanted() : [];
 
-    /// <summary>What has gone to and come from a peer; null when nothing has.</summary>
+    /// <summary>The bytes exchanged with a peer; null when nothing has been exchanged.</summary>
     public Ledger? LedgerOf(PeerId peer) => _engine.FindLedger(peer);
 
-    /// <summary>Tells peers that wait for a block that it is here now; for blocks that did not come by Bitswap.</summary>
+    /// <summary>Completes the wants for a block that was stored otherwise than by Bitswap, and serves it to the peers that wait for it.</summary>
     public void BlockArrived(in Multihash hash)
     {
         if (_store.TryGetLength(hash, out int length))
         {
             _wants.Received(hash);
-            Announce(hash, length);
+            _engine.Waiting.BlockArrived(hash, length);
         }
     }
 
-    /// <summary>Disconnects a peer that lied or sent false bytes, and refuses it for a while.</summary>
+    /// <summary>Disconnects a peer that sent false blocks or a false record, and refuses it for <see cref="BitswapOptions.BanTime"/>.</summary>
     public async Task BanAsync(PeerId peer, string reason)
     {
         LogBanned(peer, reason);
-        if (_banned.Count >= MaxBanned)
-        {
-            _banned.TryRemove(_banned.MinBy(b => b.Value).Key, out _);
-        }
-
-        _banned[peer] = _time.GetUtcNow() + _options.BanTime;
+        _bans.Add(peer);
         _wants.PeerGone(peer);
         await _host.DisconnectAsync(peer);
     }
 
-    /// <summary>True while a peer is refused.</summary>
-    public bool IsBanned(PeerId peer)
-    {
-        if (!_banned.TryGetValue(peer, out DateTimeOffset until))
-        {
-            return false;
-        }
-
-        if (_time.GetUtcNow() < until)
-        {
-            return true;
-        }
-
-        _banned.TryRemove(peer, out _);
-        return false;
-    }
+    /// <summary>True while a peer is banned.</summary>
+    public bool IsBanned(PeerId peer) => _bans.Contains(peer);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         _host.PeerDisconnected -= OnDisconnected;
         _host.PeerIdentified -= OnIdentified;
+        await _stopping.CancelAsync();
         await _wants.DisposeAsync();
         foreach (PeerMessageQueue queue in _queues.Values)
         {
             await queue.DisposeAsync();
         }
 
+        await _background.WhenAllAsync();
         _engine.Dispose();
         _meter.Dispose();
     }
 
-    /// <summary>What goes to one peer at a time goes in one message, as far as that is full.</summary>
+    /// <summary>Queues wants and cancels per peer, and then wakes each queue once, so that they go out in one message per peer.</summary>
     private void Send(IReadOnlyList<(PeerId Peer, WantEntry Entry)> outbox)
     {
-        var waiting = new List<PeerMessageQueue>();
+        var woken = new List<PeerMessageQueue>();
         foreach ((PeerId peer, WantEntry entry) in outbox)
         {
             PeerMessageQueue queue = QueueOf(peer);
             if (queue.Queue(entry))
             {
-                waiting.Add(queue);
+                woken.Add(queue);
             }
         }
 
-        waiting.ForEach(l => l.Wake());
+        woken.ForEach(q => q.Wake());
     }
 
     private PeerMessageQueue QueueOf(PeerId peer)
@@ -186,29 +172,30 @@ public sealed partial class BitswapService : IAsyncDisposable
             return queue;
         }
 
-        // A queue has a loop of its own: none may be made and thrown away.
+        // A queue starts a task when it is created, so none may be created in vain.
         lock (_creating)
         {
-            return _queues.GetOrAdd(peer, p => new PeerMessageQueue(_engine, p, OnQueueFailed));
+            return _queues.GetOrAdd(peer, p => new PeerMessageQueue(_engine, p, OnSendFailed));
         }
     }
 
-    private void OnQueueFailed(PeerMessageQueue queue, string reason)
+    private void OnSendFailed(PeerMessageQueue queue, string reason)
     {
         LogSendFailed(queue.Peer, reason);
         _queues.TryRemove(new KeyValuePair<PeerId, PeerMessageQueue>(queue.Peer, queue));
 
-        // What it was asked may be lost: as if it had gone and come back.
+        // Its requests may be lost: the peer is handled as if it had disconnected and connected again.
         _wants.PeerGone(queue.Peer);
-        _ = ReviveAsync(queue.Peer);
+        _background.Add(queue.DisposeAsync().AsTask());
+        _background.Add(ReviveAsync(queue.Peer));
     }
 
     private async Task ReviveAsync(PeerId peer)
     {
-        await Task.Delay(ReviveTime, _time);
-        if (_host.Peers.FirstOrDefault(p => p.Peer == peer) is { } still)
+        await Task.Delay(ReviveTime, _time, _stopping.Token);
+        if (_host.Peers.FirstOrDefault(p => p.Peer == peer) is { } connected)
         {
-            OnIdentified(still);
+            OnIdentified(connected);
         }
     }
 
@@ -217,7 +204,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _wants.PeerGone(peer);
         if (_queues.TryRemove(peer, out PeerMessageQueue? queue))
         {
-            _ = queue.DisposeAsync().AsTask();
+            _background.Add(queue.DisposeAsync().AsTask());
         }
     }
 
@@ -225,26 +212,27 @@ public sealed partial class BitswapService : IAsyncDisposable
     {
         if (IsBanned(peer.Peer))
         {
-            _ = _host.DisconnectAsync(peer.Peer).AsTask();
+            _background.Add(_host.DisconnectAsync(peer.Peer).AsTask());
         }
         else if (BitswapProtocols.All.Any(peer.Protocols.Contains))
         {
-            _wants.PeerCame(peer.Peer, saysHave: peer.Protocols.Contains(BitswapProtocols.Have) || peer.Protocols.Contains(BitswapProtocols.Compressed));
+            bool saysHave = peer.Protocols.Contains(BitswapProtocols.Have) || peer.Protocols.Contains(BitswapProtocols.Compressed);
+            _wants.PeerCame(peer.Peer, saysHave);
         }
     }
 
-    private async Task TakeStreamAsync(PeerStream stream, CancellationToken cancellationToken)
+    private async Task ReadStreamAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         PeerId peer = stream.RemotePeer;
         if (_streams.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams || IsBanned(peer))
         {
-            Leave(peer);
+            StreamEnded(peer);
             throw new InvalidDataException($"{peer} has {MaxStreams} streams open, or is banned");
         }
 
         try
         {
-            await TakeMessagesAsync(stream, cancellationToken);
+            await ReadMessagesAsync(stream, cancellationToken);
         }
         catch (InvalidDataException e)
         {
@@ -252,15 +240,15 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         finally
         {
-            Leave(peer);
+            StreamEnded(peer);
         }
     }
 
-    /// <summary>Checks and stores the blocks of some pieces while the next one is read.</summary>
-    private async Task TakeMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
+    /// <summary>Reads message pieces; while the blocks of some are verified and stored, the next piece is read.</summary>
+    private async Task ReadMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         var reader = new MessageReader(stream);
-        using var room = new SemaphoreSlim(Ahead, Ahead);
+        using var room = new SemaphoreSlim(ReadAhead, ReadAhead);
         Task storing = Task.CompletedTask;
         try
         {
@@ -273,7 +261,7 @@ public sealed partial class BitswapService : IAsyncDisposable
                         Interlocked.Increment(ref _messagesReceived);
                     }
 
-                    TakeSmall(stream.RemotePeer, piece.Message);
+                    TakeEntries(stream.RemotePeer, piece.Message);
                     await room.WaitAsync(cancellationToken);
                     if (storing.IsCompleted)
                     {
@@ -297,7 +285,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         await storing;
     }
 
-    private void Leave(PeerId peer)
+    private void StreamEnded(PeerId peer)
     {
         if (_streams.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
         {
@@ -305,7 +293,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    private void TakeSmall(PeerId peer, BitswapMessage message)
+    private void TakeEntries(PeerId peer, BitswapMessage message)
     {
         if (message.Wants.Count > 0 || message.Full)
         {
@@ -318,7 +306,10 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Owns the piece. Beside those before, which it ends after, and fails when one of them has.</summary>
+    /// <summary>
+    /// Stores the blocks of a piece and disposes it. Runs beside the tasks of earlier pieces; completes after them, and fails when one of
+    /// them has failed.
+    /// </summary>
     private async Task StoreAsync(Task before, PeerId peer, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
     {
         try
@@ -339,7 +330,7 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private async Task StoreAsync(PeerId peer, BitswapMessage message, CancellationToken cancellationToken)
     {
-        await _storing.WaitAsync(cancellationToken);
+        await _storeSlots.WaitAsync(cancellationToken);
         try
         {
             void Take() => _engine.LedgerOf(peer).AddReceived(_receiver.Take(peer, message));
@@ -347,21 +338,13 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
         catch (InvalidDataException e)
         {
-            // Now, and not when the next message comes.
+            // At once, since the read loop would notice only with the next message.
             await BanAsync(peer, e.Message);
             throw;
         }
         finally
         {
-            _storing.Release();
-        }
-    }
-
-    private void Announce(in Multihash hash, int length)
-    {
-        foreach ((_, PeerMessageQueue queue) in _queues)
-        {
-            queue.BlockArrived(hash, length);
+            _storeSlots.Release();
         }
     }
 

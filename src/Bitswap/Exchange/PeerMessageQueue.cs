@@ -10,30 +10,30 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Exchange;
 
 /// <summary>
-/// All that goes to one peer, over one stream that is kept while there is something to say: our wants and cancels, and the answers to
-/// its wants. Blocks are read from the store one message ahead and no further.
+/// Sends everything that goes to one peer, over one stream that stays open while there is something to send: this node's wants and cancels,
+/// and the answers to the peer's wants. The blocks of one message at a time are read from the store.
 /// </summary>
 internal sealed class PeerMessageQueue : IAsyncDisposable
 {
-    /// <summary>Block bytes in the first message; then as many as the queue takes in <see cref="MessageTime"/>.</summary>
+    /// <summary>Block bytes in the first message; the next ones have as many as the connection takes in <see cref="MessageTime"/>.</summary>
     private const int FirstMessage = 512 << 10;
 
-    /// <summary>One block of the usual length at least.</summary>
-    private const int LeastMessage = 64 << 10;
+    /// <summary>The least block bytes in a message.</summary>
+    private const int MinMessage = 64 << 10;
 
-    /// <summary>What fits with the greatest block on top.</summary>
-    private const int MostMessage = BitswapMessage.MaxLength - (2 << 20) - (256 << 10);
+    /// <summary>The most block bytes in a message before its last block: the longest block still fits.</summary>
+    private const int MaxMessage = BitswapMessage.MaxLength - (2 << 20) - (256 << 10);
 
-    /// <summary>What is taken with the greatest block on top.</summary>
-    private const int MostUnpacked = BitswapMessage.MaxUnpacked - IBlockstore.MaxBlockLength;
+    /// <summary>The most decompressed bytes of a message before its last block.</summary>
+    private const int MaxDecompressed = BitswapMessage.MaxUnpacked - IBlockstore.MaxBlockLength;
 
-    /// <summary>Blocks in one message: what the greatest number of them adds in heads fits in the room that is left.</summary>
+    /// <summary>The most blocks in a message: their prefixes and lengths fit beside <see cref="MaxMessage"/>.</summary>
     private const int MaxBlocks = 1024;
 
-    /// <summary>Wants and presences in one message, 128 KB of each: what is small goes out before what is large.</summary>
+    /// <summary>The most wants and the most presences in a message, 128 KB of each: they are sent before the blocks.</summary>
     private const int MaxEntries = 2048;
 
-    /// <summary>A message should take no longer: whoever waits for its first block waits for the whole.</summary>
+    /// <summary>How long sending a message should take at most: the peer uses a message's first block only when it has all of it.</summary>
     private static readonly TimeSpan MessageTime = TimeSpan.FromMilliseconds(60);
 
     private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(30);
@@ -48,8 +48,10 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
     private readonly Task _loop;
     private readonly Action<PeerMessageQueue, string> _onFailure;
     private readonly UploadFlow _flow;
+    private readonly ITimer _idle;
     private PeerStream? _stream;
     private int _messageBytes = FirstMessage;
+    private volatile bool _isIdle;
 
     public PeerMessageQueue(Engine engine, PeerId peer, Action<PeerMessageQueue, string> onFailure)
     {
@@ -57,20 +59,21 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         _onFailure = onFailure;
         _ledger = engine.LedgerOf(peer);
         _flow = new UploadFlow(Wake);
+        _idle = engine.Time.CreateTimer(_ => OnIdle(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         Peer = peer;
-        Wants = new PeerWantlist(engine.Store);
+        Wants = new PeerWantlist(engine.Store, engine.Waiting, Wake);
         _loop = Task.Run(RunAsync);
     }
 
-    /// <summary>Whom it goes to.</summary>
+    /// <summary>The peer to which the messages go.</summary>
     public PeerId Peer { get; }
 
-    /// <summary>What the peer wants of us.</summary>
+    /// <summary>What the peer wants of this node.</summary>
     public PeerWantlist Wants { get; }
 
     /// <summary>
-    /// Queues a want or a cancel of ours; the latest word on a block counts. True when it is the first one: then <see cref="Wake"/> is to be called once the
-    /// others that go with it are queued.
+    /// Queues a want or a cancel of this node; of several for one block only the last is sent. Returns true when the queue was empty: the
+    /// caller then calls <see cref="Wake"/> once it has queued the other entries of the message.
     /// </summary>
     public bool Queue(WantEntry entry)
     {
@@ -81,7 +84,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>There is something to say.</summary>
+    /// <summary>Wakes the sender, because there is something to send.</summary>
     public void Wake()
     {
         if (_signal.CurrentCount == 0)
@@ -92,12 +95,12 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             }
             catch (SemaphoreFullException)
             {
-                // Another was quicker, and once is enough.
+                // Another thread has woken the sender in the meantime.
             }
         }
     }
 
-    /// <summary>Takes the peer's wants.</summary>
+    /// <summary>Takes the wants of a message from the peer.</summary>
     public void Take(BitswapMessage message)
     {
         if (message.Full)
@@ -117,20 +120,19 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>A block has come: if the peer waits for it, it is answered.</summary>
-    public void BlockArrived(in Multihash hash, int length)
-    {
-        if (Wants.Arrived(hash, length))
-        {
-            Wake();
-        }
-    }
-
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        Wants.Close();
         await _stop.CancelAsync();
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _idle.DisposeAsync();
+    }
+
+    private void OnIdle()
+    {
+        _isIdle = true;
+        Wake();
     }
 
     private async Task RunAsync()
@@ -139,30 +141,33 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         {
             while (true)
             {
-                bool woken = await _signal.WaitAsync(IdleTime, _stop.Token);
-                if (!woken)
+                _idle.Change(IdleTime, Timeout.InfiniteTimeSpan);
+                await _signal.WaitAsync(_stop.Token);
+                if (_isIdle)
                 {
+                    // When there is something to send after all, a new stream is opened.
+                    _isIdle = false;
                     await CloseStreamAsync();
-                    await _signal.WaitAsync(_stop.Token);
                 }
 
                 while (await SendNextAsync())
                 {
-                    // Until there is no more to say.
+                    // Sends until the queue is empty.
                 }
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // The peer is gone or we stop.
+            // The peer has disconnected or the service is stopping.
         }
         catch (Exception e)
         {
-            // What could not be sent is lost; whoever keeps the queue decides what that means.
+            // The unsent messages are lost; the owner of the queue handles that.
             _onFailure(this, e.Message);
         }
         finally
         {
+            Wants.Close();
             _engine.Upload.Leave(_flow);
             await CloseStreamAsync();
         }
@@ -171,9 +176,9 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
     private async Task<bool> SendNextAsync()
     {
         var message = new BitswapMessage();
-        TakeSmall(message);
+        TakeEntries(message);
         List<IMemoryOwner<byte>> blocks = [];
-        int most = Math.Min(_messageBytes, Math.Max(_engine.Upload.MessageBytes, LeastMessage));
+        int most = Math.Min(_messageBytes, Math.Max(_engine.Upload.MessageBytes, MinMessage));
         try
         {
             int bytes = MaySendBlocks(message, most) ? await TakeBlocksAsync(message, blocks, most) : 0;
@@ -182,12 +187,12 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
                 return false;
             }
 
-            long start = Stopwatch.GetTimestamp();
+            long start = _engine.Time.GetTimestamp();
             await SendAsync(message);
             if (bytes > 0)
             {
                 _ledger.AddSent(message.Blocks.Count, bytes);
-                Resize(bytes, Stopwatch.GetElapsedTime(start));
+                Resize(bytes, _engine.Time.GetElapsedTime(start));
             }
 
             return true;
@@ -198,11 +203,12 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>Under an upload rate what is small goes ahead by itself, and blocks go when it is this peer's turn.</summary>
+    /// <summary>Under an upload rate, wants and presences are sent in messages of their own, and blocks when the rate allows it.</summary>
     private bool MaySendBlocks(BitswapMessage message, int bytes) =>
         !_engine.Upload.IsOn || (message.IsEmpty && Wants.HasNext && _engine.Upload.TryTake(_flow, bytes));
 
-    private void TakeSmall(BitswapMessage message)
+    /// <summary>Moves this node's wants and the presences for the peer into a message.</summary>
+    private void TakeEntries(BitswapMessage message)
     {
         lock (_lock)
         {
@@ -227,7 +233,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>Blocks up to the message's size, in this peer's turn. Wants and presences of ours don't wait for that turn.</summary>
+    /// <summary>Reads blocks for a message, up to its size. Only this waits for a read slot: wants and presences do not.</summary>
     private async ValueTask<int> TakeBlocksAsync(BitswapMessage message, List<IMemoryOwner<byte>> blocks, int most)
     {
         if (!Wants.TryNext(out WantEntry want))
@@ -236,20 +242,20 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             return 0;
         }
 
-        bool packs = await TakesPackedAsync();
+        bool compresses = await TakesCompressedAsync();
         await _engine.ReadSlots.WaitAsync(_stop.Token);
         try
         {
-            int bytes = 0, unpacked = 0;
+            int bytes = 0, decompressed = 0;
             do
             {
                 Cid cid = want.Cid;
-                IMemoryOwner<byte>? frame = packs ? _engine.Store.GetCompressed(cid.Hash) : null;
+                IMemoryOwner<byte>? frame = compresses ? _engine.Store.GetCompressed(cid.Hash) : null;
                 if ((frame ?? _engine.Store.Get(cid.Hash)) is { } block)
                 {
                     blocks.Add(block);
                     bytes += block.Memory.Length;
-                    unpacked += frame is not null && CompressedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
+                    decompressed += frame is not null && CompressedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
                     message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Compressed: frame is not null));
                 }
                 else if (want.SendDontHave)
@@ -257,7 +263,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
                     message.Presences.Add(new PresenceEntry(cid, Have: false));
                 }
             }
-            while (bytes < most && unpacked < MostUnpacked && blocks.Count < MaxBlocks && Wants.TryNext(out want));
+            while (bytes < most && decompressed < MaxDecompressed && blocks.Count < MaxBlocks && Wants.TryNext(out want));
 
             _engine.Upload.Settle(_flow, bytes);
             return bytes;
@@ -268,17 +274,20 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>Follows the queue: half of the next size is what it took to send this one, and half is what it was.</summary>
+    /// <summary>
+    /// Adapts the message size to the connection: the mean of the last size and of what the connection would have taken in
+    /// <see cref="MessageTime"/>.
+    /// </summary>
     private void Resize(int bytes, TimeSpan took)
     {
         double fitting = bytes * (MessageTime / (took > TimeSpan.Zero ? took : TimeSpan.FromTicks(1)));
-        _messageBytes = (int)Math.Clamp((_messageBytes + Math.Min(fitting, 4.0 * _messageBytes)) / 2, LeastMessage, MostMessage);
+        _messageBytes = (int)Math.Clamp((_messageBytes + Math.Min(fitting, 4.0 * _messageBytes)) / 2, MinMessage, MaxMessage);
+        Debug.Assert(_messageBytes is >= MinMessage and <= MaxMessage, "a message has room for one block of any length");
     }
 
     private async Task SendAsync(BitswapMessage message)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        limit.CancelAfter(SendTime);
+        using var limit = new Deadline(_engine.Time, SendTime, _stop.Token);
         if (_stream is not null)
         {
             try
@@ -288,7 +297,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             }
             catch (StreamResetException)
             {
-                // The peer closed the stream while it was idle: a new one is tried once.
+                // The peer has closed the stream while it was idle: one new stream is tried.
                 await CloseStreamAsync();
             }
         }
@@ -296,19 +305,18 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         _stream = await OpenAsync(limit.Token);
         if (_stream.Protocol != BitswapProtocols.Compressed && message.Blocks.Exists(b => b.Compressed))
         {
-            throw new IOException("the peer takes packed blocks no more");
+            throw new IOException("the peer no longer accepts compressed blocks");
         }
 
         await WriteAsync(_stream, message, limit.Token);
     }
 
-    /// <summary>True when the peer takes packed blocks: the stream says so, and is opened to know.</summary>
-    private async ValueTask<bool> TakesPackedAsync()
+    /// <summary>True when the peer accepts compressed blocks. The protocol of the stream decides, so one is opened when there is none.</summary>
+    private async ValueTask<bool> TakesCompressedAsync()
     {
         if (_stream is null)
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-            limit.CancelAfter(SendTime);
+            using var limit = new Deadline(_engine.Time, SendTime, _stop.Token);
             _stream = await OpenAsync(limit.Token);
         }
 

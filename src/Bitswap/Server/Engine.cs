@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
@@ -6,20 +5,21 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Server;
 
 /// <summary>
-/// What all links have in common: the store that is served, turns at reading it (so that a peer with a long wantlist gets one message's worth and
-/// then waits for the others), the upload rate, and the ledgers. Owns the ledgers and the rate.
+/// What the message queues of all peers share: the store that is served, the slots for reading it, the upload rate, the index of waiting
+/// peers, and the ledgers. Owns all but the host and the store. Thread-safe.
 /// </summary>
 internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions options, TimeProvider time) : IDisposable
 {
-    /// <summary>Messages put together at a time: enough to keep a disk busy, few enough that turns mean something.</summary>
+    /// <summary>Messages put together at a time: enough to keep a disk busy, few enough that peers with long wantlists alternate.</summary>
     private const int ReadSlotCount = 4;
 
-    /// <summary>Ledgers kept; past that, those of peers with whom little was exchanged are forgotten.</summary>
+    /// <summary>The maximum number of ledgers. Over that, those with the fewest bytes exchanged are removed.</summary>
     private const int MaxLedgers = 4096;
 
-    private readonly ConcurrentDictionary<PeerId, Ledger> _ledgers = new();
-    private long _forgottenBlocks;
-    private long _forgottenBytes;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<PeerId, Ledger> _ledgers = [];
+    private long _removedBlocks;
+    private long _removedBytes;
 
     public IHost Host { get; } = host;
 
@@ -27,44 +27,76 @@ internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions optio
 
     public TimeProvider Time { get; } = time;
 
-    /// <summary>ReadSlotCount at reading blocks, in the order of asking.</summary>
+    /// <summary>
+    /// One slot is taken per message while its blocks are read, in the order of asking: a peer with a long wantlist gets one message's worth
+    /// and then waits for the others.
+    /// </summary>
     public SemaphoreSlim ReadSlots { get; } = new(ReadSlotCount, ReadSlotCount);
 
-    /// <summary>What may be sent a second.</summary>
+    /// <summary>The upload rate.</summary>
     public FairUploadScheduler Upload { get; } = new(options.UploadRate, time);
 
-    /// <summary>Blocks sent to all.</summary>
-    public long BlocksSent => Interlocked.Read(ref _forgottenBlocks) + _ledgers.Values.Sum(l => l.BlocksSent);
+    /// <summary>Which peers wait for which block.</summary>
+    public WantIndex Waiting { get; } = new();
 
-    /// <summary>Bytes of them.</summary>
-    public long BytesSent => Interlocked.Read(ref _forgottenBytes) + _ledgers.Values.Sum(l => l.Sent);
+    /// <summary>Blocks sent to all peers.</summary>
+    public long BlocksSent => Sum(_removedBlocks, l => l.BlocksSent);
+
+    /// <summary>The bytes of those blocks.</summary>
+    public long BytesSent => Sum(_removedBytes, l => l.Sent);
 
     /// <inheritdoc/>
-    public void Dispose() => Upload.Dispose();
+    public void Dispose()
+    {
+        Upload.Dispose();
+        ReadSlots.Dispose();
+    }
 
     /// <summary>The ledger of a peer; null when nothing has been exchanged.</summary>
-    public Ledger? FindLedger(PeerId peer) => _ledgers.GetValueOrDefault(peer);
+    public Ledger? FindLedger(PeerId peer)
+    {
+        lock (_lock)
+        {
+            return _ledgers.GetValueOrDefault(peer);
+        }
+    }
 
-    /// <summary>The ledger of a peer.</summary>
+    /// <summary>The ledger of a peer; a new one when there is none.</summary>
     public Ledger LedgerOf(PeerId peer)
     {
-        if (_ledgers.TryGetValue(peer, out Ledger? known))
+        lock (_lock)
         {
-            return known;
-        }
-
-        if (_ledgers.Count >= MaxLedgers)
-        {
-            foreach ((PeerId least, _) in _ledgers.OrderBy(l => l.Value.Sent + l.Value.Received).Take(MaxLedgers / 16).ToArray())
+            if (_ledgers.TryGetValue(peer, out Ledger? known))
             {
-                if (_ledgers.TryRemove(least, out Ledger? gone))
-                {
-                    Interlocked.Add(ref _forgottenBlocks, gone.BlocksSent);
-                    Interlocked.Add(ref _forgottenBytes, gone.Sent);
-                }
+                return known;
             }
-        }
 
-        return _ledgers.GetOrAdd(peer, _ => new Ledger());
+            if (_ledgers.Count >= MaxLedgers)
+            {
+                RemoveLeast();
+            }
+
+            var ledger = new Ledger();
+            _ledgers.Add(peer, ledger);
+            return ledger;
+        }
+    }
+
+    private void RemoveLeast()
+    {
+        foreach ((PeerId least, Ledger ledger) in _ledgers.OrderBy(l => l.Value.Sent + l.Value.Received).Take(MaxLedgers / 16).ToArray())
+        {
+            _ledgers.Remove(least);
+            _removedBlocks += ledger.BlocksSent;
+            _removedBytes += ledger.Sent;
+        }
+    }
+
+    private long Sum(in long removed, Func<Ledger, long> value)
+    {
+        lock (_lock)
+        {
+            return removed + _ledgers.Values.Sum(value);
+        }
     }
 }

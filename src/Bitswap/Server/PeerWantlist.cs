@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
 using Ipcs.Multiformats;
@@ -5,18 +6,24 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Server;
 
 /// <summary>
-/// The wantlist of one peer: what it waits for, what it can be sent now (by priority, then by age), and presences to be said. Its lock is held for no
-/// I/O. Thread-safe.
+/// The wantlist of one peer: the blocks it waits for, the blocks that it can be sent now (by priority, then by age), and the presences to
+/// send. Its lock is not held during I/O. Thread-safe.
 /// </summary>
-internal sealed class PeerWantlist(IBlockstore store)
+/// <param name="store">The blocks that are served.</param>
+/// <param name="index">Learns of every block that this peer waits for.</param>
+/// <param name="wake">Called when a block has arrived that the peer waits for.</param>
+internal sealed class PeerWantlist(IBlockstore store, WantIndex index, Action wake)
 {
-    /// <summary>Wants that wait for a block to arrive here: 2 GiB at 256 KiB, some 2 MB of memory; more are dropped, as every implementation does.</summary>
+    /// <summary>
+    /// Wants that wait for a block to arrive here: 2 GiB of blocks of 256 KiB, some 2 MB of memory. Further wants are dropped, as other
+    /// implementations do.
+    /// </summary>
     private const int MaxWaiting = 8192;
 
-    /// <summary>Answers queued for the peer; it may want as much again after it has been given some.</summary>
+    /// <summary>Queued answers, and as many queued presences. Further ones are dropped.</summary>
     private const int MaxQueued = 16_384;
 
-    /// <summary>A HAVE for a block shorter than this is answered with the block, as the others do.</summary>
+    /// <summary>A want-have for a block shorter than this, in bytes, is answered with the block, as boxo does.</summary>
     private const int InlineLength = 1024;
 
     private readonly Lock _lock = new();
@@ -25,72 +32,7 @@ internal sealed class PeerWantlist(IBlockstore store)
     private readonly PriorityQueue<WantEntry, (int Priority, long Sequence)> _answers = new();
     private readonly Queue<PresenceEntry> _presences = new();
     private long _sequence;
-
-    /// <summary>Takes one entry. True when there is something to send now.</summary>
-    public bool Take(WantEntry want)
-    {
-        Multihash hash = want.Cid.Hash;
-        if (want.Cancel)
-        {
-            lock (_lock)
-            {
-                _waiting.Remove(hash);
-                _queued.Remove(hash);
-            }
-
-            return false;
-        }
-
-        // Looked up while the lock is not held: the store may read a disk.
-        if (store.TryGetLength(hash, out int length))
-        {
-            lock (_lock)
-            {
-                Answer(want, length);
-            }
-
-            return true;
-        }
-
-        bool says = Wait(want);
-
-        // It may have come between the look and the wait, and then it is not told of again.
-        return (store.TryGetLength(hash, out length) && Arrived(hash, length)) || says;
-    }
-
-    /// <summary>The peer says its whole wantlist anew.</summary>
-    public void Clear()
-    {
-        lock (_lock)
-        {
-            _waiting.Clear();
-            _queued.Clear();
-        }
-    }
-
-    /// <summary>A block has come. True when the peer waits for it.</summary>
-    public bool Arrived(in Multihash hash, int length)
-    {
-        lock (_lock)
-        {
-            if (!_waiting.Remove(hash, out WantEntry want))
-            {
-                return false;
-            }
-
-            Answer(want, length);
-            return true;
-        }
-    }
-
-    /// <summary>What the peer wants.</summary>
-    public Cid[] Wanted()
-    {
-        lock (_lock)
-        {
-            return [.. _waiting.Values.Concat(_queued.Values).Select(w => w.Cid)];
-        }
-    }
+    private bool _closed;
 
     /// <summary>True when there is a block to send.</summary>
     public bool HasNext
@@ -104,25 +46,101 @@ internal sealed class PeerWantlist(IBlockstore store)
         }
     }
 
-    /// <summary>The next block to send.</summary>
+    /// <summary>Takes one entry of the peer's message. True when there is something to send now.</summary>
+    public bool Take(WantEntry want)
+    {
+        Multihash hash = want.Cid.Hash;
+        if (want.Cancel)
+        {
+            lock (_lock)
+            {
+                StopWaiting(hash, out _);
+                _queued.Remove(hash);
+            }
+
+            return false;
+        }
+
+        // Looked up without the lock: the store may read from disk.
+        if (store.TryGetLength(hash, out int length))
+        {
+            lock (_lock)
+            {
+                Answer(want, length);
+            }
+
+            return true;
+        }
+
+        bool hasAnswer = Wait(want);
+
+        // The block may have arrived after the lookup and before the wait, and then it is not announced again.
+        return (store.TryGetLength(hash, out length) && TryAnswer(hash, length)) || hasAnswer;
+    }
+
+    /// <summary>Removes all wants: the peer sends its full wantlist anew.</summary>
+    public void Clear()
+    {
+        lock (_lock)
+        {
+            foreach (Multihash hash in _waiting.Keys)
+            {
+                index.Remove(hash, this);
+            }
+
+            _waiting.Clear();
+            _queued.Clear();
+        }
+    }
+
+    /// <summary>Removes all wants and takes no more: the peer has disconnected.</summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            _closed = true;
+            Clear();
+        }
+    }
+
+    /// <summary>A block has been stored; when the peer waits for it, it is queued and the sender is woken.</summary>
+    public void BlockArrived(in Multihash hash, int length)
+    {
+        if (TryAnswer(hash, length))
+        {
+            wake();
+        }
+    }
+
+    /// <summary>The blocks that the peer wants.</summary>
+    public Cid[] Wanted()
+    {
+        lock (_lock)
+        {
+            return [.. _waiting.Values.Concat(_queued.Values).Select(w => w.Cid)];
+        }
+    }
+
+    /// <summary>Takes the next block to send from the queue.</summary>
     public bool TryNext(out WantEntry want)
     {
         lock (_lock)
         {
             while (_answers.TryDequeue(out want, out _))
             {
-                // Not when it was cancelled meanwhile.
+                // False when the want was cancelled meanwhile.
                 if (_queued.Remove(want.Cid.Hash))
                 {
                     return true;
                 }
             }
 
+            Debug.Assert(_queued.Count == 0, "a queued want has no answer");
             return false;
         }
     }
 
-    /// <summary>The next presence to say.</summary>
+    /// <summary>Takes the next presence to send from the queue.</summary>
     public bool TryNext(out PresenceEntry presence)
     {
         lock (_lock)
@@ -131,23 +149,49 @@ internal sealed class PeerWantlist(IBlockstore store)
         }
     }
 
-    /// <summary>Keeps a want until its block comes. True when there is a DONT_HAVE to say.</summary>
+    private bool TryAnswer(in Multihash hash, int length)
+    {
+        lock (_lock)
+        {
+            if (!StopWaiting(hash, out WantEntry want))
+            {
+                return false;
+            }
+
+            Answer(want, length);
+            return true;
+        }
+    }
+
+    private bool StopWaiting(in Multihash hash, out WantEntry want)
+    {
+        if (!_waiting.Remove(hash, out want))
+        {
+            return false;
+        }
+
+        index.Remove(hash, this);
+        return true;
+    }
+
+    /// <summary>Stores a want until its block arrives. True when there is a DONT_HAVE to send.</summary>
     private bool Wait(WantEntry want)
     {
         lock (_lock)
         {
-            if (_waiting.Count < MaxWaiting || _waiting.ContainsKey(want.Cid.Hash))
+            if (!_closed && (_waiting.Count < MaxWaiting || _waiting.ContainsKey(want.Cid.Hash)))
             {
                 _waiting[want.Cid.Hash] = want;
+                index.Add(want.Cid.Hash, this);
             }
 
-            bool says = want.SendDontHave && _presences.Count < MaxQueued;
-            if (says)
+            bool hasAnswer = want.SendDontHave && _presences.Count < MaxQueued;
+            if (hasAnswer)
             {
                 _presences.Enqueue(new PresenceEntry(want.Cid, Have: false));
             }
 
-            return says;
+            return hasAnswer;
         }
     }
 

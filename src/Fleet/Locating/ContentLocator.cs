@@ -1,10 +1,11 @@
 using System.Buffers;
-using System.Collections.Concurrent;
+using System.Diagnostics;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet.Resolve;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
@@ -12,167 +13,227 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// Who of the connected peers has which digest. Asks each peer for many digests in one question, once per digest however many want to
-/// know, and remembers the answers for a while. Owns that memory, which is bounded.
+/// Finds which connected peers have which digest. Asks each peer for many digests in one question, once per digest however many callers want
+/// to know, and remembers the answers for a while. Owns its questions. Thread-safe.
 /// </summary>
 internal sealed partial class ContentLocator(
-    IHost host, IBlockstore blocks, BitswapService bitswap, ResolveService resolve, TimeProvider time, ILogger logger, CancellationToken stopping)
+    IHost host, IBlockstore blocks, BitswapService bitswap, ResolveService resolve, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
-    /// <summary>How long "nobody has it" is remembered: containerd repeats its Info within a pull, a new owner appears seldom.</summary>
+    /// <summary>The maximum number of remembered resolutions: a pull of a large index asks for some hundreds.</summary>
+    private const int MaxResolutions = 4096;
+
+    /// <summary>How long a negative answer is remembered: containerd repeats its Info within a pull, and new owners are rare.</summary>
     private static readonly TimeSpan NegativeTime = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long one question to a peer may take in all; Info itself waits only for its budget.</summary>
+    /// <summary>How long one question to a peer may take in all. Info itself waits only for its budget.</summary>
     private static readonly TimeSpan QuestionTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>Answers remembered at once: a pull of a large index asks for some hundreds.</summary>
-    private const int MaxAnswers = 4096;
+    private readonly Lock _lock = new();
 
-    private readonly ConcurrentDictionary<Digest, Resolution> _answers = new();
+    // In the order of asking.
+    private readonly LinkedList<Resolution> _order = new();
+    private readonly Dictionary<Digest, LinkedListNode<Resolution>> _resolutions = [];
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskTracker _background = new();
 
-    /// <summary>What is known of a digest, asked now unless it is known or being asked.</summary>
-    public Resolution Ask(Digest digest)
+    /// <summary>The resolution of a digest. The connected peers are asked unless it is known or they are being asked already.</summary>
+    public Resolution Ask(Digest digest) => Ask([digest])[0];
+
+    /// <summary>The resolutions of digests in their order; those that are not known are asked for in one question per peer.</summary>
+    public IReadOnlyList<Resolution> Ask(IReadOnlyCollection<Digest> digests)
     {
-        if (_answers.TryGetValue(digest, out Resolution? known) && IsFresh(known))
-        {
-            return known;
-        }
-
-        Ask([digest]);
-        return _answers.GetValueOrDefault(digest) ?? new Resolution(digest, time.GetTimestamp());
-    }
-
-    /// <summary>Asks for all those that are not known and not being asked for, in one question per peer.</summary>
-    public void Ask(IReadOnlyCollection<Digest> digests)
-    {
+        var resolutions = new List<Resolution>(digests.Count);
         var fresh = new List<Resolution>();
-        foreach (Digest digest in digests)
+        lock (_lock)
         {
-            if (_answers.TryGetValue(digest, out Resolution? known) && IsFresh(known))
+            foreach (Digest digest in digests)
             {
-                continue;
-            }
+                if (Find(digest) is { } known && IsFresh(known))
+                {
+                    resolutions.Add(known);
+                    continue;
+                }
 
-            var answer = new Resolution(digest, time.GetTimestamp());
-            if (known is null ? _answers.TryAdd(digest, answer) : _answers.TryUpdate(digest, answer, known))
-            {
-                fresh.Add(answer);
+                fresh.Add(Add(digest));
+                resolutions.Add(fresh[^1]);
             }
         }
 
-        if (_answers.Count > MaxAnswers)
+        if (fresh.Count == 0)
         {
-            Forget();
+            return resolutions;
         }
 
-        PeerId[] peers = Peers();
-        int waitedFor = peers.Count(p => !resolve.Hangs(p));
-        fresh.ForEach(a => a.Expect(waitedFor));
+        (PeerId Peer, bool WaitedFor)[] peers = [.. Peers().Select(p => (p, !resolve.Hangs(p)))];
+        int waitedFor = peers.Count(p => p.WaitedFor);
+        fresh.ForEach(r => r.Expect(waitedFor));
         foreach (Resolution[] part in fresh.Chunk(ResolveService.MaxDigests))
         {
-            foreach (PeerId peer in peers)
+            foreach ((PeerId peer, bool waits) in peers)
             {
-                _ = AskPeerAsync(peer, part, waitedFor: !resolve.Hangs(peer));
+                _background.Add(AskPeerAsync(peer, part, waits));
             }
         }
+
+        return resolutions;
     }
 
-    /// <summary>Asks all connected peers anew for what has been asked for before: some have come since, some have more of it now.</summary>
+    /// <summary>Asks all connected peers again: some have connected since, some have more of the content now.</summary>
     public Task AskAgainAsync(IReadOnlyCollection<Digest> digests)
     {
-        Resolution[] answers = [.. digests.Select(d => _answers.GetOrAdd(d, New)).Take(ResolveService.MaxDigests)];
-        return Task.WhenAll(Peers().Select(p => AskPeerAsync(p, answers, waitedFor: false)));
-
-        Resolution New(Digest digest)
+        Resolution[] resolutions;
+        lock (_lock)
         {
-            var answer = new Resolution(digest, time.GetTimestamp());
-            answer.Expect(0);
-            return answer;
+            resolutions = [.. digests.Take(ResolveService.MaxDigests).Select(d => Find(d) ?? AddWithoutWait(d))];
+        }
+
+        Task asking = Task.WhenAll(Peers().Select(p => AskPeerAsync(p, resolutions, waitedFor: false)));
+        _background.Add(asking);
+        return asking;
+
+        Resolution AddWithoutWait(Digest digest)
+        {
+            Resolution resolution = Add(digest);
+            resolution.Expect(0);
+            return resolution;
         }
     }
 
-    /// <summary>The peers that are known to have a digest or a part of it, and which of the two.</summary>
-    public IReadOnlyList<(PeerId Peer, PeerAvailability Availability)> Providers(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer)
-        ? [.. answer.Providers.Select(h => (h.Key, h.Value ? PeerAvailability.Complete : PeerAvailability.Partial))]
-        : [];
+    /// <summary>The peers that are known to have a digest completely or partly.</summary>
+    public IReadOnlyList<(PeerId Peer, PeerAvailability Availability)> Providers(Digest digest)
+    {
+        lock (_lock)
+        {
+            return Find(digest) is { } resolution
+                ? [.. resolution.Providers.Select(p => (p.Key, p.Value ? PeerAvailability.Complete : PeerAvailability.Partial))]
+                : [];
+        }
+    }
 
-    /// <summary>The peers that say that they have the whole.</summary>
-    public PeerId[] CompleteProviders(Digest digest) => _answers.TryGetValue(digest, out Resolution? answer) ? answer.CompleteProviders : [];
+    /// <summary>The peers that say that they have a digest completely.</summary>
+    public PeerId[] CompleteProviders(Digest digest)
+    {
+        lock (_lock)
+        {
+            return Find(digest)?.CompleteProviders ?? [];
+        }
+    }
 
-    /// <summary>Forgets what was said of a digest.</summary>
-    public void Forget(Digest digest) => _answers.TryRemove(digest, out _);
+    /// <summary>Removes what the peers said of a digest.</summary>
+    public void Forget(Digest digest)
+    {
+        lock (_lock)
+        {
+            Remove(digest);
+        }
+    }
 
-    /// <summary>The connected peers that have a digest, each with its record. Waits for all answers, at most the question's time.</summary>
+    /// <summary>
+    /// The connected peers that have a digest, each with its record. Waits for all answers, for <see cref="QuestionTime"/> at most.
+    /// </summary>
     public async Task<IReadOnlyList<(PeerId Peer, ContentRecord Record)>> LocateAsync(Digest digest, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stopping);
-        limit.CancelAfter(QuestionTime);
+        using var limit = new Deadline(time, QuestionTime, cancellationToken, _stopping.Token);
         PeerId[] peers = Peers();
         IReadOnlyList<ResolvedContent>[] answers = await Task.WhenAll(peers.Select(p => AnswersOfAsync(p, [digest], limit.Token)));
         cancellationToken.ThrowIfCancellationRequested();
         return [.. peers.Zip(answers).SelectMany(x => x.Second.Where(c => IsPlausible(c.Record)).Select(c => (x.First, c.Record)))];
     }
 
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _background.WhenAllAsync();
+    }
+
     private PeerId[] Peers() =>
         [.. host.Peers.Where(p => p.Protocols.Contains(ResolveService.Protocol)).Select(p => p.Peer).Distinct()];
 
-    private bool IsFresh(Resolution answer)
+    private Resolution? Find(Digest digest) => _resolutions.GetValueOrDefault(digest)?.Value;
+
+    /// <summary>Adds a new resolution in the place of an older one. Over the bound, the one asked for first is removed.</summary>
+    private Resolution Add(Digest digest)
     {
-        Task<ContentRecord?> decided = answer.Decided;
+        Remove(digest);
+        if (_order.Count == MaxResolutions)
+        {
+            RemoveOne();
+        }
+
+        var resolution = new Resolution(digest, time.GetTimestamp());
+        _resolutions.Add(digest, _order.AddLast(resolution));
+        Debug.Assert(_order.Count == _resolutions.Count, "each resolution has one place in the order");
+        return resolution;
+    }
+
+    /// <summary>Removes the oldest resolution that is of no use any more, or else the oldest.</summary>
+    private void RemoveOne()
+    {
+        Debug.Assert(_order.First is not null, "there is one to remove");
+        Resolution oldest = _order.First.Value;
+        for (LinkedListNode<Resolution>? node = _order.First; node is not null; node = node.Next)
+        {
+            if (!IsFresh(node.Value))
+            {
+                oldest = node.Value;
+                break;
+            }
+        }
+
+        Remove(oldest.Digest);
+    }
+
+    private void Remove(Digest digest)
+    {
+        if (_resolutions.Remove(digest, out LinkedListNode<Resolution>? node))
+        {
+            _order.Remove(node);
+        }
+    }
+
+    /// <summary>True while a positive answer's peer is connected, for a moment after a negative one, and while answers are awaited.</summary>
+    private bool IsFresh(Resolution resolution)
+    {
+        Task<ContentRecord?> decided = resolution.Decided;
         if (!decided.IsCompleted)
         {
             return true;
         }
 
-        // A positive answer holds as long as a peer that gave it is connected, a negative one for a moment.
         return decided.Result is null
-            ? time.GetElapsedTime(answer.Asked) < NegativeTime
-            : answer.CompleteProviders.Intersect(host.Peers.Select(p => p.Peer)).Any();
+            ? time.GetElapsedTime(resolution.Asked) < NegativeTime
+            : resolution.CompleteProviders.Intersect(host.Peers.Select(p => p.Peer)).Any();
     }
 
-    /// <summary>Makes room: negative answers first, then the oldest.</summary>
-    private void Forget()
+    private async Task AskPeerAsync(PeerId peer, IReadOnlyCollection<Resolution> resolutions, bool waitedFor)
     {
-        foreach ((Digest digest, Resolution answer) in _answers)
-        {
-            if (!IsFresh(answer))
-            {
-                _answers.TryRemove(digest, out _);
-            }
-        }
-
-        foreach ((Digest digest, _) in _answers.OrderBy(a => a.Value.Asked).Take(_answers.Count - MaxAnswers).ToArray())
-        {
-            _answers.TryRemove(digest, out _);
-        }
-    }
-
-    private async Task AskPeerAsync(PeerId peer, IReadOnlyCollection<Resolution> answers, bool waitedFor)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        limit.CancelAfter(QuestionTime);
-        IReadOnlyList<ResolvedContent> contents = await AnswersOfAsync(peer, [.. answers.Select(a => a.Digest)], limit.Token);
+        using var limit = new Deadline(time, QuestionTime, _stopping.Token);
+        IReadOnlyList<ResolvedContent> contents = await AnswersOfAsync(peer, [.. resolutions.Select(r => r.Digest)], limit.Token);
         var said = contents.Where(c => IsPlausible(c.Record)).ToDictionary(c => c.Record.Digest);
-        await Task.WhenAll(answers.Select(answer => TakeAsync(peer, answer, said.GetValueOrDefault(answer.Digest), waitedFor, limit.Token)));
+        await Task.WhenAll(resolutions.Select(r => TakeAsync(peer, r, said.GetValueOrDefault(r.Digest), waitedFor, limit.Token)));
     }
 
-    private async Task TakeAsync(PeerId peer, Resolution answer, ResolvedContent? content, bool waitedFor, CancellationToken cancellationToken)
+    private async Task TakeAsync(
+        PeerId peer, Resolution resolution, ResolvedContent? content, bool waitedFor, CancellationToken cancellationToken)
     {
         if (content is not null)
         {
-            bool known = answer.TryGetRoot(out Cid root) && root == content.Record.Root;
+            bool known = resolution.TryGetRoot(out Cid root) && root == content.Record.Root;
             if (known || await IsRootSoundAsync(peer, content, cancellationToken))
             {
-                answer.Add(peer, content.Record);
+                resolution.Add(peer, content.Record);
             }
         }
 
         if (waitedFor)
         {
-            answer.Done();
+            resolution.Done();
         }
     }
 
-    private async Task<IReadOnlyList<ResolvedContent>> AnswersOfAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<ResolvedContent>> AnswersOfAsync(
+        PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         try
         {
@@ -180,13 +241,13 @@ internal sealed partial class ContentLocator(
         }
         catch (Exception e)
         {
-            // Whatever one peer does wrong, the others' answers count.
+            // A failure of one peer, of whatever kind, does not affect the other peers' answers.
             LogNoAnswer(peer, digests[0], e.Message);
             return [];
         }
     }
 
-    /// <summary>What must hold of a record whoever sends it: a dag's root is its digest, a small blob's raw block too.</summary>
+    /// <summary>True when a record can be right: a dag's root is its digest, and so is a small blob's raw block.</summary>
     private static bool IsPlausible(ContentRecord record) =>
         record.Root.Hash.Code == Multihash.Sha2_256
         && (record.Kind == ContentKind.Dag
@@ -194,8 +255,8 @@ internal sealed partial class ContentLocator(
             : record.Root.Codec is Multicodec.DagPb or Multicodec.Raw);
 
     /// <summary>
-    /// Info's answer is a promise of a size, so the root block itself must be here and say the same; a peer's word is not enough.
-    /// Small ones have come with the answer.
+    /// Checks a peer's record against the root block, which small contents bring along: Info promises a size, and a peer's word does not
+    /// suffice for that.
     /// </summary>
     private async Task<bool> IsRootSoundAsync(PeerId peer, ResolvedContent content, CancellationToken cancellationToken)
     {
@@ -208,13 +269,13 @@ internal sealed partial class ContentLocator(
                 sound = IsRootOf(record, content.RootBlock.Span);
                 if (sound && !record.Complete)
                 {
-                    // The root is all that is to be had of this peer's answer.
+                    // Before the answer: the root block may be all that can be had of this content.
                     blocks.Put(record.Root.Hash, content.RootBlock.Span);
                 }
                 else if (sound)
                 {
-                    // Behind the answer: whoever waits for it needs no write.
-                    _ = Task.Run(() => blocks.Put(record.Root.Hash, content.RootBlock.Span), CancellationToken.None);
+                    // After the answer: who waits for it does not need the write.
+                    _background.Add(Task.Run(() => blocks.Put(record.Root.Hash, content.RootBlock.Span), CancellationToken.None));
                 }
             }
             else
@@ -239,12 +300,14 @@ internal sealed partial class ContentLocator(
     }
 
     private static bool IsRootOf(ContentRecord record, ReadOnlySpan<byte> block) => record.Root.Codec == Multicodec.Raw
-        ? block.Length == record.Size && record.Root.Hash == Multihash.Sha256(block) && (record.Digest.Hash.Code != Multihash.Sha2_256 || record.Root.Hash == record.Digest.Hash)
+        ? block.Length == record.Size
+            && record.Root.Hash == Multihash.Sha256(block)
+            && (record.Digest.Hash.Code != Multihash.Sha2_256 || record.Root.Hash == record.Digest.Hash)
         : DagFile.TryReadRoot(block, out long size) && size == record.Size;
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} gave no answer for {Digest}: {Reason}")]
     private partial void LogNoAnswer(PeerId peer, Digest digest, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} says of {Digest} what its root block does not")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the resolve record of {Peer} for {Digest} contradicts the root block")]
     private partial void LogFalseRecord(PeerId peer, Digest digest);
 }

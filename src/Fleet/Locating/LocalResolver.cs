@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using Ipcs.Blockstore;
+using Ipcs.Dag;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
@@ -8,99 +8,78 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// What this node answers when the fleet asks for digests: the index, and DAG roots and blobs of one block that lie here without a record. Remembers for a moment who has asked
-/// for what, since whoever asks is about to fetch it too.
+/// What this node has of a digest: its record, or else what the block with the digest's hash says. Remembers which peers asked. Owns the
+/// background walks of roots without a record.
 /// </summary>
-internal sealed class LocalResolver(IStore store, TimeProvider time) : IResolveSource
+internal sealed class LocalResolver(IContentIndex contents, IBlockstore blocks, TimeProvider time) : IResolveSource, IAsyncDisposable
 {
-    /// <summary>How long "all of this DAG is here" is believed when a peer asks: it takes a look at every block to know.</summary>
-    private static readonly TimeSpan MemoTime = TimeSpan.FromSeconds(5);
+    private readonly DagCompleteness _completeness = new(blocks, time);
+    private readonly LeecherTable _leechers = new(time);
 
-    /// <summary>How long whoever has asked counts as somebody who fetches.</summary>
-    private static readonly TimeSpan InterestTime = TimeSpan.FromSeconds(30);
-
-    /// <summary>Digests of which something is remembered, each way.</summary>
-    private const int MaxRemembered = 4096;
-
-    /// <summary>Askers remembered of one digest: with more a receiver has enough to trade with.</summary>
-    private const int MaxAskers = 64;
-
-    private readonly ConcurrentDictionary<Digest, (ContentRecord? Record, long At)> _dags = new();
-    private readonly ConcurrentDictionary<Digest, Askers> _asked = new();
-
-    /// <summary>Raised when a peer asks for a content that is here in part: it will fetch it, as we do.</summary>
+    /// <summary>Raised when a peer asks for a content that this node holds partly: that peer is fetching it too.</summary>
     public event Action<Digest, PeerId>? LeecherSeen;
 
     /// <inheritdoc/>
     public ContentRecord? Resolve(in Digest digest, PeerId asker)
     {
-        ContentRecord? record = store.Contents.Get(digest);
+        ContentRecord? record = contents.Get(digest);
         if (record is not { Complete: true })
         {
-            Remember(digest, asker);
+            _leechers.Add(digest, asker);
             LeecherSeen?.Invoke(digest, asker);
         }
 
-        return record ?? Remembered(digest);
+        return record ?? Peek(digest);
     }
 
-    /// <summary>What is here of a digest now; null when nothing is known.</summary>
-    public ContentRecord? Find(in Digest digest) => store.Contents.Get(digest) ?? Unrecorded(digest);
-
-    /// <summary>Those who have asked for a digest in the last half minute.</summary>
-    public PeerId[] AskersOf(Digest digest) =>
-        _asked.TryGetValue(digest, out Askers? askers) && time.GetElapsedTime(askers.At) < InterestTime ? [.. askers.Peers.Keys] : [];
-
-    private void Remember(Digest digest, PeerId asker)
+    /// <summary>What is stored of a digest. Without a record, a DAG counts as incomplete until its walk in the background has ended.</summary>
+    public ContentRecord? Peek(in Digest digest)
     {
-        if (_asked.Count >= MaxRemembered)
+        if (contents.Get(digest) is { } record)
         {
-            foreach ((Digest old, Askers askers) in _asked)
-            {
-                if (time.GetElapsedTime(askers.At) >= InterestTime || _asked.Count >= MaxRemembered)
-                {
-                    _asked.TryRemove(old, out _);
-                }
-            }
+            return record;
         }
 
-        Askers current = _asked.GetOrAdd(digest, _ => new Askers());
-        current.At = time.GetTimestamp();
-        if (current.Peers.Count < MaxAskers)
-        {
-            current.Peers.TryAdd(asker, 0);
-        }
+        ContentRecord? unrecorded = Unrecorded(digest, out bool needsWalk);
+        return needsWalk ? unrecorded! with { Complete = _completeness.Peek(unrecorded.Root) } : unrecorded;
     }
 
-    private ContentRecord? Remembered(Digest digest)
+    /// <summary>What is stored of a digest. Waits for the walk of a DAG without a record.</summary>
+    public ValueTask<ContentRecord?> FindAsync(in Digest digest, CancellationToken cancellationToken)
     {
-        if (_dags.TryGetValue(digest, out (ContentRecord? Record, long At) memo) && time.GetElapsedTime(memo.At) < MemoTime)
+        if (contents.Get(digest) is { } record)
         {
-            return memo.Record;
+            return ValueTask.FromResult<ContentRecord?>(record);
         }
 
-        if (_dags.Count >= MaxRemembered)
-        {
-            _dags.Clear();
-        }
-
-        ContentRecord? record = Unrecorded(digest);
-        _dags[digest] = (record, time.GetTimestamp());
-        return record;
+        ContentRecord? unrecorded = Unrecorded(digest, out bool needsWalk);
+        return needsWalk ? CheckAsync(unrecorded!, cancellationToken) : ValueTask.FromResult(unrecorded);
     }
+
+    /// <summary>The peers that have asked for a digest lately.</summary>
+    public PeerId[] LeechersOf(Digest digest) => _leechers.Of(digest);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _completeness.DisposeAsync();
+
+    private async ValueTask<ContentRecord?> CheckAsync(ContentRecord record, CancellationToken cancellationToken) =>
+        record with { Complete = await _completeness.CheckAsync(record.Root).WaitAsync(cancellationToken) };
 
     /// <summary>
-    /// A digest that names the root block of a UnixFS file is a content with no record needed (design, section 2), and any other block is the blob of its
-    /// bytes; null when no block of this hash is here.
+    /// A digest that is the root block's hash of a UnixFS file is a content of kind dag, and any other block is a blob of its own bytes; null
+    /// when no block of this hash is stored.
     /// </summary>
-    private ContentRecord? Unrecorded(in Digest digest)
+    /// <param name="digest">The digest.</param>
+    /// <param name="needsWalk">True when the blocks below the root decide whether it is complete.</param>
+    private ContentRecord? Unrecorded(in Digest digest, out bool needsWalk)
     {
+        needsWalk = false;
         if (digest.Hash.Code != Multihash.Sha2_256)
         {
             return null;
         }
 
-        using IMemoryOwner<byte>? block = store.Blocks.Get(digest.Hash);
+        using IMemoryOwner<byte>? block = blocks.Get(digest.Hash);
         if (block is null)
         {
             return null;
@@ -118,14 +97,14 @@ internal sealed class LocalResolver(IStore store, TimeProvider time) : IResolveS
             };
         }
 
-        var record = new ContentRecord { Digest = digest, Kind = ContentKind.Dag, Root = Cid.V0(digest.Hash), Size = size };
-        return DagVerify.IsComplete(store.Blocks, record.Root) ? record with { Complete = true } : record;
-    }
-
-    private sealed class Askers
-    {
-        public long At { get; set; }
-
-        public ConcurrentDictionary<PeerId, byte> Peers { get; } = new();
+        needsWalk = !DagWalk.IsLeaf(block.Memory.Span);
+        return new ContentRecord
+        {
+            Digest = digest,
+            Kind = ContentKind.Dag,
+            Root = Cid.V0(digest.Hash),
+            Size = size,
+            Complete = !needsWalk,
+        };
     }
 }

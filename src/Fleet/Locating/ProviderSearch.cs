@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Ipcs.Kademlia;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
@@ -8,44 +7,78 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// Beyond the connected peers: asks the DHT who provides a digest or a root, and connects to them. They are then connected peers like the others, and
-/// are asked as such.
+/// Asks the DHT which peers provide a digest or a root, and connects to them; as connected peers they are then asked like the others. Owns
+/// its searches. Thread-safe.
 /// </summary>
-internal sealed partial class ProviderSearch(IHost host, IContentRouting? routing, TimeProvider time, ILogger logger, CancellationToken stopping)
+internal sealed partial class ProviderSearch(IHost host, IContentRouting? routing, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
-    /// <summary>Providers connected to for one content: with more there is nothing to gain.</summary>
+    /// <summary>Providers dialled per content: more of them make a fetch no faster.</summary>
     private const int MaxProviders = 16;
 
     /// <summary>Searches at a time: a pull asks for some tens of digests at once, and each search asks tens of peers.</summary>
     private const int MaxSearches = 8;
 
-    /// <summary>Contents remembered as searched for.</summary>
+    /// <summary>The maximum number of remembered searches. Over that the oldest is removed.</summary>
     private const int MaxRemembered = 4096;
 
-    /// <summary>How soon the same is searched for again, while one who was found stays connected or nobody was found.</summary>
+    /// <summary>How long the result of a search is used, while a provider that it found stays connected or it found none.</summary>
     private static readonly TimeSpan AgainTime = TimeSpan.FromSeconds(15);
 
-    /// <summary>How long one search, with its dials, may take.</summary>
+    /// <summary>How long one search may take, including its dials.</summary>
     private static readonly TimeSpan SearchTime = TimeSpan.FromSeconds(30);
 
-    private readonly ConcurrentDictionary<Multihash, (long At, Task<IReadOnlyList<PeerId>?> Search)> _searches = new();
+    private readonly Lock _lock = new();
+    private readonly OrderedDictionary<Multihash, (long At, Task<IReadOnlyList<PeerId>?> Search)> _searches = [];
     private readonly SemaphoreSlim _slots = new(MaxSearches, MaxSearches);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskTracker _background = new();
 
-    /// <summary>Searches, unless it has just been done; completes when those who were found have been dialled. Never throws.</summary>
-    /// <returns>True when one who was found is connected.</returns>
-    public async Task<bool> SearchAsync(Multihash content)
+    /// <summary>
+    /// Searches, unless a recent result can be used. Completes when the providers found have been dialled. Never throws.
+    /// </summary>
+    /// <returns>True when a provider is connected.</returns>
+    public async Task<bool> SearchAsync(Multihash content) => routing is not null && await SearchOf(routing, content) is { Count: > 0 };
+
+    /// <summary>Starts a search that nobody waits for.</summary>
+    public void Start(Multihash content)
     {
-        if (routing is null)
+        if (routing is not null)
         {
-            return false;
+            SearchOf(routing, content);
         }
-
-        Task<IReadOnlyList<PeerId>?> search = _searches.TryGetValue(content, out var known) && Holds(known.At, known.Search) ? known.Search : Begin(routing, content);
-        return await search is { Count: > 0 };
     }
 
-    /// <summary>True while an answer is as good as a new one: of those who were found one is connected still. All may have gone, or no dial succeeded.</summary>
-    private bool Holds(long at, Task<IReadOnlyList<PeerId>?> search)
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _background.WhenAllAsync();
+    }
+
+    private Task<IReadOnlyList<PeerId>?> SearchOf(IContentRouting router, Multihash content)
+    {
+        lock (_lock)
+        {
+            if (_searches.TryGetValue(content, out (long At, Task<IReadOnlyList<PeerId>?> Search) known) && IsUsable(known.At, known.Search))
+            {
+                return known.Search;
+            }
+
+            _searches.Remove(content);
+            if (_searches.Count == MaxRemembered)
+            {
+                _searches.RemoveAt(0);
+            }
+
+            Task<IReadOnlyList<PeerId>?> search = Task.Run(() => RunAsync(router, content));
+            _searches.Add(content, (time.GetTimestamp(), search));
+            _background.Add(search);
+            return search;
+        }
+    }
+
+    /// <summary>True while a recent search is under way, has found no provider, or a provider that it found is connected.</summary>
+    private bool IsUsable(long at, Task<IReadOnlyList<PeerId>?> search)
     {
         if (time.GetElapsedTime(at) >= AgainTime)
         {
@@ -55,25 +88,12 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
         return !search.IsCompleted || search.Result is not { } found || found.Any(IsConnected);
     }
 
-    private Task<IReadOnlyList<PeerId>?> Begin(IContentRouting router, Multihash content)
-    {
-        if (_searches.Count >= MaxRemembered)
-        {
-            _searches.Clear();
-        }
-
-        Task<IReadOnlyList<PeerId>?> search = RunAsync(router, content);
-        _searches[content] = (time.GetTimestamp(), search);
-        return search;
-    }
-
-    /// <summary>Those who were found and are connected; null when nobody was found.</summary>
+    /// <summary>Returns the providers that are connected; null when none was found.</summary>
     private async Task<IReadOnlyList<PeerId>?> RunAsync(IContentRouting router, Multihash content)
     {
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-            limit.CancelAfter(SearchTime);
+            using var limit = new Deadline(time, SearchTime, _stopping.Token);
             await _slots.WaitAsync(limit.Token);
             try
             {
@@ -97,14 +117,14 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
         }
         catch (Exception e)
         {
-            // Nobody found is what it comes to, whatever the reason.
+            // A failed search has found no provider, whatever the reason.
             LogSearchFailed(content, e.Message);
             return null;
         }
     }
 
-    /// <summary>The provider, once it is connected; null when no dial succeeds.</summary>
-    private async Task<PeerId?> ConnectAsync(AddrInfo provider, CancellationToken cancellationToken)
+    /// <summary>Connects to a provider and returns it; null when no dial succeeds.</summary>
+    private async Task<PeerId?> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
     {
         if (IsConnected(provider.Peer))
         {
@@ -120,7 +140,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
             }
             catch (ConnectException)
             {
-                // It may be reached at another of its addresses.
+                // The next address may work.
             }
         }
 

@@ -4,24 +4,26 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// What the fleet has said of one digest so far: the record that the first sound answer gave, and who has how much of that root.
-/// Answers that come late are taken all the same. Thread-safe.
+/// What the peers have answered for one digest so far: the record of the first sound answer, and which peers have its root completely or
+/// partly. Late answers count too. Thread-safe.
 /// </summary>
 internal sealed class Resolution(Digest digest, long asked)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<PeerId, bool> _holders = [];
+    private readonly Dictionary<PeerId, bool> _providers = [];
     private readonly TaskCompletionSource<ContentRecord?> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ContentRecord? _found;
     private int _waiting;
 
-    /// <summary>What was asked for.</summary>
+    /// <summary>The digest.</summary>
     public Digest Digest { get; } = digest;
 
-    /// <summary>When it was asked, a timestamp of the clock.</summary>
+    /// <summary>When the peers were asked, a timestamp of the clock.</summary>
     public long Asked { get; } = asked;
 
-    /// <summary>The record (neither owned nor complete), once a peer has the whole; null once all who are waited for have said no.</summary>
+    /// <summary>
+    /// The record (neither owned nor complete), once a peer has the content completely; null once all peers that are waited for have denied.
+    /// </summary>
     public Task<ContentRecord?> Decided
     {
         get
@@ -33,31 +35,31 @@ internal sealed class Resolution(Digest digest, long asked)
         }
     }
 
-    /// <summary>Those who have all of it or a part.</summary>
+    /// <summary>The peers that have the content; true for those that have it completely.</summary>
     public KeyValuePair<PeerId, bool>[] Providers
     {
         get
         {
             lock (_lock)
             {
-                return [.. _holders];
+                return [.. _providers];
             }
         }
     }
 
-    /// <summary>Those who say that they have all of it.</summary>
+    /// <summary>The peers that have the content completely.</summary>
     public PeerId[] CompleteProviders
     {
         get
         {
             lock (_lock)
             {
-                return [.. _holders.Where(h => h.Value).Select(h => h.Key)];
+                return [.. _providers.Where(p => p.Value).Select(p => p.Key)];
             }
         }
     }
 
-    /// <summary>So many peers are asked and waited for.</summary>
+    /// <summary>Sets the number of peers whose answers are waited for.</summary>
     public void Expect(int peers)
     {
         lock (_lock)
@@ -71,7 +73,7 @@ internal sealed class Resolution(Digest digest, long asked)
         }
     }
 
-    /// <summary>The root that counts: that of the first sound answer. False when there is none yet.</summary>
+    /// <summary>The root of the first sound answer. False when there is none yet.</summary>
     public bool TryGetRoot(out Cid root)
     {
         lock (_lock)
@@ -81,7 +83,7 @@ internal sealed class Resolution(Digest digest, long asked)
         }
     }
 
-    /// <summary>A peer has it, or a part of it; its record has been checked against the root block.</summary>
+    /// <summary>Adds a peer's answer, whose record has been checked against the root block.</summary>
     public void Add(PeerId peer, ContentRecord record)
     {
         lock (_lock)
@@ -93,7 +95,7 @@ internal sealed class Resolution(Digest digest, long asked)
 
             if (_found is null || _found.Root == record.Root)
             {
-                _holders[peer] = record.Complete;
+                _providers[peer] = record.Complete;
             }
 
             if (_found is null)
@@ -105,7 +107,7 @@ internal sealed class Resolution(Digest digest, long asked)
         _decided.TrySetResult(_found);
     }
 
-    /// <summary>One of those who are waited for has said all that it will.</summary>
+    /// <summary>One of the peers that are waited for has answered.</summary>
     public void Done()
     {
         lock (_lock)

@@ -3,11 +3,11 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Resolve;
 
-/// <summary>Where the answers come from; declared here, wired by Node.</summary>
+/// <summary>The source of the answers to resolve questions.</summary>
 public interface IResolveSource
 {
-    /// <summary>What is known of a digest here; null when nothing is.</summary>
+    /// <summary>What this node has of a digest; null when it has nothing. Does not block.</summary>
     /// <param name="digest">The digest.</param>
-    /// <param name="asker">Who asks: it will soon be fetching it.</param>
+    /// <param name="asker">The peer that asks; it is about to fetch the content.</param>
     ContentRecord? Resolve(in Digest digest, PeerId asker);
 }

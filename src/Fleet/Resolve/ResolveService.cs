@@ -6,29 +6,36 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Resolve;
 
-/// <summary>"Which of these digests do you have?", asked and answered. Owns a stream per peer that is asked. Wire format: docs/protocols/resolve.md.</summary>
+/// <summary>
+/// Asks peers which digests they have, and answers the same question. Owns a stream per peer that is asked. Wire format:
+/// docs/protocols/resolve.md.
+/// </summary>
 public sealed class ResolveService : IAsyncDisposable
 {
     /// <summary>The protocol name.</summary>
     public const string Protocol = "/ipcs/resolve/1.0.0";
 
-    /// <summary>The most digests in one question.</summary>
+    /// <summary>The maximum number of digests in one question.</summary>
     public const int MaxDigests = ResolveWire.MaxDigests;
 
-    /// <summary>Streams that a peer may keep open for questions: one is what it needs.</summary>
+    /// <summary>The maximum number of inbound streams per peer: one is enough.</summary>
     private const int MaxStreams = 8;
 
+    /// <summary>How long sending an answer may take.</summary>
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(10);
 
     private readonly IHost _host;
     private readonly IResolveSource _source;
     private readonly IBlockstore _blocks;
+    private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<PeerId, ResolveStream> _outbound = new();
     private readonly ConcurrentDictionary<PeerId, int> _inbound = new();
+    private readonly TaskTracker _background = new();
 
-    /// <summary>Begins to answer.</summary>
-    public ResolveService(IHost host, IResolveSource source, IBlockstore blocks)
+    /// <summary>Starts to answer.</summary>
+    public ResolveService(IHost host, IResolveSource source, IBlockstore blocks, TimeProvider time)
     {
+        _time = time;
         _host = host;
         _source = source;
         _blocks = blocks;
@@ -37,15 +44,15 @@ public sealed class ResolveService : IAsyncDisposable
         host.PeerDisconnected += OnDisconnected;
     }
 
-    /// <summary>Asks one connected peer. What it does not have is not in the answer.</summary>
-    /// <exception cref="IOException">It does not answer, or not to the question.</exception>
+    /// <summary>Asks one connected peer. The answer has one entry for each digest that the peer has completely or partly.</summary>
+    /// <exception cref="IOException">The peer does not answer, or its answer does not belong to the question.</exception>
     public Task<IReadOnlyList<ResolvedContent>> AskAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(digests.Count, MaxDigests);
         return StreamTo(peer).AskAsync(digests, cancellationToken);
     }
 
-    /// <summary>True when a peer owes an answer for longer than is normal: its next one is better not waited for.</summary>
+    /// <summary>True when a peer has left a question unanswered for long: its next answer should not be waited for.</summary>
     public bool Hangs(PeerId peer) => _outbound.TryGetValue(peer, out ResolveStream? stream) && stream.Hangs;
 
     /// <inheritdoc/>
@@ -57,15 +64,17 @@ public sealed class ResolveService : IAsyncDisposable
         {
             await stream.DisposeAsync();
         }
+
+        await _background.WhenAllAsync();
     }
 
-    private ResolveStream StreamTo(PeerId peer) => _outbound.GetOrAdd(peer, p => new ResolveStream(_host, p));
+    private ResolveStream StreamTo(PeerId peer) => _outbound.GetOrAdd(peer, p => new ResolveStream(_host, p, _time));
 
     private void OnIdentified(PeerInfo peer)
     {
         if (peer.Protocols.Contains(Protocol))
         {
-            _ = StreamTo(peer.Peer).WarmAsync();
+            _background.Add(StreamTo(peer.Peer).WarmAsync());
         }
     }
 
@@ -73,7 +82,7 @@ public sealed class ResolveService : IAsyncDisposable
     {
         if (_outbound.TryRemove(peer, out ResolveStream? stream))
         {
-            _ = stream.DisposeAsync().AsTask();
+            _background.Add(stream.DisposeAsync().AsTask());
         }
     }
 
@@ -83,7 +92,7 @@ public sealed class ResolveService : IAsyncDisposable
         if (_inbound.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams)
         {
             Leave(peer);
-            throw new InvalidDataException($"{MaxStreams} streams for questions are open already");
+            throw new InvalidDataException($"{peer} has {MaxStreams} resolve streams open already");
         }
 
         try
@@ -97,8 +106,7 @@ public sealed class ResolveService : IAsyncDisposable
                     answer = Answer(peer, question.Memory.Span);
                 }
 
-                using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                limit.CancelAfter(AnswerTime);
+                using var limit = new Deadline(_time, AnswerTime, cancellationToken);
                 await stream.WriteMessageAsync(answer.WrittenMemory, limit.Token);
             }
         }
@@ -120,7 +128,7 @@ public sealed class ResolveService : IAsyncDisposable
     {
         if (!ResolveWire.TryDecodeQuestion(question, out List<Digest> digests))
         {
-            throw new InvalidDataException("a resolve question is no list of digests");
+            throw new InvalidDataException("a resolve question is malformed");
         }
 
         var answer = new ArrayBufferWriter<byte>(256);
@@ -138,7 +146,7 @@ public sealed class ResolveService : IAsyncDisposable
         return answer;
     }
 
-    /// <summary>The root's block, when it is small enough to go along.</summary>
+    /// <summary>The root block, when it is short enough to be part of the answer.</summary>
     private IMemoryOwner<byte>? RootBlock(ContentRecord record, int room) =>
         _blocks.TryGetLength(record.Root.Hash, out int length) && length <= Math.Min(ResolveWire.MaxRootBlock, room)
             ? _blocks.Get(record.Root.Hash)

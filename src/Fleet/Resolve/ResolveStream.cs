@@ -5,19 +5,18 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Resolve;
 
 /// <summary>
-/// Our questions to one peer, over one stream that stays open, so that an answer is one round trip away. Questions go out one after
-/// the other without waiting for answers, which come in the same order. A stream that fails takes its questions with it; the next question
-/// opens another.
+/// Sends questions to one peer over one stream that stays open, so that an answer takes one round trip. Questions are sent without waiting
+/// for the answers, which come in the same order. When the stream fails, its questions fail; the next question opens another stream.
 /// </summary>
-internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
+internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) : IAsyncDisposable
 {
-    /// <summary>Questions without an answer that a peer may have; a peer that is so far behind is not asked more.</summary>
+    /// <summary>The maximum number of unanswered questions per peer. Over that a question fails at once.</summary>
     private const int MaxUnanswered = 64;
 
-    /// <summary>How long one question may be without an answer before the peer counts as hanging and is not waited for.</summary>
+    /// <summary>How long a question may be unanswered before the peer counts as hanging.</summary>
     private static readonly TimeSpan HangTime = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>How long a question may take to be sent, the opening of a stream with it.</summary>
+    /// <summary>How long sending a question may take, including the opening of a stream.</summary>
     private static readonly TimeSpan SendTime = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim _sending = new(1, 1);
@@ -28,10 +27,10 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
     private Task _reading = Task.CompletedTask;
     private long _silentSince = long.MaxValue;
 
-    /// <summary>True when the peer owes an answer for longer than is normal.</summary>
-    public bool Hangs => Environment.TickCount64 - Interlocked.Read(ref _silentSince) > HangTime.TotalMilliseconds;
+    /// <summary>True when the peer has not answered a question for <see cref="HangTime"/>.</summary>
+    public bool Hangs => Interlocked.Read(ref _silentSince) is var since && since != long.MaxValue && time.GetElapsedTime(since) > HangTime;
 
-    /// <summary>Opens the stream before there is a question.</summary>
+    /// <summary>Opens the stream before the first question. Never throws.</summary>
     public async Task WarmAsync()
     {
         try
@@ -40,12 +39,12 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
         {
-            // Whoever has a question tries again, and is told.
+            // The first question opens a stream again, and reports the failure.
         }
     }
 
-    /// <summary>Asks; a second time when the stream was lost, since it may have been lost long ago.</summary>
-    /// <exception cref="IOException">No answer, or none to the question.</exception>
+    /// <summary>Asks. When the stream is lost, it may have been lost long before, so the question is sent once more.</summary>
+    /// <exception cref="IOException">The peer does not answer, or its answer does not belong to the question.</exception>
     public async Task<IReadOnlyList<ResolvedContent>> AskAsync(IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         try
@@ -70,7 +69,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
 
         if (stream is not null)
         {
-            Fail(stream, new IOException($"{peer} is gone"));
+            Fail(stream, new IOException($"{peer} has disconnected"));
         }
 
         await _reading;
@@ -82,7 +81,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         Task sending = SendAsync(question);
         if (!sending.IsCompletedSuccessfully)
         {
-            // Not cut short by the asker: half a question would spoil the stream for the others.
+            // The caller's token does not end the sending: half a question would break the stream for the other callers.
             await sending.WaitAsync(cancellationToken);
         }
 
@@ -91,8 +90,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
 
     private async Task SendAsync(Question? question)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        limit.CancelAfter(SendTime);
+        using var limit = new Deadline(time, SendTime, _stop.Token);
         await _sending.WaitAsync(limit.Token);
         try
         {
@@ -112,7 +110,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
                 _unanswered.Enqueue(question);
                 if (_unanswered.Count == 1)
                 {
-                    Interlocked.Exchange(ref _silentSince, Environment.TickCount64);
+                    Interlocked.Exchange(ref _silentSince, time.GetTimestamp());
                 }
             }
 
@@ -161,7 +159,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // Whatever ends the stream, those who wait are told.
+            // Whatever ended the stream, the callers that wait get the failure.
             Fail(stream, e);
         }
     }
@@ -173,15 +171,15 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         {
             if (!_unanswered.TryDequeue(out question))
             {
-                throw new InvalidDataException($"{peer} answers what was not asked");
+                throw new InvalidDataException($"{peer} has sent an answer without a question");
             }
 
-            Interlocked.Exchange(ref _silentSince, _unanswered.Count == 0 ? long.MaxValue : Environment.TickCount64);
+            Interlocked.Exchange(ref _silentSince, _unanswered.Count == 0 ? long.MaxValue : time.GetTimestamp());
         }
 
         if (!ResolveWire.TryDecodeAnswer(memory.Memory.Span, question.Digests, out List<ResolvedContent> contents))
         {
-            var error = new InvalidDataException($"{peer} answers a resolve question with something else");
+            var error = new InvalidDataException($"the answer of {peer} does not belong to the resolve question");
             question.Answer.TrySetException(error);
             throw error;
         }
@@ -210,7 +208,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer) : IAsyncDisposable
         {
             question.Answer.TrySetException(new StreamResetException(reason.Message, reason));
 
-            // Its asker may be gone.
+            // Observed here, since its caller may have stopped waiting.
             _ = question.Answer.Task.Exception;
         }
     }

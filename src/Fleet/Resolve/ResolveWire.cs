@@ -15,19 +15,21 @@ namespace Ipcs.Fleet.Resolve;
 /// </summary>
 internal static class ResolveWire
 {
-    /// <summary>The most digests in one question: an index of an image with many platforms has some hundreds.</summary>
+    /// <summary>The maximum number of digests in one question: an index of an image with many platforms has some hundreds.</summary>
     public const int MaxDigests = 1024;
 
-    /// <summary>The longest message, in bytes: a thousand contents and the root blocks that come along, with room to spare.</summary>
+    /// <summary>The maximum length of a message in bytes: 1024 contents and <see cref="MaxRootBlocks"/>, with room to spare.</summary>
     public const int MaxLength = 1 << 20;
 
-    /// <summary>A root block up to this length comes along: every inner node (174 links are some 10 KB) and the small blobs.</summary>
+    /// <summary>
+    /// The maximum length in bytes of a root block in an answer: inner nodes (174 links are some 10 KB) and small blobs are shorter.
+    /// </summary>
     public const int MaxRootBlock = 32 << 10;
 
-    /// <summary>And all of one answer up to this: 2 ms of a 1 Gbit/s link. The others are asked for by Bitswap.</summary>
+    /// <summary>The most bytes of root blocks in one answer: 2 ms at 1 Gbit/s. Other root blocks are fetched by Bitswap.</summary>
     public const int MaxRootBlocks = 256 << 10;
 
-    /// <summary>A profile's name is no longer, in bytes.</summary>
+    /// <summary>The maximum length of a profile's name in bytes.</summary>
     private const int MaxProfile = 64;
 
     public static byte[] EncodeQuestion(IReadOnlyList<Digest> digests)
@@ -78,7 +80,7 @@ internal static class ResolveWire
         answer.WriteBytes(1, content.WrittenSpan);
     }
 
-    /// <summary>Decodes an answer; false when it is none, not to the question, or has a root block that fails its hash.</summary>
+    /// <summary>Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.</summary>
     public static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out List<ResolvedContent> contents)
     {
         contents = [];
@@ -137,7 +139,7 @@ internal static class ResolveWire
                     block = whole.Slice(whole.Length - source.Length - field.Bytes.Length, field.Bytes.Length);
                     break;
                 default:
-                    // A later version may say more; what is said here must be well-formed.
+                    // Unknown fields of later versions are skipped; known fields must be well-formed.
                     if (field.Number <= 7)
                     {
                         return false;
@@ -165,7 +167,7 @@ internal static class ResolveWire
         return true;
     }
 
-    /// <summary>True when there is no block, or the one that the root names.</summary>
+    /// <summary>True when there is no block, or its hash is the root's.</summary>
     private static bool IsRootBlock(in Cid root, ReadOnlySpan<byte> block) =>
         block.IsEmpty || (Multihash.TryCompute(root.Hash.Code, block, out Multihash hash) && hash == root.Hash);
 

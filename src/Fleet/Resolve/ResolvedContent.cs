@@ -2,7 +2,7 @@ using Ipcs.Blockstore;
 
 namespace Ipcs.Fleet.Resolve;
 
-/// <summary>What a peer says of a digest.</summary>
-/// <param name="Record">Its record of the content: a claim.</param>
-/// <param name="RootBlock">The root's block, checked against the root's hash; empty when the peer has not sent it along.</param>
+/// <summary>A peer's answer for one digest.</summary>
+/// <param name="Record">The peer's record of the content, which is not verified.</param>
+/// <param name="RootBlock">The root block, verified against the root's hash; empty when the answer does not contain it.</param>
 public sealed record ResolvedContent(ContentRecord Record, ReadOnlyMemory<byte> RootBlock);

@@ -154,6 +154,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         UploadRate = options.UploadRate,
         DownloadRate = options.DownloadRate,
         IsLeaf = DagWalk.IsLeaf,
+        Seed = Random.Shared.Next(),
         Work = work,
     };
 

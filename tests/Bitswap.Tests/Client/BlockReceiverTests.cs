@@ -64,6 +64,18 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         Assert.Equal(2, wants.Count);
     }
 
+    [Fact]
+    public async Task Of_two_copies_that_are_stored_at_once_one_is_a_duplicate()
+    {
+        var store = new NestedStore(_store.Blocks);
+        await using WantManager wants = NewManager(store);
+        BlockReceiver receiver = NewReceiver(store, wants);
+        (BlockEntry[] blocks, _) = Want(wants, count: 1, length: 300_000);
+        store.OnPut = () => receiver.Take(Peer, Message(blocks));
+        receiver.Take(Peer, Message(blocks));
+        Assert.Equal((1, 300_000, 1, 300_000), (receiver.Blocks, receiver.Bytes, receiver.DuplicateBlocks, receiver.DuplicateBytes));
+    }
+
     public ValueTask DisposeAsync()
     {
         _meter.Dispose();
@@ -115,12 +127,36 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         BlockEntry[] blocks = [.. Enumerable.Range(0, count).Select(i => Entry(Xs128.Bytes($"block-{i}", length)))];
         var session = new BitswapSession(_store.Blocks, wants, PeerScope.Named);
         wants.PeerCame(Peer, saysHave: true);
-        wants.Tell(session, Peer, PeerAvailability.Complete);
+        wants.SetAvailability(session, Peer, PeerAvailability.Complete);
         wants.Prefetch([.. blocks.Select(CidOf)], session);
         return (blocks, session);
     }
 
-    /// <summary>A store on a disk that gets full.</summary>
+    /// <summary>A store in which something else happens while the first block is written.</summary>
+    private sealed class NestedStore(IBlockstore inner) : IBlockstore
+    {
+        public Action? OnPut { get; set; }
+
+        public bool Has(in Multihash hash) => inner.Has(hash);
+
+        public bool TryGetLength(in Multihash hash, out int length) => inner.TryGetLength(hash, out length);
+
+        public IMemoryOwner<byte>? Get(in Multihash hash) => inner.Get(hash);
+
+        public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false)
+        {
+            Action? onPut = OnPut;
+            OnPut = null;
+            onPut?.Invoke();
+            inner.Put(hash, data, bulk);
+        }
+
+        public void Delete(in Multihash hash) => inner.Delete(hash);
+
+        public IEnumerable<(Multihash Hash, int Length)> Enumerate() => inner.Enumerate();
+    }
+
+    /// <summary>A store on a disk that becomes full.</summary>
     private sealed class FullStore(IBlockstore inner, int room) : IBlockstore
     {
         private int _room = room;

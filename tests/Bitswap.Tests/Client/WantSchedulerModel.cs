@@ -136,7 +136,7 @@ internal sealed class WantSchedulerModel
         });
     }
 
-    public void Tell(int session, int peer, PeerAvailability availability) => Do(() => _scheduler.Tell(_sessions[session], _peers[peer].Id, availability, _now));
+    public void Tell(int session, int peer, PeerAvailability availability) => Do(() => _scheduler.SetAvailability(_sessions[session], _peers[peer].Id, availability, _now));
 
     /// <summary>A peer gets a block, and says so to who has asked.</summary>
     public void Gets(int peer, int number)

@@ -13,6 +13,9 @@ public sealed class PeerWantlistTests
     private static readonly Multihash Hash = Multihash.Sha256(Block);
     private static readonly Cid Cid = Cid.V1(Multicodec.Raw, Hash);
 
+    private readonly WantIndex _index = new();
+    private int _woken;
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -20,11 +23,11 @@ public sealed class PeerWantlistTests
     {
         using var store = new MemoryStore();
         var late = new LateStore(store.Blocks);
-        var wants = new PeerWantlist(late);
+        PeerWantlist wants = NewWantlist(late);
         late.AfterLook = () =>
         {
             store.Blocks.Put(Hash, Block);
-            Assert.False(wants.Arrived(Hash, Block.Length));
+            _index.BlockArrived(Hash, Block.Length);
         };
         Assert.True(wants.Take(new WantEntry(Cid, 1, Cancel: false, wantHave, SendDontHave: false)));
         if (wantHave)
@@ -38,7 +41,8 @@ public sealed class PeerWantlistTests
             Assert.Equal(Cid, next.Cid);
         }
 
-        Assert.False(wants.Arrived(Hash, Block.Length));
+        _index.BlockArrived(Hash, Block.Length);
+        Assert.Equal(0, _woken);
     }
 
     [Theory]
@@ -47,12 +51,13 @@ public sealed class PeerWantlistTests
     public void A_block_that_is_not_here_is_waited_for_and_that_is_said_when_asked(bool says)
     {
         using var store = new MemoryStore();
-        var wants = new PeerWantlist(store.Blocks);
+        PeerWantlist wants = NewWantlist(store.Blocks);
         Assert.Equal(says, wants.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: true, SendDontHave: says)));
         Assert.Equal(says, wants.TryNext(out PresenceEntry presence));
         Assert.False(presence.Have);
         Assert.Equal([Cid], wants.Wanted());
-        Assert.True(wants.Arrived(Hash, Block.Length));
+        _index.BlockArrived(Hash, Block.Length);
+        Assert.Equal(1, _woken);
         Assert.True(wants.TryNext(out presence));
         Assert.True(presence.Have);
     }
@@ -62,14 +67,38 @@ public sealed class PeerWantlistTests
     {
         using var store = new MemoryStore();
         store.Blocks.Put(Hash, Block);
-        var wants = new PeerWantlist(store.Blocks);
+        PeerWantlist wants = NewWantlist(store.Blocks);
         Assert.True(wants.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: false, SendDontHave: true)));
         Assert.True(wants.HasNext);
         Assert.False(wants.Take(new WantEntry(Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
         Assert.False(wants.TryNext(out WantEntry _));
     }
 
-    /// <summary>Runs something after the first look at it has found nothing.</summary>
+    [Fact]
+    public void Every_peer_that_waits_for_a_block_is_woken_once()
+    {
+        using var store = new MemoryStore();
+        PeerWantlist[] waiting = [NewWantlist(store.Blocks), NewWantlist(store.Blocks)];
+        PeerWantlist cancelled = NewWantlist(store.Blocks), cleared = NewWantlist(store.Blocks), closed = NewWantlist(store.Blocks);
+        foreach (PeerWantlist wants in (PeerWantlist[])[.. waiting, cancelled, cleared, closed])
+        {
+            Assert.False(wants.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: false, SendDontHave: false)));
+        }
+
+        cancelled.Take(new WantEntry(Cid, 0, Cancel: true, WantHave: false, SendDontHave: false));
+        cleared.Clear();
+        closed.Close();
+        closed.Take(new WantEntry(Cid, 1, Cancel: false, WantHave: false, SendDontHave: false));
+        _index.BlockArrived(Hash, Block.Length);
+        _index.BlockArrived(Hash, Block.Length);
+        Assert.Equal(2, _woken);
+        Assert.All(waiting, wants => Assert.True(wants.HasNext));
+        Assert.All((PeerWantlist[])[cancelled, cleared, closed], wants => Assert.False(wants.HasNext));
+    }
+
+    private PeerWantlist NewWantlist(IBlockstore store) => new(store, _index, () => _woken++);
+
+    /// <summary>Runs an action after the first lookup, which finds nothing.</summary>
     private sealed class LateStore(IBlockstore inner) : IBlockstore
     {
         public Action? AfterLook { get; set; }

@@ -1,7 +1,7 @@
-namespace Ipcs.Libp2p.Swarm;
+namespace Ipcs.Libp2p;
 
 /// <summary>Holds background tasks until they end, so that disposal can wait for them. Thread-safe.</summary>
-internal sealed class TaskTracker
+public sealed class TaskTracker
 {
     private readonly Lock _lock = new();
     private readonly HashSet<Task> _tasks = [];
