@@ -124,7 +124,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     }
 
     /// <summary>Connects to a provider and returns it; null when no dial succeeds.</summary>
-    private async Task<PeerId?> ConnectAsync(ProviderRecord provider, CancellationToken cancellationToken)
+    private async Task<PeerId?> ConnectAsync(AddrInfo provider, CancellationToken cancellationToken)
     {
         if (IsConnected(provider.Peer))
         {
