@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
-using Ipcs.Fleet.Locating;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;

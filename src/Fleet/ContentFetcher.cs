@@ -107,7 +107,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>Starts the fetch of a content whose record is stored, owned and not complete, unless it runs already.</summary>
-    public void StartFetch(ContentRecord content) => FetchOf(content.Digest);
+    public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
 
     /// <summary>Completes when a content is stored completely and verified.</summary>
     /// <exception cref="ContentUnavailableException">No source is left; the message has the digest and what was tried.</exception>
@@ -153,11 +153,13 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _host.PeerIdentified -= OnIdentified;
         _local.LeecherSeen -= OnLeecherSeen;
         await _stopping.CancelAsync();
-        await _background.WhenAllAsync();
+
+        // Before the background tasks, which wait for searches, questions and walks: those end when their owners are disposed.
         await _search.DisposeAsync();
         await _locator.DisposeAsync();
         await _resolve.DisposeAsync();
         await _local.DisposeAsync();
+        await _background.WhenAllAsync();
         _stopping.Dispose();
     }
 
@@ -193,7 +195,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
             _background.Add(FindSourcesAsync(active));
         }
 
-        Array.ForEach(interrupted, d => FetchOf(d));
+        Array.ForEach(interrupted, d => _ = FetchOf(d));
     }
 
     /// <summary>The running fetch of a digest, or a new one. A failed fetch is removed, so that the next caller starts another.</summary>

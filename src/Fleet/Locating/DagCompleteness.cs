@@ -39,7 +39,7 @@ internal sealed class DagCompleteness(IBlockstore blocks, TimeProvider time) : I
             bool known = _results.TryGetValue(root, out (bool Complete, long At) result);
             if (!known || time.GetElapsedTime(result.At) >= MaxAge)
             {
-                StartWalk(root);
+                _ = StartWalk(root);
             }
 
             return known && result.Complete;

@@ -1,6 +1,5 @@
 using System.Buffers;
 using Ipcs.Blockstore;
-using Ipcs.Dag;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;

@@ -44,7 +44,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     {
         if (routing is not null)
         {
-            SearchOf(routing, content);
+            _ = SearchOf(routing, content);
         }
     }
 

@@ -41,7 +41,7 @@ internal static class Program
             ListenAddresses = [Multiaddr.Parse(args[0])],
             Muxers = ["mplex", "yamux"],
         });
-        await using var resolve = new ResolveService(host, source, store.Blocks);
+        await using var resolve = new ResolveService(host, source, store.Blocks, TimeProvider.System);
         host.Handle(Protocol, (stream, cancellationToken) => AnswerAsync(host, store.Blocks, stream, cancellationToken));
         host.PeerDisconnected += _ => Console.WriteLine("gone");
         await host.StartAsync(CancellationToken.None);
