@@ -17,21 +17,6 @@ KINDS = (".cs", ".csproj", ".props", ".targets", ".proto", ".c", ".go", ".mjs", 
 WIDTH = 140
 TITLE = 72
 TITLES_AFTER = "9d2ed84afecabe96ef8c5ae3a068549232105b0e"  # older titles are as they are
-# Folders that do not pass a check yet: removed from here as soon as they do, and none is added.
-NOT_YET = {
-    "width": """
-        ARCHITECTURE.md src/Bitswap/
-        src/Fleet/ tests/Bitswap.Tests/
-        tests/Fleet.Tests/
-    """.split(),
-    "test names": """
-        tests/Bitswap.Tests/
-        tests/Fleet.Tests/
-    """.split(),
-    "retired names": """
-        src/Bitswap/ src/Fleet/
-    """.split(),
-}
 TEST_NAME = re.compile(r"[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)+")
 # Names that were replaced by the field's own terms; none of them comes back as a part of an identifier.
 RETIRED = """
@@ -102,11 +87,6 @@ def long_titles():
     return [title for title in git("log", "--format=%s", TITLES_AFTER + "..") if len(title) > TITLE] if known else []
 
 
-def held(names, check):
-    """The files for which a check is held already; all of them when the command line says so."""
-    return names if "all" in sys.argv else [name for name in names if not name.startswith(tuple(NOT_YET[check]))]
-
-
 def main():
     listed = git("ls-files", "-co", "--exclude-standard")
     files = [name for name in listed if name.endswith(KINDS) and os.path.isfile(os.path.join(ROOT, name))]
@@ -126,11 +106,11 @@ def main():
     with results.check(f"commit titles have at most {TITLE} characters"):
         equal(long_titles(), [], "the list of longer ones")
     with results.check(f"lines have at most {WIDTH} characters"):
-        equal(list(too_wide(held(files, "width"))), [], "the list of longer ones")
+        equal(list(too_wide(files)), [], "the list of longer ones")
     with results.check("test methods are named as sentences"):
-        equal(list(badly_named_tests(held(code, "test names"))), [], "the list of others")
+        equal(list(badly_named_tests(code)), [], "the list of others")
     with results.check("no retired name comes back"):
-        equal(list(retired_names(held(code, "retired names"))), [], "the list of those that do")
+        equal(list(retired_names(code)), [], "the list of those that do")
     with results.check("every project of the product and its tests is in the solution"):
         projects = [name for name in files if name.endswith(".csproj") and not name.startswith("bench/")]
         equal([name for name in projects if f'"{name.replace("/", chr(92))}"' not in solution], [], "the list of those that are not")

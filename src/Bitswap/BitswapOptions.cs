@@ -1,6 +1,6 @@
 namespace Ipcs.Bitswap;
 
-/// <summary>How Bitswap behaves.</summary>
+/// <summary>Options of a <see cref="Exchange.BitswapService"/>.</summary>
 public sealed class BitswapOptions
 {
     /// <summary>Bytes requested from a peer at a time before its rate is known: 1 Gbit/s at 32 ms.</summary>

@@ -1,14 +1,14 @@
 namespace Ipcs.Bitswap;
 
-/// <summary>What Bitswap has done since it began.</summary>
-/// <param name="BlocksReceived">Blocks that were wanted and hold their hash.</param>
-/// <param name="BytesReceived">Their bytes, as they came over the wire.</param>
-/// <param name="CompressedReceived">How many of them came packed.</param>
-/// <param name="DuplicateBlocks">Blocks that came and were not wanted any more.</param>
-/// <param name="DuplicateBytes">Their bytes, as they came over the wire.</param>
+/// <summary>Counters of a Bitswap service since its start.</summary>
+/// <param name="BlocksReceived">Wanted blocks received and verified.</param>
+/// <param name="BytesReceived">Bytes of these blocks on the wire.</param>
+/// <param name="CompressedReceived">Blocks of these that were compressed on the wire.</param>
+/// <param name="DuplicateBlocks">Blocks received that were no longer wanted.</param>
+/// <param name="DuplicateBytes">Bytes of these blocks on the wire.</param>
 /// <param name="BlocksSent">Blocks sent.</param>
-/// <param name="BytesSent">Their bytes, as they went over the wire.</param>
-/// <param name="MessagesReceived">Messages taken.</param>
+/// <param name="BytesSent">Bytes of the blocks sent, on the wire.</param>
+/// <param name="MessagesReceived">Messages received.</param>
 /// <param name="Wants">Blocks wanted now.</param>
 /// <param name="Peers">Connected peers that speak Bitswap.</param>
 public sealed record BitswapStatistics(

@@ -1,4 +1,4 @@
 namespace Ipcs.Bitswap;
 
-/// <summary>A block can't be had from anybody who was asked.</summary>
+/// <summary>No peer has sent a requested block.</summary>
 public sealed class BlockUnavailableException(string message) : IOException(message);

@@ -1,6 +1,6 @@
 namespace Ipcs.Bitswap;
 
-/// <summary>What has gone to and come from one peer. Thread-safe.</summary>
+/// <summary>Counts the blocks exchanged with one peer. Thread-safe.</summary>
 public sealed class Ledger
 {
     private long _sent;
@@ -8,16 +8,16 @@ public sealed class Ledger
     private long _exchanged;
     private long _blocksSent;
 
-    /// <summary>Block bytes sent to it, packed where the blocks were.</summary>
+    /// <summary>Bytes of the blocks sent to the peer; of compressed blocks those of the frame.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
-    /// <summary>Block bytes received of it, packed where the blocks were.</summary>
+    /// <summary>Bytes of the blocks received from the peer; of compressed blocks those of the frame.</summary>
     public long Received => Interlocked.Read(ref _received);
 
-    /// <summary>Messages with blocks, both ways.</summary>
+    /// <summary>Messages with blocks, sent and received.</summary>
     public long Exchanged => Interlocked.Read(ref _exchanged);
 
-    /// <summary>Blocks sent to it.</summary>
+    /// <summary>Blocks sent to the peer.</summary>
     internal long BlocksSent => Interlocked.Read(ref _blocksSent);
 
     internal void AddSent(int blocks, long bytes)

@@ -27,7 +27,8 @@ public sealed class BitswapSource(BitswapSession session, TimeProvider time, boo
         WatchedAsync(cid, session.GetAsync(cid, urgent, cancellationToken));
 
     /// <inheritdoc/>
-    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) => WatchedAsync(cid, session.EnsureAsync(cid, urgent, cancellationToken));
+    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) =>
+        WatchedAsync(cid, session.EnsureAsync(cid, urgent, cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => session.DisposeAsync();

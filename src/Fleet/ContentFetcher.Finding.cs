@@ -27,8 +27,9 @@ public sealed partial class ContentFetcher
     private readonly Dictionary<Digest, (long Since, Task Look)> _lookAheads = [];
 
     /// <summary>
-    /// Asks the connected peers for a content that is not stored. Null when none of them has it completely, or when the budget of an Info is
-    /// used up. Calls for one digest share one question, and a negative answer is remembered for a moment. Throws only when it is cancelled.
+    /// Asks the connected peers for a content that is not stored. Null when none of them has it completely, or when the budget of an Info
+    /// is used up. Calls for one digest share one question, and a negative answer is remembered for a moment. Throws only when it is
+    /// cancelled.
     /// </summary>
     public async ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -67,8 +68,9 @@ public sealed partial class ContentFetcher
     }
 
     /// <summary>
-    /// Finds a content as Info does, and then without a time budget among the providers from the DHT, which are connected to first. When the
-    /// digest is a root's, no peer needs to have the content completely: the root block gives its size, and is stored when this returns.
+    /// Finds a content as Info does, and then without a time budget among the providers from the DHT, which are connected to first. When
+    /// the digest is a root's, no peer needs to have the content completely: the root block gives its size, and is stored when this
+    /// returns.
     /// </summary>
     public async Task<ContentRecord?> SearchAsync(Digest digest, CancellationToken cancellationToken)
     {
@@ -138,7 +140,7 @@ public sealed partial class ContentFetcher
         }
     }
 
-    /// <summary>What the connected peers answer, and when that is negative, what the providers from the DHT answer.</summary>
+    /// <summary>Returns the answer of the connected peers, or when it is negative, of the providers from the DHT.</summary>
     private async Task<ContentRecord?> DecideAsync(Digest digest)
     {
         if (await _locator.Ask(digest).Decided is { } found)
@@ -184,7 +186,7 @@ public sealed partial class ContentFetcher
         }
     }
 
-    /// <summary>What the connected peers answer within the budget.</summary>
+    /// <summary>Returns the answer of the connected peers within the budget.</summary>
     private async ValueTask<(bool Answered, ContentRecord? Found)> AskConnectedAsync(Digest digest, CancellationToken cancellationToken)
     {
         Task<ContentRecord?> decided = _locator.Ask(digest).Decided;

@@ -174,7 +174,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         fetch?.AddSource(peer, PeerAvailability.Partial);
     }
 
-    /// <summary>A peer has connected: it may have what is being fetched, and what could not be fetched.</summary>
+    /// <summary>Handles a peer that has connected: it may have contents that are being fetched or could not be fetched.</summary>
     private void OnIdentified(PeerInfo peer)
     {
         if (_stopping.IsCancellationRequested || !peer.Protocols.Contains(ResolveService.Protocol))
@@ -277,8 +277,8 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>
-    /// Returns the record, with the providers' root when they have made the DAG differently: the hash of the whole content decides. Asks the
-    /// peers when nothing is known.
+    /// Returns the record, with the providers' root when they have made the DAG differently: the hash of the whole content decides. Asks
+    /// the peers when nothing is known.
     /// </summary>
     private async Task<ContentRecord> WithProvidedRootAsync(ContentRecord record, GcLease lease, CancellationToken cancellationToken)
     {
@@ -293,7 +293,8 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>True while a record is incomplete and of the same DAG: containerd may have changed or removed it meanwhile.</summary>
-    private static bool IsSame(ContentRecord? current, ContentRecord record) => current is { Complete: false } && current.Root == record.Root;
+    private static bool IsSame(ContentRecord? current, ContentRecord record) =>
+        current is { Complete: false } && current.Root == record.Root;
 
     private async Task FetchAsync(ContentRecord record, CancellationToken cancellationToken)
     {
@@ -350,8 +351,8 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>
-    /// Finds more sources while a fetch runs: peers that have connected, leechers, and providers in the DHT when no connected peer has a part,
-    /// or after the first pause when none has the whole. Never throws.
+    /// Finds more sources while a fetch runs: peers that have connected, leechers, and providers in the DHT when no connected peer has a
+    /// part, or after the first pause when none has the whole. Never throws.
     /// </summary>
     private async Task KeepFindingSourcesAsync(ContentFetch fetch, CancellationToken over)
     {

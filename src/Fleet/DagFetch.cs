@@ -8,8 +8,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// Fetches every block of a DAG into the store, many at a time, in the order that the session chooses. Stored blocks are not requested, so a
-/// fetch that was interrupted continues where it was.
+/// Fetches every block of a DAG into the store, many at a time, in the order that the session chooses. Stored blocks are not requested, so
+/// a fetch that was interrupted continues where it was.
 /// </summary>
 internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root)
 {
@@ -102,7 +102,8 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
 
     private void Expand(Cid cid)
     {
-        using IMemoryOwner<byte> block = blocks.Get(cid.Hash) ?? throw new BlockNotFoundException(cid, "it was removed right after it arrived");
+        using IMemoryOwner<byte> block = blocks.Get(cid.Hash)
+            ?? throw new BlockNotFoundException(cid, "it was removed right after it arrived");
         foreach (Cid child in DagWalk.Children(cid, block.Memory.Span).Reverse())
         {
             if (_pending.Count == DagWalk.MaxPending)

@@ -2,27 +2,31 @@ using System.Diagnostics.Metrics;
 
 namespace Ipcs.Fleet;
 
-/// <summary>What the daemon measures of itself: the door, the fetches, the store. Never a digest or a peer as a tag.</summary>
+/// <summary>The metrics of Info calls and fetches. Digests and peers are never tags, since their number is unbounded.</summary>
 internal static class FleetMeter
 {
-    /// <summary>The meter's name; every project's begins with <c>ipcs</c>, and Prometheus sees it before the instrument's.</summary>
+    /// <summary>
+    /// The meter's name, which precedes the instrument's name in Prometheus. The meters of all projects begin with <c>ipcs</c>.
+    /// </summary>
     public const string Name = "ipcs";
 
     private static readonly Meter Meter = new(Name);
 
     private static readonly Histogram<double> InfoSeconds = Meter.CreateHistogram<double>(
-        "info_wait", "s", "How long an Info waited for the fleet, by what came of it: found, absent, or late (past its budget).");
+        "info_wait", "s", "How long an Info waited for the fleet, by outcome: found, absent, or late (past its budget).");
 
-    private static readonly Counter<long> FetchedContents = Meter.CreateCounter<long>("fetch_contents", null, "Contents fetched from the fleet whole.");
+    private static readonly Counter<long> FetchedContents = Meter.CreateCounter<long>(
+        "fetch_contents", null, "Contents fetched completely from the fleet.");
 
-    private static readonly Counter<long> FetchedBytes = Meter.CreateCounter<long>("fetch_bytes", "By", "Their bytes.");
+    private static readonly Counter<long> FetchedBytes = Meter.CreateCounter<long>("fetch_bytes", "By", "Bytes of the fetched contents.");
 
     private static readonly Histogram<double> FetchSeconds = Meter.CreateHistogram<double>("fetch_time", "s", "How long a fetch took.");
 
-    /// <summary>An Info has its answer.</summary>
-    public static void Info(string outcome, TimeSpan waited) => InfoSeconds.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
+    /// <summary>Records the outcome of an Info and how long it waited.</summary>
+    public static void Info(string outcome, TimeSpan waited) =>
+        InfoSeconds.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
 
-    /// <summary>A content is here, whole and checked.</summary>
+    /// <summary>Records a content that was fetched completely and verified.</summary>
     public static void Fetched(long bytes, TimeSpan took)
     {
         FetchedContents.Add(1);

@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests;
 
-/// <summary>A stream on which given bytes come, no more than a slice at a time.</summary>
+/// <summary>A stream that returns the given bytes, at most a slice of them per read.</summary>
 internal sealed class BytesStream(ReadOnlyMemory<byte> bytes, int slice) : PeerStream
 {
     private ReadOnlyMemory<byte> _bytes = bytes;
@@ -13,11 +13,14 @@ internal sealed class BytesStream(ReadOnlyMemory<byte> bytes, int slice) : PeerS
 
     public override string Protocol => BitswapProtocols.Compressed;
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) => ValueTask.FromResult(Read(buffer, slice));
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Read(buffer, slice));
 
-    public override ValueTask<int> ReadFullyAsync(Memory<byte> buffer, CancellationToken cancellationToken) => ValueTask.FromResult(Read(buffer, buffer.Length));
+    public override ValueTask<int> ReadFullyAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Read(buffer, buffer.Length));
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> data, bool flush, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public override ValueTask CloseWriteAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 

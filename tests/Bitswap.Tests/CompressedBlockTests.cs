@@ -8,59 +8,59 @@ using ZstdSharp;
 
 namespace Ipcs.Bitswap.Tests;
 
-/// <summary>Blocks that lie and travel as zstd frames, over real hosts on loopback.</summary>
+/// <summary>Blocks stored and sent as zstd frames, over real hosts on loopback.</summary>
 public sealed class CompressedBlockTests
 {
-    private const string Packed = "/ipcs/bitswap/1.0.0";
+    private const string CompressedProtocol = "/ipcs/bitswap/1.0.0";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Theory]
     [InlineData("mplex")]
     [InlineData("yamux")]
-    public async Task Packed_blocks_travel_and_lie_packed(string muxer)
+    public async Task Compressed_blocks_are_sent_and_stored_compressed(string muxer)
     {
         await using Node seeder = await Node.StartAsync(muxer);
         await using Node leecher = await Node.StartAsync(muxer);
         await leecher.ConnectAsync(seeder);
-        Cid[] packed = [.. Enumerable.Range(0, 100).Select(i => AddPacked(seeder, HalfZeros($"p{i}", 20_000)))];
+        Cid[] compressed = [.. Enumerable.Range(0, 100).Select(i => AddCompressed(seeder, HalfZeros($"p{i}", 20_000)))];
         Cid[] plain = seeder.Add("plain", count: 20, length: 30_000);
-        await leecher.FetchAsync([.. packed, .. plain], [seeder.Host.LocalPeer]);
+        await leecher.FetchAsync([.. compressed, .. plain], [seeder.Host.LocalPeer]);
 
-        long frames = packed.Sum(c => FrameOf(seeder, c).LongLength);
+        long frames = compressed.Sum(c => FrameOf(seeder, c).LongLength);
         Assert.Equal((120, 100), (leecher.Bitswap.Statistics.BlocksReceived, leecher.Bitswap.Statistics.CompressedReceived));
         Assert.InRange(frames, 1_000_000, 1_010_000);
         Assert.Equal(frames + 600_000, leecher.Bitswap.Statistics.BytesReceived);
         Assert.Equal(frames + 600_000, leecher.Bitswap.LedgerOf(seeder.Host.LocalPeer)!.Received);
         Assert.Equal(frames + 600_000, seeder.Bitswap.LedgerOf(leecher.Host.LocalPeer)!.Sent);
-        Assert.All(packed, c => Assert.Equal(FrameOf(seeder, c), FrameOf(leecher, c)));
+        Assert.All(compressed, c => Assert.Equal(FrameOf(seeder, c), FrameOf(leecher, c)));
         Assert.All(plain, c => Assert.Null(leecher.Store.Blocks.GetCompressed(c.Hash)));
     }
 
     [Fact]
-    public async Task More_than_one_message_may_hold_unpacked_is_sent_in_several()
+    public async Task Blocks_over_the_decompressed_bound_are_sent_in_several_messages()
     {
         await using Node seeder = await Node.StartAsync("yamux");
         await using Node leecher = await Node.StartAsync("yamux");
         await leecher.ConnectAsync(seeder);
         Cid[] cids = [.. Enumerable.Range(0, 24).Select(i =>
         {
-            // 48 MiB in frames of some hundred bytes.
+            // 48 MiB of blocks, whose frames have some hundred bytes each.
             byte[] block = new byte[2 << 20];
             block[0] = (byte)i;
-            return AddPacked(seeder, block);
+            return AddCompressed(seeder, block);
         })];
         await leecher.FetchAsync(cids, [seeder.Host.LocalPeer]);
         Assert.Equal(24, leecher.Bitswap.Statistics.CompressedReceived);
     }
 
     [Fact]
-    public async Task Who_speaks_plain_Bitswap_gets_plain_blocks()
+    public async Task A_peer_without_the_compressed_protocol_gets_plain_blocks()
     {
         await using Node plain = await Node.StartAsync("yamux", bitswap: false);
         await using Node ours = await Node.StartAsync("yamux");
         byte[] block = HalfZeros("for all", 50_000);
-        Cid cid = AddPacked(ours, block);
+        Cid cid = AddCompressed(ours, block);
         var got = new TaskCompletionSource<(string Protocol, byte[] Message)>(TaskCreationOptions.RunContinuationsAsynchronously);
         plain.Host.Handle("/ipfs/bitswap/1.2.0", async (s, c) =>
         {
@@ -74,7 +74,7 @@ public sealed class CompressedBlockTests
         await stream.WriteMessageAsync(want.Encode(), Cancel);
         (string protocol, byte[] message) = await got.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         Assert.Equal("/ipfs/bitswap/1.2.0", protocol);
-        Assert.True(BitswapMessage.TryDecode(message, out BitswapMessage? decoded, packed: true));
+        Assert.True(BitswapMessage.TryDecode(message, out BitswapMessage? decoded, compressed: true));
         BlockEntry entry = Assert.Single(decoded!.Blocks);
         Assert.False(entry.Compressed);
         Assert.Equal(block, entry.Data.ToArray());
@@ -87,7 +87,7 @@ public sealed class CompressedBlockTests
     [InlineData("of another block")]
     [InlineData("with a false length")]
     [InlineData("longer than its block")]
-    public async Task A_false_frame_cuts_its_sender_off(string how)
+    public async Task A_false_frame_gets_its_sender_banned(string how)
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -110,7 +110,7 @@ public sealed class CompressedBlockTests
     }
 
     [Fact]
-    public async Task A_message_that_unpacks_to_too_much_cuts_its_sender_off()
+    public async Task A_message_over_the_decompressed_bound_gets_its_sender_banned()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -120,30 +120,30 @@ public sealed class CompressedBlockTests
         await SendAsync(b, a, [.. Enumerable.Repeat(frame, 17)]);
         Assert.True(a.Bitswap.IsBanned(b.Host.LocalPeer));
 
-        // What was wanted is true, and the others were late, up to the bound.
+        // The first frame was wanted; those after it, up to the bound, count as duplicates.
         Assert.Equal((1, 15), (a.Bitswap.Statistics.BlocksReceived, a.Bitswap.Statistics.DuplicateBlocks));
     }
 
     [Fact]
-    public async Task The_bound_is_the_whole_messages_also_when_it_is_read_in_pieces()
+    public async Task The_decompressed_bound_counts_all_pieces_of_a_message()
     {
-        // 20 MiB unpacked in each of two pieces, with what makes them two between.
-        BlockEntry packed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Compressed: true);
+        // Each of two pieces has 20 MiB after decompression; the filler between them makes them two.
+        BlockEntry compressed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Compressed: true);
         BlockEntry filler = new(1, Multicodec.Raw, Multihash.Sha2_256, new byte[MessageReader.PieceLength - 100_000]);
         var message = new BitswapMessage();
-        message.Blocks.AddRange([.. Enumerable.Repeat(packed, 10), filler, filler, .. Enumerable.Repeat(packed, 10)]);
+        message.Blocks.AddRange([.. Enumerable.Repeat(compressed, 10), filler, filler, .. Enumerable.Repeat(compressed, 10)]);
         byte[] encoded = message.Encode();
         byte[] wire = new byte[Varint.MaxLength + encoded.Length];
         int head = Varint.Write(wire, (ulong)encoded.Length);
         encoded.CopyTo(wire, head);
 
-        // The next message begins anew.
+        // The count starts again with the second message.
         wire = [.. wire[..(head + encoded.Length)], .. wire[..(head + encoded.Length)]];
         var reader = new MessageReader(new BytesStream(wire, 1 << 20));
-        var before = new List<(bool Begins, long Unpacked)>();
+        var before = new List<(bool Begins, long Decompressed)>();
         while (await reader.ReadAsync(Cancel) is { } piece)
         {
-            before.Add((piece.Begins, piece.Message.UnpackedBefore));
+            before.Add((piece.Begins, piece.Message.DecompressedBefore));
             piece.Dispose();
         }
 
@@ -156,7 +156,7 @@ public sealed class CompressedBlockTests
         Assert.True(a.Bitswap.IsBanned(b.Host.LocalPeer));
     }
 
-    /// <summary>Has <paramref name="a"/> ask <paramref name="b"/> for a block that it has not.</summary>
+    /// <summary>Makes <paramref name="a"/> request a block from <paramref name="b"/>, which does not have it.</summary>
     private static async Task AskAsync(Node a, Node b, byte[] block)
     {
         await a.ConnectAsync(b);
@@ -168,7 +168,7 @@ public sealed class CompressedBlockTests
         }
     }
 
-    /// <summary>Sends frames in one message and waits until the connection is gone.</summary>
+    /// <summary>Sends frames in one message and waits until the peer disconnects.</summary>
     private static Task SendAsync(Node from, Node to, byte[][] frames)
     {
         var message = new BitswapMessage();
@@ -180,7 +180,7 @@ public sealed class CompressedBlockTests
     {
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         to.Host.PeerDisconnected += _ => gone.TrySetResult();
-        await using PeerStream stream = await from.Host.OpenStreamAsync(to.Host.LocalPeer, [Packed], Cancel);
+        await using PeerStream stream = await from.Host.OpenStreamAsync(to.Host.LocalPeer, [CompressedProtocol], Cancel);
         await stream.WriteMessageAsync(message.Encode(), Cancel);
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
     }
@@ -193,7 +193,7 @@ public sealed class CompressedBlockTests
         return compressor.Wrap(block).ToArray();
     }
 
-    private static Cid AddPacked(Node node, byte[] block)
+    private static Cid AddCompressed(Node node, byte[] block)
     {
         Multihash hash = Multihash.Sha256(block);
         using IMemoryOwner<byte> frame = CompressedBlock.TryCompress(block)!;

@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests;
 
-/// <summary>The order of fetching in a fleet, in simulation: seeded, in virtual time.</summary>
+/// <summary>The order in which the nodes of a fleet request blocks, in seeded simulations in virtual time.</summary>
 public sealed class FleetOrderTests
 {
     private const int BlockLength = 262_144;
@@ -29,10 +29,10 @@ public sealed class FleetOrderTests
         {
             simulation.After(simulation.Random.Next(20_000), () =>
             {
-                node.Tell(seeder, PeerAvailability.Complete);
+                node.SetAvailability(seeder, PeerAvailability.Complete);
                 foreach (SimulatedNode leecher in nodes.Where(n => n != node))
                 {
-                    node.Tell(leecher, PeerAvailability.Partial);
+                    node.SetAvailability(leecher, PeerAvailability.Partial);
                 }
 
                 node.Want(cids, cids.Length);
@@ -45,7 +45,8 @@ public sealed class FleetOrderTests
         double last = (nodes.Max(n => n.DoneAt) - start) / 1e6;
         double duplicates = nodes.Sum(n => n.Duplicates) / (content * receivers);
         TestContext.Current.SendDiagnosticMessage(
-            $"{receivers} receivers: the seeder sends {seeder.Sent / content:F2} times the content, the last is done after {last / (content / (200 * Megabit)):F2} times content/uplink, {duplicates:P2} duplicates");
+            $"{receivers} receivers: the seeder sends {seeder.Sent / content:F2} times the content, "
+            + $"the last is done after {last / (content / (200 * Megabit)):F2} times content/uplink, {duplicates:P2} duplicates");
         Assert.InRange(seeder.Sent / content, 1, 1.3);
         Assert.InRange(last / (content / (200 * Megabit)), 1, 1.5);
         Assert.InRange(duplicates, 0, 0.01);
@@ -54,7 +55,7 @@ public sealed class FleetOrderTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void What_a_slow_peer_owes_comes_from_the_others(int seed)
+    public void Requests_to_a_slow_peer_move_to_the_others(int seed)
     {
         var simulation = new Simulation(seed);
         Cid[] cids = Blocks(400);
@@ -63,7 +64,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, PeerAvailability.Complete);
+            node.SetAvailability(seeder, PeerAvailability.Complete);
         }
 
         simulation.After(300_000, () => seeders[0].Uplink = Megabit);
@@ -71,15 +72,16 @@ public sealed class FleetOrderTests
         long start = simulation.Now;
         simulation.Run(() => node.DoneAt >= 0, seconds: 60);
 
-        // Two of them alone would take 1.05 s.
+        // Two seeders alone would take 1.05 s.
         double seconds = (node.DoneAt - start) / 1e6;
-        TestContext.Current.SendDiagnosticMessage($"one of three slowed down: {seconds:F2} s, {(double)node.Duplicates / node.Received:P2} duplicates");
+        TestContext.Current.SendDiagnosticMessage(
+            $"one of three slowed down: {seconds:F2} s, {(double)node.Duplicates / node.Received:P2} duplicates");
         Assert.InRange(seconds, 0.7, 2.5);
         Assert.InRange((double)node.Duplicates / node.Received, 0, 0.01);
     }
 
     [Fact]
-    public void What_a_dead_peer_owes_moves_within_a_second()
+    public void Requests_to_a_dead_peer_move_within_a_second()
     {
         var simulation = new Simulation(7);
         Cid[] cids = Blocks(400);
@@ -88,7 +90,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, PeerAvailability.Complete);
+            node.SetAvailability(seeder, PeerAvailability.Complete);
         }
 
         simulation.After(300_000, () => seeders[0].Uplink = 0);
@@ -96,7 +98,7 @@ public sealed class FleetOrderTests
         long start = simulation.Now;
         simulation.Run(() => node.DoneAt >= 0, seconds: 60);
 
-        // One alone would take 2.1 s.
+        // One seeder alone would take 2.1 s.
         Assert.InRange((node.DoneAt - start) / 1e6, 1, 3.2);
     }
 
@@ -117,7 +119,7 @@ public sealed class FleetOrderTests
             foreach (SimulatedNode seeder in seeders)
             {
                 seeder.Seed(cids, BlockLength);
-                node.Tell(seeder, PeerAvailability.Complete);
+                node.SetAvailability(seeder, PeerAvailability.Complete);
             }
 
             node.Want(cids, cids.Length);
@@ -127,11 +129,13 @@ public sealed class FleetOrderTests
         }
     }
 
-    /// <summary>Nobody was named, and who had the root first is known: yet all three who have the content give of it.</summary>
+    /// <summary>
+    /// The session has no named peers and knows only the peer that sent the root: all three peers with the content are used.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void Who_asks_anybody_finds_all_that_have_it(int seed)
+    public void A_session_without_named_peers_uses_all_peers_with_the_content(int seed)
     {
         var simulation = new Simulation(seed);
         Cid[] cids = Blocks(500);
@@ -144,7 +148,7 @@ public sealed class FleetOrderTests
             seeder.Seed(cids, BlockLength);
         }
 
-        node.Tell(seeders[0], PeerAvailability.Assumed);
+        node.SetAvailability(seeders[0], PeerAvailability.Assumed);
         node.Seed(cids[..1], BlockLength);
         foreach (Cid cid in cids[1..])
         {
@@ -154,18 +158,20 @@ public sealed class FleetOrderTests
         long start = simulation.Now;
         simulation.Run(() => node.DoneAt >= 0, seconds: 60);
 
-        // One alone would take 1.05 s.
+        // One seeder alone would take 1.05 s.
         Assert.InRange((node.DoneAt - start) / 1e6, 0.3, 0.5);
         Assert.All(seeders, s => Assert.InRange(s.Sent, cids.Length * (long)BlockLength / 5, cids.Length * (long)BlockLength / 2));
         Assert.Equal(0, others.Sum(o => o.Sent));
         Assert.InRange((double)node.Duplicates / node.Received, 0, 0.01);
     }
 
-    /// <summary>Each of three has every third block: who asks them all for all of them at once loses no time by blocks that they have not.</summary>
+    /// <summary>
+    /// Each of three peers has every third block: a session that broadcasts loses no time by the blocks that a peer does not have.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void Thirds_come_almost_as_quickly_as_from_three_that_have_all(int seed)
+    public void Three_peers_with_a_third_each_are_almost_as_fast_as_three_with_all(int seed)
     {
         double all = Seconds(parts: false);
         double thirds = Seconds(parts: true);
@@ -183,7 +189,7 @@ public sealed class FleetOrderTests
                 seeders[i].Seed(cids.Where((_, n) => !parts || n % 3 == i), BlockLength);
                 if (!parts)
                 {
-                    node.Tell(seeders[i], PeerAvailability.Complete);
+                    node.SetAvailability(seeders[i], PeerAvailability.Complete);
                 }
             }
 
@@ -200,7 +206,7 @@ public sealed class FleetOrderTests
         }
     }
 
-    /// <summary>What is asked for keeps to the download rate, in every second and over all of them, from one peer and from three.</summary>
+    /// <summary>The received bytes stay below the download rate, in each second and in total, from one peer and from three.</summary>
     [Theory]
     [InlineData(1, 1_000_000)]
     [InlineData(1, 20_000_000)]
@@ -215,7 +221,7 @@ public sealed class FleetOrderTests
         foreach (SimulatedNode seeder in seeders)
         {
             seeder.Seed(cids, BlockLength);
-            node.Tell(seeder, PeerAvailability.Complete);
+            node.SetAvailability(seeder, PeerAvailability.Complete);
         }
 
         node.Want(cids, cids.Length);

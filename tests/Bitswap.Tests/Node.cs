@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Bitswap.Tests;
 
-/// <summary>A real host on loopback with a store in memory, and with Bitswap unless a test speaks for it.</summary>
+/// <summary>A host on loopback with an in-memory store, and with Bitswap unless the test implements the peer itself.</summary>
 internal sealed class Node : IAsyncDisposable
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -33,7 +33,9 @@ internal sealed class Node : IAsyncDisposable
             Muxers = muxers.Split(','),
         });
         var store = new MemoryStore();
-        BitswapService? service = bitswap ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance, time) : null;
+        BitswapService? service = bitswap
+            ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance, time)
+            : null;
         await host.StartAsync(Cancel);
         return new Node { Host = host, Bitswap = service!, Store = store };
     }

@@ -47,7 +47,7 @@ public sealed class SessionTests
             }
 
             await leecher.FetchAsync(cids, []);
-            // How much each gives follows from how quick it is, which is chance in one process: none is left out.
+            // The shares depend on the peers' speeds, which are random in one process: only that each sends some is checked.
             Assert.All(seeders, s => Assert.InRange(s.Bitswap.Statistics.BlocksSent, 10, 300));
             Assert.InRange(leecher.Bitswap.Statistics.DuplicateBlocks, 0, 3);
         }
@@ -61,7 +61,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Each_has_a_part_and_the_others_say_donthave()
+    public async Task Each_peer_has_a_part_and_sends_dont_have_for_the_rest()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         await using Node a = await Node.StartAsync("yamux");
@@ -74,7 +74,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Once_a_peer_has_not_what_it_was_thought_to_have_all_are_asked_for_all_at_once()
+    public async Task After_a_wrong_assumption_all_peers_are_asked_for_all_blocks()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         await using Node a = await Node.StartAsync("yamux");
@@ -107,7 +107,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task What_nobody_has_said_to_have_fails_and_a_peer_that_comes_in_time_gives_it()
+    public async Task A_want_without_a_provider_fails_unless_a_peer_connects_in_time()
     {
         await using Node leecher = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(500) });
         await using Node a = await Node.StartAsync("yamux");
@@ -116,7 +116,8 @@ public sealed class SessionTests
         await using BitswapSession session = leecher.Bitswap.CreateSession();
         session.Broadcast();
         Cid cid = b.Add("late", 1, 5000)[0];
-        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, urgent: false, Cancel));
+        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(
+            async () => await session.GetAsync(cid, urgent: false, Cancel));
         Assert.Contains($"{cid}: none of the 1 peers asked", e.Message, StringComparison.Ordinal);
         Task<IMemoryOwner<byte>> again = session.GetAsync(cid, urgent: false, Cancel).AsTask();
         await leecher.ConnectAsync(b);
@@ -124,7 +125,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task A_peer_that_dies_in_the_middle_is_replaced_by_the_other()
+    public async Task A_peer_that_disconnects_during_a_fetch_is_replaced()
     {
         await using Node leecher = await Node.StartAsync("yamux");
         Node dying = await Node.StartAsync("yamux");
@@ -145,20 +146,21 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task A_block_that_nobody_has_fails_within_its_time_and_names_it()
+    public async Task A_block_that_no_peer_has_fails_in_time_and_the_error_names_it()
     {
         await using Node a = await Node.StartAsync("yamux", new BitswapOptions { NoPeerTime = TimeSpan.FromMilliseconds(300) });
         await using Node b = await Node.StartAsync("yamux");
         await a.ConnectAsync(b);
         await using BitswapSession session = a.Bitswap.CreateSession([]);
         Cid cid = Cid.V1(Multicodec.Raw, Multihash.Sha256("nobody"u8));
-        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(async () => await session.GetAsync(cid, urgent: false, Cancel));
+        BlockUnavailableException e = await Assert.ThrowsAsync<BlockUnavailableException>(
+            async () => await session.GetAsync(cid, urgent: false, Cancel));
         Assert.Contains(cid.ToString(), e.Message, StringComparison.Ordinal);
         Assert.Contains(b.Host.LocalPeer.ToString(), e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_block_that_arrives_later_is_served_to_who_waits()
+    public async Task A_block_that_arrives_later_is_sent_to_the_peer_that_waits()
     {
         await using Node a = await Node.StartAsync("yamux", bitswap: false);
         await using Node b = await Node.StartAsync("yamux");
@@ -180,7 +182,7 @@ public sealed class SessionTests
         want.Wants.Add(new Wire.WantEntry(cid, 1, Cancel: false, WantHave: false, SendDontHave: false));
         await stream.WriteMessageAsync(want.Encode(), Cancel);
 
-        // The want has been taken once a question that comes after it on the same stream has been answered; the block may come before or after.
+        // The want was handled once a later want on the same stream has been answered; the block may arrive before or after that.
         b.Store.Blocks.Put(cid.Hash, block);
         while (!got.Task.IsCompleted)
         {
@@ -194,11 +196,12 @@ public sealed class SessionTests
     [Theory]
     [InlineData("/ipfs/bitswap/1.1.0")]
     [InlineData("/ipfs/bitswap/1.0.0")]
-    public async Task Older_versions_are_answered_in_their_own_form(string version)
+    public async Task Older_protocol_versions_get_their_own_format(string version)
     {
         await using Node a = await Node.StartAsync("yamux", bitswap: false);
         await using Node b = await Node.StartAsync("yamux");
-        var got = new TaskCompletionSource<(string Protocol, byte[] Block, byte[] Message)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var got = new TaskCompletionSource<(string Protocol, byte[] Block, byte[] Message)>(
+            TaskCreationOptions.RunContinuationsAsynchronously);
         a.Host.Handle(version, async (s, c) =>
         {
             using IMemoryOwner<byte>? m = await s.ReadMessageAsync(1 << 20, c);
@@ -220,7 +223,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Ledgers_and_wantlists_are_kept()
+    public async Task A_service_keeps_ledgers_and_wantlists()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");
@@ -261,7 +264,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task More_prefetched_blocks_than_have_room_are_refused()
+    public async Task Too_many_prefetched_blocks_are_refused()
     {
         await using Node node = await Node.StartAsync("yamux");
         Cid[] cids = node.Add("bound", 10, 100);
@@ -309,7 +312,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task What_a_node_asks_for_does_not_wait_behind_its_uploads()
+    public async Task Wants_are_not_delayed_by_uploads()
     {
         await using Node slow = await Node.StartAsync("yamux", new BitswapOptions { UploadRate = 200_000 });
         await using Node other = await Node.StartAsync("yamux");
@@ -334,7 +337,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task A_false_block_cuts_its_sender_off()
+    public async Task A_false_block_gets_its_sender_banned()
     {
         await using Node a = await Node.StartAsync("yamux");
         await using Node b = await Node.StartAsync("yamux");

@@ -7,8 +7,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Tests;
 
 /// <summary>
-/// A node of a <see cref="Simulation"/>: the real want book and the real wantlists of peers over an uplink that sends one block at a time, the peers in
-/// turn.
+/// A node of a <see cref="Simulation"/>: a real <see cref="WantScheduler"/> and real <see cref="PeerWantlist"/>s, over a simulated uplink
+/// that sends one block at a time, to the peers in round-robin order.
 /// </summary>
 internal sealed class SimulatedNode
 {
@@ -33,7 +33,7 @@ internal sealed class SimulatedNode
 
     public BitswapSession Session { get; }
 
-    /// <summary>Bytes a second; 0 sends nothing any more.</summary>
+    /// <summary>The uplink in bytes per second; with 0 no further block is sent.</summary>
     public double Uplink { get; set; }
 
     public long Sent { get; private set; }
@@ -67,7 +67,8 @@ internal sealed class SimulatedNode
         Scheduler.Add(Session, cids, urgent: false, _simulation.Now);
     });
 
-    public void Tell(SimulatedNode peer, PeerAvailability availability) => Step(() => Scheduler.SetAvailability(Session, peer.Peer, availability, _simulation.Now));
+    public void SetAvailability(SimulatedNode peer, PeerAvailability availability) =>
+        Step(() => Scheduler.SetAvailability(Session, peer.Peer, availability, _simulation.Now));
 
     public void Broadcast() => Step(() => Scheduler.Broadcast(Session, _simulation.Now));
 

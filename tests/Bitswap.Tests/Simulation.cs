@@ -2,10 +2,10 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests;
 
-/// <summary>A fleet in virtual time, all of whose chance comes from one seed.</summary>
+/// <summary>Simulates a fleet in virtual time; one seed determines everything random.</summary>
 internal sealed class Simulation(int seed)
 {
-    /// <summary>One way, in microseconds.</summary>
+    /// <summary>The one-way latency in microseconds.</summary>
     public const long Latency = 500;
 
     private const long TickTime = 100_000;
@@ -17,7 +17,7 @@ internal sealed class Simulation(int seed)
 
     public List<SimulatedNode> Nodes { get; } = [];
 
-    /// <summary>Microseconds.</summary>
+    /// <summary>The virtual time in microseconds.</summary>
     public long Now { get; private set; } = 1_000_000;
 
     public static PeerId PeerOf(int number)
@@ -55,7 +55,9 @@ internal sealed class Simulation(int seed)
 
         while (!isOver())
         {
-            Assert.True(_events.TryDequeue(out Action? action, out (long At, long Sequence) when) && when.At <= end, $"not over after {seconds} s");
+            Assert.True(
+                _events.TryDequeue(out Action? action, out (long At, long Sequence) when) && when.At <= end,
+                $"not over after {seconds} s");
             Now = when.At;
             action();
         }

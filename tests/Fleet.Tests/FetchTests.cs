@@ -9,7 +9,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>Fetches whose sources fail, lie, are lost and return, and fetches by many at once.</summary>
+/// <summary>Fetches whose sources fail, send false data, disconnect and return, and fetches by many nodes at once.</summary>
 public sealed class FetchTests
 {
     private static readonly BitswapOptions Impatient = new() { NoPeerTime = TimeSpan.FromSeconds(1) };
@@ -17,13 +17,13 @@ public sealed class FetchTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task What_was_promised_before_a_restart_is_fetched_after_it()
+    public async Task An_owned_content_is_fetched_after_a_restart()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
         ContentRecord there = await one.AddAsync(Xs128.Bytes("restart", 4_000_000));
 
-        // As a daemon finds it that was killed in the middle: owned, not whole, some of its blocks here.
+        // The state after a daemon was killed during a fetch: owned, incomplete, some blocks stored.
         two.Store.Commit(there with { Complete = false }, ingestRef: null);
         foreach ((Multihash hash, int _) in one.Store.Blocks.Enumerate().Take(7))
         {
@@ -36,22 +36,23 @@ public sealed class FetchTests
         await two.Fleet.WaitAsync(there.Digest, Cancel);
         Assert.True(two.Store.Contents.Get(there.Digest)!.Complete);
 
-        // The root's block comes along with the answer to who has it.
+        // The resolve answer brings the root block along.
         int missing = one.Store.Blocks.Enumerate().Count() - 7;
         Assert.InRange(two.Bitswap.Statistics.BlocksReceived, missing - 1, missing);
     }
 
     [Fact]
-    public async Task With_no_source_left_it_fails_by_name_and_goes_on_when_one_comes()
+    public async Task A_fetch_without_a_source_fails_and_continues_when_one_connects()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(options: Impatient);
         ContentRecord there = await one.AddAsync(Xs128.Bytes("lost", 2_000_000));
         two.Store.Commit(there with { Complete = false }, ingestRef: null);
-        ContentUnavailableException e = await Assert.ThrowsAsync<ContentUnavailableException>(() => two.Fleet.WaitAsync(there.Digest, Cancel));
+        ContentUnavailableException e = await Assert.ThrowsAsync<ContentUnavailableException>(
+            () => two.Fleet.WaitAsync(there.Digest, Cancel));
         Assert.Contains(there.Digest.ToString(), e.Message, StringComparison.Ordinal);
 
-        // Nobody asks again: it is the peer's coming that does it.
+        // No caller asks again: the connection of the peer restarts the fetch.
         await two.ConnectAsync(one);
         while (!two.Store.Contents.Get(there.Digest)!.Complete)
         {
@@ -60,7 +61,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task A_peer_that_sends_false_blocks_is_cut_off_and_the_others_give_them()
+    public async Task A_peer_that_sends_false_blocks_is_banned_and_the_others_send_them()
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
@@ -70,7 +71,7 @@ public sealed class FetchTests
         await liar.AddAsync(bytes);
         liar.Host.Handle("/ipcs/bitswap/1.0.0", (stream, cancel) => AnswerFalselyAsync(liar, stream, cancel));
 
-        // Alone at first, so that it is asked.
+        // It is the only peer at first, so that blocks are requested from it.
         await two.ConnectAsync(liar);
         await two.TakeAsync(there.Digest);
         while (!two.Bitswap.IsBanned(liar.Host.LocalPeer))
@@ -88,7 +89,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task A_root_that_is_anothers_is_found_out_by_the_hash_of_the_whole()
+    public async Task A_false_root_is_detected_by_the_hash_of_the_whole_content()
     {
         await using FleetNode honest = await FleetNode.StartAsync();
         await using FleetNode liar = await FleetNode.StartAsync();
@@ -111,7 +112,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task Receivers_trade_among_each_other()
+    public async Task Receivers_exchange_blocks_with_each_other()
     {
         const int Receivers = 4;
         await using FleetNode seeder = await FleetNode.StartAsync(options: new BitswapOptions { UploadRate = 12_000_000 });
@@ -135,7 +136,8 @@ public sealed class FetchTests
             }));
             double times = (double)seeder.Bitswap.Statistics.BytesSent / there.Size;
             double duplicates = nodes.Sum(n => (double)n.Bitswap.Statistics.DuplicateBytes) / there.Size / Receivers;
-            TestContext.Current.SendDiagnosticMessage($"{Receivers} receivers: the seeder sent {times:F2} times the content; {duplicates:P2} duplicates");
+            TestContext.Current.SendDiagnosticMessage(
+                $"{Receivers} receivers: the seeder sent {times:F2} times the content; {duplicates:P2} duplicates");
             Assert.InRange(times, 1, Receivers - 1);
         }
         finally
@@ -148,7 +150,7 @@ public sealed class FetchTests
     }
 
     [Fact]
-    public async Task A_dag_is_read_while_it_comes()
+    public async Task A_dag_is_read_while_it_is_fetched()
     {
         await using FleetNode one = await FleetNode.StartAsync(options: new BitswapOptions { UploadRate = 4_000_000 });
         await using FleetNode two = await FleetNode.StartAsync();

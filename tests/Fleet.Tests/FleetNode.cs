@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>One node of a fleet in this process: a real host on loopback, a store in memory, Bitswap and the door.</summary>
+/// <summary>One node of a fleet in this process: a host on loopback, an in-memory store, Bitswap and a content fetcher.</summary>
 internal sealed class FleetNode : IAsyncDisposable
 {
     public required Host Host { get; init; }
@@ -25,7 +25,8 @@ internal sealed class FleetNode : IAsyncDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<FleetNode> StartAsync(TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null, TimeProvider? time = null)
+    public static async Task<FleetNode> StartAsync(
+        TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null, TimeProvider? time = null)
     {
         var host = new Host(new HostOptions
         {
@@ -36,7 +37,8 @@ internal sealed class FleetNode : IAsyncDisposable
             Muxers = ["mplex", "yamux"],
         });
         var store = new MemoryStore();
-        var bitswap = new BitswapService(host, store.Blocks, options ?? new BitswapOptions { IsLeaf = DagWalk.IsLeaf }, NullLogger.Instance);
+        var bitswap = new BitswapService(
+            host, store.Blocks, options ?? new BitswapOptions { IsLeaf = DagWalk.IsLeaf }, NullLogger.Instance);
         var fleet = new ContentFetcher(
             host,
             store,
@@ -59,7 +61,7 @@ internal sealed class FleetNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Adds bytes as a blob that is whole here.</summary>
+    /// <summary>Adds bytes as a complete blob.</summary>
     public async Task<ContentRecord> AddAsync(byte[] bytes, bool complete = true)
     {
         DagRoot root = await DagImport.FromStreamAsync(new MemoryStream(bytes), Store.Blocks, ImportProfile.KuboV1, alsoHash: null, Cancel);
@@ -77,7 +79,7 @@ internal sealed class FleetNode : IAsyncDisposable
         return record;
     }
 
-    /// <summary>What containerd's Info does when the fleet has a content: it becomes containerd's, and its fetch begins.</summary>
+    /// <summary>Does what containerd's Info does when the fleet has a content: records it as owned and starts the fetch.</summary>
     public async Task<ContentRecord> TakeAsync(Digest digest)
     {
         ContentRecord found = Assert.IsType<ContentRecord>(await Fleet.FindAsync(digest, Cancel));

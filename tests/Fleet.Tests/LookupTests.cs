@@ -6,7 +6,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>What Info finds at the connected peers, and what happens when peers do not answer.</summary>
+/// <summary>Info calls that ask the connected peers, also peers that do not answer.</summary>
 public sealed class LookupTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -17,7 +17,7 @@ public sealed class LookupTests
     [InlineData(20_000)]
     [InlineData(200_000)]
     [InlineData(3_000_000)]
-    public async Task What_a_peer_has_is_found_and_fetched(int length)
+    public async Task A_content_of_a_peer_is_found_and_fetched(int length)
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
@@ -30,7 +30,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task After_a_look_ahead_the_answer_is_there_at_once()
+    public async Task A_look_ahead_makes_the_answer_immediate()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
@@ -38,7 +38,7 @@ public sealed class LookupTests
         await two.ConnectAsync(one);
         two.Fleet.LookAhead([.. there.Select(r => r.Digest)]);
 
-        // With no budget at all only what has come before can be an answer.
+        // Without a budget only an earlier answer can be returned.
         foreach (ContentRecord record in there)
         {
             while (await two.Fleet.FindAsync(record.Digest, Cancel) is null)
@@ -53,17 +53,18 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task What_a_fetched_manifest_names_is_asked_for_ahead()
+    public async Task Contents_of_a_fetched_manifest_are_looked_up_ahead()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
         ContentRecord layer = await one.AddAsync(Xs128.Bytes("layer", 5000));
-        ContentRecord manifest = await one.AddAsync(System.Text.Encoding.ASCII.GetBytes($$"""{"layers":[{"digest":"{{layer.Digest}}"}]}"""));
+        ContentRecord manifest = await one.AddAsync(
+            System.Text.Encoding.ASCII.GetBytes($$"""{"layers":[{"digest":"{{layer.Digest}}"}]}"""));
         await two.ConnectAsync(one);
         await two.TakeAsync(manifest.Digest);
         await two.Fleet.WaitAsync(manifest.Digest, Cancel);
 
-        // Nobody has asked for the layer; its answer is there or under way.
+        // No caller asked for the layer; its answer has arrived or is awaited.
         while (!two.Fleet.Knows(layer.Digest))
         {
             await Task.Delay(1, Cancel);
@@ -71,7 +72,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task Nobody_has_it_is_said_once_all_have_answered()
+    public async Task A_content_is_absent_once_all_peers_have_denied()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5));
@@ -80,7 +81,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task A_peer_that_hangs_is_not_waited_for_a_second_time()
+    public async Task A_hanging_peer_is_waited_for_only_once()
     {
         var time = new FakeTimeProvider();
         await using FleetNode alive = await FleetNode.StartAsync();
@@ -103,14 +104,14 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task A_late_answer_is_kept_for_the_next_who_asks()
+    public async Task A_late_answer_is_kept_for_the_next_call()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
         ContentRecord there = await one.AddAsync(Xs128.Bytes("late", 5000));
         await two.ConnectAsync(one);
 
-        // With no budget at all, what is found has come after somebody else asked.
+        // Without a budget only the answer to an earlier question can be returned.
         while (await two.Fleet.FindAsync(there.Digest, Cancel) is null)
         {
             await Task.Delay(1, Cancel);
@@ -118,7 +119,7 @@ public sealed class LookupTests
     }
 
     [Fact]
-    public async Task A_partial_holder_is_no_promise()
+    public async Task A_partial_provider_does_not_make_a_content_found()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();

@@ -8,7 +8,7 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>Contents of which nobody has the whole, and three have every third block each.</summary>
+/// <summary>Contents that no peer has completely: each of three peers has every third block.</summary>
 public sealed class PartsTests : IAsyncLifetime
 {
     private readonly List<FleetNode> _nodes = [];
@@ -26,32 +26,32 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_lies_in_thirds_is_fetched_where_nobody_has_the_whole()
+    public async Task A_content_that_no_peer_has_completely_is_fetched_from_parts()
     {
         byte[] bytes = Xs128.Bytes("thirds", 20_000_000);
         (Digest digest, FleetNode[] holders, int blocks) = await ThirdsAsync(bytes);
         FleetNode two = await StartAsync();
         await ConnectAsync(two, holders);
 
-        // containerd is promised nothing by it.
+        // Info finds a content only when a peer has it completely.
         Assert.Null(await two.Fleet.FindAsync(digest, Cancel));
         await FetchAsync(two, digest, bytes.Length);
         Assert.True(two.Store.Contents.Get(digest)!.Complete);
         Assert.Equal(bytes, await ReadAsync(two, digest));
 
-        // The root may have come beside the answer to who has it.
+        // The root block may have arrived with the resolve answer.
         Assert.InRange(two.Bitswap.Statistics.BlocksReceived, blocks - 1, blocks);
         Assert.InRange(two.Bitswap.Statistics.DuplicateBlocks, 0, 1);
     }
 
     [Fact]
-    public async Task The_root_alone_is_found_in_a_store_that_says_nothing_of_it()
+    public async Task A_root_is_found_at_peers_without_the_resolve_protocol()
     {
         byte[] bytes = Xs128.Bytes("root", 2_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
         foreach (FleetNode holder in holders)
         {
-            // As a node of another implementation, which speaks Bitswap alone.
+            // Like a node of another implementation, which supports Bitswap only.
             holder.Host.Handle("/ipcs/resolve/1.0.0", (_, _) => throw new InvalidDataException("not spoken"));
         }
 
@@ -77,7 +77,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task With_a_third_missing_it_fails_by_name_and_succeeds_when_that_holder_is_back()
+    public async Task A_fetch_without_one_part_fails_and_succeeds_once_its_provider_is_back()
     {
         byte[] bytes = Xs128.Bytes("missing", 3_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -92,13 +92,14 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_promised_comes_from_parts_when_whoever_had_the_whole_is_gone()
+    public async Task An_owned_content_is_fetched_from_parts_without_a_complete_peer()
     {
         byte[] bytes = Xs128.Bytes("promised", 3_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
         FleetNode two = await StartAsync();
         two.Store.Commit(
-            new ContentRecord { Digest = digest, Kind = ContentKind.Dag, Root = Cid.V0(digest.Hash), Size = bytes.Length, Owned = true }, ingestRef: null);
+            new ContentRecord { Digest = digest, Kind = ContentKind.Dag, Root = Cid.V0(digest.Hash), Size = bytes.Length, Owned = true },
+            ingestRef: null);
         two.Fleet.Resume();
         await ConnectAsync(two, holders);
         await two.Fleet.WaitAsync(digest, Cancel);
@@ -106,7 +107,7 @@ public sealed class PartsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_reader_gets_each_block_from_whoever_has_it()
+    public async Task A_reader_gets_each_block_from_the_peer_that_has_it()
     {
         byte[] bytes = Xs128.Bytes("reader", 5_000_000);
         (Digest digest, FleetNode[] holders, int _) = await ThirdsAsync(bytes);
@@ -123,7 +124,7 @@ public sealed class PartsTests : IAsyncLifetime
         Assert.Equal(bytes, read.ToArray());
     }
 
-    /// <summary>Three nodes with every third block of a file each; the digest is that of its root.</summary>
+    /// <summary>Starts three nodes with every third block of a file each; the digest is the root's.</summary>
     private async Task<(Digest Digest, FleetNode[] Providers, int Blocks)> ThirdsAsync(byte[] bytes)
     {
         await using FleetNode maker = await FleetNode.StartAsync();
@@ -154,7 +155,7 @@ public sealed class PartsTests : IAsyncLifetime
         }
     }
 
-    /// <summary>As <c>pull</c> does it.</summary>
+    /// <summary>Fetches a content as <c>pull</c> does.</summary>
     private static async Task FetchAsync(FleetNode node, Digest digest, long size)
     {
         ContentRecord found = Assert.IsType<ContentRecord>(await node.Fleet.SearchAsync(digest, Cancel));
@@ -165,7 +166,8 @@ public sealed class PartsTests : IAsyncLifetime
 
     private static async Task<byte[]> ReadAsync(FleetNode node, Digest digest)
     {
-        await using DagReader reader = await DagReader.OpenAsync(Cid.V0(digest.Hash), new Dag.LocalBlockSource(node.Store.Blocks), 0, Cancel);
+        var blocks = new Dag.LocalBlockSource(node.Store.Blocks);
+        await using DagReader reader = await DagReader.OpenAsync(Cid.V0(digest.Hash), blocks, 0, Cancel);
         byte[] bytes = new byte[reader.Length];
         int done = 0;
         while (done < bytes.Length)

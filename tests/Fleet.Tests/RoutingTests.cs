@@ -8,13 +8,13 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>What no connected peer has, and one whom the DHT names.</summary>
+/// <summary>Contents that no connected peer has, and a provider from the DHT.</summary>
 public sealed class RoutingTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_content_that_is_searched_for_is_found()
+    public async Task A_search_finds_a_content_of_an_unconnected_provider()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -26,7 +26,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task What_a_manifest_names_is_found_within_the_budget()
+    public async Task Contents_of_a_manifest_are_found_within_the_budget()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -36,7 +36,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task What_nobody_has_costs_the_budget_once_for_all()
+    public async Task Contents_that_no_peer_has_share_one_budget()
     {
         var time = new FakeTimeProvider();
         TimeSpan budget = TimeSpan.FromSeconds(1);
@@ -49,7 +49,7 @@ public sealed class RoutingTests
         time.Advance(budget * 0.1);
         Assert.Null(await first);
 
-        // The clock stands still: the others wait no longer.
+        // The clock does not advance: the other calls wait no longer.
         foreach (Digest digest in digests[1..])
         {
             Assert.Null(await two.Fleet.FindAsync(digest, Cancel));
@@ -57,7 +57,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task A_block_is_found_and_so_is_what_is_missing_below_a_root_that_is_here()
+    public async Task A_missing_block_is_found_and_so_are_blocks_below_a_stored_root()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
@@ -83,7 +83,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task A_provider_who_has_gone_is_forgotten()
+    public async Task A_disconnected_provider_is_forgotten()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         var names = new Names(one);
@@ -101,7 +101,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task A_provider_who_cannot_be_dialled_is_forgotten()
+    public async Task A_provider_that_cannot_be_dialled_is_forgotten()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         ContentRecord there = await one.AddAsync(Xs128.Bytes("elsewhere", 400_000));
@@ -113,7 +113,7 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public async Task That_nobody_is_found_is_remembered()
+    public async Task A_search_without_a_result_is_remembered()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         var names = new Names(one, Digest.Sha256([1]).Hash);
@@ -126,7 +126,7 @@ public sealed class RoutingTests
         Assert.Equal(1, names.Asked);
     }
 
-    /// <summary>A DHT that names one provider, of everything or of one content; with nobody to name it takes its time.</summary>
+    /// <summary>A DHT with one provider, of all contents or of one; a search without a result takes a while.</summary>
     private sealed class Names(FleetNode? provider, Multihash? only = null) : IContentRouting
     {
         private int _asked;
@@ -135,7 +135,8 @@ public sealed class RoutingTests
 
         public int Asked => _asked;
 
-        public async IAsyncEnumerable<AddrInfo> FindProvidersAsync(Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
+        public async IAsyncEnumerable<AddrInfo> FindProvidersAsync(
+            Multihash content, [EnumeratorCancellation] CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _asked);
             if (provider is null)

@@ -10,13 +10,13 @@ using Ipcs.TestKit;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>Uncompressed layers, cut at their files, from node to node: the second when the first is there.</summary>
+/// <summary>Uncompressed layers, chunked at their files: the second is fetched by a node that has the first.</summary>
 public sealed class TarTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Of_the_second_layer_only_what_is_new_travels_and_packed()
+    public async Task Only_new_blocks_of_the_second_layer_are_sent_and_compressed()
     {
         byte[] first = MakeLayer(changed: -1, day: 1);
         byte[] second = MakeLayer(changed: 7, day: 2);
@@ -32,14 +32,14 @@ public sealed class TarTests
         Assert.InRange(firstPull, 1, first.Length / 3);
         Assert.Equal(first, await ReadAsync(two, before));
 
-        // A file of a hundred, and the headers, whose times are all new.
+        // One of a hundred files has changed, and all headers, since they have new times.
         await FetchAsync(two, after);
         long secondPull = two.Bitswap.Statistics.BytesReceived - firstPull;
         Assert.InRange(secondPull, 1, firstPull / 20);
         Assert.Equal(second, await ReadAsync(two, after));
     }
 
-    /// <summary>A tar of a hundred files of words.</summary>
+    /// <summary>Makes a tar of a hundred text files.</summary>
     private static byte[] MakeLayer(int changed, int day)
     {
         using var output = new MemoryStream();

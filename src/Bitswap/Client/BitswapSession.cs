@@ -112,7 +112,7 @@ public sealed class BitswapSession : IAsyncDisposable
     /// Wants blocks, in this order as far as order matters, until the session ends. <see cref="Results"/> has one entry for each once it is
     /// stored or has failed.
     /// </summary>
-    /// <exception cref="InvalidOperationException">More than <see cref="MaxPrefetch"/> blocks are wanted whose results were not read.</exception>
+    /// <exception cref="InvalidOperationException">More than <see cref="MaxPrefetch"/> results would be unread.</exception>
     public void Prefetch(IReadOnlyList<Cid> cids)
     {
         // The order of these reads makes the count too high, never too low, while a result is being reported.

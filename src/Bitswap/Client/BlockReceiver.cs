@@ -17,7 +17,9 @@ namespace Ipcs.Bitswap.Client;
 internal sealed class BlockReceiver(
     IBlockstore store, WantManager wants, Predicate<ReadOnlySpan<byte>> isLeaf, Action<Multihash, int> announce)
 {
-    /// <summary>A group ends with the block that reaches this length, in bytes: short enough that its first block's reader waits little.</summary>
+    /// <summary>
+    /// A group ends with the block that reaches this length, in bytes: short enough that its first block's reader waits little.
+    /// </summary>
     private const int GroupLength = 512 * 1024;
 
     /// <summary>From this length on, in bytes, a block is written by itself, and writes skip the store's log.</summary>
@@ -50,7 +52,7 @@ internal sealed class BlockReceiver(
     /// </exception>
     public long Take(PeerId peer, BitswapMessage message)
     {
-        long bytes = 0, decompressed = message.UnpackedBefore;
+        long bytes = 0, decompressed = message.DecompressedBefore;
         var group = new List<ReceivedBlock>();
         int length = 0;
         try
@@ -59,10 +61,10 @@ internal sealed class BlockReceiver(
             {
                 if (block.Compressed
                     && CompressedBlock.TryGetLength(block.Data.Span, out int blockLength)
-                    && (decompressed += blockLength) > BitswapMessage.MaxUnpacked)
+                    && (decompressed += blockLength) > BitswapMessage.MaxDecompressed)
                 {
                     throw new InvalidDataException(
-                        $"the compressed blocks of one message have more than {BitswapMessage.MaxUnpacked} bytes when decompressed");
+                        $"the compressed blocks of one message have more than {BitswapMessage.MaxDecompressed} bytes when decompressed");
                 }
 
                 ReceivedBlock received = Verify(block);

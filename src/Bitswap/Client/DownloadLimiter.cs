@@ -1,12 +1,12 @@
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Limits the requested bytes per second; 0 for no limit. A request counts with an estimated length, which the real length replaces when the
-/// block arrives. Times are in microseconds. Accessed only under the scheduler's lock.
+/// Limits the requested bytes per second; 0 for no limit. A request counts with an estimated length, which the real length replaces when
+/// the block arrives. Times are in microseconds. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class DownloadLimiter(long bytesPerSecond)
 {
-    /// <summary>What may be requested at once after a pause, in time: more than the time between two ticks.</summary>
+    /// <summary>The burst after a pause, as the time that it takes at the rate: longer than the time between two ticks.</summary>
     private const long Burst = 250_000;
 
     private double _freeAt;

@@ -24,11 +24,14 @@ internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions optio
     /// <summary>When it last sent a block, or got a request while it had none.</summary>
     public long LastBlock { get; set; }
 
-    /// <summary>True when it has not sent requested blocks in time: until it sends one, it gets one request at most, after all other peers.</summary>
+    /// <summary>
+    /// True when it has not sent requested blocks in time: until it sends one, it gets one request at most, after all other peers.
+    /// </summary>
     public bool Stalled { get; set; }
 
     /// <summary>True when one more block may be requested; the first one always may.</summary>
-    public bool HasRoom(int typical) => UnderWay.Count == 0 || (!Stalled && BytesUnderWay + typical <= Math.Max(Window.Bytes, 2L * typical));
+    public bool HasRoom(int typical) =>
+        UnderWay.Count == 0 || (!Stalled && BytesUnderWay + typical <= Math.Max(Window.Bytes, 2L * typical));
 
     /// <summary>The estimated time, in seconds, until the requested blocks have arrived.</summary>
     public double Backlog => Stalled ? double.MaxValue : BytesUnderWay / Math.Max(Window.Rate, 1e6);

@@ -3,12 +3,14 @@ using System.Diagnostics.CodeAnalysis;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// The wants that may be requested from one peer next, the best first. An entry may have been requested from another peer meanwhile, or have
-/// a worse rank by now; that is checked when it is first, so that changes need no search. Accessed only under the scheduler's lock.
+/// The wants that may be requested from one peer next, the best first. An entry may have been requested from another peer meanwhile, or
+/// have a worse rank by now; that is checked when it is first, so that changes need no search. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class PeerWantQueue
 {
-    /// <summary>With this many entries more than twice the number of wants, most are stale: the queue is emptied and gathered again.</summary>
+    /// <summary>
+    /// With this many entries more than twice the number of wants, most are stale: the queue is emptied and gathered again.
+    /// </summary>
     private const int Slack = 64;
 
     private readonly PriorityQueue<Want, (int Rank, long Order)> _queue = new();

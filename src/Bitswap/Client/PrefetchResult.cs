@@ -4,6 +4,6 @@ namespace Ipcs.Bitswap.Client;
 
 /// <summary>The result of a prefetched block.</summary>
 /// <param name="Cid">The CID that was passed to Prefetch.</param>
-/// <param name="IsLeaf">The result of <see cref="BitswapOptions.IsLeaf"/> for a block that was received; false for one that was stored before.</param>
+/// <param name="IsLeaf">The result of <see cref="BitswapOptions.IsLeaf"/> for a received block; false for a stored one.</param>
 /// <param name="Failure">Why the block could not be fetched; null when it is stored.</param>
 public readonly record struct PrefetchResult(Cid Cid, bool IsLeaf, BlockUnavailableException? Failure = null);

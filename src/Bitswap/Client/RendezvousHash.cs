@@ -4,8 +4,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): of the peers that fetch the same content, the one with the highest
-/// score for a block requests it from the source first. All compute the same scores, so that the source gets each request once.
+/// Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): of the peers that fetch the same content, the one with the
+/// highest score for a block requests it from the source first. All compute the same scores, so that the source gets each request once.
 /// </summary>
 internal static class RendezvousHash
 {

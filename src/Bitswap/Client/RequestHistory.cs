@@ -3,8 +3,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// The blocks that were requested from each peer, to tell a late block from a false one; kept over a reconnection, since earlier requests may
-/// still be answered. Accessed only under the scheduler's lock.
+/// The blocks that were requested from each peer, to tell a late block from a false one; kept over a reconnection, since earlier requests
+/// may still be answered. Accessed only under the scheduler's lock.
 /// </summary>
 internal sealed class RequestHistory
 {

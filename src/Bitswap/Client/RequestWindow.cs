@@ -1,8 +1,8 @@
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// How many bytes to request from one peer at a time: the bandwidth-delay product and a little more, so that the connection is never idle and
-/// the queue at the peer is short. The window grows while it is the limit, and stays when the connection is. Times are in microseconds.
+/// How many bytes to request from one peer at a time: the bandwidth-delay product and a little more, so that the connection is never idle
+/// and the queue at the peer is short. The window grows while it is the limit, and stays when the connection is. Times are in microseconds.
 /// </summary>
 internal sealed class RequestWindow(int first, int most)
 {

@@ -173,7 +173,8 @@ internal sealed class WantManager : IAsyncDisposable
     }
 
     /// <summary>
-    /// Completes the wants for the first <paramref name="count"/> blocks that a peer has sent, which are stored or were not wanted any more.
+    /// Completes the wants for the first <paramref name="count"/> blocks that a peer has sent, which are stored or were not wanted any
+    /// more.
     /// </summary>
     /// <param name="peer">The peer.</param>
     /// <param name="blocks">The blocks.</param>

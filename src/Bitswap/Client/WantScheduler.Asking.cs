@@ -18,8 +18,8 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Sends a want-have to the peers that may have a block: the session's leechers, and every peer while the session knows none, or when it
-    /// broadcasts.
+    /// Sends a want-have to the peers that may have a block: the session's leechers, and every peer while the session knows none, or when
+    /// it broadcasts.
     /// </summary>
     private void AskWhetherHad(Want want, BitswapSession session)
     {
@@ -27,7 +27,9 @@ internal sealed partial class WantScheduler
         bool knowsNobody = session.PeerScope == PeerScope.Connected && _peers.Count > 1 && !KnowsSomebody(session, want);
         foreach (PeerState state in _peers.Values)
         {
-            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability availability) ? availability == PeerAvailability.Partial : broadcasts || knowsNobody;
+            bool may = session.Peers.TryGetValue(state.Peer, out PeerAvailability availability)
+                ? availability == PeerAvailability.Partial
+                : broadcasts || knowsNobody;
             if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);

@@ -98,7 +98,9 @@ internal sealed partial class WantScheduler
         return null;
     }
 
-    /// <summary>Queues an unassigned want for all peers that may serve it: it is new, or has other peers or a better rank than before.</summary>
+    /// <summary>
+    /// Queues an unassigned want for all peers that may serve it: it is new, or has other peers or a better rank than before.
+    /// </summary>
     private void Offer(Want want)
     {
         foreach (PeerState peer in _peers.Values)
@@ -142,8 +144,8 @@ internal sealed partial class WantScheduler
     private long OrderOf(Want want, int rank) => rank is UrgentRank or InOrderRank ? want.Order : random.NextInt64();
 
     /// <summary>
-    /// True when the best want for a source is assigned to another leecher: once this node's own are requested, the leechers get some time for
-    /// theirs, once per session, so that a slow one does not stop all; more time when a leecher is faster than the source.
+    /// True when the best want for a source is assigned to another leecher: once this node's own are requested, the leechers get some time
+    /// for theirs, once per session, so that a slow one does not stop all; more time when a leecher is faster than the source.
     /// </summary>
     private bool IsLeftToLeechers(PeerState peer, Want want, int rank, long now)
     {

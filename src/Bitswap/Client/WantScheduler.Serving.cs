@@ -52,7 +52,8 @@ internal sealed partial class WantScheduler
         return false;
     }
 
-    private bool MayServe(PeerState peer, Want want, BitswapSession session) => session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability)
+    private bool MayServe(PeerState peer, Want want, BitswapSession session) =>
+        session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability)
         ? availability != PeerAvailability.Partial || want.Providers.Contains(peer.Peer)
         : session.PeerScope != PeerScope.Named && (want.Providers.Contains(peer.Peer) || MayBeGuessed(peer, want, session));
 
@@ -60,12 +61,15 @@ internal sealed partial class WantScheduler
     private bool MayBeGuessed(PeerState peer, Want want, BitswapSession session) =>
         want.Providers.Count == 0 && (session.PeerScope == PeerScope.Broadcast ? !peer.SaysHave : !KnowsSomebody(session, want));
 
-    /// <summary>False while leechers can provide the block instead of a complete peer, and while unknown peers have time to send HAVE.</summary>
+    /// <summary>
+    /// False while leechers can provide the block instead of a complete peer, and while unknown peers have time to send HAVE.
+    /// </summary>
     private bool IsTimely(PeerState peer, Want want, BitswapSession session, long now)
     {
         if (session.Peers.TryGetValue(peer.Peer, out PeerAvailability availability))
         {
-            return availability == PeerAvailability.Partial || !session.Trades || want.Urgent || !HasLeecherWithBlock(want, session, peer, now);
+            return availability == PeerAvailability.Partial || !session.Trades || want.Urgent
+                || !HasLeecherWithBlock(want, session, peer, now);
         }
 
         return want.Providers.Contains(peer.Peer) || !peer.SaysHave || _peers.Count == 1 || now - want.Since > HaveTime;

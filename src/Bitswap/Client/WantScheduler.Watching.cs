@@ -79,8 +79,8 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Handles a peer that sends none of the requested blocks: its wants move to peers that can serve them; when there are none, the request
-    /// is repeated, and at last the want fails.
+    /// Handles a peer that sends none of the requested blocks: its wants move to peers that can serve them; when there are none, the
+    /// request is repeated, and at last the want fails.
     /// </summary>
     private void MoveIfQuiet(PeerState state, long now)
     {

@@ -4,14 +4,15 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>
-/// Decides which block is requested from which peer and when. A pure core without I/O, clock and randomness of its own; the messages to send
-/// collect in <see cref="Outbox"/>. One caller at a time. Times are in microseconds.
+/// Decides which block is requested from which peer and when. A pure core without I/O, clock and randomness of its own; the messages to
+/// send collect in <see cref="Outbox"/>. One caller at a time. Times are in microseconds.
 /// <para>
-/// A block is requested from one peer at a time. A peer has a window of bytes (<see cref="RequestWindow"/>); one with room gets the next want
-/// that it can serve. While all peers of a session have the complete content, that is the next in order. When there are leechers too, wants
-/// are taken at random; from a complete peer first those that rendezvous hashing assigns to this node (<see cref="RendezvousHash"/>), then
-/// those that no leecher has yet: the source sends each block about once, and the leechers trade the rest. An urgent block is requested first
-/// and from any peer. When no peer has the complete content, all are asked for each block (<see cref="PeerScope.Broadcast"/>).
+/// A block is requested from one peer at a time. A peer has a window of bytes (<see cref="RequestWindow"/>); one with room gets the next
+/// want that it can serve. While all peers of a session have the complete content, that is the next in order. When there are leechers too,
+/// wants are taken at random; from a complete peer first those that rendezvous hashing assigns to this node (<see cref="RendezvousHash"/>),
+/// then those that no leecher has yet: the source sends each block about once, and the leechers trade the rest. An urgent block is
+/// requested first and from any peer. When no peer has the complete content, all are asked for each block
+/// (<see cref="PeerScope.Broadcast"/>).
 /// </para>
 /// </summary>
 internal sealed partial class WantScheduler(PeerId self, BitswapOptions options, Random random, Action<TimeSpan>? onFirstBlock = null)

@@ -21,8 +21,8 @@ public sealed partial class BitswapService : IAsyncDisposable
     private const int ReadAhead = 2;
 
     /// <summary>
-    /// Message pieces, of all streams, that are verified and stored at a time: one per core, and as many that wait for the disk. The streams
-    /// wait for a free slot.
+    /// Message pieces, of all streams, that are verified and stored at a time: one per core, and as many that wait for the disk. The
+    /// streams wait for a free slot.
     /// </summary>
     private static readonly int StoreSlotCount = Math.Max(4, 2 * Environment.ProcessorCount);
 
@@ -110,7 +110,9 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>The bytes exchanged with a peer; null when nothing has been exchanged.</summary>
     public Ledger? LedgerOf(PeerId peer) => _engine.FindLedger(peer);
 
-    /// <summary>Completes the wants for a block that was stored otherwise than by Bitswap, and serves it to the peers that wait for it.</summary>
+    /// <summary>
+    /// Completes the wants for a block that was stored otherwise than by Bitswap, and serves it to the peers that wait for it.
+    /// </summary>
     public void BlockArrived(in Multihash hash)
     {
         if (_store.TryGetLength(hash, out int length))
@@ -120,7 +122,9 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>Disconnects a peer that sent false blocks or a false record, and refuses it for <see cref="BitswapOptions.BanTime"/>.</summary>
+    /// <summary>
+    /// Disconnects a peer that sent false blocks or a false record, and refuses it for <see cref="BitswapOptions.BanTime"/>.
+    /// </summary>
     public async Task BanAsync(PeerId peer, string reason)
     {
         LogBanned(peer, reason);
@@ -310,7 +314,8 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// Stores the blocks of a piece and disposes it. Runs beside the tasks of earlier pieces; completes after them, and fails when one of
     /// them has failed.
     /// </summary>
-    private async Task StoreAsync(Task before, PeerId peer, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
+    private async Task StoreAsync(
+        Task before, PeerId peer, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
     {
         try
         {

@@ -15,7 +15,9 @@ namespace Ipcs.Bitswap.Exchange;
 /// </summary>
 internal sealed class PeerMessageQueue : IAsyncDisposable
 {
-    /// <summary>Block bytes in the first message; the next ones have as many as the connection takes in <see cref="MessageTime"/>.</summary>
+    /// <summary>
+    /// Block bytes in the first message; the next ones have as many as the connection takes in <see cref="MessageTime"/>.
+    /// </summary>
     private const int FirstMessage = 512 << 10;
 
     /// <summary>The least block bytes in a message.</summary>
@@ -25,7 +27,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
     private const int MaxMessage = BitswapMessage.MaxLength - (2 << 20) - (256 << 10);
 
     /// <summary>The most decompressed bytes of a message before its last block.</summary>
-    private const int MaxDecompressed = BitswapMessage.MaxUnpacked - IBlockstore.MaxBlockLength;
+    private const int MaxDecompressed = BitswapMessage.MaxDecompressed - IBlockstore.MaxBlockLength;
 
     /// <summary>The most blocks in a message: their prefixes and lengths fit beside <see cref="MaxMessage"/>.</summary>
     private const int MaxBlocks = 1024;
@@ -68,7 +70,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
     /// <summary>The peer to which the messages go.</summary>
     public PeerId Peer { get; }
 
-    /// <summary>What the peer wants of this node.</summary>
+    /// <summary>The blocks that the peer wants from this node.</summary>
     public PeerWantlist Wants { get; }
 
     /// <summary>
@@ -311,7 +313,9 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         await WriteAsync(_stream, message, limit.Token);
     }
 
-    /// <summary>True when the peer accepts compressed blocks. The protocol of the stream decides, so one is opened when there is none.</summary>
+    /// <summary>
+    /// True when the peer accepts compressed blocks. The protocol of the stream decides, so one is opened when there is none.
+    /// </summary>
     private async ValueTask<bool> TakesCompressedAsync()
     {
         if (_stream is null)

@@ -28,8 +28,8 @@ internal sealed class Engine(IHost host, IBlockstore store, BitswapOptions optio
     public TimeProvider Time { get; } = time;
 
     /// <summary>
-    /// One slot is taken per message while its blocks are read, in the order of asking: a peer with a long wantlist gets one message's worth
-    /// and then waits for the others.
+    /// One slot is taken per message while its blocks are read, in the order of asking: a peer with a long wantlist gets one message's
+    /// worth and then waits for the others.
     /// </summary>
     public SemaphoreSlim ReadSlots { get; } = new(ReadSlotCount, ReadSlotCount);
 

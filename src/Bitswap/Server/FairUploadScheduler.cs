@@ -1,20 +1,21 @@
 namespace Ipcs.Bitswap.Server;
 
 /// <summary>
-/// Lets so many bytes a second go out to all peers together: a token bucket whose tokens go to the waiting flow that has had the fewest
-/// (start-time fair queueing, Goyal, Vin and Cheng 1996), so that peers which want all they can get share the rate evenly by bytes, whatever the size
-/// of their messages. Nobody blocks: a flow that must wait is woken. Owns the timer. Thread-safe.
+/// Limits the bytes per second sent to all peers together: a token bucket whose tokens go to the waiting flow with the earliest start tag
+/// (start-time fair queueing, Goyal, Vin and Cheng 1996). Busy peers share the rate evenly by bytes, whatever the size of their messages.
+/// No call blocks: a waiting flow is woken when it may send. Owns the timer. Thread-safe.
 /// </summary>
 internal sealed class FairUploadScheduler : IDisposable
 {
-    /// <summary>What may pass at once after a pause.</summary>
+    /// <summary>The burst after a pause, as the time that it takes at the rate.</summary>
     private static readonly TimeSpan Burst = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>The part of the rate's second that one message is: peers wait for each other's.</summary>
+    /// <summary>The length of one message, as a fraction of the bytes per second: the other peers wait while it is sent.</summary>
     private const double MessagePart = 0.06;
 
     /// <summary>
-    /// The part of the rate's second that a flow which did not wait keeps of its share: while it sends a message it asks for nothing, and must not lose by that.
+    /// How far behind the others a flow's start tag may be, as a fraction of the bytes per second. While a flow sends a message it does not
+    /// wait in the queue, and must not lose its share by that.
     /// </summary>
     private const double KeptPart = 0.25;
 
@@ -27,7 +28,7 @@ internal sealed class FairUploadScheduler : IDisposable
     private long _position;
     private long _sequence;
 
-    /// <summary>With a rate in bytes a second; 0 for none.</summary>
+    /// <summary>Creates a scheduler with a rate in bytes per second; 0 for no limit.</summary>
     public FairUploadScheduler(long rate, TimeProvider time)
     {
         _rate = rate;
@@ -36,14 +37,15 @@ internal sealed class FairUploadScheduler : IDisposable
         _timer = rate > 0 ? time.CreateTimer(_ => Wake(null), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan) : null;
     }
 
-    /// <summary>True when there is a rate.</summary>
+    /// <summary>True when the rate is limited.</summary>
     public bool IsOn => _rate > 0;
 
-    /// <summary>How long a message should be at most, in bytes.</summary>
+    /// <summary>The maximum length of a message in bytes.</summary>
     public int MessageBytes => IsOn ? (int)Math.Min(_rate * MessagePart, int.MaxValue) : int.MaxValue;
 
     /// <summary>
-    /// True when a flow may send a message of so many bytes now, and then it settles what that came to. Else it is woken when it may.
+    /// Returns true when a flow may send a message of this many bytes now; the flow then calls <see cref="Settle"/>. Otherwise the flow is
+    /// queued, and woken when it may send.
     /// </summary>
     public bool TryTake(UploadFlow flow, int bytes)
     {
@@ -75,7 +77,7 @@ internal sealed class FairUploadScheduler : IDisposable
         }
     }
 
-    /// <summary>A flow has sent what it might, and that was so many bytes.</summary>
+    /// <summary>Corrects the bytes granted to a flow by the number of bytes sent.</summary>
     public void Settle(UploadFlow flow, int sent)
     {
         if (!IsOn)
@@ -94,7 +96,7 @@ internal sealed class FairUploadScheduler : IDisposable
         }
     }
 
-    /// <summary>A flow's peer is gone.</summary>
+    /// <summary>Removes the flow of a peer that has disconnected.</summary>
     public void Leave(UploadFlow flow)
     {
         Settle(flow, 0);
@@ -109,7 +111,7 @@ internal sealed class FairUploadScheduler : IDisposable
 
     private long Ticks(double bytes) => (long)(bytes / _rate * _time.TimestampFrequency);
 
-    /// <summary>Lets go who may send now, and sets the timer for the next; <paramref name="caller"/> sees for itself.</summary>
+    /// <summary>Wakes the flows that may send now, except <paramref name="caller"/>, and sets the timer for the next one.</summary>
     private void Wake(UploadFlow? caller)
     {
         while (TryGrant() is { } flow)

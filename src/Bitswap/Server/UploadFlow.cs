@@ -1,26 +1,26 @@
 namespace Ipcs.Bitswap.Server;
 
-/// <summary>What one peer is sent under the upload rate. Touched only under the pace's lock.</summary>
+/// <summary>The state of one peer in the <see cref="FairUploadScheduler"/>. Accessed only under the scheduler's lock.</summary>
 internal sealed class UploadFlow(Action wake)
 {
-    /// <summary>Tells its owner that it may send.</summary>
+    /// <summary>Called when the flow may send after it had to wait.</summary>
     public Action Wake => wake;
 
-    /// <summary>The bytes that it has asked for or was given.</summary>
+    /// <summary>The number of bytes requested or granted.</summary>
     public int Bytes { get; set; }
 
-    /// <summary>Where in the order of all flows what it asks for begins, in bytes.</summary>
+    /// <summary>The start tag of the request, in bytes of virtual time.</summary>
     public long Start { get; set; }
 
-    /// <summary>Where what it was given last ends.</summary>
+    /// <summary>The finish tag of the last grant, in bytes of virtual time.</summary>
     public long End { get; set; }
 
-    /// <summary>True while it waits.</summary>
+    /// <summary>True while the flow is queued.</summary>
     public bool Waits { get; set; }
 
-    /// <summary>True when it may send.</summary>
+    /// <summary>True from the grant until it is settled.</summary>
     public bool MaySend { get; set; }
 
-    /// <summary>True once its peer is gone.</summary>
+    /// <summary>True once the peer has disconnected.</summary>
     public bool Gone { get; set; }
 }

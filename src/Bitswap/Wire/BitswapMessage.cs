@@ -5,23 +5,23 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Wire;
 
-/// <summary>One line of a wantlist.</summary>
-/// <param name="Cid">What is wanted.</param>
-/// <param name="Priority">Higher first.</param>
-/// <param name="Cancel">True when it is wanted no more.</param>
-/// <param name="WantHave">True to be told whether it is there, false to be sent it.</param>
-/// <param name="SendDontHave">True to be told when it is not there.</param>
+/// <summary>One entry of a wantlist.</summary>
+/// <param name="Cid">The block.</param>
+/// <param name="Priority">The priority; higher ones are sent first.</param>
+/// <param name="Cancel">True to cancel an earlier want.</param>
+/// <param name="WantHave">True for want-have (asks for a presence), false for want-block (asks for the block).</param>
+/// <param name="SendDontHave">True to get DONT_HAVE when the receiver does not have the block.</param>
 public readonly record struct WantEntry(Cid Cid, int Priority, bool Cancel, bool WantHave, bool SendDontHave);
 
 /// <summary>A block in a message: the prefix of its CID, without the digest, and its bytes.</summary>
-/// <param name="Version">0 or 1.</param>
-/// <param name="Codec">The codec.</param>
-/// <param name="HashCode">The hash function.</param>
-/// <param name="Data">The bytes as they go over the wire, lent by the message's buffer.</param>
-/// <param name="Compressed">True when they are the block's zstd frame (<see cref="CompressedBlock"/>): between nodes of ours alone.</param>
+/// <param name="Version">The CID version, 0 or 1.</param>
+/// <param name="Codec">The multicodec of the block's format.</param>
+/// <param name="HashCode">The multicodec of the hash function.</param>
+/// <param name="Data">The bytes on the wire, a slice of the message's buffer.</param>
+/// <param name="Compressed">True when the bytes are the block's zstd frame (<see cref="CompressedBlock"/>); ipcs nodes only.</param>
 public readonly record struct BlockEntry(int Version, uint Codec, uint HashCode, ReadOnlyMemory<byte> Data, bool Compressed = false);
 
-/// <summary>Whether a block is there.</summary>
+/// <summary>Whether the sender has a block.</summary>
 /// <param name="Cid">The block.</param>
 /// <param name="Have">True for HAVE, false for DONT_HAVE.</param>
 public readonly record struct PresenceEntry(Cid Cid, bool Have);
@@ -29,55 +29,59 @@ public readonly record struct PresenceEntry(Cid Cid, bool Have);
 /// <summary>
 /// A Bitswap message. Spec: https://specs.ipfs.tech/bitswap-protocol/, section Bitswap 1.2.0 wire format.
 /// <code>
-/// Message  { 1: Wantlist, 2: repeated bytes blocks (1.0.0), 3: repeated Block payload, 4: repeated BlockPresence, 5: int32 pendingBytes }
-/// Wantlist { 1: repeated Entry, 2: bool full }   Entry { 1: block (CID), 2: int32 priority, 3: bool cancel, 4: WantType (0 block, 1 have), 5: bool sendDontHave }
-/// Block    { 1: prefix, 2: data }                BlockPresence { 1: cid, 2: type (0 have, 1 dont have) }
+/// Message       { 1: Wantlist, 2: repeated bytes blocks (1.0.0), 3: repeated Block payload, 4: repeated BlockPresence, 5: int32
+/// pendingBytes } Wantlist      { 1: repeated Entry, 2: bool full } Entry         { 1: block (CID), 2: int32 priority, 3: bool cancel, 4:
+/// WantType (0 block, 1 have), 5: bool sendDontHave } Block         { 1: prefix, 2: data } BlockPresence { 1: cid, 2: type (0 have, 1 dont
+/// have) }
 /// </code>
-/// On the stream: varint(length) and the message. Between nodes of ours one field more, which docs/protocols/packed.md describes:
+/// On the stream: varint(length) and the message. Between ipcs nodes there is one more field (docs/protocols/packed.md):
 /// <code>
-/// Message  { 6: repeated Block packed }          its data is a zstd frame of the block
+/// Message       { 6: repeated Block packed }    its data is a zstd frame of the block
 /// </code>
 /// </summary>
 public sealed class BitswapMessage
 {
-    /// <summary>The longest message taken or sent, in bytes, as every implementation has it.</summary>
+    /// <summary>The maximum length of a message in bytes, received or sent; all implementations have the same.</summary>
     public const int MaxLength = 4 << 20;
 
-    /// <summary>The most of a block's field but its bytes: tags, lengths and the prefix.</summary>
+    /// <summary>The maximum length in bytes of a block's field without the block: tags, lengths and the prefix.</summary>
     private const int MaxHead = 64;
 
     /// <summary>
-    /// The most bytes that the packed blocks of one message have together, unpacked: eight times what the message may have, so that a peer can't make
-    /// us unpack gigabytes by a message of zeros.
+    /// The maximum total length in bytes of the compressed blocks of one message after decompression. It keeps a peer from making this node
+    /// decompress gigabytes by a small message.
     /// </summary>
-    public const int MaxUnpacked = 8 * MaxLength;
+    public const int MaxDecompressed = 8 * MaxLength;
 
-    /// <summary>The most entries of a kind in one message: a peer's whole wantlist is no longer with us.</summary>
+    /// <summary>The maximum number of entries of each kind in one message; a peer's whole wantlist has the same bound.</summary>
     public const int MaxEntries = 8192;
 
-    /// <summary>Wants and cancels.</summary>
+    /// <summary>The wants and cancels.</summary>
     public List<WantEntry> Wants { get; } = [];
 
     /// <summary>True when the wants replace all earlier ones.</summary>
     public bool Full { get; set; }
 
-    /// <summary>Blocks.</summary>
+    /// <summary>The blocks.</summary>
     public List<BlockEntry> Blocks { get; } = [];
 
-    /// <summary>Presences.</summary>
+    /// <summary>The HAVE and DONT_HAVE answers.</summary>
     public List<PresenceEntry> Presences { get; } = [];
 
-    /// <summary>Bytes that the sender has queued for us.</summary>
+    /// <summary>The number of bytes that the sender has queued for the receiver.</summary>
     public int PendingBytes { get; set; }
 
-    /// <summary>What the packed blocks of the same message that came in pieces before this one have, unpacked, in bytes (<see cref="MessageReader"/>).</summary>
-    internal long UnpackedBefore { get; set; }
+    /// <summary>
+    /// When this is a piece of a message (<see cref="MessageReader"/>): the decompressed length in bytes of the compressed blocks in the
+    /// message's earlier pieces.
+    /// </summary>
+    internal long DecompressedBefore { get; set; }
 
-    /// <summary>Decodes a message; the blocks' bytes stay where they are.</summary>
+    /// <summary>Decodes a message; the blocks' bytes are slices of the source.</summary>
     /// <param name="source">The message without its length.</param>
-    /// <param name="message">What it says; null when it is none.</param>
-    /// <param name="packed">True when packed blocks may be in it; else their field is one of those that are not known and passed over.</param>
-    public static bool TryDecode(ReadOnlyMemory<byte> source, out BitswapMessage? message, bool packed = false)
+    /// <param name="message">The message; null when it is malformed.</param>
+    /// <param name="compressed">True to decode compressed blocks; false to skip their field like an unknown one.</param>
+    public static bool TryDecode(ReadOnlyMemory<byte> source, out BitswapMessage? message, bool compressed = false)
     {
         message = null;
         var made = new BitswapMessage();
@@ -93,10 +97,10 @@ public sealed class BitswapMessage
             {
                 (1, 2) => made.TryDecodeWantlist(field.Bytes),
                 (2, 2) => made.TryAddBlock(new BlockEntry(0, Multicodec.DagPb, Multihash.Sha2_256, Slice(source, left, field.Bytes))),
-                (3, 2) => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), packed: false),
+                (3, 2) => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), compressed: false),
                 (4, 2) => made.TryDecodePresence(field.Bytes),
                 (5, 0) => true,
-                (6, 2) when packed => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), packed: true),
+                (6, 2) when compressed => made.TryDecodeBlock(field.Bytes, Slice(source, left, field.Bytes), compressed: true),
                 _ => true,
             };
             if (!good)
@@ -114,11 +118,11 @@ public sealed class BitswapMessage
         return true;
     }
 
-    /// <summary>True when it says nothing.</summary>
+    /// <summary>True when the message has no content.</summary>
     public bool IsEmpty => Wants.Count + Presences.Count + Blocks.Count == 0 && !Full;
 
     /// <summary>Encodes the message; the blocks' bytes are copied.</summary>
-    /// <param name="bare">True for version 1.0.0, which has blocks without a prefix.</param>
+    /// <param name="bare">True for version 1.0.0, whose blocks have no prefix.</param>
     public byte[] Encode(bool bare = false)
     {
         ArrayBufferWriter<byte> output = EncodeSmall();
@@ -131,7 +135,7 @@ public sealed class BitswapMessage
         return output.WrittenSpan.ToArray();
     }
 
-    /// <summary>Writes the message with its length in front. The blocks' bytes go from where they are.</summary>
+    /// <summary>Writes the message preceded by its length. The blocks' bytes are not copied.</summary>
     internal async ValueTask WriteAsync(PeerStream stream, bool bare, CancellationToken cancellationToken)
     {
         ArrayBufferWriter<byte> small = EncodeSmall();
@@ -149,10 +153,11 @@ public sealed class BitswapMessage
         await stream.WriteAsync(head.WrittenMemory, cancellationToken);
     }
 
-    /// <summary>What the packed blocks here have, unpacked, in bytes, as far as their frames say.</summary>
-    internal long Unpacked() => Blocks.Sum(b => b.Compressed && CompressedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
+    /// <summary>The total length in bytes of the compressed blocks after decompression, as far as their frame headers have it.</summary>
+    internal long DecompressedLength() =>
+        Blocks.Sum(b => b.Compressed && CompressedBlock.TryGetLength(b.Data.Span, out int length) ? (long)length : 0);
 
-    /// <summary>All but the blocks.</summary>
+    /// <summary>Encodes all fields except the blocks.</summary>
     private ArrayBufferWriter<byte> EncodeSmall()
     {
         var output = new ArrayBufferWriter<byte>(256 + (64 * (Wants.Count + Presences.Count)));
@@ -209,13 +214,15 @@ public sealed class BitswapMessage
         Span<byte> prefix = stackalloc byte[4 * Varint.MaxLength];
         foreach (BlockEntry block in Blocks)
         {
-            small += bare ? ProtoOutput.BytesLength(2, block.Data.Length) : ProtoOutput.BytesLength(FieldOf(block), InnerLength(WritePrefix(prefix, block), block));
+            small += bare
+                ? ProtoOutput.BytesLength(2, block.Data.Length)
+                : ProtoOutput.BytesLength(FieldOf(block), InnerLength(WritePrefix(prefix, block), block));
         }
 
         return small;
     }
 
-    /// <summary>All of a block's field but its bytes, which end it.</summary>
+    /// <summary>Writes a block's field up to the block's bytes, which are its end.</summary>
     private static void WriteHead(ArrayBufferWriter<byte> output, BlockEntry block, bool bare)
     {
         if (!bare)
@@ -231,7 +238,8 @@ public sealed class BitswapMessage
 
     private static int FieldOf(BlockEntry block) => block.Compressed ? 6 : 3;
 
-    private static int InnerLength(int prefix, BlockEntry block) => ProtoOutput.BytesLength(1, prefix) + ProtoOutput.BytesLength(2, block.Data.Length);
+    private static int InnerLength(int prefix, BlockEntry block) =>
+        ProtoOutput.BytesLength(1, prefix) + ProtoOutput.BytesLength(2, block.Data.Length);
 
     private static int WritePrefix(Span<byte> prefix, BlockEntry block)
     {
@@ -248,7 +256,9 @@ public sealed class BitswapMessage
         return n + Varint.Write(prefix[n..], length);
     }
 
-    /// <summary>The part of the message's memory that a span inside it is; <paramref name="left"/> is what follows it.</summary>
+    /// <summary>
+    /// Returns the memory of a span inside the message; <paramref name="left"/> is the rest of the message after the span.
+    /// </summary>
     private static ReadOnlyMemory<byte> Slice(ReadOnlyMemory<byte> source, ReadOnlySpan<byte> left, ReadOnlySpan<byte> bytes) =>
         source.Slice(source.Length - left.Length - bytes.Length, bytes.Length);
 
@@ -319,7 +329,7 @@ public sealed class BitswapMessage
         return !cid.IsDefault;
     }
 
-    private bool TryDecodeBlock(ReadOnlySpan<byte> source, ReadOnlyMemory<byte> memory, bool packed)
+    private bool TryDecodeBlock(ReadOnlySpan<byte> source, ReadOnlyMemory<byte> memory, bool compressed)
     {
         ReadOnlyMemory<byte> data = default;
         ulong version = 0, codec = Multicodec.DagPb, hash = Multihash.Sha2_256;
@@ -346,7 +356,7 @@ public sealed class BitswapMessage
             }
         }
 
-        return TryAddBlock(new BlockEntry((int)version, (uint)codec, (uint)hash, data, packed));
+        return TryAddBlock(new BlockEntry((int)version, (uint)codec, (uint)hash, data, compressed));
     }
 
     private bool TryDecodePresence(ReadOnlySpan<byte> source)

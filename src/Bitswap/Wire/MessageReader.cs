@@ -5,38 +5,40 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Wire;
 
 /// <summary>
-/// Reads the messages of one stream in pieces: a long one is cut between its fields, and each piece is a message too, since what repeats in a protobuf
-/// message may come in several (https://protobuf.dev/programming-guides/encoding/, section Last One Wins). So the first blocks of a message are
-/// checked while the last are still on their way, and nobody holds the whole.
+/// Reads the messages of one stream in pieces. A long message is cut between its fields, and each piece is decoded as a message: the
+/// concatenation of protobuf messages is their merge (https://protobuf.dev/programming-guides/encoding/, section Last One Wins). The first
+/// blocks of a message are verified while the last ones are still being received, and no buffer has the length of the whole message.
 /// </summary>
 internal sealed class MessageReader(PeerStream stream)
 {
-    /// <summary>What a piece holds, in bytes, unless one field is longer: two blocks of the usual length with what goes with them.</summary>
+    /// <summary>
+    /// The maximum length of a piece in bytes, unless one field is longer: two blocks of the usual length and their heads.
+    /// </summary>
     internal const int PieceLength = 576 << 10;
 
-    /// <summary>The longest field taken of those that hold one block.</summary>
+    /// <summary>The maximum length in bytes of a field that has one block.</summary>
     private const int MaxBlockField = IBlockstore.MaxBlockLength + 1024;
 
-    /// <summary>A protobuf varint has no more bytes.</summary>
+    /// <summary>The maximum length of a protobuf varint in bytes.</summary>
     private const int MaxVarint = 10;
 
-    /// <summary>Pieces' bytes, for all streams: 18 MiB, of which those are touched that are in use together.</summary>
+    /// <summary>The buffers of the pieces of all streams: 18 MiB, of which only those used at the same time become resident.</summary>
     private static readonly BufferSlab Buffers = new("bitswap message", PieceLength, 32);
 
     private readonly LengthPrefixedReader _messages = new(stream, BitswapMessage.MaxLength);
 
-    // The head of the field that is next, when the last piece had no room for it.
+    // The head of the next field, when the last piece had no room for that field.
     private readonly byte[] _head = new byte[2 * MaxVarint];
     private int _headLength;
     private int _bodyLength;
     private int _left;
 
-    // What the packed blocks of the message's pieces so far have, unpacked.
-    private long _unpacked;
+    // The decompressed length of the compressed blocks in the message's pieces so far.
+    private long _decompressed;
 
-    /// <summary>The next piece; null at the end of the stream. To be disposed.</summary>
-    /// <exception cref="InvalidDataException">What comes is no message, is longer than one may be, or the stream ends inside it.</exception>
-    /// <exception cref="StreamResetException">The stream was reset or its connection is gone.</exception>
+    /// <summary>Reads the next piece, which the caller disposes; null at the end of the stream.</summary>
+    /// <exception cref="InvalidDataException">The message is malformed or too long, or the stream ends inside it.</exception>
+    /// <exception cref="StreamResetException">The stream was reset or its connection was closed.</exception>
     public async ValueTask<Piece?> ReadAsync(CancellationToken cancellationToken)
     {
         Piece? piece = await ReadBytesAsync(cancellationToken);
@@ -45,14 +47,15 @@ internal sealed class MessageReader(PeerStream stream)
             return null;
         }
 
-        if (!BitswapMessage.TryDecode(piece.Memory, out BitswapMessage? message, packed: stream.Protocol == BitswapProtocols.Compressed))
+        bool compressed = stream.Protocol == BitswapProtocols.Compressed;
+        if (!BitswapMessage.TryDecode(piece.Memory, out BitswapMessage? message, compressed))
         {
             piece.Dispose();
             throw NoMessage();
         }
 
-        message!.UnpackedBefore = piece.Begins ? 0 : _unpacked;
-        _unpacked = message.UnpackedBefore + message.Unpacked();
+        message!.DecompressedBefore = piece.Begins ? 0 : _decompressed;
+        _decompressed = message.DecompressedBefore + message.DecompressedLength();
         piece.Message = message;
         return piece;
     }
@@ -115,7 +118,7 @@ internal sealed class MessageReader(PeerStream stream)
         _left -= length;
     }
 
-    /// <summary>A field's tag, and its number or its length.</summary>
+    /// <summary>Reads a field's tag, and its value or its length.</summary>
     private async ValueTask ReadHeadAsync(CancellationToken cancellationToken)
     {
         ulong tag = await ReadVarintAsync(cancellationToken);
@@ -136,7 +139,7 @@ internal sealed class MessageReader(PeerStream stream)
         ulong value = 0;
         for (int i = 0; i < MaxVarint && _headLength < _left; i++)
         {
-            // Byte by byte: they lie in the stream's buffer, and what follows is the field's.
+            // Byte by byte, from the stream's buffer: the bytes after the varint belong to the field.
             await _messages.ReadBytesAsync(_head.AsMemory(_headLength, 1), cancellationToken);
             byte b = _head[_headLength++];
             value |= (ulong)(b & 0x7f) << (7 * i);
@@ -149,23 +152,23 @@ internal sealed class MessageReader(PeerStream stream)
         throw NoMessage();
     }
 
-    private static InvalidDataException NoMessage() => new("a Bitswap message is no protobuf of that kind");
+    private static InvalidDataException NoMessage() => new("a Bitswap message is malformed");
 
-    /// <summary>Some fields of a message, which are a message too.</summary>
-    /// <param name="capacity">How many bytes there is room for.</param>
-    /// <param name="begins">True for the first of its message.</param>
+    /// <summary>Consecutive fields of a message, decoded as a message of their own.</summary>
+    /// <param name="capacity">The maximum length in bytes.</param>
+    /// <param name="begins">True for the first piece of a message.</param>
     internal sealed class Piece(int capacity, bool begins) : IDisposable
     {
         private readonly PooledBuffer _buffer = Buffers.Rent(capacity);
         private int _disposed;
 
-        /// <summary>True for the first of its message.</summary>
+        /// <summary>True for the first piece of a message.</summary>
         public bool Begins => begins;
 
-        /// <summary>What it says; its blocks' bytes are the piece's. Set by the reader.</summary>
+        /// <summary>The decoded fields; the blocks' bytes are slices of this piece. Set by the reader.</summary>
         public BitswapMessage Message { get; set; } = null!;
 
-        /// <summary>Bytes so far.</summary>
+        /// <summary>The number of bytes so far.</summary>
         public int Length { get; private set; }
 
         /// <summary>The bytes.</summary>
@@ -180,10 +183,10 @@ internal sealed class MessageReader(PeerStream stream)
             }
         }
 
-        /// <summary>Adds a copy.</summary>
+        /// <summary>Appends a copy of the data.</summary>
         public void Add(ReadOnlySpan<byte> data) => data.CopyTo(Extend(data.Length).Span);
 
-        /// <summary>Adds room, to be written to.</summary>
+        /// <summary>Extends the piece, and returns the new part for the caller to fill.</summary>
         public Memory<byte> Extend(int length)
         {
             Length += length;

@@ -6,23 +6,27 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Discovery;
 
-/// <summary>Addresses whose name may stand for several peers, such as that of a headless service.</summary>
+/// <summary>Resolves peer addresses whose DNS name may have several peers, such as that of a headless service.</summary>
 public static class HostNames
 {
     private static readonly SystemDnsResolver Resolver = new(TimeProvider.System);
 
-    /// <summary>True for an address with a DNS name and no <c>/p2p</c>, <c>/dnsaddr</c> among them.</summary>
+    /// <summary>True for an address with a DNS name (<c>/dnsaddr</c> too) and without <c>/p2p</c>.</summary>
     public static bool IsName(Multiaddr address) => address.PeerId is null
         && (address.TryGetTcp(out string? host, out _) ? !IPAddress.TryParse(host, out _) : AddressResolver.CanDial(address));
 
-    /// <summary>The addresses that a name stands for now; those of <c>/dnsaddr</c> with their peers.</summary>
-    /// <exception cref="IOException">It stands for none.</exception>
+    /// <summary>Resolves a name to its current addresses; those of <c>/dnsaddr</c> include the peer IDs.</summary>
+    /// <exception cref="IOException">The name has no address.</exception>
     public static async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr name, CancellationToken cancellationToken)
     {
         if (!name.TryGetTcp(out string? host, out int port))
         {
             IReadOnlyList<DialTarget> targets = await new AddressResolver(Resolver).ResolveAsync(name, cancellationToken);
-            return [.. targets.Select(t => t.Peer is { } peer ? Multiaddr.FromEndPoint(t.EndPoint).WithPeer(peer) : Multiaddr.FromEndPoint(t.EndPoint))];
+            return
+            [
+                .. targets.Select(t =>
+                    t.Peer is { } peer ? Multiaddr.FromEndPoint(t.EndPoint).WithPeer(peer) : Multiaddr.FromEndPoint(t.EndPoint)),
+            ];
         }
 
         AddressFamily family = name.Components[0].Protocol.Name switch

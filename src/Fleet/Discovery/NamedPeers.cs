@@ -7,15 +7,15 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Discovery;
 
 /// <summary>
-/// Stays connected to all peers that a name stands for, such as those of a headless service: resolves it again and again, and dials every address that
-/// is not ours and not connected. Owns one loop per name, which are awaited at disposal.
+/// Stays connected to all peers behind DNS names, such as those of a headless service: resolves each name periodically, and dials every
+/// address that is neither this node's nor connected. Owns one loop per name; the loops are awaited at disposal.
 /// </summary>
 internal sealed partial class NamedPeers : IAsyncDisposable
 {
-    /// <summary>Addresses taken of one name: a service of more hosts is found through any of them.</summary>
+    /// <summary>The maximum number of addresses used per name: any of them leads to the other hosts of a larger service.</summary>
     private const int MaxAddresses = 256;
 
-    /// <summary>Addresses of one name dialled at once.</summary>
+    /// <summary>The maximum number of concurrent dials per name.</summary>
     private const int DialsAtOnce = 8;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
@@ -30,7 +30,11 @@ internal sealed partial class NamedPeers : IAsyncDisposable
     private readonly Task[] _loops;
 
     public NamedPeers(
-        IHost host, IReadOnlyList<Multiaddr> names, Func<Multiaddr, CancellationToken, Task<IReadOnlyList<Multiaddr>>> resolve, TimeProvider time, ILogger logger)
+        IHost host,
+        IReadOnlyList<Multiaddr> names,
+        Func<Multiaddr, CancellationToken, Task<IReadOnlyList<Multiaddr>>> resolve,
+        TimeProvider time,
+        ILogger logger)
     {
         _host = host;
         _resolve = resolve;
@@ -49,7 +53,8 @@ internal sealed partial class NamedPeers : IAsyncDisposable
 
     private async Task FollowAsync(Multiaddr name)
     {
-        // What answered as this node itself, or as a peer that is connected under another address: not dialled again while the name stands for it.
+        // The peers that answered at each address. An address of this node, or of a peer that is connected under another address, is not
+        // dialled again while the name resolves to it.
         var settled = new Dictionary<Multiaddr, PeerId>();
         while (!_stopping.IsCancellationRequested)
         {
@@ -72,7 +77,8 @@ internal sealed partial class NamedPeers : IAsyncDisposable
                 LogUnresolved(name, e.Message);
             }
 
-            await Task.Delay(Interval * (0.8 + (0.4 * Random.Shared.NextDouble())), _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            TimeSpan pause = Interval * (0.8 + (0.4 * Random.Shared.NextDouble()));
+            await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -87,10 +93,15 @@ internal sealed partial class NamedPeers : IAsyncDisposable
     {
         HashSet<Multiaddr> own = [.. InterfaceAddresses.Expand(_host.ListenAddresses), .. _host.ListenAddresses];
         HashSet<PeerId> connected = [.. _host.Peers.Select(p => p.Peer)];
-        HashSet<Multiaddr> met = [.. _host.Peers.Select(p => p.Address)];
-        Multiaddr[] open = [.. addresses.Where(a => !own.Contains(a) && !met.Contains(a) && !(a.PeerId is { } named && (named == _host.LocalPeer || connected.Contains(named)))
-            && !(settled.TryGetValue(a, out PeerId peer) && (peer == _host.LocalPeer || connected.Contains(peer))))];
-        await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = DialsAtOnce, CancellationToken = _stopping.Token }, async (address, stop) =>
+        HashSet<Multiaddr> inUse = [.. _host.Peers.Select(p => p.Address)];
+        Multiaddr[] open =
+        [
+            .. addresses.Where(a => !own.Contains(a) && !inUse.Contains(a)
+                && !(a.PeerId is { } named && (named == _host.LocalPeer || connected.Contains(named)))
+                && !(settled.TryGetValue(a, out PeerId peer) && (peer == _host.LocalPeer || connected.Contains(peer)))),
+        ];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = DialsAtOnce, CancellationToken = _stopping.Token };
+        await Parallel.ForEachAsync(open, options, async (address, stop) =>
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
             limit.CancelAfter(DialTime);
@@ -109,9 +120,9 @@ internal sealed partial class NamedPeers : IAsyncDisposable
         });
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Name} can't be resolved: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Name} could not be resolved: {Reason}")]
     private partial void LogUnresolved(Multiaddr name, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Address} can't be reached: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Address} could not be dialled: {Reason}")]
     private partial void LogUnreachable(Multiaddr address, string reason);
 }

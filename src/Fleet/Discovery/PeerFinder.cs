@@ -9,21 +9,21 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Discovery;
 
 /// <summary>
-/// Dials peers that were discovered, each at most every so often, and no more than a node has use for: the rest of a large fleet is found through the DHT.
-/// Owns a few workers, which are awaited at disposal.
+/// Dials discovered peers until this node has enough connections; the other peers of a large fleet are found through the DHT. A peer that
+/// could not be dialled is retried after <see cref="RetryAfter"/>. Owns the dialling workers, which are awaited at disposal.
 /// </summary>
 internal sealed partial class PeerFinder : IAsyncDisposable
 {
-    /// <summary>With so many connections no more are made only because a peer was discovered: enough for every image of a fleet to be near.</summary>
+    /// <summary>With this many connections, discovered peers are no longer dialled.</summary>
     private const int EnoughPeers = 128;
 
-    /// <summary>Peers that wait to be dialled; more are dropped, and found again when they next say that they are there.</summary>
+    /// <summary>The maximum number of peers waiting to be dialled. Further ones are dropped until they are discovered again.</summary>
     private const int MaxWaiting = 512;
 
-    /// <summary>Peers dialled at once.</summary>
+    /// <summary>The number of concurrent dials.</summary>
     private const int Workers = 4;
 
-    /// <summary>Failures remembered.</summary>
+    /// <summary>The maximum number of failed dials remembered.</summary>
     private const int MaxFailures = 4096;
 
     private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(15);
@@ -32,7 +32,8 @@ internal sealed partial class PeerFinder : IAsyncDisposable
     private readonly IHost _host;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly Channel<FoundPeer> _waiting = Channel.CreateBounded<FoundPeer>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<FoundPeer> _waiting = Channel.CreateBounded<FoundPeer>(
+        new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _failed = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task[] _workers;
@@ -46,7 +47,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         _workers = [.. Enumerable.Range(0, Workers).Select(i => Task.Run(() => DialAllAsync(new Random(seed + i))))];
     }
 
-    /// <summary>A peer was discovered. Does not block.</summary>
+    /// <summary>Queues a discovered peer to be dialled. Does not block.</summary>
     public void Found(FoundPeer peer)
     {
         if (IsWanted(peer.Peer))
@@ -76,7 +77,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         {
             await foreach (FoundPeer peer in _waiting.Reader.ReadAllAsync(_stopping.Token))
             {
-                // Two peers that discover each other in the same moment would dial each other: the one that waits longer finds itself connected.
+                // Peers that discover each other at the same time would both dial. After random delays, the later one is already connected.
                 await Task.Delay(TimeSpan.FromMilliseconds(random.Next(300)), _time, _stopping.Token);
                 if (IsWanted(peer.Peer))
                 {
@@ -86,7 +87,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
-            // The daemon ends.
+            // The daemon is stopping.
         }
     }
 
@@ -125,9 +126,9 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         LogUnreachable(peer.Peer, reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "discovered {Peer} at {Address}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "connected to discovered peer {Peer} at {Address}")]
     private partial void LogConnected(PeerId peer, Multiaddr address);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "discovered {Peer}, which can't be reached: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "discovered {Peer}, which could not be dialled: {Reason}")]
     private partial void LogUnreachable(PeerId peer, string reason);
 }

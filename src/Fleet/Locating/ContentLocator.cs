@@ -13,8 +13,8 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// Finds which connected peers have which digest. Asks each peer for many digests in one question, once per digest however many callers want
-/// to know, and remembers the answers for a while. Owns its questions. Thread-safe.
+/// Finds which connected peers have which digest. Asks each peer for many digests in one question, once per digest however many callers
+/// want to know, and remembers the answers for a while. Owns its questions. Thread-safe.
 /// </summary>
 internal sealed partial class ContentLocator(
     IHost host, IBlockstore blocks, BitswapService bitswap, ResolveService resolve, TimeProvider time, ILogger logger) : IAsyncDisposable
@@ -119,7 +119,7 @@ internal sealed partial class ContentLocator(
         }
     }
 
-    /// <summary>Removes what the peers said of a digest.</summary>
+    /// <summary>Removes the peers' answers for a digest.</summary>
     public void Forget(Digest digest)
     {
         lock (_lock)
@@ -192,7 +192,9 @@ internal sealed partial class ContentLocator(
         }
     }
 
-    /// <summary>True while a positive answer's peer is connected, for a moment after a negative one, and while answers are awaited.</summary>
+    /// <summary>
+    /// True while a positive answer's peer is connected, for a moment after a negative one, and while answers are awaited.
+    /// </summary>
     private bool IsFresh(Resolution resolution)
     {
         Task<ContentRecord?> decided = resolution.Decided;
@@ -269,12 +271,12 @@ internal sealed partial class ContentLocator(
                 sound = IsRootOf(record, content.RootBlock.Span);
                 if (sound && !record.Complete)
                 {
-                    // Before the answer: the root block may be all that can be had of this content.
+                    // Before the answer: the other blocks may be unavailable, and then the root block is needed.
                     blocks.Put(record.Root.Hash, content.RootBlock.Span);
                 }
                 else if (sound)
                 {
-                    // After the answer: who waits for it does not need the write.
+                    // After the answer: the callers that wait for it do not need the block.
                     _background.Add(Task.Run(() => blocks.Put(record.Root.Hash, content.RootBlock.Span), CancellationToken.None));
                 }
             }

@@ -8,8 +8,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// Remembers of DAG roots without a record whether all their blocks are stored. A root is walked in the background, one at a time, and again
-/// when its result is old. Owns the walks. Thread-safe.
+/// Remembers of DAG roots without a record whether all their blocks are stored. A root is walked in the background, one at a time, and
+/// again when its result is old. Owns the walks. Thread-safe.
 /// </summary>
 internal sealed class DagCompleteness(IBlockstore blocks, TimeProvider time) : IAsyncDisposable
 {
@@ -17,7 +17,8 @@ internal sealed class DagCompleteness(IBlockstore blocks, TimeProvider time) : I
     private const int MaxRoots = 4096;
 
     /// <summary>
-    /// Walks that wait or run: a pull asks for some tens of roots. Over that a root counts as incomplete, and is walked at a later question.
+    /// Walks that wait or run: a pull asks for some tens of roots. Over that a root counts as incomplete, and is walked at a later
+    /// question.
     /// </summary>
     private const int MaxWalks = 64;
 

@@ -20,7 +20,7 @@ internal sealed class LeecherTable(TimeProvider time)
     private readonly LinkedList<Entry> _order = new();
     private readonly Dictionary<Digest, LinkedListNode<Entry>> _entries = [];
 
-    /// <summary>A peer has asked for a digest.</summary>
+    /// <summary>Records that a peer has asked for a digest.</summary>
     public void Add(Digest digest, PeerId peer)
     {
         lock (_lock)

@@ -31,7 +31,9 @@ internal sealed class LocalResolver(IContentIndex contents, IBlockstore blocks, 
         return record ?? Peek(digest);
     }
 
-    /// <summary>What is stored of a digest. Without a record, a DAG counts as incomplete until its walk in the background has ended.</summary>
+    /// <summary>
+    /// What is stored of a digest. Without a record, a DAG counts as incomplete until its walk in the background has ended.
+    /// </summary>
     public ContentRecord? Peek(in Digest digest)
     {
         if (contents.Get(digest) is { } record)
@@ -65,8 +67,8 @@ internal sealed class LocalResolver(IContentIndex contents, IBlockstore blocks, 
         record with { Complete = await _completeness.CheckAsync(record.Root).WaitAsync(cancellationToken) };
 
     /// <summary>
-    /// A digest that is the root block's hash of a UnixFS file is a content of kind dag, and any other block is a blob of its own bytes; null
-    /// when no block of this hash is stored.
+    /// A digest that is the root block's hash of a UnixFS file is a content of kind dag, and any other block is a blob of its own bytes;
+    /// null when no block of this hash is stored.
     /// </summary>
     /// <param name="digest">The digest.</param>
     /// <param name="needsWalk">True when the blocks below the root decide whether it is complete.</param>

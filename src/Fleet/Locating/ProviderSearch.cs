@@ -39,7 +39,7 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     /// <returns>True when a provider is connected.</returns>
     public async Task<bool> SearchAsync(Multihash content) => routing is not null && await SearchOf(routing, content) is { Count: > 0 };
 
-    /// <summary>Starts a search that nobody waits for.</summary>
+    /// <summary>Starts a search without waiting for its result.</summary>
     public void Start(Multihash content)
     {
         if (routing is not null)
@@ -59,7 +59,8 @@ internal sealed partial class ProviderSearch(IHost host, IContentRouting? routin
     {
         lock (_lock)
         {
-            if (_searches.TryGetValue(content, out (long At, Task<IReadOnlyList<PeerId>?> Search) known) && IsUsable(known.At, known.Search))
+            if (_searches.TryGetValue(content, out (long At, Task<IReadOnlyList<PeerId>?> Search) known)
+                && IsUsable(known.At, known.Search))
             {
                 return known.Search;
             }

@@ -22,7 +22,8 @@ internal sealed class Resolution(Digest digest, long asked)
     public long Asked { get; } = asked;
 
     /// <summary>
-    /// The record (neither owned nor complete), once a peer has the content completely; null once all peers that are waited for have denied.
+    /// The record (neither owned nor complete), once a peer has the content completely; null once all peers that are waited for have
+    /// denied.
     /// </summary>
     public Task<ContentRecord?> Decided
     {
@@ -107,7 +108,7 @@ internal sealed class Resolution(Digest digest, long asked)
         _decided.TrySetResult(_found);
     }
 
-    /// <summary>One of the peers that are waited for has answered.</summary>
+    /// <summary>Records that one of the awaited peers has answered.</summary>
     public void Done()
     {
         lock (_lock)

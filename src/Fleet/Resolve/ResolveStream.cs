@@ -219,6 +219,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
 
         public byte[] Encoded { get; } = ResolveWire.EncodeQuestion(digests);
 
-        public TaskCompletionSource<IReadOnlyList<ResolvedContent>> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<ResolvedContent>> Answer { get; } =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

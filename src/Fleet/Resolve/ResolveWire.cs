@@ -80,7 +80,9 @@ internal static class ResolveWire
         answer.WriteBytes(1, content.WrittenSpan);
     }
 
-    /// <summary>Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.</summary>
+    /// <summary>
+    /// Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.
+    /// </summary>
     public static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out List<ResolvedContent> contents)
     {
         contents = [];
@@ -173,7 +175,8 @@ internal static class ResolveWire
 
     private static bool TryDigest(ReadOnlySpan<byte> bytes, out Digest digest)
     {
-        bool good = Multihash.TryParse(bytes, out Multihash hash) && hash.Code is Multihash.Sha2_256 or Multihash.Sha2_384 or Multihash.Sha2_512;
+        bool good = Multihash.TryParse(bytes, out Multihash hash)
+            && hash.Code is Multihash.Sha2_256 or Multihash.Sha2_384 or Multihash.Sha2_512;
         digest = good ? new Digest(hash) : default;
         return good;
     }

@@ -10,16 +10,18 @@ using IHost = Ipcs.Libp2p.IHost;
 namespace Ipcs.Fleet.Routing;
 
 /// <summary>
-/// How this node finds peers and contents beyond its connections: the DHT, what is announced in it, mDNS, and peers by name. Each part may be off.
-/// Owns them all.
+/// Finds peers and contents beyond the current connections: the DHT node, its reprovider, mDNS, and peers by DNS name. Each part can be
+/// disabled. Owns all parts.
 /// </summary>
 public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
 {
-    /// <summary>How often the store is looked through for what is to be announced when nobody says that it changed (pins do not); every block takes longer.</summary>
+    /// <summary>How often the store is scanned for keys to announce without a call of <see cref="StoreChanged"/>: pins make none.</summary>
     private static readonly TimeSpan ScanInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>The same when every block is announced, since that scan takes longer.</summary>
     private static readonly TimeSpan ScanAllInterval = TimeSpan.FromMinutes(5);
 
-    /// <summary>How long changes are gathered before one scan: a pull commits tens of contents in a second.</summary>
+    /// <summary>The delay from the first change to the scan: a pull commits tens of contents per second, which share one scan.</summary>
     private static readonly TimeSpan GatherTime = TimeSpan.FromSeconds(1);
 
     private readonly RoutingOptions _options;
@@ -45,17 +47,22 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
         {
             Dht = new Dht(host, dht, new StoredPeers(store.Peers), _time, _random.Next(), loggers.CreateLogger<Dht>());
             Reprovider = new Reprovider(
-                Dht, new StoredProvides(store.Provides), new ReproviderOptions { Interval = options.ProvideInterval }, _time, _random.Next(), loggers.CreateLogger<Reprovider>());
+                Dht,
+                new StoredProvides(store.Provides),
+                new ReproviderOptions { Interval = options.ProvideInterval },
+                _time,
+                _random.Next(),
+                loggers.CreateLogger<Reprovider>());
         }
     }
 
-    /// <summary>The DHT node; null when it is off.</summary>
+    /// <summary>The DHT node; null when the DHT is disabled.</summary>
     public Dht? Dht { get; }
 
-    /// <summary>What announces; null when the DHT is off.</summary>
+    /// <summary>Announces keys in the DHT; null when the DHT is disabled.</summary>
     public Reprovider? Reprovider { get; }
 
-    /// <summary>Starts everything, once the host listens. Till then the DHT only answers.</summary>
+    /// <summary>Starts all parts. Called once the host listens; before that the DHT node only answers requests.</summary>
     public void Start()
     {
         if (Dht is not null && Reprovider is not null)
@@ -83,7 +90,7 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
         }
     }
 
-    /// <summary>What is owned or pinned has changed: what is announced follows. Does not block.</summary>
+    /// <summary>Schedules a scan of the store, whose owned or pinned contents have changed. Does not block.</summary>
     public void StoreChanged()
     {
         try
@@ -92,7 +99,7 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
         }
         catch (SemaphoreFullException)
         {
-            // A scan is due already.
+            // A scan is scheduled already.
         }
     }
 
@@ -130,12 +137,12 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
             }
             catch (Exception e)
             {
-                // The store may be closing, or a record be damaged: the next scan sees what there is then.
+                // The store is closing or a record is damaged: the next scan tries again.
                 LogScanFailed(logger, e);
             }
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "what is to be announced could not be read from the store")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the store could not be scanned for keys to announce")]
     private static partial void LogScanFailed(ILogger logger, Exception error);
 }

@@ -4,12 +4,12 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Routing;
 
 /// <summary>
-/// Tells which keys are to be announced now. A content is announced by its digest (the multihash of CIDv1(raw, D)) and by the root of its DAG,
-/// once all of it is here; blocks below are found through those who have the root.
+/// Lists the keys to announce in the DHT. A complete content is announced by its digest (the multihash of CIDv1(raw, D)) and by the root of
+/// its DAG; the blocks below the root are found through the providers of the root.
 /// </summary>
 internal sealed class ProvideSource(IStore store, ProvideStrategy strategy)
 {
-    /// <summary>The keys, as of the call: at most as many as the queue takes.</summary>
+    /// <summary>Reads the keys from the store; of blocks at most <see cref="IProvideStore.MaxKeys"/>.</summary>
     public HashSet<Multihash> Keys()
     {
         var keys = new HashSet<Multihash>();

@@ -1,17 +1,17 @@
 namespace Ipcs.Fleet.Routing;
 
-/// <summary>What is announced to the DHT.</summary>
+/// <summary>Which keys are announced in the DHT.</summary>
 public enum ProvideStrategy
 {
-    /// <summary>The digests and roots of what containerd owns, and what is pinned.</summary>
+    /// <summary>Pinned roots, and the digests and roots of contents that containerd owns.</summary>
     Roots,
 
-    /// <summary>What is pinned.</summary>
+    /// <summary>Pinned roots, and the digests of pinned contents.</summary>
     Pinned,
 
-    /// <summary>Every block.</summary>
+    /// <summary>The keys of <see cref="Roots"/> and every block.</summary>
     All,
 
-    /// <summary>Nothing.</summary>
+    /// <summary>No keys.</summary>
     None,
 }

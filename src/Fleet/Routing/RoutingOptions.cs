@@ -3,21 +3,21 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Routing;
 
-/// <summary>How this node finds peers and contents beyond its connections.</summary>
+/// <summary>Options of <see cref="NodeRouting"/>.</summary>
 public sealed record RoutingOptions
 {
-    /// <summary>The DHT's options; null when it is off.</summary>
+    /// <summary>The options of the DHT node; null when the DHT is disabled.</summary>
     public DhtOptions? Dht { get; init; }
 
-    /// <summary>Which keys are announced to the DHT.</summary>
+    /// <summary>Which keys are announced in the DHT.</summary>
     public ProvideStrategy Provide { get; init; } = ProvideStrategy.Roots;
 
-    /// <summary>How long after an announcement of a key the next one is due.</summary>
+    /// <summary>The time between two announcements of a key.</summary>
     public TimeSpan ProvideInterval { get; init; } = TimeSpan.FromHours(22);
 
-    /// <summary>Whether peers of the local network are found by multicast DNS.</summary>
+    /// <summary>True to discover peers of the local network by multicast DNS.</summary>
     public bool Mdns { get; init; }
 
-    /// <summary>Peers to stay connected to; those that are DNS names are resolved again and again.</summary>
+    /// <summary>Peers to stay connected to; DNS names are resolved periodically.</summary>
     public IReadOnlyList<Multiaddr> Peers { get; init; } = [];
 }

@@ -3,12 +3,17 @@ using Ipcs.Kademlia;
 
 namespace Ipcs.Fleet.Routing;
 
-/// <summary>The peers of the routing table, in the store, where they stay until others push them out.</summary>
+/// <summary>Keeps the peers of the routing table in the store. When the store's table is full, newer peers replace older ones.</summary>
 internal sealed class StoredPeers(IPeerStore store) : IKnownPeers
 {
     /// <inheritdoc/>
     public IReadOnlyList<KnownPeer> Load() =>
-        [.. store.Enumerate().Where(r => r.Addresses.Count > 0).OrderByDescending(r => r.SeenAt).Select(r => new KnownPeer(r.Peer, r.Addresses, r.SeenAt))];
+    [
+        .. store.Enumerate()
+            .Where(r => r.Addresses.Count > 0)
+            .OrderByDescending(r => r.SeenAt)
+            .Select(r => new KnownPeer(r.Peer, r.Addresses, r.SeenAt)),
+    ];
 
     /// <inheritdoc/>
     public void Save(IReadOnlyList<KnownPeer> peers)

@@ -4,7 +4,7 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Routing;
 
-/// <summary>The reprovider's durable queue, in the store.</summary>
+/// <summary>Keeps the reprovider's queue in the store.</summary>
 internal sealed class StoredProvides(IProvideStore store) : IProvideQueue
 {
     /// <inheritdoc/>

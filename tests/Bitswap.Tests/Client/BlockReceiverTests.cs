@@ -9,7 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.Bitswap.Tests.Client;
 
-/// <summary>What becomes of the blocks of a message.</summary>
+/// <summary>Which blocks of a message are stored and counted.</summary>
 public sealed class BlockReceiverTests : IAsyncDisposable
 {
     private static readonly PeerId Peer = Simulation.PeerOf(1);
@@ -21,7 +21,7 @@ public sealed class BlockReceiverTests : IAsyncDisposable
     private int _runs;
 
     [Fact]
-    public async Task Small_blocks_of_a_message_are_taken_in_one_turn()
+    public async Task Small_blocks_of_a_message_are_stored_as_one_group()
     {
         await using WantManager wants = NewManager(_store.Blocks);
         BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
@@ -43,16 +43,19 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
         (BlockEntry[] blocks, _) = Want(wants, count: 3, length: 300_000);
         BlockEntry wrong = Entry(Xs128.Bytes("wrong", 5000));
-        InvalidDataException e = Assert.Throws<InvalidDataException>(() => receiver.Take(Peer, Message(blocks[0], blocks[1], blocks[2], wrong)));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(
+            () => receiver.Take(Peer, Message(blocks[0], blocks[1], blocks[2], wrong)));
         Assert.Contains("never asked of this peer", e.Message, StringComparison.Ordinal);
 
-        // Two were together and stored before; the third came with the false one.
+        // The first two were one group, which is stored; the third was in the group of the false block.
         Assert.Equal((2, 600_000), (receiver.Blocks, receiver.Bytes));
-        Assert.Equal([true, true, false, false], ((BlockEntry[])[.. blocks, wrong]).Select(b => _store.Blocks.Has(Multihash.Sha256(b.Data.Span))));
+        Assert.Equal(
+            [true, true, false, false],
+            ((BlockEntry[])[.. blocks, wrong]).Select(b => _store.Blocks.Has(Multihash.Sha256(b.Data.Span))));
     }
 
     [Fact]
-    public async Task What_a_full_store_has_taken_is_here_all_the_same()
+    public async Task Blocks_stored_before_the_disk_was_full_are_received()
     {
         var store = new FullStore(_store.Blocks, room: 2);
         await using WantManager wants = NewManager(store);

@@ -3,13 +3,13 @@ using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests.Client;
 
-/// <summary>What one peer may be asked for, in order of rank.</summary>
+/// <summary>The wants that may be requested from one peer, in order of rank.</summary>
 public sealed class PeerWantQueueTests
 {
     private const int Many = 1000;
 
     [Fact]
-    public void The_best_comes_first()
+    public void The_best_rank_comes_first()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(4);
@@ -21,7 +21,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void What_has_gone_back_in_rank_comes_where_it_belongs()
+    public void A_want_with_a_worse_rank_moves_back()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(2);
@@ -34,7 +34,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void What_is_parked_comes_back_with_time_where_it_was()
+    public void A_parked_want_returns_to_its_place()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(2);
@@ -48,7 +48,7 @@ public sealed class PeerWantQueueTests
     }
 
     [Fact]
-    public void What_is_mostly_of_the_past_is_thrown_away_and_nothing_is_added_until_a_look_is_taken()
+    public void A_mostly_stale_queue_is_emptied_and_takes_nothing_until_it_begins_again()
     {
         PeerWantQueue candidates = New();
         Want[] wants = Wants(200);

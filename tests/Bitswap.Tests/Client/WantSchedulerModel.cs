@@ -5,7 +5,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Bitswap.Tests.Client;
 
 /// <summary>
-/// A want book with peers that answer it, and beside it a plain account of who has said what, which every want that the book sends is held against.
+/// A <see cref="WantScheduler"/> with simulated peers, and a simple model of the peers' answers. Each want that the scheduler sends is
+/// checked against the model.
 /// </summary>
 internal sealed class WantSchedulerModel
 {
@@ -25,7 +26,7 @@ internal sealed class WantSchedulerModel
     {
     }
 
-    /// <summary>Four peers, all but one of whom say HAVE, and three sessions of chance.</summary>
+    /// <summary>Creates four peers, one of which never sends HAVE, and three sessions with random scopes.</summary>
     public WantSchedulerModel(int seed)
         : this(seed, 4, 24, [.. new Random(seed).GetItems([PeerScope.Named, PeerScope.Connected, PeerScope.Broadcast], 3)])
     {
@@ -34,29 +35,30 @@ internal sealed class WantSchedulerModel
         foreach (ModelPeer peer in _peers)
         {
             peer.Has.UnionWith(Enumerable.Range(0, _cids.Length).Where(_ => random.Next(3) == 0));
-            Come(peer);
+            Connect(peer);
         }
     }
 
     private WantSchedulerModel(int seed, int peers, int blocks, PeerScope[] sessions)
     {
-        // A small window: many wants wait.
-        _scheduler = new WantScheduler(Simulation.PeerOf(200), new BitswapOptions { FirstWindow = peers > 1 ? 600_000 : 4 << 20 }, new Random(seed));
+        // With a small window many wants have to wait.
+        var options = new BitswapOptions { FirstWindow = peers > 1 ? 600_000 : 4 << 20 };
+        _scheduler = new WantScheduler(Simulation.PeerOf(200), options, new Random(seed));
         _cids = [.. Enumerable.Range(0, blocks).Select(i => Cid.V1(Multicodec.Raw, Multihash.Sha256(BitConverter.GetBytes(i))))];
         _peers = [.. Enumerable.Range(0, peers).Select(i => new ModelPeer(Simulation.PeerOf(i)))];
         _sessions = [.. sessions.Select(r => new BitswapSession(null!, null!, r))];
         if (seed == 0)
         {
-            Array.ForEach(_peers, Come);
+            Array.ForEach(_peers, Connect);
         }
     }
 
     public int Wanted => _wants.Count;
 
-    /// <summary>What a peer is to send next.</summary>
+    /// <summary>The block that a peer sends next; null when none is requested.</summary>
     public int? NextAsked(int peer) => _peers[peer].Asked.TryPeek(out int number) ? number : null;
 
-    /// <summary>Something happens.</summary>
+    /// <summary>Does one random step of a kind from 0 to 63.</summary>
     public void Step(int kind, Random random)
     {
         int peer = random.Next(_peers.Length), session = random.Next(_sessions.Length), number = random.Next(_cids.Length);
@@ -66,7 +68,7 @@ internal sealed class WantSchedulerModel
                 Add(session, [.. Enumerable.Range(number, 1 + random.Next(4)).Select(n => n % _cids.Length)], urgent: random.Next(4) == 0);
                 break;
             case < 20:
-                Tell(session, peer, (PeerAvailability)random.Next(3));
+                SetAvailability(session, peer, (PeerAvailability)random.Next(3));
                 break;
             case 20:
                 Do(() => _scheduler.Broadcast(_sessions[session], _now));
@@ -75,41 +77,41 @@ internal sealed class WantSchedulerModel
                 Deliver(peer);
                 break;
             case < 48:
-                Answer(_peers[peer]);
+                AnswerWantHaves(_peers[peer]);
                 break;
             case < 52:
-                Gets(peer, number);
+                StoreBlock(peer, number);
                 break;
             case < 54:
                 Toggle(_peers[peer]);
                 break;
             case < 58:
-                LetGo(session, number);
+                Release(session, number);
                 break;
             default:
-                Pass(1 + random.Next(12));
+                Advance(1 + random.Next(12));
                 break;
         }
     }
 
-    /// <summary>From now on all answer at once, with the truth: all that can be had comes.</summary>
+    /// <summary>Lets all peers answer at once and truthfully, and checks that every block that a peer can serve arrives.</summary>
     public void Finish()
     {
         for (int i = 0; i < 150 && _wants.Count > 0; i++)
         {
             for (int peer = 0; peer < _peers.Length; peer++)
             {
-                Answer(_peers[peer]);
+                AnswerWantHaves(_peers[peer]);
                 while (_peers[peer].Asked.Count > 0)
                 {
                     Deliver(peer);
                 }
             }
 
-            Pass(1);
+            Advance(1);
         }
 
-        Assert.DoesNotContain(_wants, w => Array.Exists(_peers, p => p.Has.Contains(w.Key) && Gives(p, w.Value)));
+        Assert.DoesNotContain(_wants, w => Array.Exists(_peers, p => p.Has.Contains(w.Key) && WillServe(p, w.Value)));
     }
 
     public void Add(int session, int[] numbers, bool urgent)
@@ -136,18 +138,19 @@ internal sealed class WantSchedulerModel
         });
     }
 
-    public void Tell(int session, int peer, PeerAvailability availability) => Do(() => _scheduler.SetAvailability(_sessions[session], _peers[peer].Id, availability, _now));
+    public void SetAvailability(int session, int peer, PeerAvailability availability) =>
+        Do(() => _scheduler.SetAvailability(_sessions[session], _peers[peer].Id, availability, _now));
 
-    /// <summary>A peer gets a block, and says so to who has asked.</summary>
-    public void Gets(int peer, int number)
+    /// <summary>A peer stores a block, and answers the want-have for it.</summary>
+    public void StoreBlock(int peer, int number)
     {
         if (_peers[peer].Has.Add(number))
         {
-            Answer(_peers[peer]);
+            AnswerWantHaves(_peers[peer]);
         }
     }
 
-    /// <summary>A peer sends what it was asked for first, or says that it has it not.</summary>
+    /// <summary>A peer sends the block that was requested first, or DONT_HAVE.</summary>
     public void Deliver(int peer)
     {
         ModelPeer from = _peers[peer];
@@ -164,27 +167,27 @@ internal sealed class WantSchedulerModel
         }
         else
         {
-            Say(from, number, have: false);
+            SendPresence(from, number, have: false);
         }
     }
 
-    private void Answer(ModelPeer peer)
+    private void AnswerWantHaves(ModelPeer peer)
     {
         foreach ((int number, bool sayDontHave) in peer.Questions.ToArray())
         {
             if (peer.Has.Contains(number) || sayDontHave)
             {
                 peer.Questions.Remove(number);
-                Say(peer, number, peer.Has.Contains(number));
+                SendPresence(peer, number, peer.Has.Contains(number));
             }
         }
     }
 
-    private void Say(ModelPeer peer, int number, bool have)
+    private void SendPresence(ModelPeer peer, int number, bool have)
     {
         if (_wants.TryGetValue(number, out ModelWant? want))
         {
-            want.Says(peer, have, _now);
+            want.AddPresence(peer, have, _now);
         }
 
         Do(() => _scheduler.Presence(peer.Id, new PresenceEntry(_cids[number], have), _now));
@@ -194,7 +197,7 @@ internal sealed class WantSchedulerModel
     {
         if (!peer.IsConnected)
         {
-            Come(peer);
+            Connect(peer);
             return;
         }
 
@@ -203,13 +206,13 @@ internal sealed class WantSchedulerModel
         peer.Questions.Clear();
         foreach (ModelWant want in _wants.Values)
         {
-            want.Loses(peer);
+            want.RemovePeer(peer);
         }
 
         Do(() => _scheduler.PeerGone(peer.Id, _now));
     }
 
-    private void Come(ModelPeer peer)
+    private void Connect(ModelPeer peer)
     {
         peer.IsConnected = true;
         foreach (ModelWant want in _wants.Values)
@@ -220,7 +223,7 @@ internal sealed class WantSchedulerModel
         Do(() => _scheduler.PeerCame(peer.Id, peer.SaysHave, _now));
     }
 
-    private void LetGo(int session, int number)
+    private void Release(int session, int number)
     {
         if (_wants.TryGetValue(number, out ModelWant? want) && want.Sessions.Remove(_sessions[session]))
         {
@@ -233,7 +236,7 @@ internal sealed class WantSchedulerModel
         }
     }
 
-    private void Pass(int ticks)
+    private void Advance(int ticks)
     {
         for (int i = 0; i < ticks; i++)
         {
@@ -241,13 +244,14 @@ internal sealed class WantSchedulerModel
             Do(() => _scheduler.Tick(_now));
             foreach (ModelPeer peer in _peers.Where(p => p.IsConnected && p.Asked.Count == 0 && !IsSource(p)))
             {
-                Assert.DoesNotContain(_wants.Values, w => w.Asked is null && Must(peer, w));
+                Assert.DoesNotContain(_wants.Values, w => w.Asked is null && CanBeAsked(peer, w));
             }
         }
     }
 
-    // It may be left to others to take what it could be asked for.
-    private bool IsSource(ModelPeer peer) => _sessions.Any(s => s.Trades && s.Peers.TryGetValue(peer.Id, out PeerAvailability availability) && availability != PeerAvailability.Partial);
+    // A source may be idle while leechers fetch the blocks that it could send.
+    private bool IsSource(ModelPeer peer) => _sessions.Any(s => s.Trades
+        && s.Peers.TryGetValue(peer.Id, out PeerAvailability availability) && availability != PeerAvailability.Partial);
 
     private void Do(Action step)
     {
@@ -256,20 +260,20 @@ internal sealed class WantSchedulerModel
         {
             if (want.Real!.Done.Task.IsFaulted)
             {
-                Assert.DoesNotContain(_peers, p => want.Asked is null && Must(p, want));
+                Assert.DoesNotContain(_peers, p => want.Asked is null && CanBeAsked(p, want));
                 _wants.Remove(number);
             }
         }
 
         foreach ((PeerId id, WantEntry entry) in _scheduler.Outbox)
         {
-            Take(_peers.Single(p => p.Id == id), entry);
+            Check(_peers.Single(p => p.Id == id), entry);
         }
 
         _scheduler.Outbox.Clear();
     }
 
-    private void Take(ModelPeer peer, WantEntry entry)
+    private void Check(ModelPeer peer, WantEntry entry)
     {
         int number = Array.IndexOf(_cids, entry.Cid);
         Assert.True(peer.IsConnected);
@@ -293,34 +297,36 @@ internal sealed class WantSchedulerModel
             if (want.Asked != peer)
             {
                 Assert.Null(want.Asked);
-                Assert.True(May(peer, want));
-                Assert.True(want.Urgent || !_wants.Values.Any(w => w.Asked is null && w.Urgent && Must(peer, w)));
+                Assert.True(MayBeAsked(peer, want));
+                Assert.True(want.Urgent || !_wants.Values.Any(w => w.Asked is null && w.Urgent && CanBeAsked(peer, w)));
                 want.Asked = peer;
                 peer.Asked.Enqueue(number);
             }
         }
     }
 
-    /// <summary>False when a peer can by no rule be asked.</summary>
-    private bool May(ModelPeer peer, ModelWant want) =>
+    /// <summary>False when no rule allows to request a block from a peer.</summary>
+    private bool MayBeAsked(ModelPeer peer, ModelWant want) =>
         !(want.Refused.TryGetValue(peer, out long at) && _now - at < RetryTime)
         && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
             ? availability != PeerAvailability.Partial || want.Providers.Contains(peer)
-            : s.PeerScope != PeerScope.Named && (want.Providers.Contains(peer) || (want.Providers.Count == 0 && MayBeGuessed(peer, want, s))));
+            : s.PeerScope != PeerScope.Named
+                && (want.Providers.Contains(peer) || (want.Providers.Count == 0 && MayBeGuessed(peer, want, s))));
 
     private bool MayBeGuessed(ModelPeer peer, ModelWant want, BitswapSession session) => session.PeerScope == PeerScope.Broadcast
         ? !peer.SaysHave
-        : !Array.Exists(_peers, p => p.IsConnected && session.Peers.ContainsKey(p.Id) && !want.Refused.ContainsKey(p) && !want.Moved.Contains(p));
+        : !Array.Exists(
+            _peers, p => p.IsConnected && session.Peers.ContainsKey(p.Id) && !want.Refused.ContainsKey(p) && !want.Moved.Contains(p));
 
-    /// <summary>True when nothing speaks against asking a peer.</summary>
-    private static bool Must(ModelPeer peer, ModelWant want) =>
+    /// <summary>True when no rule forbids to request a block from a peer.</summary>
+    private static bool CanBeAsked(ModelPeer peer, ModelWant want) =>
         peer.IsConnected && !want.Refused.ContainsKey(peer) && !want.Moved.Contains(peer)
         && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
             ? availability == PeerAvailability.Partial ? want.Providers.Contains(peer) : want.Urgent || !s.Trades
             : s.PeerScope != PeerScope.Named && want.Providers.Contains(peer));
 
-    /// <summary>True when a peer is asked for a block sooner or later, if it has it.</summary>
-    private static bool Gives(ModelPeer peer, ModelWant want) =>
+    /// <summary>True when a block that a peer has is requested from it sooner or later.</summary>
+    private static bool WillServe(ModelPeer peer, ModelWant want) =>
         peer.IsConnected && want.Sessions.Exists(s => s.Peers.TryGetValue(peer.Id, out PeerAvailability availability)
             ? availability != PeerAvailability.Partial || peer.SaysHave
             : s.PeerScope == PeerScope.Broadcast && peer.SaysHave);
@@ -357,15 +363,15 @@ internal sealed class WantSchedulerModel
 
         public HashSet<ModelPeer> Providers { get; } = [];
 
-        /// <summary>Who has refused, and when.</summary>
+        /// <summary>The peers that sent DONT_HAVE, and when.</summary>
         public Dictionary<ModelPeer, long> Refused { get; } = [];
 
-        /// <summary>From whom it was taken for slowness: it may count as refused.</summary>
+        /// <summary>The slow peers that the want was moved away from, which may count as having refused.</summary>
         public HashSet<ModelPeer> Moved { get; } = [];
 
         public ModelPeer? Asked { get; set; }
 
-        public void Says(ModelPeer peer, bool have, long now)
+        public void AddPresence(ModelPeer peer, bool have, long now)
         {
             if (have)
             {
@@ -380,7 +386,7 @@ internal sealed class WantSchedulerModel
             Asked = Asked == peer ? null : Asked;
         }
 
-        public void Loses(ModelPeer peer)
+        public void RemovePeer(ModelPeer peer)
         {
             Providers.Remove(peer);
             Moved.Remove(peer);

@@ -3,15 +3,15 @@ using Ipcs.Bitswap.Client;
 
 namespace Ipcs.Bitswap.Tests.Client;
 
-/// <summary>Whom the want book asks, held against <see cref="WantSchedulerModel"/>.</summary>
+/// <summary>Which peers the scheduler requests blocks from, checked by <see cref="WantSchedulerModel"/>.</summary>
 public sealed class WantSchedulerTests
 {
     /// <summary>
-    /// Whatever happens, and in whatever order: nobody is asked for what he can't have, what is urgent goes first, no peer that owes nothing is left without
-    /// what it can serve, and once all answer, all comes that anybody who is asked has.
+    /// After random steps: no block is requested from a peer that cannot have it, urgent wants are sent first, no idle peer is left without
+    /// a want that it can serve, and once all peers answer, every block that one of them has arrives.
     /// </summary>
     [Fact]
-    public void Who_is_asked_can_serve_and_nothing_starves() => Gen.Select(Gen.Int, Gen.UInt.Array[0, 250]).Sample(
+    public void Only_peers_that_can_serve_are_asked_and_no_want_starves() => Gen.Select(Gen.Int, Gen.UInt.Array[0, 250]).Sample(
         (seed, steps) =>
         {
             var model = new WantSchedulerModel(seed);
@@ -25,10 +25,10 @@ public sealed class WantSchedulerTests
         iter: 1500);
 
     [Fact]
-    public void Who_has_the_whole_is_asked_in_order_and_for_what_is_urgent_before()
+    public void A_complete_peer_is_asked_in_order_and_for_urgent_blocks_first()
     {
         var model = new WantSchedulerModel(peers: 1, blocks: 100, PeerScope.Named);
-        model.Tell(0, 0, PeerAvailability.Complete);
+        model.SetAvailability(0, 0, PeerAvailability.Complete);
         for (int i = 0; i < 90; i++)
         {
             model.Add(0, [i], urgent: false);
@@ -42,7 +42,7 @@ public sealed class WantSchedulerTests
             model.Deliver(0);
         }
 
-        // The first window, of the usual length, was asked for before.
+        // The first window was requested before the urgent block.
         int window = order.IndexOf(95);
         Assert.InRange(window, 1, 16);
         order.RemoveAt(window);
@@ -50,13 +50,13 @@ public sealed class WantSchedulerTests
     }
 
     [Fact]
-    public void What_a_peer_has_said_to_have_is_asked_of_it()
+    public void A_block_is_requested_from_the_peer_that_sent_have()
     {
         var model = new WantSchedulerModel(peers: 3, blocks: 30, PeerScope.Broadcast);
         model.Add(0, [.. Enumerable.Range(0, 30)], urgent: false);
         for (int i = 0; i < 30; i++)
         {
-            model.Gets(i % 3, i);
+            model.StoreBlock(i % 3, i);
         }
 
         for (int i = 0; i < 10; i++)

@@ -19,7 +19,7 @@ public sealed class PeerWantlistTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void A_block_that_comes_while_it_is_looked_for_is_answered(bool wantHave)
+    public void A_block_that_arrives_during_its_lookup_is_answered(bool wantHave)
     {
         using var store = new MemoryStore();
         var late = new LateStore(store.Blocks);
@@ -48,7 +48,7 @@ public sealed class PeerWantlistTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void A_block_that_is_not_here_is_waited_for_and_that_is_said_when_asked(bool says)
+    public void A_missing_block_is_waited_for_and_gets_dont_have_if_asked(bool says)
     {
         using var store = new MemoryStore();
         PeerWantlist wants = NewWantlist(store.Blocks);

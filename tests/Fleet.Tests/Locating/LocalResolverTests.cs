@@ -22,16 +22,15 @@ public sealed class LocalResolverTests
         DagRoot root = await DagImport.FromStreamAsync(
             new MemoryStream(Xs128.Bytes("walk", 2_000_000)), store.Blocks, ImportProfile.KuboV1, alsoHash: null, Cancel);
         var digest = new Digest(root.Root.Hash);
-        var gate = new GatedStore(store.Blocks, root.Root.Hash);
+        var gated = new GatedStore(store.Blocks, root.Root.Hash);
         var time = new FakeTimeProvider();
-        await using var resolver = new LocalResolver(store.Contents, gate, time);
+        await using var resolver = new LocalResolver(store.Contents, gated, time);
 
         // The walk stops at the first block below the root.
         Assert.False(resolver.Resolve(digest, Asker)!.Complete);
-        gate.Open();
+        gated.Open();
         Assert.True((await resolver.FindAsync(digest, Cancel))!.Complete);
         Assert.True(resolver.Resolve(digest, Asker)!.Complete);
-
     }
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class MutationTests
     private static readonly Digest[] Asked = [Digest.Sha256("one"u8), Sha512("two"u8)];
 
     [Fact]
-    public void Questions() => Corpus.Try(File, "question", bytes =>
+    public void Mutated_questions_are_decoded_or_refused() => Corpus.Try(File, "question", bytes =>
     {
         if (ResolveWire.TryDecodeQuestion(bytes, out List<Digest> digests))
         {
@@ -22,7 +22,7 @@ public sealed class MutationTests
     });
 
     [Fact]
-    public void Answers() => Corpus.Try(File, "answer", bytes =>
+    public void Mutated_answers_are_decoded_or_refused() => Corpus.Try(File, "answer", bytes =>
     {
         if (ResolveWire.TryDecodeAnswer(bytes, Asked, out List<ResolvedContent> contents))
         {
