@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;
@@ -157,7 +158,7 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider
         void OnBlock(Cid cid, int length)
         {
             const int Step = 1000;
-            deadline.Restart();
+            deadline.CancelAfter(SearchTimeout);
             if (++blocks % Step == 0 && progress && progressLine is not { IsCompleted: false })
             {
                 progressLine = request.LineAsync(new JsonObject { ["Progress"] = blocks });

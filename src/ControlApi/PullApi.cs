@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Fleet;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Ipcs.Oci;
 using Ipcs.Oci.Containerd;

@@ -3,6 +3,7 @@ using Ipcs.Blockstore;
 using Ipcs.Dag;
 using Ipcs.Dag.Directories;
 using Ipcs.Fleet;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Ipcs.Blockstore;
 using Ipcs.Fleet.Routing;
 using Ipcs.Kademlia;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;

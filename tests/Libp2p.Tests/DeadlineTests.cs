@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 
-namespace Ipcs.ControlApi.Tests;
+namespace Ipcs.Libp2p.Tests;
 
 public sealed class DeadlineTests
 {
@@ -23,7 +23,7 @@ public sealed class DeadlineTests
     {
         using var deadline = new Deadline(_time, Timeout, TestContext.Current.CancellationToken);
         _time.Advance(Timeout / 2);
-        deadline.Restart();
+        deadline.CancelAfter(Timeout);
         _time.Advance(Timeout / 2);
         Assert.False(deadline.Token.IsCancellationRequested);
         _time.Advance(Timeout / 2);
