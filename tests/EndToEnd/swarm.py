@@ -37,6 +37,18 @@ def threads_and_memory(host):
     return int(re.search(r"Threads:\s*(\d+)", status).group(1)), int(re.search(r"VmRSS:\s*(\d+)", status).group(1)) // 1024
 
 
+def pool_threads(host):
+    """The nice values of the daemon's thread pool threads (proc_pid_stat(5), field 19)."""
+    folder = f"/proc/{host.ipcs_service.pid}/task"
+    values = []
+    for thread in os.listdir(folder):
+        with open(f"{folder}/{thread}/stat") as f:
+            name, _, fields = f.read().partition("(")[2].rpartition(")")
+        if name == ".NET TP Worker":
+            values.append(int(fields.split()[16]))
+    return values
+
+
 def perf(host, other, size):
     host.ipcs("perf", other.peer, "--upload", str(size), "--download", str(size), seconds=120)
 
@@ -95,6 +107,7 @@ def cut_and_heal(results, lab, muxer):
                 threads, memory = threads_and_memory(host)
                 true(threads < 80, f"{host.name} has {threads} threads")
                 true(memory < 400, f"{host.name} takes {memory} MiB")
+                equal(set(pool_threads(host)), {os.getpriority(os.PRIO_PROCESS, 0)}, f"the nice values of {host.name}'s pool threads")
         with results.check(f"{muxer}: the daemons stop cleanly"):
             for host in lab.hosts:
                 host.ipcs_service.stop()

@@ -17,6 +17,7 @@ internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
 
     public BackgroundScheduler()
     {
+        StartPoolThreads();
         for (int i = 0; i < Environment.ProcessorCount; i++)
         {
             new Thread(Run) { IsBackground = true, Name = "ipcs bulk" }.Start();
@@ -49,6 +50,24 @@ internal sealed partial class BackgroundScheduler : TaskScheduler, IDisposable
 
     /// <inheritdoc/>
     protected override IEnumerable<Task> GetScheduledTasks() => _tasks.ToArray();
+
+    /// <summary>
+    /// Starts the thread pool's threads. A new thread inherits the nice value of the thread that starts it (sched(7)), which would be one
+    /// of this scheduler when its task completes while the pool has too few threads. The pool keeps them: ThreadTimeoutMs in Node.csproj.
+    /// </summary>
+    private static void StartPoolThreads()
+    {
+        ThreadPool.GetMinThreads(out int threads, out _);
+        threads -= Thread.CurrentThread.IsThreadPoolThread ? 1 : 0;
+        using var started = new CountdownEvent(threads);
+        Task[] tasks = [.. Enumerable.Range(0, threads).Select(_ => Task.Run(() =>
+        {
+            started.Signal();
+            started.Wait();
+        }))];
+        started.Wait();
+        Task.WaitAll(tasks);
+    }
 
     private void Run()
     {

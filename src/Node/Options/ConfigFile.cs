@@ -36,6 +36,11 @@ internal static class ConfigFile
         {
             throw new OptionsException($"{file}: {e.Message}");
         }
+        catch (ArgumentOutOfRangeException)
+        {
+            // The parser throws it instead of a TomlException when the file ends inside an escape.
+            throw new OptionsException($"{file}: not valid TOML: an escape sequence is cut off");
+        }
 
         var pairs = new List<KeyValuePair<string, IReadOnlyList<string>>>();
         foreach ((string key, object value) in table)

@@ -17,6 +17,17 @@ public sealed class BackgroundSchedulerTests : IDisposable
     }
 
     [Fact]
+    public void The_pool_has_its_threads_before_a_task_could_start_one_of_lower_priority()
+    {
+        ThreadPool.GetMinThreads(out int before, out int ports);
+        int threads = ThreadPool.ThreadCount + 3;
+        ThreadPool.SetMinThreads(threads, ports);
+        using var work = new BackgroundScheduler();
+        Assert.InRange(ThreadPool.ThreadCount, threads, int.MaxValue);
+        ThreadPool.SetMinThreads(before, ports);
+    }
+
+    [Fact]
     public async Task As_many_tasks_run_at_once_as_there_are_cores()
     {
         int running = 0, most = 0;

@@ -127,6 +127,7 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("api-addr = \"127.0.0.1:65536\"", "api-addr: '127.0.0.1:65536'")]
     [InlineData("api-addr = \"::1:5001\"", "api-addr: '::1:5001'")]
     [InlineData("data = ", ".toml: ")]
+    [InlineData("data = \"\\", "an escape sequence is cut off")]
     public void The_error_for_a_bad_file_names_the_file_and_the_key(string text, string expected)
     {
         string config = Config(text);
