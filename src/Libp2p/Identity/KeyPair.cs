@@ -1,27 +1,25 @@
 using System.Diagnostics.CodeAnalysis;
+using Google.Protobuf;
 using Ipcs.Multiformats;
 using NSec.Cryptography;
 
 namespace Ipcs.Libp2p.Identity;
 
-/// <summary>
-/// A peer's Ed25519 key. Spec: https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md, section Keys.
-/// <code>PublicKey { 1: KeyType, 2: Data }   PrivateKey { 1: KeyType, 2: Data = seed ++ public key }</code>
-/// </summary>
+/// <summary>A peer's Ed25519 key. Wire format: Keys.proto.</summary>
 public sealed class KeyPair
 {
     private const int KeyLength = 32;
-    private static readonly byte[] PublicHead = [0x08, 0x01, 0x12, KeyLength];
-    private static readonly byte[] PrivateHead = [0x08, 0x01, 0x12, 2 * KeyLength];
 
     private readonly Key _key;
     private readonly byte[] _seed;
+    private readonly byte[] _public;
 
     private KeyPair(byte[] seed)
     {
         _seed = seed;
         _key = Key.Import(SignatureAlgorithm.Ed25519, seed, KeyBlobFormat.RawPrivateKey);
-        PublicKeyProtobuf = [.. PublicHead, .. _key.PublicKey.Export(KeyBlobFormat.RawPublicKey)];
+        _public = _key.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+        PublicKeyProtobuf = new Proto.PublicKey { Type = Proto.KeyType.Ed25519, Data = ByteString.CopyFrom(_public) }.ToByteArray();
         PeerId = PeerId.FromPublicKey(PublicKeyProtobuf);
     }
 
@@ -38,17 +36,18 @@ public sealed class KeyPair
     public static KeyPair FromSeed(ReadOnlySpan<byte> seed) =>
         seed.Length == KeyLength ? new KeyPair(seed.ToArray()) : throw new ArgumentException("an Ed25519 seed has 32 bytes", nameof(seed));
 
-    /// <summary>Parses the protobuf of a private key.</summary>
+    /// <summary>Parses the protobuf of a private key, which has to be as <see cref="PrivateKeyProtobuf"/> returns it.</summary>
     public static bool TryParsePrivate(ReadOnlySpan<byte> protobuf, [NotNullWhen(true)] out KeyPair? key)
     {
         key = null;
-        if (protobuf.Length != PrivateHead.Length + (2 * KeyLength) || !protobuf.StartsWith(PrivateHead))
+        if (!Proto.PrivateKey.Parser.TryParse(protobuf, maxFields: 2, [], out Proto.PrivateKey? parsed)
+            || parsed.Data.Length != 2 * KeyLength)
         {
             return false;
         }
 
-        var made = new KeyPair(protobuf.Slice(PrivateHead.Length, KeyLength).ToArray());
-        if (!made.PublicKeyProtobuf.AsSpan(PublicHead.Length).SequenceEqual(protobuf[(PrivateHead.Length + KeyLength)..]))
+        var made = new KeyPair(parsed.Data.Span[..KeyLength].ToArray());
+        if (!made.PrivateKeyProtobuf().AsSpan().SequenceEqual(protobuf))
         {
             return false;
         }
@@ -88,7 +87,8 @@ public sealed class KeyPair
     }
 
     /// <summary>The protobuf of the private key.</summary>
-    public byte[] PrivateKeyProtobuf() => [.. PrivateHead, .. _seed, .. PublicKeyProtobuf.AsSpan(PublicHead.Length)];
+    public byte[] PrivateKeyProtobuf() =>
+        new Proto.PrivateKey { Type = Proto.KeyType.Ed25519, Data = ByteString.CopyFrom([.. _seed, .. _public]) }.ToByteArray();
 
     /// <summary>Signs a message.</summary>
     public byte[] Sign(ReadOnlySpan<byte> message) => SignatureAlgorithm.Ed25519.Sign(_key, message);

@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
+using Google.Protobuf;
 using Ipcs.Multiformats;
 using NSec.Cryptography;
 using HashName = System.Security.Cryptography.HashAlgorithmName;
@@ -8,9 +8,8 @@ using HashName = System.Security.Cryptography.HashAlgorithmName;
 namespace Ipcs.Libp2p.Identity;
 
 /// <summary>
-/// A peer's public key, of any of the four types. Spec: https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md, section Keys.
-/// <code>PublicKey { 1: KeyType (0 RSA, 1 Ed25519, 2 Secp256k1, 3 ECDSA), 2: Data }</code>
-/// Stored as bytes, because a key is used only once or twice, when its peer connects. Immutable.
+/// A peer's public key, of any of the four types. Wire format: Keys.proto. Stored as bytes, because a key is used only once or twice, when
+/// its peer connects. Immutable.
 /// </summary>
 public sealed class PeerKey
 {
@@ -23,22 +22,14 @@ public sealed class PeerKey
     /// <summary>Longer RSA keys only cost the verifier time.</summary>
     private const int MaxRsaBits = 8192;
 
-    private readonly KeyKind _kind;
+    private readonly Proto.KeyType _type;
     private readonly byte[] _data;
 
-    private PeerKey(KeyKind kind, byte[] data, ReadOnlySpan<byte> protobuf)
+    private PeerKey(Proto.KeyType type, byte[] data, ReadOnlySpan<byte> protobuf)
     {
-        _kind = kind;
+        _type = type;
         _data = data;
         PeerId = PeerId.FromPublicKey(protobuf);
-    }
-
-    private enum KeyKind
-    {
-        Rsa = 0,
-        Ed25519 = 1,
-        Secp256k1 = 2,
-        Ecdsa = 3,
     }
 
     /// <summary>The peer id of the key.</summary>
@@ -50,14 +41,15 @@ public sealed class PeerKey
     public static bool TryParse(ReadOnlySpan<byte> protobuf, [NotNullWhen(true)] out PeerKey? key)
     {
         key = null;
-        if (protobuf.Length is < 4 or > MaxLength || protobuf[0] != 0x08 || protobuf[1] > (byte)KeyKind.Ecdsa || protobuf[2] != 0x12
-            || Varint.TryRead(protobuf[3..], out ulong length, out int n) != OperationStatus.Done
-            || length != (ulong)(protobuf.Length - 3 - n))
+        if (protobuf.Length > MaxLength
+            || !Proto.PublicKey.Parser.TryParse(protobuf, maxFields: 2, [], out Proto.PublicKey? parsed)
+            || !parsed.HasType || parsed.Type is < Proto.KeyType.Rsa or > Proto.KeyType.Ecdsa || !parsed.HasData
+            || !parsed.ToByteArray().AsSpan().SequenceEqual(protobuf))
         {
             return false;
         }
 
-        key = new PeerKey((KeyKind)protobuf[1], protobuf[(3 + n)..].ToArray(), protobuf);
+        key = new PeerKey(parsed.Type, parsed.Data.ToByteArray(), protobuf);
         return true;
     }
 
@@ -66,12 +58,11 @@ public sealed class PeerKey
     {
         try
         {
-            return _kind switch
+            return _type switch
             {
-                KeyKind.Ed25519 => PublicKey.TryImport(SignatureAlgorithm.Ed25519, _data, KeyBlobFormat.RawPublicKey, out PublicKey? key)
-                    && SignatureAlgorithm.Ed25519.Verify(key!, message, signature),
-                KeyKind.Rsa => VerifyRsa(message, signature),
-                KeyKind.Secp256k1 => VerifySecp256k1(message, signature),
+                Proto.KeyType.Ed25519 => VerifyEd25519(message, signature),
+                Proto.KeyType.Rsa => VerifyRsa(message, signature),
+                Proto.KeyType.Secp256K1 => VerifySecp256k1(message, signature),
                 _ => VerifyEcdsa(message, signature),
             };
         }
@@ -81,6 +72,10 @@ public sealed class PeerKey
             return false;
         }
     }
+
+    private bool VerifyEd25519(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
+        PublicKey.TryImport(SignatureAlgorithm.Ed25519, _data, KeyBlobFormat.RawPublicKey, out PublicKey? key)
+        && SignatureAlgorithm.Ed25519.Verify(key!, message, signature);
 
     private bool VerifyRsa(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
     {

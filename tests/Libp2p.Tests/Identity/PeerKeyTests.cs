@@ -74,6 +74,36 @@ public sealed class PeerKeyTests
         }
     }
 
+    // The type twice, the data twice, a type and a length that are not in their shortest form, the data first, an unknown field.
+    [Theory]
+    [InlineData("08010801", "1220", "")]
+    [InlineData("08011200", "1220", "")]
+    [InlineData("088100", "1220", "")]
+    [InlineData("0801", "12a000", "")]
+    [InlineData("", "1220", "0801")]
+    [InlineData("0801", "1220", "1800")]
+    public void Keys_that_are_not_in_the_one_encoding_are_refused(string type, string data, string end)
+    {
+        KeyPair pair = KeyPair.FromSeed(new byte[32]);
+        byte[] head = Convert.FromHexString(type + data), tail = Convert.FromHexString(end);
+        Assert.False(PeerKey.TryParse([.. head, .. pair.PublicKeyProtobuf[4..], .. tail], out _));
+        head[^1] = head[^1] == 0x20 ? (byte)0x40 : head[^1];
+        Assert.False(KeyPair.TryParsePrivate([.. head, .. pair.PrivateKeyProtobuf()[4..], .. tail], out _));
+    }
+
+    [Fact]
+    public void A_private_key_whose_public_key_is_another_is_refused()
+    {
+        byte[] key = KeyPair.FromSeed(new byte[32]).PrivateKeyProtobuf();
+        for (int length = 0; length < key.Length; length++)
+        {
+            Assert.False(KeyPair.TryParsePrivate(key.AsSpan(0, length), out _));
+        }
+
+        key[^1] ^= 1;
+        Assert.False(KeyPair.TryParsePrivate(key, out _));
+    }
+
     [Fact]
     public void An_RSA_key_that_is_too_short_is_refused()
     {
