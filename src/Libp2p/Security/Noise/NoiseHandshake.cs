@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
@@ -12,11 +11,10 @@ namespace Ipcs.Libp2p.Security.Noise;
 /// Specs: https://noiseprotocol.org/noise.html section 5; https://github.com/libp2p/specs/blob/master/noise/README.md.
 /// <code>
 /// -> e
-/// &lt;- e, ee, s, es     payload: NoiseHandshakePayload
-/// -> s, se            payload: NoiseHandshakePayload { 1: identity_key, 2: identity_sig }
+/// &lt;- e, ee, s, es     payload: NoiseHandshakePayload (Payload.proto)
+/// -> s, se            payload: NoiseHandshakePayload
 /// </code>
-/// The payload's extensions are ignored: js-libp2p chooses a muxer by them that the other side may not choose. Not thread-safe. Owns its
-/// ephemeral key.
+/// Not thread-safe. Owns its ephemeral key.
 /// </summary>
 public sealed class NoiseHandshake : IDisposable
 {
@@ -24,6 +22,9 @@ public sealed class NoiseHandshake : IDisposable
     /// The longest handshake message accepted, in bytes: it has room for an RSA key of 8192 bits, its signature and some extensions.
     /// </summary>
     public const int MaxMessage = 8192;
+
+    /// <summary>The most fields of a payload: two are known.</summary>
+    private const int MaxFields = 64;
 
     private const int DhLength = X25519.Length;
     private const int TagLength = 16;
@@ -194,39 +195,17 @@ public sealed class NoiseHandshake : IDisposable
 
     private void ReadPayload(ReadOnlySpan<byte> payload)
     {
-        byte[]? key = null, signature = null;
-        while (payload.Length > 0)
+        if (!Proto.NoiseHandshakePayload.Parser.TryParse(payload, MaxFields, [], out Proto.NoiseHandshakePayload? parsed))
         {
-            // Every field of the payload, extensions included, is length-delimited.
-            byte tag = payload[0];
-            if ((tag & 7) != 2
-                || Varint.TryRead(payload[1..], out ulong length, out int n) != OperationStatus.Done
-                || length > (ulong)(payload.Length - 1 - n))
-            {
-                throw new NoiseException("the handshake payload is not a protobuf");
-            }
-
-            ReadOnlySpan<byte> value = payload.Slice(1 + n, (int)length);
-            payload = payload[(1 + n + (int)length)..];
-            switch (tag >> 3)
-            {
-                case 1:
-                    key = value.ToArray();
-                    break;
-                case 2:
-                    signature = value.ToArray();
-                    break;
-                default:
-                    break;
-            }
+            throw new NoiseException("the handshake payload is not a protobuf");
         }
 
-        if (key is null || signature is null || !PeerKey.TryParse(key, out PeerKey? identity))
+        if (!parsed.HasIdentitySig || !PeerKey.TryParse(parsed.IdentityKey.Span, out PeerKey? identity))
         {
             throw new NoiseException("the handshake payload has no public key of a known type");
         }
 
-        if (!identity.Verify([.. NoiseIdentity.SignaturePrefix, .. _remoteStatic], signature))
+        if (!identity.Verify([.. NoiseIdentity.SignaturePrefix, .. _remoteStatic], parsed.IdentitySig.Span))
         {
             throw new NoiseException("the signature of the handshake payload is invalid");
         }

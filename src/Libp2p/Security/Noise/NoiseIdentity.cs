@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Ipcs.Libp2p.Identity;
 
 namespace Ipcs.Libp2p.Security.Noise;
@@ -21,14 +22,17 @@ public sealed class NoiseIdentity : IDisposable
     {
         StaticKey = new X25519(staticPrivate);
         byte[] signature = identity.Sign([.. SignaturePrefix, .. StaticKey.PublicKey]);
-        byte[] publicKey = identity.PublicKeyProtobuf;
-        Payload = [0x0a, (byte)publicKey.Length, .. publicKey, 0x12, (byte)signature.Length, .. signature];
+        Payload = new Proto.NoiseHandshakePayload
+        {
+            IdentityKey = ByteString.CopyFrom(identity.PublicKeyProtobuf),
+            IdentitySig = ByteString.CopyFrom(signature),
+        }.ToByteArray();
     }
 
     /// <summary>The static key.</summary>
     internal X25519 StaticKey { get; }
 
-    /// <summary>NoiseHandshakePayload { 1: identity_key, 2: identity_sig }.</summary>
+    /// <summary>The encoded <see cref="Proto.NoiseHandshakePayload"/>.</summary>
     internal byte[] Payload { get; }
 
     /// <inheritdoc/>
