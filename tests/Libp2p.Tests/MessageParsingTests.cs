@@ -1,3 +1,5 @@
+using Google.Protobuf;
+using Ipcs.Libp2p.Identify.Proto;
 using Ipcs.Libp2p.Identity.Proto;
 
 namespace Ipcs.Libp2p.Tests;
@@ -45,5 +47,15 @@ public sealed class MessageParsingTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.False(PublicKey.Parser.TryParse(many, maxFields: 99_999, [], out _));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
+    }
+
+    [Fact]
+    public void Fields_of_nested_messages_count()
+    {
+        var info = new PeerRecord.Types.AddressInfo { Multiaddr = ByteString.CopyFrom(1) };
+        byte[] record = new PeerRecord { Addresses = { info } }.ToByteArray();
+        Assert.True(PeerRecord.Parser.TryParse(record, maxFields: 2, [3], out PeerRecord? read));
+        Assert.Single(read.Addresses);
+        Assert.False(PeerRecord.Parser.TryParse(record, maxFields: 1, [3], out _));
     }
 }

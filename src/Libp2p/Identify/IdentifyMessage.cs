@@ -1,17 +1,12 @@
-using System.Buffers;
-using System.Text;
+using System.Diagnostics.CodeAnalysis;
+using Google.Protobuf;
 using Ipcs.Libp2p.Negotiation;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Identify;
 
 /// <summary>
-/// A peer's identify message. Spec: https://github.com/libp2p/specs/blob/master/identify/README.md.
-/// <code>
-/// Identify { 1: publicKey, 2: repeated listenAddrs, 3: repeated protocols, 4: observedAddr, 5: protocolVersion,
-///            6: agentVersion, 8: signedPeerRecord }
-/// </code>
-/// On the stream the message is preceded by its length as a varint.
+/// A peer's identify message. Wire format: Identify.proto. On the stream the message is preceded by its length as a varint.
 /// </summary>
 public sealed class IdentifyMessage
 {
@@ -24,7 +19,10 @@ public sealed class IdentifyMessage
     /// <summary>The maximum number of parts of a message.</summary>
     public const int MaxMessages = 8;
 
-    /// <summary>The maximum length of a version in bytes; the rest is dropped.</summary>
+    /// <summary>The maximum number of fields of a message. Entries over <see cref="MaxEntries"/> are dropped, over this refused.</summary>
+    private const int MaxFields = 4096;
+
+    /// <summary>The maximum length of a version in UTF-16 code units; the rest is dropped.</summary>
     private const int MaxText = 256;
 
     /// <summary>The protobuf of the public key; empty when absent.</summary>
@@ -49,60 +47,25 @@ public sealed class IdentifyMessage
     public byte[] PeerRecordEnvelope { get; init; } = [];
 
     /// <summary>Decodes a message, ignoring unknown fields and addresses; false when it is not a protobuf.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> source, out IdentifyMessage? message)
+    public static bool TryDecode(ReadOnlySpan<byte> source, [NotNullWhen(true)] out IdentifyMessage? message)
     {
         message = null;
-        byte[] key = [];
-        string version = "", agent = "";
-        Multiaddr? observed = null;
-        var addresses = new List<Multiaddr>();
-        var protocols = new List<string>();
-        byte[] record = [];
-        while (!source.IsEmpty)
+        if (source.Length > MaxLength || !Proto.Identify.Parser.TryParse(source, MaxFields, [], out Proto.Identify? parsed))
         {
-            if (!ProtoField.TryReadStrict(ref source, out ProtoField field))
-            {
-                return false;
-            }
-
-            ReadOnlySpan<byte> value = field.Bytes;
-            switch (field.Number)
-            {
-                case 1:
-                    key = value.ToArray();
-                    break;
-                case 2 when addresses.Count < MaxEntries && Multiaddr.TryParse(value, out Multiaddr? address):
-                    addresses.Add(address);
-                    break;
-                case 3 when protocols.Count < MaxEntries && value.Length is > 0 and <= MultistreamSelect.MaxToken:
-                    protocols.Add(Encoding.UTF8.GetString(value));
-                    break;
-                case 4 when Multiaddr.TryParse(value, out Multiaddr? seen):
-                    observed = seen;
-                    break;
-                case 5:
-                    version = Encoding.UTF8.GetString(value[..Math.Min(value.Length, MaxText)]);
-                    break;
-                case 6:
-                    agent = Encoding.UTF8.GetString(value[..Math.Min(value.Length, MaxText)]);
-                    break;
-                case 8 when value.Length <= SignedPeerRecord.MaxLength:
-                    record = value.ToArray();
-                    break;
-                default:
-                    break;
-            }
+            return false;
         }
 
         message = new IdentifyMessage
         {
-            PublicKey = key,
-            ListenAddresses = addresses,
-            Protocols = protocols,
-            ObservedAddress = observed,
-            ProtocolVersion = version,
-            AgentVersion = agent,
-            PeerRecordEnvelope = record,
+            PublicKey = parsed.PublicKey.ToByteArray(),
+            ListenAddresses = AddressesOf(parsed.ListenAddrs),
+            Protocols = [.. parsed.Protocols.Where(p => p.Length is > 0 and <= MultistreamSelect.MaxToken).Take(MaxEntries)],
+            ObservedAddress =
+                parsed.HasObservedAddr && Multiaddr.TryParse(parsed.ObservedAddr.Span, out Multiaddr? observed) ? observed : null,
+            ProtocolVersion = Cut(parsed.ProtocolVersion),
+            AgentVersion = Cut(parsed.AgentVersion),
+            PeerRecordEnvelope =
+                parsed.SignedPeerRecord.Length <= SignedPeerRecord.MaxLength ? parsed.SignedPeerRecord.ToByteArray() : [],
         };
         return true;
     }
@@ -110,35 +73,29 @@ public sealed class IdentifyMessage
     /// <summary>Encodes the message.</summary>
     public byte[] Encode()
     {
-        var output = new ArrayBufferWriter<byte>(512);
+        var message = new Proto.Identify
+        {
+            ListenAddrs = { ListenAddresses.Select(address => ByteString.CopyFrom(address.Bytes)) },
+            Protocols = { Protocols },
+            ProtocolVersion = ProtocolVersion,
+            AgentVersion = AgentVersion,
+        };
         if (PublicKey.Length > 0)
         {
-            output.WriteBytes(1, PublicKey);
-        }
-
-        foreach (Multiaddr address in ListenAddresses)
-        {
-            output.WriteBytes(2, address.Bytes);
-        }
-
-        foreach (string protocol in Protocols)
-        {
-            output.WriteBytes(3, Encoding.UTF8.GetBytes(protocol));
+            message.PublicKey = ByteString.CopyFrom(PublicKey);
         }
 
         if (ObservedAddress is { } observed)
         {
-            output.WriteBytes(4, observed.Bytes);
+            message.ObservedAddr = ByteString.CopyFrom(observed.Bytes);
         }
 
-        output.WriteBytes(5, Encoding.UTF8.GetBytes(ProtocolVersion));
-        output.WriteBytes(6, Encoding.UTF8.GetBytes(AgentVersion));
         if (PeerRecordEnvelope.Length > 0)
         {
-            output.WriteBytes(8, PeerRecordEnvelope);
+            message.SignedPeerRecord = ByteString.CopyFrom(PeerRecordEnvelope);
         }
 
-        return output.WrittenSpan.ToArray();
+        return message.ToByteArray();
     }
 
     /// <summary>Merges the next part of the same message into this one.</summary>
@@ -152,4 +109,23 @@ public sealed class IdentifyMessage
         AgentVersion = next.AgentVersion.Length > 0 ? next.AgentVersion : AgentVersion,
         PeerRecordEnvelope = next.PeerRecordEnvelope.Length > 0 ? next.PeerRecordEnvelope : PeerRecordEnvelope,
     };
+
+    /// <summary>The valid ones of some binary addresses, at most <see cref="MaxEntries"/>.</summary>
+    internal static List<Multiaddr> AddressesOf(IEnumerable<ByteString> binary)
+    {
+        var addresses = new List<Multiaddr>();
+        foreach (ByteString bytes in binary)
+        {
+            if (addresses.Count < MaxEntries && Multiaddr.TryParse(bytes.Span, out Multiaddr? address))
+            {
+                addresses.Add(address);
+            }
+        }
+
+        return addresses;
+    }
+
+    // Half a surrogate pair is not left at the end.
+    private static string Cut(string text) =>
+        text.Length <= MaxText ? text : text[..(MaxText - (char.IsHighSurrogate(text[MaxText - 1]) ? 1 : 0))];
 }

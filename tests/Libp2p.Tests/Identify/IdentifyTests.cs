@@ -87,6 +87,45 @@ public sealed class IdentifyTests
         Assert.Equal(256, message.AgentVersion.Length);
     }
 
+    [Fact]
+    public void What_is_absent_unknown_or_no_address_is_left_out()
+    {
+        Assert.True(IdentifyMessage.TryDecode([], out IdentifyMessage? message));
+        Assert.Empty(message!.PublicKey);
+        Assert.Null(message.ObservedAddress);
+        Assert.Equal("", message.AgentVersion);
+        Assert.True(IdentifyMessage.TryDecode(Convert.FromHexString("1201ff12047f0000011a001a022f6122005001"), out message));
+        Assert.Empty(message!.ListenAddresses);
+        Assert.Equal(["/a"], message.Protocols);
+    }
+
+    [Fact]
+    public void A_version_is_not_cut_inside_a_character()
+    {
+        var versioned = new IdentifyMessage { AgentVersion = new string('a', 255) + "\U0001f600" };
+        Assert.True(IdentifyMessage.TryDecode(versioned.Encode(), out IdentifyMessage? message));
+        Assert.Equal(new string('a', 255), message!.AgentVersion);
+    }
+
+    [Fact]
+    public void Messages_of_too_many_fields_are_refused()
+    {
+        byte[] addresses = [.. Enumerable.Repeat((byte[])[0x12, 0x00], 5000).SelectMany(field => field)];
+        Assert.False(IdentifyMessage.TryDecode(addresses, out _));
+        Assert.False(IdentifyMessage.TryDecode(new byte[] { 0x0a, 0x80, 0x80, 0x04 }.Concat(new byte[65536]).ToArray(), out _));
+    }
+
+    [Fact]
+    public void Addresses_of_a_record_are_bounded()
+    {
+        KeyPair pair = KeyPair.FromSeed(new byte[32]);
+        Multiaddr[] addresses = [.. Enumerable.Range(0, 1500).Select(i => Multiaddr.Parse($"/ip4/1.2.3.4/tcp/{i}"))];
+        Assert.True(SignedPeerRecord.TryOpen(
+            new SignedPeerRecord(pair.PeerId, 1, addresses[..1000]).Seal(pair), out SignedPeerRecord? record));
+        Assert.Equal(addresses[..IdentifyMessage.MaxEntries], record.Addresses);
+        Assert.False(SignedPeerRecord.TryOpen(new SignedPeerRecord(pair.PeerId, 1, addresses).Seal(pair), out _));
+    }
+
     private static IEnumerable<string?> ListenAddresses(JsonElement vector) =>
         vector.GetProperty("listenAddrs").EnumerateArray().Select(a => a.GetString());
 
