@@ -1,14 +1,10 @@
-using System.Buffers;
-using Ipcs.Multiformats;
+using Google.Protobuf;
+using Ipcs.Libp2p;
 
 namespace Ipcs.Kademlia.Wire;
 
 /// <summary>
-/// A message of the DHT. Spec: https://github.com/libp2p/specs/blob/master/kad-dht/README.md, section RPC messages.
-/// <code>
-/// Message { 1: type, 10: clusterLevelRaw (unused), 2: key, 3: Record, 8: repeated Peer closerPeers, 9: repeated Peer providerPeers }
-/// </code>
-/// On the stream: varint(length), then the message. A stream may carry several messages.
+/// A message of the DHT. Wire format: Dht.proto. On the stream: varint(length), then the message. A stream may carry several messages.
 /// </summary>
 internal sealed class DhtMessage
 {
@@ -28,6 +24,12 @@ internal sealed class DhtMessage
 
     /// <summary>The most providers read from a message.</summary>
     public const int MaxProviders = 256;
+
+    /// <summary>
+    /// The most fields of a message with those of its peers. 40 closer peers and 256 providers with 16 addresses each have a third of
+    /// them; peers beyond these numbers are left out.
+    /// </summary>
+    public const int MaxFields = 16 * 1024;
 
     /// <summary>The type.</summary>
     public required DhtMessageType Type { get; init; }
@@ -54,66 +56,23 @@ internal sealed class DhtMessage
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtMessage? message)
     {
         message = null;
-        ulong type = 0;
-        byte[]? key = null;
-        int? level = null;
         DhtRecord? record = null;
-        var closer = new List<DhtPeer>();
-        var providers = new List<DhtPeer>();
-        while (!source.IsEmpty)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field))
-            {
-                return false;
-            }
-
-            switch (field.Number, field.Wire)
-            {
-                case (1, ProtoField.Varint):
-                    type = field.Value;
-                    break;
-                case (10, ProtoField.Varint):
-                    level = unchecked((int)field.Value);
-                    break;
-                case (2, ProtoField.Counted):
-                    if (field.Bytes.Length > MaxKeyLength)
-                    {
-                        return false;
-                    }
-
-                    key = field.Bytes.ToArray();
-                    break;
-                case (3, ProtoField.Counted):
-                    if (!DhtRecord.TryDecode(field.Bytes, out record))
-                    {
-                        return false;
-                    }
-
-                    break;
-                case (8, ProtoField.Counted) when closer.Count < MaxCloser && DhtPeer.TryDecode(field.Bytes, out DhtPeer? near):
-                    closer.Add(near!);
-                    break;
-                case (9, ProtoField.Counted) when providers.Count < MaxProviders && DhtPeer.TryDecode(field.Bytes, out DhtPeer? provider):
-                    providers.Add(provider!);
-                    break;
-                default:
-                    break;
-            }
-        }
-
-        if (type > (ulong)DhtMessageType.Ping)
+        if (!Proto.Message.Parser.TryParse(source, MaxFields, Nested, out Proto.Message? parsed)
+            || parsed.Type is < Proto.Message.Types.MessageType.PutValue or > Proto.Message.Types.MessageType.Ping
+            || parsed.Key.Length > MaxKeyLength
+            || (parsed.Record is not null && !DhtRecord.TryFrom(parsed.Record, out record)))
         {
             return false;
         }
 
         message = new DhtMessage
         {
-            Type = (DhtMessageType)type,
-            Key = key,
-            ClusterLevel = level,
+            Type = (DhtMessageType)parsed.Type,
+            Key = parsed.HasKey ? parsed.Key.ToByteArray() : null,
+            ClusterLevel = parsed.HasClusterLevelRaw ? parsed.ClusterLevelRaw : null,
             Record = record,
-            Closer = closer,
-            Providers = providers,
+            Closer = Valid(parsed.CloserPeers, MaxCloser),
+            Providers = Valid(parsed.ProviderPeers, MaxProviders),
         };
         return true;
     }
@@ -121,38 +80,47 @@ internal sealed class DhtMessage
     /// <summary>Encodes the message.</summary>
     public byte[] Encode()
     {
-        var output = new ArrayBufferWriter<byte>(256);
-        // Type 0 is the default value of the field, which is not written.
-        if (Type != DhtMessageType.PutValue)
+        var message = new Proto.Message
         {
-            output.WriteNumber(1, (ulong)Type);
-        }
-
-        if (ClusterLevel is { } level)
-        {
-            output.WriteNumber(10, (ulong)level);
-        }
-
+            CloserPeers = { Closer.Select(peer => peer.ToProto()) },
+            ProviderPeers = { Providers.Select(peer => peer.ToProto()) },
+        };
         if (Key is not null)
         {
-            output.WriteBytes(2, Key);
+            message.Key = ByteString.CopyFrom(Key);
         }
 
         if (Record is not null)
         {
-            output.WriteBytes(3, Record.Encode());
+            message.Record = Record.ToProto();
         }
 
-        foreach (DhtPeer peer in Closer)
+        // Other implementations write the level before the key: the concatenation of two messages is their merge.
+        var head = new Proto.Message { Type = (Proto.Message.Types.MessageType)Type };
+        if (ClusterLevel is { } level)
         {
-            output.WriteBytes(8, peer.Encode());
+            head.ClusterLevelRaw = level;
         }
 
-        foreach (DhtPeer peer in Providers)
+        return [.. head.ToByteArray(), .. message.ToByteArray()];
+    }
+
+    /// <summary>The fields that are messages.</summary>
+    private static ReadOnlySpan<int> Nested =>
+        [Proto.Message.RecordFieldNumber, Proto.Message.CloserPeersFieldNumber, Proto.Message.ProviderPeersFieldNumber];
+
+    /// <summary>The first <paramref name="max"/> of the valid peers.</summary>
+    private static List<DhtPeer> Valid(IEnumerable<Proto.Message.Types.Peer> peers, int max)
+    {
+        var valid = new List<DhtPeer>();
+        foreach (Proto.Message.Types.Peer parsed in peers)
         {
-            output.WriteBytes(9, peer.Encode());
+            if (valid.Count < max && DhtPeer.TryFrom(parsed, out DhtPeer? peer))
+            {
+                valid.Add(peer!);
+            }
         }
 
-        return output.WrittenSpan.ToArray();
+        return valid;
     }
 }

@@ -1,12 +1,10 @@
-using System.Buffers;
+using Google.Protobuf;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Kademlia.Wire;
 
-/// <summary>
-/// A peer in a message.
-/// <code>Peer { 1: id (binary PeerId), 2: repeated addrs (binary multiaddrs), 3: connection }</code>
-/// </summary>
+/// <summary>A peer in a message. Wire format: Dht.proto.</summary>
 /// <param name="Peer">The peer.</param>
 /// <param name="Addresses">The addresses at which it can be dialled.</param>
 /// <param name="Connection">The sender's connection to the peer: 0 not connected, 1 connected, 2 can connect, 3 cannot connect.</param>
@@ -18,6 +16,8 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
     /// <summary>The sender is connected to the peer.</summary>
     public const int Connected = 1;
 
+    private const int MaxConnection = (int)Proto.Message.Types.ConnectionType.CannotConnect;
+
     /// <summary>The most addresses read for one peer: hosts have a few, and each costs a dial.</summary>
     public const int MaxAddresses = 16;
 
@@ -28,60 +28,43 @@ internal sealed record DhtPeer(PeerId Peer, IReadOnlyList<Multiaddr> Addresses, 
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtPeer? peer)
     {
         peer = null;
-        PeerId id = default;
-        int connection = NotConnected;
-        var addresses = new List<Multiaddr>(2);
-        while (!source.IsEmpty)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field))
-            {
-                return false;
-            }
+        return Proto.Message.Types.Peer.Parser.TryParse(source, DhtMessage.MaxFields, [], out Proto.Message.Types.Peer? parsed)
+            && TryFrom(parsed, out peer);
+    }
 
-            switch (field.Number, field.Wire)
-            {
-                case (1, ProtoField.Counted):
-                    if (!PeerId.TryParse(field.Bytes, out id))
-                    {
-                        return false;
-                    }
-
-                    break;
-                case (2, ProtoField.Counted) when addresses.Count < MaxAddresses && Multiaddr.TryParse(field.Bytes, out Multiaddr? address):
-                    addresses.Add(address);
-                    break;
-                case (3, ProtoField.Varint) when field.Value <= 3:
-                    connection = (int)field.Value;
-                    break;
-                default:
-                    break;
-            }
-        }
-
-        if (id.IsDefault)
+    /// <summary>
+    /// Checks a decoded peer and leaves out addresses that are invalid or of an unknown protocol. False when its peer ID is not valid.
+    /// </summary>
+    public static bool TryFrom(Proto.Message.Types.Peer parsed, out DhtPeer? peer)
+    {
+        peer = null;
+        if (!PeerId.TryParse(parsed.Id.Span, out PeerId id))
         {
             return false;
         }
 
-        peer = new DhtPeer(id, addresses, connection);
+        var addresses = new List<Multiaddr>(2);
+        foreach (ByteString bytes in parsed.Addrs)
+        {
+            if (addresses.Count < MaxAddresses && Multiaddr.TryParse(bytes.Span, out Multiaddr? address))
+            {
+                addresses.Add(address);
+            }
+        }
+
+        int connection = (int)parsed.Connection;
+        peer = new DhtPeer(id, addresses, connection is > NotConnected and <= MaxConnection ? connection : NotConnected);
         return true;
     }
 
-    /// <summary>Encodes the peer.</summary>
-    public byte[] Encode()
+    /// <summary>The peer as a generated message.</summary>
+    public Proto.Message.Types.Peer ToProto() => new()
     {
-        var output = new ArrayBufferWriter<byte>(128);
-        output.WriteBytes(1, Peer.ToArray());
-        foreach (Multiaddr address in Addresses)
-        {
-            output.WriteBytes(2, address.Bytes);
-        }
+        Id = ByteString.CopyFrom(Peer.ToArray()),
+        Addrs = { Addresses.Select(address => ByteString.CopyFrom(address.Bytes)) },
+        Connection = (Proto.Message.Types.ConnectionType)Connection,
+    };
 
-        if (Connection != NotConnected)
-        {
-            output.WriteNumber(3, (ulong)Connection);
-        }
-
-        return output.WrittenSpan.ToArray();
-    }
+    /// <summary>Encodes the peer.</summary>
+    public byte[] Encode() => ToProto().ToByteArray();
 }

@@ -1,13 +1,9 @@
-using System.Buffers;
-using System.Text;
-using Ipcs.Multiformats;
+using Google.Protobuf;
+using Ipcs.Libp2p;
 
 namespace Ipcs.Kademlia.Wire;
 
-/// <summary>
-/// A value with its key.
-/// <code>Record { 1: key, 2: value, 5: timeReceived (RFC 3339) }</code>
-/// </summary>
+/// <summary>A value with its key. Wire format: Dht.proto.</summary>
 /// <param name="Key">The key.</param>
 /// <param name="Value">The value.</param>
 /// <param name="TimeReceived">When the sender received the value; empty when it is absent.</param>
@@ -21,49 +17,28 @@ internal sealed record DhtRecord(byte[] Key, byte[] Value, string TimeReceived =
     /// <summary>Decodes a record. False when the bytes are no message or over a bound.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> source, out DhtRecord? record)
     {
-        byte[] key = [], value = [];
-        string time = "";
         record = null;
-        while (!source.IsEmpty)
-        {
-            if (!ProtoField.TryRead(ref source, out ProtoField field))
-            {
-                return false;
-            }
+        return Proto.Record.Parser.TryParse(source, DhtMessage.MaxFields, [], out Proto.Record? parsed) && TryFrom(parsed, out record);
+    }
 
-            switch (field.Number, field.Wire)
-            {
-                case (1, ProtoField.Counted) when field.Bytes.Length <= DhtMessage.MaxKeyLength:
-                    key = field.Bytes.ToArray();
-                    break;
-                case (2, ProtoField.Counted) when field.Bytes.Length <= MaxValueLength:
-                    value = field.Bytes.ToArray();
-                    break;
-                case (5, ProtoField.Counted) when field.Bytes.Length <= MaxTimeLength:
-                    time = Encoding.UTF8.GetString(field.Bytes);
-                    break;
-                case (1 or 2, ProtoField.Counted):
-                    return false;
-                default:
-                    break;
-            }
+    /// <summary>Checks a decoded record. False when it is over a bound.</summary>
+    public static bool TryFrom(Proto.Record parsed, out DhtRecord? record)
+    {
+        record = null;
+        if (parsed.Key.Length > DhtMessage.MaxKeyLength || parsed.Value.Length > MaxValueLength)
+        {
+            return false;
         }
 
-        record = new DhtRecord(key, value, time);
+        string time = parsed.TimeReceived.Length <= MaxTimeLength ? parsed.TimeReceived : "";
+        record = new DhtRecord(parsed.Key.ToByteArray(), parsed.Value.ToByteArray(), time);
         return true;
     }
 
-    /// <summary>Encodes the record.</summary>
-    public byte[] Encode()
-    {
-        var output = new ArrayBufferWriter<byte>(Key.Length + Value.Length + 64);
-        output.WriteBytes(1, Key);
-        output.WriteBytes(2, Value);
-        if (TimeReceived.Length > 0)
-        {
-            output.WriteBytes(5, Encoding.UTF8.GetBytes(TimeReceived));
-        }
+    /// <summary>The record as a generated message.</summary>
+    public Proto.Record ToProto() =>
+        new() { Key = ByteString.CopyFrom(Key), Value = ByteString.CopyFrom(Value), TimeReceived = TimeReceived };
 
-        return output.WrittenSpan.ToArray();
-    }
+    /// <summary>Encodes the record.</summary>
+    public byte[] Encode() => ToProto().ToByteArray();
 }

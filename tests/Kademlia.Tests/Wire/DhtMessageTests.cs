@@ -105,6 +105,30 @@ public sealed class DhtMessageTests
         Assert.False(DhtMessage.TryDecode([0x08, 0x06], out _));
     }
 
+    [Fact]
+    public void Messages_of_too_many_fields_are_refused()
+    {
+        // A peer of 40,000 empty addresses, and 20,000 empty peers: two bytes each.
+        byte[] addresses = [0x42, 0x80, 0xf1, 0x04, .. Enumerable.Repeat((byte[])[0x12, 0x00], 40_000).SelectMany(field => field)];
+        Assert.False(DhtMessage.TryDecode(addresses, out _));
+        Assert.False(DhtMessage.TryDecode([.. Enumerable.Repeat((byte[])[0x4a, 0x00], 20_000).SelectMany(field => field)], out _));
+    }
+
+    // An unknown field, a type and a level that are there twice, a key of another wire type, an empty key, a negative level.
+    [Theory]
+    [InlineData("08051a00a00601", DhtMessageType.Ping, false, null)]
+    [InlineData("080108045001500a", DhtMessageType.FindNode, false, 10)]
+    [InlineData("08041005", DhtMessageType.FindNode, false, null)]
+    [InlineData("08041200", DhtMessageType.FindNode, true, null)]
+    [InlineData("50ffffffffffffffffff01", DhtMessageType.PutValue, false, -1)]
+    public void Fields_are_read_as_protobuf_says(string hex, object type, bool key, int? level)
+    {
+        Assert.True(DhtMessage.TryDecode(Convert.FromHexString(hex), out DhtMessage? message));
+        Assert.Equal(type, message!.Type);
+        Assert.Equal(key, message.Key is not null);
+        Assert.Equal(level, message.ClusterLevel);
+    }
+
     private static void AssertPeers(JsonElement expected, IReadOnlyList<DhtPeer> peers)
     {
         Assert.Equal(expected.GetArrayLength(), peers.Count);
