@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using Google.Protobuf;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
@@ -100,14 +101,14 @@ public sealed class ResolveService : IAsyncDisposable
             var reader = new LengthPrefixedReader(stream, ResolveWire.MaxLength);
             while (await reader.ReadAsync(cancellationToken) is { } question)
             {
-                ArrayBufferWriter<byte> answer;
+                byte[] answer;
                 using (question)
                 {
                     answer = Answer(peer, question.Memory.Span);
                 }
 
                 using var limit = new Deadline(_time, AnswerTime, cancellationToken);
-                await stream.WriteMessageAsync(answer.WrittenMemory, limit.Token);
+                await stream.WriteMessageAsync(answer, limit.Token);
             }
         }
         finally
@@ -124,14 +125,14 @@ public sealed class ResolveService : IAsyncDisposable
         }
     }
 
-    private ArrayBufferWriter<byte> Answer(PeerId peer, ReadOnlySpan<byte> question)
+    private byte[] Answer(PeerId peer, ReadOnlySpan<byte> question)
     {
         if (!ResolveWire.TryDecodeQuestion(question, out List<Digest> digests))
         {
             throw new InvalidDataException("a resolve question is malformed");
         }
 
-        var answer = new ArrayBufferWriter<byte>(256);
+        var answer = new Proto.Answer();
         int room = ResolveWire.MaxRootBlocks;
         foreach (Digest digest in digests)
         {
@@ -139,11 +140,11 @@ public sealed class ResolveService : IAsyncDisposable
             {
                 using IMemoryOwner<byte>? root = RootBlock(record, room);
                 room -= root?.Memory.Length ?? 0;
-                ResolveWire.WriteContent(answer, record, root is null ? default : root.Memory.Span);
+                answer.Content.Add(ResolveWire.ContentOf(record, root is null ? default : root.Memory.Span));
             }
         }
 
-        return answer;
+        return answer.ToByteArray();
     }
 
     /// <summary>The root block, when it is short enough to be part of the answer.</summary>

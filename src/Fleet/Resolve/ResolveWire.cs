@@ -1,18 +1,12 @@
-using System.Buffers;
 using System.Text;
+using Google.Protobuf;
 using Ipcs.Blockstore;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Resolve;
 
-/// <summary>
-/// The messages of the resolve protocol. Wire format: docs/protocols/resolve.md.
-/// <code>
-/// Question { 1: repeated bytes digest (multihash) }
-/// Answer   { 1: repeated Content }
-/// Content  { 1: digest, 2: kind, 3: root (CID), 4: size, 5: profile, 6: complete, 7: root block }
-/// </code>
-/// </summary>
+/// <summary>Encodes and decodes the messages of the resolve protocol. Wire format: Resolve.proto and docs/protocols/resolve.md.</summary>
 internal static class ResolveWire
 {
     /// <summary>The maximum number of digests in one question: an index of an image with many platforms has some hundreds.</summary>
@@ -32,26 +26,24 @@ internal static class ResolveWire
     /// <summary>The maximum length of a profile's name in bytes.</summary>
     private const int MaxProfile = 64;
 
-    public static byte[] EncodeQuestion(IReadOnlyList<Digest> digests)
-    {
-        var question = new ArrayBufferWriter<byte>(40 * digests.Count + 16);
-        foreach (Digest digest in digests)
-        {
-            question.WriteBytes(1, digest.Hash.ToArray());
-        }
+    /// <summary>The maximum number of fields of a message with those of its contents, of which each has 8: twice as many as are known.</summary>
+    private const int MaxFields = 16 * MaxDigests;
 
-        return question.WrittenSpan.ToArray();
-    }
+    public static byte[] EncodeQuestion(IReadOnlyList<Digest> digests) =>
+        new Proto.Question { Digest = { digests.Select(digest => ByteString.CopyFrom(digest.Hash.ToArray())) } }.ToByteArray();
 
+    /// <summary>Decodes a question; false when it is malformed, has too many digests or one that is not a SHA-2 multihash.</summary>
     public static bool TryDecodeQuestion(ReadOnlySpan<byte> source, out List<Digest> digests)
     {
         digests = [];
-        while (source.Length > 0)
+        if (!Proto.Question.Parser.TryParse(source, MaxFields, [], out Proto.Question? question) || question.Digest.Count > MaxDigests)
         {
-            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field)
-                || field is not { Number: 1, Wire: 2 }
-                || digests.Count == MaxDigests
-                || !TryDigest(field.Bytes, out Digest digest))
+            return false;
+        }
+
+        foreach (ByteString bytes in question.Digest)
+        {
+            if (!TryDigest(bytes.Span, out Digest digest))
             {
                 return false;
             }
@@ -62,23 +54,17 @@ internal static class ResolveWire
         return true;
     }
 
-    /// <summary>Adds one content to an answer.</summary>
-    public static void WriteContent(ArrayBufferWriter<byte> answer, ContentRecord record, ReadOnlySpan<byte> rootBlock)
+    /// <summary>One content of an answer.</summary>
+    public static Proto.Content ContentOf(ContentRecord record, ReadOnlySpan<byte> rootBlock) => new()
     {
-        var content = new ArrayBufferWriter<byte>(160 + rootBlock.Length);
-        content.WriteBytes(1, record.Digest.Hash.ToArray());
-        content.WriteNumber(2, (ulong)record.Kind);
-        content.WriteBytes(3, record.Root.ToArray());
-        content.WriteNumber(4, (ulong)record.Size);
-        content.WriteBytes(5, Encoding.UTF8.GetBytes(record.Profile));
-        content.WriteNumber(6, record.Complete ? 1u : 0u);
-        if (!rootBlock.IsEmpty)
-        {
-            content.WriteBytes(7, rootBlock);
-        }
-
-        answer.WriteBytes(1, content.WrittenSpan);
-    }
+        Digest = ByteString.CopyFrom(record.Digest.Hash.ToArray()),
+        Kind = (ulong)record.Kind,
+        Root = ByteString.CopyFrom(record.Root.ToArray()),
+        Size = (ulong)record.Size,
+        Profile = record.Profile,
+        Complete = record.Complete ? 1u : 0u,
+        Block = ByteString.CopyFrom(rootBlock),
+    };
 
     /// <summary>
     /// Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.
@@ -86,13 +72,15 @@ internal static class ResolveWire
     public static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out List<ResolvedContent> contents)
     {
         contents = [];
-        var open = new HashSet<Digest>(asked);
-        while (source.Length > 0)
+        if (!Proto.Answer.Parser.TryParse(source, MaxFields, [Proto.Answer.ContentFieldNumber], out Proto.Answer? answer))
         {
-            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field)
-                || field is not { Number: 1, Wire: 2 }
-                || !TryDecodeContent(field.Bytes, out ResolvedContent? content)
-                || !open.Remove(content!.Record.Digest))
+            return false;
+        }
+
+        var open = new HashSet<Digest>(asked);
+        foreach (Proto.Content parsed in answer.Content)
+        {
+            if (!TryContent(parsed, out ResolvedContent? content) || !open.Remove(content!.Record.Digest))
             {
                 return false;
             }
@@ -103,55 +91,16 @@ internal static class ResolveWire
         return true;
     }
 
-    private static bool TryDecodeContent(ReadOnlySpan<byte> source, out ResolvedContent? content)
+    private static bool TryContent(Proto.Content parsed, out ResolvedContent? content)
     {
         content = null;
-        Digest digest = default;
-        Cid root = default;
-        ulong kind = 0, size = 0, complete = 0;
-        string profile = "";
-        ReadOnlySpan<byte> whole = source;
-        ReadOnlySpan<byte> block = default;
-        while (source.Length > 0)
-        {
-            if (!ProtoField.TryReadVarintOrCounted(ref source, out ProtoField field))
-            {
-                return false;
-            }
-
-            switch (field.Number, field.Wire)
-            {
-                case (1, 2) when TryDigest(field.Bytes, out digest):
-                    break;
-                case (2, 0) when field.Value <= 1:
-                    kind = field.Value;
-                    break;
-                case (3, 2) when Cid.TryParse(field.Bytes, out root):
-                    break;
-                case (4, 0) when field.Value <= long.MaxValue:
-                    size = field.Value;
-                    break;
-                case (5, 2) when field.Bytes.Length <= MaxProfile:
-                    profile = Encoding.UTF8.GetString(field.Bytes);
-                    break;
-                case (6, 0):
-                    complete = field.Value;
-                    break;
-                case (7, 2):
-                    block = whole.Slice(whole.Length - source.Length - field.Bytes.Length, field.Bytes.Length);
-                    break;
-                default:
-                    // Unknown fields of later versions are skipped; known fields must be well-formed.
-                    if (field.Number <= 7)
-                    {
-                        return false;
-                    }
-
-                    break;
-            }
-        }
-
-        if (digest.IsDefault || root.IsDefault || !IsRootBlock(root, block))
+        if (!TryDigest(parsed.Digest.Span, out Digest digest)
+            || !parsed.HasKind || parsed.Kind > 1
+            || !Cid.TryParse(parsed.Root.Span, out Cid root)
+            || !parsed.HasSize || parsed.Size > long.MaxValue
+            || !parsed.HasProfile || Encoding.UTF8.GetByteCount(parsed.Profile) > MaxProfile
+            || !parsed.HasComplete
+            || !IsRootBlock(root, parsed.Block.Span))
         {
             return false;
         }
@@ -159,13 +108,13 @@ internal static class ResolveWire
         var record = new ContentRecord
         {
             Digest = digest,
-            Kind = (ContentKind)kind,
+            Kind = (ContentKind)parsed.Kind,
             Root = root,
-            Size = (long)size,
-            Profile = profile,
-            Complete = complete != 0,
+            Size = (long)parsed.Size,
+            Profile = parsed.Profile,
+            Complete = parsed.Complete != 0,
         };
-        content = new ResolvedContent(record, block.ToArray());
+        content = new ResolvedContent(record, parsed.Block.Memory);
         return true;
     }
 
