@@ -1,9 +1,11 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 
 namespace Ipcs.Multiformats;
 
 /// <summary>
-/// One field of a protobuf message; its bytes point into the message. The deprecated groups are refused.
+/// One field of a protobuf message; its bytes point into the message. The deprecated groups are refused. The only reader by hand, for
+/// messages whose bytes must not be copied, and to count the fields of others before generated code allocates memory for them.
 /// Spec: https://protobuf.dev/programming-guides/encoding/.
 /// <code>field = varint(number &lt;&lt; 3 | wire)  then  varint (wire 0), 8 bytes (1), varint(length) and bytes (2), 4 bytes (5)</code>
 /// </summary>
@@ -21,8 +23,7 @@ public readonly ref struct ProtoField
     /// <summary>Wire type 5: four bytes.</summary>
     public const int Fixed32 = 5;
 
-    /// <summary>The length in bytes of the longest varint of 64 bits.</summary>
-    private const int MaxVarint = 10;
+    private const int MaxVarint = ProtoWriter.MaxVarint;
 
     private ProtoField(int number, byte wire, ulong value, ReadOnlySpan<byte> bytes, bool minimal)
     {
@@ -49,8 +50,8 @@ public readonly ref struct ProtoField
     public bool IsMinimal { get; }
 
     /// <summary>
-    /// Reads one field as <see cref="TryRead"/> does, and refuses the wire types of 32 and 64 fixed bits, which the messages of Bitswap and
-    /// resolve do not use.
+    /// Reads one field as <see cref="TryRead(ref ReadOnlySpan{byte}, out ProtoField)"/> does, and refuses the wire types of 32 and 64 fixed
+    /// bits, which the messages of Bitswap do not use.
     /// </summary>
     public static bool TryReadVarintOrCounted(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
         TryRead(ref source, out field) && field.Wire is Varint or Counted;
@@ -61,21 +62,18 @@ public readonly ref struct ProtoField
     /// </summary>
     public static bool TryRead(scoped ref ReadOnlySpan<byte> source, out ProtoField field)
     {
-        if (TryReadVarint(ref source, out ulong tag, out bool minimal) && tag <= uint.MaxValue && tag > 7)
+        if (TryReadHead(ref source, out int number, out byte wire, out ulong value, out bool minimal))
         {
-            byte wire = (byte)(tag & 7);
             if (wire == Varint)
             {
-                if (TryReadVarint(ref source, out ulong value, out bool shortest))
-                {
-                    field = new ProtoField((int)(tag >> 3), wire, value, default, minimal & shortest);
-                    return true;
-                }
+                field = new ProtoField(number, wire, value, default, minimal);
+                return true;
             }
-            else if (TryReadLength(ref source, wire, out ulong length, ref minimal) && length <= (ulong)source.Length)
+
+            if (value <= (ulong)source.Length)
             {
-                field = new ProtoField((int)(tag >> 3), wire, 0, source[..(int)length], minimal);
-                source = source[(int)length..];
+                field = new ProtoField(number, wire, 0, source[..(int)value], minimal);
+                source = source[(int)value..];
                 return true;
             }
         }
@@ -84,25 +82,69 @@ public readonly ref struct ProtoField
         return false;
     }
 
-    private static bool TryReadLength(scoped ref ReadOnlySpan<byte> source, byte wire, out ulong length, ref bool minimal)
+    /// <summary>As <see cref="TryRead(ref ReadOnlySpan{byte}, out ProtoField)"/>, for a message that is in several pieces.</summary>
+    /// <param name="source">The message, from the field on.</param>
+    /// <param name="field">The field without its bytes.</param>
+    /// <param name="bytes">The bytes for other wire types than 0.</param>
+    public static bool TryRead(ref ReadOnlySequence<byte> source, out ProtoField field, out ReadOnlySequence<byte> bytes)
     {
-        if (wire == Counted)
+        field = default;
+        bytes = default;
+
+        // Tag and value, or tag and length, may be in two pieces.
+        Span<byte> copy = stackalloc byte[2 * MaxVarint];
+        ReadOnlySequence<byte> start = source.Slice(0, Math.Min(copy.Length, source.Length));
+        start.CopyTo(copy);
+        ReadOnlySpan<byte> left = copy[..(int)start.Length];
+        if (!TryReadHead(ref left, out int number, out byte wire, out ulong value, out bool minimal))
         {
-            bool read = TryReadVarint(ref source, out length, out bool shortest);
+            return false;
+        }
+
+        ReadOnlySequence<byte> rest = source.Slice(start.Length - left.Length);
+        if (wire != Varint)
+        {
+            if (value > (ulong)rest.Length)
+            {
+                return false;
+            }
+
+            bytes = rest.Slice(0, (long)value);
+            rest = rest.Slice(bytes.End);
+            value = 0;
+        }
+
+        source = rest;
+        field = new ProtoField(number, wire, value, default, minimal);
+        return true;
+    }
+
+    /// <summary>
+    /// Reads a tag, and the value for wire type 0; for the others <paramref name="value"/> is the number of bytes to come.
+    /// </summary>
+    private static bool TryReadHead(
+        scoped ref ReadOnlySpan<byte> source, out int number, out byte wire, out ulong value, out bool minimal)
+    {
+        value = 0;
+        if (!TryReadVarint(ref source, out ulong tag, out minimal) || tag is > uint.MaxValue or < 8)
+        {
+            number = 0;
+            wire = 0;
+            return false;
+        }
+
+        number = (int)(tag >> 3);
+        wire = (byte)(tag & 7);
+        if (wire is Varint or Counted)
+        {
+            bool read = TryReadVarint(ref source, out value, out bool shortest);
             minimal &= shortest;
             return read;
         }
 
-        length = wire == Fixed64 ? 8u : 4;
+        value = wire == Fixed64 ? 8u : 4;
         return wire is Fixed64 or Fixed32;
     }
-
-    /// <summary>
-    /// As <see cref="TryRead"/>, but refuses varints that <see cref="Multiformats.Varint"/> refuses: those not in their shortest form, and
-    /// values of more than 63 bits.
-    /// </summary>
-    public static bool TryReadStrict(scoped ref ReadOnlySpan<byte> source, out ProtoField field) =>
-        TryRead(ref source, out field) && field.IsMinimal && field.Value <= long.MaxValue;
 
     /// <summary>Reads a varint of up to 64 bits, such as those in packed fields, and moves past it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

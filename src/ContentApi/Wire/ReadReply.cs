@@ -1,5 +1,4 @@
 using System.Buffers;
-using Google.Protobuf;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Wire;
@@ -7,15 +6,12 @@ namespace Ipcs.ContentApi.Wire;
 /// <summary>
 /// A <c>ReadContentResponse</c> whose data is not copied before it is encoded. It can be set and written again when its write has returned.
 /// <code>offset = 1 (varint) | data = 2</code>
-/// Encoding: https://protobuf.dev/programming-guides/encoding/.
+/// Spec: Protos/content.proto.
 /// </summary>
 internal sealed class ReadReply
 {
-    private const byte OffsetTag = (1 << 3) | 0;
-    private const byte DataTag = (2 << 3) | 2;
-
     /// <summary>Two tags and two varints, in bytes.</summary>
-    private const int MaxHeaderLength = 1 + 10 + 1 + 5;
+    private const int MaxHeadLength = 2 * (ProtoWriter.MaxTag + ProtoWriter.MaxVarint);
 
     /// <summary>Where in the content the data begins, in bytes.</summary>
     public long Offset { get; private set; }
@@ -32,27 +28,23 @@ internal sealed class ReadReply
 
     /// <summary>The length of the encoded message, in bytes.</summary>
     public int CalculateSize() =>
-        (Offset == 0 ? 0 : 1 + CodedOutputStream.ComputeInt64Size(Offset))
-        + (Data.IsEmpty ? 0 : 1 + CodedOutputStream.ComputeLengthSize(Data.Length) + Data.Length);
+        (Offset == 0 ? 0 : ProtoWriter.VarintFieldLength((ulong)Offset)) + (Data.IsEmpty ? 0 : ProtoWriter.BytesFieldLength(Data.Length));
 
     /// <summary>Encodes the message.</summary>
     public void WriteTo(IBufferWriter<byte> writer)
     {
-        Span<byte> header = writer.GetSpan(MaxHeaderLength);
-        int n = 0;
+        var head = new ProtoWriter(writer.GetSpan(MaxHeadLength));
         if (Offset != 0)
         {
-            header[n++] = OffsetTag;
-            n += Varint.Write(header[n..], (ulong)Offset);
+            head.VarintField(1, (ulong)Offset);
         }
 
         if (!Data.IsEmpty)
         {
-            header[n++] = DataTag;
-            n += Varint.Write(header[n..], (ulong)Data.Length);
+            head.BytesHead(2, Data.Length);
         }
 
-        writer.Advance(n);
+        writer.Advance(head.Written);
         writer.Write(Data.Span);
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Ipcs.ContentApi.V1;
+using Ipcs.Multiformats;
 
 namespace Ipcs.ContentApi.Wire;
 
@@ -8,7 +9,7 @@ namespace Ipcs.ContentApi.Wire;
 /// A <c>WriteContentRequest</c> whose data is in a rented array: generated code would allocate up to 16 MiB per message. The consumer of
 /// <see cref="Data"/> disposes the request, and the data is valid until then. An array that is not returned is left to the runtime's GC.
 /// <code>action = 1 (varint) | ref = 2 | total = 3 (varint) | expected = 4 | offset = 5 (varint) | data = 6 | labels = 7 (map)</code>
-/// Encoding: https://protobuf.dev/programming-guides/encoding/.
+/// Spec: Protos/content.proto.
 /// </summary>
 internal sealed class WriteRequest : IDisposable
 {
@@ -64,41 +65,44 @@ internal sealed class WriteRequest : IDisposable
         }
     }
 
-    private void Fill(in ReadOnlySequence<byte> payload)
+    private void Fill(ReadOnlySequence<byte> payload)
     {
-        var reader = new SequenceReader<byte>(payload);
-        while (!reader.End)
+        while (!payload.IsEmpty)
         {
-            ulong tag = ReadVarint(ref reader);
-            switch (tag)
+            ProtoField field = Next(ref payload, out ReadOnlySequence<byte> bytes);
+            switch (field.Number, field.Wire)
             {
-                case (1 << 3) | 0:
-                    Action = (WriteAction)(int)ReadVarint(ref reader);
+                case (1, ProtoField.Varint):
+                    Action = (WriteAction)(int)field.Value;
                     break;
-                case (2 << 3) | 2:
-                    Ref = StrictUtf8.GetString(ReadBytes(ref reader));
+                case (2, ProtoField.Counted):
+                    Ref = StrictUtf8.GetString(bytes);
                     break;
-                case (3 << 3) | 0:
-                    Total = (long)ReadVarint(ref reader);
+                case (3, ProtoField.Varint):
+                    Total = (long)field.Value;
                     break;
-                case (4 << 3) | 2:
-                    Expected = StrictUtf8.GetString(ReadBytes(ref reader));
+                case (4, ProtoField.Counted):
+                    Expected = StrictUtf8.GetString(bytes);
                     break;
-                case (5 << 3) | 0:
-                    Offset = (long)ReadVarint(ref reader);
+                case (5, ProtoField.Varint):
+                    Offset = (long)field.Value;
                     break;
-                case (6 << 3) | 2:
-                    SetData(ReadBytes(ref reader));
+                case (6, ProtoField.Counted):
+                    SetData(bytes);
                     break;
-                case (7 << 3) | 2:
-                    AddLabel(ReadBytes(ref reader));
+                case (7, ProtoField.Counted):
+                    AddLabel(bytes);
                     break;
                 default:
-                    Skip(ref reader, tag);
                     break;
             }
         }
     }
+
+    private static ProtoField Next(ref ReadOnlySequence<byte> payload, out ReadOnlySequence<byte> bytes) =>
+        ProtoField.TryRead(ref payload, out ProtoField field, out bytes)
+            ? field
+            : throw new WireFormatException("a field is cut off or of no known wire type");
 
     private void SetData(in ReadOnlySequence<byte> data)
     {
@@ -109,7 +113,7 @@ internal sealed class WriteRequest : IDisposable
         Data = _rented.AsMemory(0, length);
     }
 
-    private void AddLabel(in ReadOnlySequence<byte> entry)
+    private void AddLabel(ReadOnlySequence<byte> entry)
     {
         if (Labels.Count == MaxLabels)
         {
@@ -118,93 +122,19 @@ internal sealed class WriteRequest : IDisposable
 
         string key = "";
         string value = "";
-        var reader = new SequenceReader<byte>(entry);
-        while (!reader.End)
+        while (!entry.IsEmpty)
         {
-            ulong tag = ReadVarint(ref reader);
-            switch (tag)
+            ProtoField field = Next(ref entry, out ReadOnlySequence<byte> bytes);
+            if (field is { Number: 1, Wire: ProtoField.Counted })
             {
-                case (1 << 3) | 2:
-                    key = StrictUtf8.GetString(ReadBytes(ref reader));
-                    break;
-                case (2 << 3) | 2:
-                    value = StrictUtf8.GetString(ReadBytes(ref reader));
-                    break;
-                default:
-                    Skip(ref reader, tag);
-                    break;
+                key = StrictUtf8.GetString(bytes);
+            }
+            else if (field is { Number: 2, Wire: ProtoField.Counted })
+            {
+                value = StrictUtf8.GetString(bytes);
             }
         }
 
         Labels[key] = value;
-    }
-
-    private static void Skip(ref SequenceReader<byte> reader, ulong tag)
-    {
-        if (tag >> 3 is 0 or > uint.MaxValue >> 3)
-        {
-            throw new WireFormatException("a field has no legal number");
-        }
-
-        switch (tag & 7)
-        {
-            case 0:
-                ReadVarint(ref reader);
-                break;
-            case 1:
-                Advance(ref reader, 8);
-                break;
-            case 2:
-                ReadBytes(ref reader);
-                break;
-            case 5:
-                Advance(ref reader, 4);
-                break;
-            default:
-                throw new WireFormatException($"wire type {tag & 7} is not supported");
-        }
-    }
-
-    private static void Advance(ref SequenceReader<byte> reader, long count)
-    {
-        if (reader.Remaining < count)
-        {
-            throw new WireFormatException("the message ends within a field");
-        }
-
-        reader.Advance(count);
-    }
-
-    private static ReadOnlySequence<byte> ReadBytes(ref SequenceReader<byte> reader)
-    {
-        ulong length = ReadVarint(ref reader);
-        if (length > (ulong)reader.Remaining)
-        {
-            throw new WireFormatException("the message ends within a field");
-        }
-
-        ReadOnlySequence<byte> bytes = reader.UnreadSequence.Slice(0, (long)length);
-        reader.Advance((long)length);
-        return bytes;
-    }
-
-    private static ulong ReadVarint(ref SequenceReader<byte> reader)
-    {
-        ulong value = 0;
-        for (int shift = 0; shift < 70; shift += 7)
-        {
-            if (!reader.TryRead(out byte b))
-            {
-                throw new WireFormatException("the message ends within a number");
-            }
-
-            value |= (ulong)(b & 0x7f) << shift;
-            if (b < 0x80)
-            {
-                return value;
-            }
-        }
-
-        throw new WireFormatException("a number is longer than ten bytes");
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Ipcs.Blockstore;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.DagPb;
 

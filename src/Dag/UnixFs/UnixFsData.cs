@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using Ipcs.Dag.DagPb;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Dag.UnixFs;
 

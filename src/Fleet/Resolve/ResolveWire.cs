@@ -26,7 +26,9 @@ internal static class ResolveWire
     /// <summary>The maximum length of a profile's name in bytes.</summary>
     private const int MaxProfile = 64;
 
-    /// <summary>The maximum number of fields of a message with those of its contents, of which each has 8: twice as many as are known.</summary>
+    /// <summary>
+    /// The maximum number of fields of a message with those of its contents: twice the 8 that each content of an answer has.
+    /// </summary>
     private const int MaxFields = 16 * MaxDigests;
 
     public static byte[] EncodeQuestion(IReadOnlyList<Digest> digests) =>
