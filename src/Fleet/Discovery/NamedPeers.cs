@@ -1,5 +1,6 @@
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Discovery;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
@@ -23,24 +24,21 @@ internal sealed partial class NamedPeers : IAsyncDisposable
     private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(15);
 
     private readonly IHost _host;
-    private readonly Func<Multiaddr, CancellationToken, Task<IReadOnlyList<Multiaddr>>> _resolve;
+    private readonly IDnsResolver _resolver;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task[] _loops;
 
     public NamedPeers(
-        IHost host,
-        IReadOnlyList<Multiaddr> names,
-        Func<Multiaddr, CancellationToken, Task<IReadOnlyList<Multiaddr>>> resolve,
-        TimeProvider time,
-        ILogger logger)
+        IHost host, IReadOnlyList<Multiaddr> names, IDnsResolver resolver, TimeProvider time, int seed, ILogger logger)
     {
         _host = host;
-        _resolve = resolve;
+        _resolver = resolver;
         _time = time;
         _logger = logger;
-        _loops = [.. names.Select(n => Task.Run(() => FollowAsync(n)))];
+        // Each loop has a generator of its own: Random is not thread-safe.
+        _loops = [.. names.Select((n, i) => Task.Run(() => FollowAsync(n, new Random(seed + i))))];
     }
 
     /// <inheritdoc/>
@@ -51,7 +49,7 @@ internal sealed partial class NamedPeers : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task FollowAsync(Multiaddr name)
+    private async Task FollowAsync(Multiaddr name, Random random)
     {
         // The peers that answered at each address. An address of this node, or of a peer that is connected under another address, is not
         // dialled again while the name resolves to it.
@@ -77,16 +75,15 @@ internal sealed partial class NamedPeers : IAsyncDisposable
                 LogUnresolved(name, e.Message);
             }
 
-            TimeSpan pause = Interval * (0.8 + (0.4 * Random.Shared.NextDouble()));
+            TimeSpan pause = Interval * (0.8 + (0.4 * random.NextDouble()));
             await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     private async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr name)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        limit.CancelAfter(ResolveTime);
-        return [.. (await _resolve(name, limit.Token)).Distinct().Take(MaxAddresses)];
+        using var limit = new Deadline(_time, ResolveTime, _stopping.Token);
+        return [.. (await HostNames.ResolveAsync(_resolver, name, limit.Token)).Distinct().Take(MaxAddresses)];
     }
 
     private async Task DialAsync(IReadOnlyList<Multiaddr> addresses, Dictionary<Multiaddr, PeerId> settled)
@@ -103,8 +100,7 @@ internal sealed partial class NamedPeers : IAsyncDisposable
         var options = new ParallelOptions { MaxDegreeOfParallelism = DialsAtOnce, CancellationToken = _stopping.Token };
         await Parallel.ForEachAsync(open, options, async (address, stop) =>
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            limit.CancelAfter(DialTime);
+            using var limit = new Deadline(_time, DialTime, stop);
             try
             {
                 PeerInfo peer = await _host.ConnectAsync(address, limit.Token);

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Discovery;
@@ -10,7 +9,7 @@ namespace Ipcs.Fleet.Discovery;
 
 /// <summary>
 /// Dials discovered peers until this node has enough connections; the other peers of a large fleet are found through the DHT. A peer that
-/// could not be dialled is retried after <see cref="RetryAfter"/>. Owns the dialling workers, which are awaited at disposal.
+/// could not be dialled is retried after <see cref="DialFailures.RetryAfter"/>. Owns the dialling workers, which are awaited at disposal.
 /// </summary>
 internal sealed partial class PeerFinder : IAsyncDisposable
 {
@@ -23,18 +22,14 @@ internal sealed partial class PeerFinder : IAsyncDisposable
     /// <summary>The number of concurrent dials.</summary>
     private const int Workers = 4;
 
-    /// <summary>The maximum number of failed dials remembered.</summary>
-    private const int MaxFailures = 4096;
-
     private static readonly TimeSpan DialTime = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly IHost _host;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<FoundPeer> _waiting = Channel.CreateBounded<FoundPeer>(
         new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _failed = new();
+    private readonly DialFailures _failures;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task[] _workers;
 
@@ -43,6 +38,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         _host = host;
         _time = time;
         _logger = logger;
+        _failures = new DialFailures(time);
         // Each worker has a generator of its own: Random is not thread-safe.
         _workers = [.. Enumerable.Range(0, Workers).Select(i => Task.Run(() => DialAllAsync(new Random(seed + i))))];
     }
@@ -68,7 +64,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
     {
         IReadOnlyList<PeerInfo> peers = _host.Peers;
         return peer != _host.LocalPeer && peers.Count < EnoughPeers && peers.All(p => p.Peer != peer)
-            && !(_failed.TryGetValue(peer, out DateTimeOffset at) && _time.GetUtcNow() - at < RetryAfter);
+            && !_failures.IsRecent(peer);
     }
 
     private async Task DialAllAsync(Random random)
@@ -96,12 +92,11 @@ internal sealed partial class PeerFinder : IAsyncDisposable
         string reason = "";
         foreach (Multiaddr address in peer.Addresses)
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            limit.CancelAfter(DialTime);
+            using var limit = new Deadline(_time, DialTime, _stopping.Token);
             try
             {
                 await _host.ConnectAsync(address.WithPeer(peer.Peer), limit.Token);
-                _failed.TryRemove(peer.Peer, out _);
+                _failures.Remove(peer.Peer);
                 LogConnected(peer.Peer, address);
                 return;
             }
@@ -111,18 +106,7 @@ internal sealed partial class PeerFinder : IAsyncDisposable
             }
         }
 
-        if (_failed.Count < MaxFailures || _failed.ContainsKey(peer.Peer))
-        {
-            _failed[peer.Peer] = _time.GetUtcNow();
-        }
-        else
-        {
-            foreach ((PeerId old, DateTimeOffset at) in _failed.Where(f => _time.GetUtcNow() - f.Value >= RetryAfter))
-            {
-                _failed.TryRemove(KeyValuePair.Create(old, at));
-            }
-        }
-
+        _failures.Add(peer.Peer);
         LogUnreachable(peer.Peer, reason);
     }
 

@@ -2,7 +2,9 @@ using Ipcs.Blockstore;
 using Ipcs.Fleet.Discovery;
 using Ipcs.Kademlia;
 using Ipcs.Kademlia.Reproviding;
+using Ipcs.Libp2p;
 using Ipcs.Libp2p.Discovery.Mdns;
+using Ipcs.Libp2p.Dns;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
@@ -86,7 +88,8 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
         Multiaddr[] names = [.. _options.Peers.Where(HostNames.IsName)];
         if (names.Length > 0)
         {
-            _parts.Push(new NamedPeers(_host, names, HostNames.ResolveAsync, _time, _loggers.CreateLogger<NamedPeers>()));
+            var resolver = new SystemDnsResolver(_time);
+            _parts.Push(new NamedPeers(_host, names, resolver, _time, _random.Next(), _loggers.CreateLogger<NamedPeers>()));
         }
     }
 
@@ -127,7 +130,7 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
         {
             try
             {
-                await _changed.WaitAsync(_options.Provide == ProvideStrategy.All ? ScanAllInterval : ScanInterval, _stopping.Token);
+                await ChangeAsync(_options.Provide == ProvideStrategy.All ? ScanAllInterval : ScanInterval);
                 await Task.Delay(GatherTime, _time, _stopping.Token);
                 await Task.Run(() => reprovider.Update(_source.Keys()), _stopping.Token);
             }
@@ -140,6 +143,20 @@ public sealed partial class NodeRouting : IContentRouting, IAsyncDisposable
                 // The store is closing or a record is damaged: the next scan tries again.
                 LogScanFailed(logger, e);
             }
+        }
+    }
+
+    /// <summary>Waits for a change of the store, but not longer than <paramref name="most"/>.</summary>
+    private async Task ChangeAsync(TimeSpan most)
+    {
+        using var limit = new Deadline(_time, most, _stopping.Token);
+        try
+        {
+            await _changed.WaitAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (!_stopping.IsCancellationRequested)
+        {
+            // The periodic scan is due.
         }
     }
 
