@@ -41,7 +41,7 @@ internal static class CompareCommand
                     ("namespace", parsed.GetValue(containerdNamespace)),
                     ("all-platforms", parsed.GetValue(all) ? "true" : null),
                     ("plain-http", parsed.GetValue(plain) ? "true" : null)));
-            using HttpContent? logins = await Logins.BodyAsync(sources, cancellationToken);
+            using HttpContent? logins = await Logins.BodyAsync(sources, global.Settings.Time, cancellationToken);
             using ApiClient client = global.Client(parsed);
             var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/compare", query, logins, cancellationToken))

@@ -52,7 +52,7 @@ internal static class ImageCommands
                 ("namespace", parsed.GetValue(containerdNamespace)),
                 ("all-platforms", parsed.GetValue(all) ? "true" : null),
                 ("plain-http", parsed.GetValue(plain) ? "true" : null));
-            using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], cancellationToken);
+            using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], global.Settings.Time, cancellationToken);
             using ApiClient client = global.Client(parsed);
             var progress = new ProgressDisplay();
             await foreach (JsonNode line in client.LinesAsync("ipcs/convert", query, logins, cancellationToken))

@@ -17,9 +17,9 @@ internal static class Logins
     }
 
     /// <summary>The request body with the logins at the registries of the images; null when there are none.</summary>
-    public static async Task<HttpContent?> BodyAsync(IEnumerable<string> images, CancellationToken cancellationToken)
+    public static async Task<HttpContent?> BodyAsync(IEnumerable<string> images, TimeProvider time, CancellationToken cancellationToken)
     {
-        var files = CredentialFiles.OfUser(Environment.GetEnvironmentVariable, TimeProvider.System);
+        var files = CredentialFiles.OfUser(Environment.GetEnvironmentVariable, time);
         var auths = new JsonObject();
         foreach (string image in images)
         {

@@ -39,14 +39,16 @@ public static class ContentApiExtensions
     /// <param name="dependencies">Called when the service is first needed, so that the web host can be built before the store is
     /// open.</param>
     /// <param name="profile">The DAG profile with which containerd's writes are imported.</param>
+    /// <param name="time">The clock of time stamps and waits.</param>
     /// <param name="configure">Changes the options.</param>
     public static IServiceCollection AddContentApi(
         this IServiceCollection services,
         Func<ContentDependencies> dependencies,
         ImportProfile profile,
+        TimeProvider time,
         Action<ContentApiOptions>? configure = null)
     {
-        var options = new ContentApiOptions();
+        var options = new ContentApiOptions { Time = time };
         configure?.Invoke(options);
         services.AddGrpc().AddServiceOptions<ContentService>(grpc =>
         {

@@ -4,6 +4,7 @@ using Ipcs.Node.Daemon;
 using Ipcs.Node.Native;
 using Ipcs.Node.Options;
 
+TimeProvider time = TimeProvider.System;
 if (args is ["containerd", "layer", var apiSocket])
 {
     return await LayerCommand.RunAsync(apiSocket);
@@ -11,7 +12,7 @@ if (args is ["containerd", "layer", var apiSocket])
 
 if (args is ["containerd", OutputLinger.Command, var pid])
 {
-    await OutputLinger.WaitAsync(pid, TimeProvider.System);
+    await OutputLinger.WaitAsync(pid, time);
     return 0;
 }
 
@@ -23,4 +24,4 @@ return await Cli.RunAsync(args, new CliSettings(
     defaults.ApiSocket,
     defaults.ContentSocket,
     global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],
-    TimeProvider.System));
+    time));

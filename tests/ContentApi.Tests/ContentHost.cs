@@ -63,7 +63,7 @@ public sealed class ContentHost : IAsyncDisposable
         builder.Logging.ClearProviders();
         var dependencies = new ContentDependencies(store, fleet ?? new NoFleet(store.Blocks), new ContentCatalog(store));
         builder.Services.AddSingleton(dependencies.Catalog);
-        builder.Services.AddContentApi(() => dependencies, profile ?? ImportProfile.KuboV1, configure);
+        builder.Services.AddContentApi(() => dependencies, profile ?? ImportProfile.KuboV1, TimeProvider.System, configure);
         WebApplication app = builder.Build();
         app.MapContentApi();
         await app.StartAsync(TestContext.Current.CancellationToken);

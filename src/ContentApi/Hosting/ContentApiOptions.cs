@@ -32,5 +32,5 @@ public sealed class ContentApiOptions
     public long SaveEvery { get; set; } = 16 << 20;
 
     /// <summary>The clock of time stamps and waits.</summary>
-    public TimeProvider Time { get; set; } = TimeProvider.System;
+    public required TimeProvider Time { get; set; }
 }

@@ -15,23 +15,23 @@ internal static partial class DaemonCommand
         var flags = new OptionFlags(global, command);
         command.SetAction(async (parsed, stop) =>
         {
-            await RunAsync(flags.Load(parsed), stop);
+            await RunAsync(flags.Load(parsed), global.Settings.Time, stop);
             return 0;
         });
         return command;
     }
 
-    private static async Task RunAsync(NodeOptions options, CancellationToken stop)
+    private static async Task RunAsync(NodeOptions options, TimeProvider time, CancellationToken stop)
     {
-        using ILoggerFactory loggers = Logs.Create(options);
+        using ILoggerFactory loggers = Logs.Create(options, time);
         ILogger logger = loggers.CreateLogger(nameof(Daemon));
         foreach (string name in OptionsLoader.UnknownVariables(OptionsLoader.ProcessEnvironment().Keys))
         {
             LogUnknownVariable(logger, name);
         }
 
-        await using var manager = new ServiceManager(logger);
-        await using var daemon = new NodeDaemon(options, loggers);
+        await using var manager = new ServiceManager(time, logger);
+        await using var daemon = new NodeDaemon(options, loggers, time, new Random());
         await Console.Out.WriteLineAsync(await daemon.StartAsync(stop));
         await Console.Out.FlushAsync(CancellationToken.None);
         manager.Ready();

@@ -10,7 +10,7 @@ internal static class Logs
     /// Creates the loggers. They write JSON when the options say so, messages with a priority for systemd's journal, or else the lines of
     /// <see cref="LineFormatter"/>.
     /// </summary>
-    public static ILoggerFactory Create(NodeOptions options) => LoggerFactory.Create(logging =>
+    public static ILoggerFactory Create(NodeOptions options, TimeProvider time) => LoggerFactory.Create(logging =>
     {
         logging.SetMinimumLevel(options.LogLevel);
 
@@ -41,7 +41,7 @@ internal static class Logs
         else
         {
             logging.AddConsole(o => o.FormatterName = LineFormatter.FormatterName);
-            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected, TimeProvider.System));
+            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected, time));
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);

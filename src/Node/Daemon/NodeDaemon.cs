@@ -33,12 +33,21 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
     private readonly NodeOptions _options;
     private readonly ILoggerFactory _loggers;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
     private readonly Stack<IAsyncDisposable> _open = new();
 
-    public NodeDaemon(NodeOptions options, ILoggerFactory loggers)
+    /// <summary>Creates a node that is not started.</summary>
+    /// <param name="options">The node's options.</param>
+    /// <param name="loggers">The loggers of all parts.</param>
+    /// <param name="time">The clock of all parts.</param>
+    /// <param name="random">Where each part takes its seed from.</param>
+    public NodeDaemon(NodeOptions options, ILoggerFactory loggers, TimeProvider time, Random random)
     {
         _options = options;
         _loggers = loggers;
+        _time = time;
+        _random = random;
     }
 
     /// <summary>Starts the node and returns the ready line, which says where it listens.</summary>
@@ -63,11 +72,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
         _open.Push(new Closing(store));
         var catalog = new ContentCatalog(store);
-        var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers));
+        var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers, _time, _random.Next()));
         _open.Push(host);
-        var bitswap = new BitswapService(host, store.Blocks, BitswapOptions(_options, work), _loggers.CreateLogger<BitswapService>());
+        BitswapOptions bitswapOptions = BitswapOptions(_options, work, _random.Next());
+        var bitswap = new BitswapService(host, store.Blocks, bitswapOptions, _loggers.CreateLogger<BitswapService>());
         _open.Push(bitswap);
-        var routing = new NodeRouting(RoutingOptions(_options), host, store, TimeProvider.System, new Random(), _loggers);
+        var routing = new NodeRouting(RoutingOptions(_options), host, store, _time, _random, _loggers);
         _open.Push(routing);
         catalog.Changed += routing.StoreChanged;
         var fetcher = new ContentFetcher(
@@ -76,7 +86,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             catalog,
             bitswap,
             _options.InfoBudget,
-            TimeProvider.System,
+            _time,
             _loggers.CreateLogger<ContentFetcher>(),
             routing,
             work);
@@ -87,17 +97,17 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             store,
             catalog,
             (await content).Services.GetRequiredService<IIngestRoots>(),
-            TimeProvider.System,
+            _time,
             _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
         _open.Push(new GcSchedule(
-            collector, store, _options.GcInterval, _options.StorageMax, TimeProvider.System, _loggers.CreateLogger<GcSchedule>()));
-        var listeners = new ListenerSet();
+            collector, store, _options.GcInterval, _options.StorageMax, _time, _loggers.CreateLogger<GcSchedule>()));
+        var listeners = new ListenerSet(_time);
         _open.Push(listeners);
         await listeners.OpenAsync(await content, _options.ContentSocket, cancellationToken);
         var routes = new ControlApiRoutes(
             ControlApiOptions(_options), host, store, catalog, bitswap, fetcher, routing, collector,
-            (await content).Services.GetRequiredService<RecentReads>(), TimeProvider.System, _loggers.CreateLogger<ControlApiRoutes>());
+            (await content).Services.GetRequiredService<RecentReads>(), _time, _loggers.CreateLogger<ControlApiRoutes>());
         WebApplication api = ApiListener(routes);
         await listeners.OpenAsync(api, _options.ApiSocket, cancellationToken);
 
@@ -133,7 +143,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     }
 
     /// <summary>The options of the libp2p host.</summary>
-    internal static Libp2p.Swarm.HostOptions HostOptions(NodeOptions options, KeyPair key, ILoggerFactory loggers) => new()
+    internal static Libp2p.Swarm.HostOptions HostOptions(
+        NodeOptions options, KeyPair key, ILoggerFactory loggers, TimeProvider time, int seed) => new()
     {
         KeyPair = key,
         ListenAddresses = options.Listen,
@@ -143,18 +154,18 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Filter = new PeerFilter(options.Allow, options.Deny),
         Limits = options.Limits,
         AgentVersion = ProductVersion.Agent,
-        Time = TimeProvider.System,
-        Seed = Random.Shared.Next(),
+        Time = time,
+        Seed = seed,
         Logger = loggers.CreateLogger<Libp2p.Swarm.Host>(),
     };
 
     /// <summary>The options of Bitswap.</summary>
-    internal static BitswapOptions BitswapOptions(NodeOptions options, TaskScheduler work) => new()
+    internal static BitswapOptions BitswapOptions(NodeOptions options, TaskScheduler work, int seed) => new()
     {
         UploadRate = options.UploadRate,
         DownloadRate = options.DownloadRate,
         IsLeaf = DagWalk.IsLeaf,
-        Seed = Random.Shared.Next(),
+        Seed = seed,
         Work = work,
     };
 
@@ -187,7 +198,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     private WebApplication ContentListener(Func<ContentDependencies> dependencies)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddContentApi(dependencies, _options.Profile);
+        builder.Services.AddContentApi(dependencies, _options.Profile, _time);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;

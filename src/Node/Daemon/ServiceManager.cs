@@ -10,20 +10,34 @@ namespace Ipcs.Node.Daemon;
 /// </summary>
 internal sealed partial class ServiceManager : IAsyncDisposable
 {
-    private readonly SystemdNotifier _notifier = new();
+    private readonly ISystemdNotifier _notifier;
+    private readonly TimeSpan? _interval;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _logger;
     private Task _watchdog = Task.CompletedTask;
 
-    public ServiceManager(ILogger logger) => _logger = logger;
+    public ServiceManager(TimeProvider time, ILogger logger)
+        : this(new SystemdNotifier(), WatchdogTime(), time, logger)
+    {
+    }
+
+    /// <summary>Creates the manager for a given notifier; without an interval there is no watchdog.</summary>
+    internal ServiceManager(ISystemdNotifier notifier, TimeSpan? interval, TimeProvider time, ILogger logger)
+    {
+        _notifier = notifier;
+        _interval = interval;
+        _time = time;
+        _logger = logger;
+    }
 
     /// <summary>Reports that all sockets are open, and starts the watchdog's keep-alive. Called once.</summary>
     public void Ready()
     {
         Notify(ServiceState.Ready);
-        if (_notifier.IsEnabled && WatchdogTime() is { } time)
+        if (_notifier.IsEnabled && _interval is { } interval)
         {
-            _watchdog = KeepAliveAsync(time);
+            _watchdog = KeepAliveAsync(interval);
         }
     }
 
@@ -52,7 +66,7 @@ internal sealed partial class ServiceManager : IAsyncDisposable
     /// <summary>Sends the keep-alive from the thread pool, on which the daemon's work runs: when the pool is blocked, it stops.</summary>
     private async Task KeepAliveAsync(TimeSpan interval)
     {
-        using var timer = new PeriodicTimer(interval);
+        using var timer = new PeriodicTimer(interval, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))

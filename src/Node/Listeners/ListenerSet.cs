@@ -1,12 +1,12 @@
 namespace Ipcs.Node.Listeners;
 
 /// <summary>The web servers of the unix sockets. Owns them; disposal drains them in parallel and deletes the sockets.</summary>
-internal sealed class ListenerSet : IAsyncDisposable
+internal sealed class ListenerSet(TimeProvider time) : IAsyncDisposable
 {
     /// <summary>
     /// How long open requests may take to end. Of the 10 s that the daemon has to stop, the rest is for closing the store.
     /// </summary>
-    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(8);
+    internal static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(8);
 
     private readonly List<(WebApplication App, string Socket)> _servers = [];
 
@@ -34,9 +34,9 @@ internal sealed class ListenerSet : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await Task.WhenAll(_servers.Select(server => CloseAsync(server.App, server.Socket)));
 
-    private static async Task CloseAsync(WebApplication app, string socket)
+    private async Task CloseAsync(WebApplication app, string socket)
     {
-        using var limit = new CancellationTokenSource(DrainTime);
+        using var limit = new CancellationTokenSource(DrainTime, time);
         try
         {
             await app.StopAsync(limit.Token);

@@ -31,7 +31,7 @@ public sealed class LimitSettingsTests
         NodeOptions options = Given(name, value);
         PropertyInfo limit = Limits.Single(p => p.Name == Assert.Single(Changed(options)));
         KeyPair key = KeyPair.Generate();
-        HostLimits host = NodeDaemon.HostOptions(options, key, NullLoggerFactory.Instance).Limits;
+        HostLimits host = NodeDaemon.HostOptions(options, key, NullLoggerFactory.Instance, TimeProvider.System, seed: 1).Limits;
         Assert.Equal(value, limit.GetValue(host)!.ToString());
         Assert.Equal(value, setting.Show(options)!.ToString());
     }

@@ -198,8 +198,11 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("off", 0)]
     public void Rates_reach_bitswap(string text, long expected)
     {
-        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("upload-rate", text)), TaskScheduler.Default).UploadRate);
-        Assert.Equal(expected, NodeDaemon.BitswapOptions(Load(null, [], ("download-rate", text)), TaskScheduler.Default).DownloadRate);
+        Assert.Equal(expected, Bitswap("upload-rate").UploadRate);
+        Assert.Equal(expected, Bitswap("download-rate").DownloadRate);
+
+        Ipcs.Bitswap.BitswapOptions Bitswap(string option) =>
+            NodeDaemon.BitswapOptions(Load(null, [], (option, text)), TaskScheduler.Default, seed: 1);
     }
 
     private static NodeOptions Load(string? config, (string, string)[]? environment = null, params (string Name, string Value)[] flags) =>
