@@ -7,9 +7,6 @@ namespace Ipcs.Architecture.Tests;
 /// <summary>Bodies of control flow are in braces, in the product, its tests and its benchmarks.</summary>
 public sealed class BraceTests
 {
-    /// <summary>Folders that do not comply yet. A folder is removed from here as soon as it does; none is added.</summary>
-    private static readonly string[] NotYet = ["src/Blockstore/", "tests/Blockstore.Tests/"];
-
     [Theory]
     [InlineData("src")]
     [InlineData("tests")]
@@ -20,7 +17,6 @@ public sealed class BraceTests
             from path in Directory.EnumerateFiles(Path.Combine(Projects.Root, folder), "*.cs", SearchOption.AllDirectories)
             let file = Path.GetRelativePath(Projects.Root, path).Replace(Path.DirectorySeparatorChar, '/')
             where !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal)
-            where !NotYet.Any(prefix => file.StartsWith(prefix, StringComparison.Ordinal))
             from line in LinesWithoutBraces(File.ReadAllText(path))
             select $"{file}:{line}";
         Assert.Empty(found);

@@ -172,7 +172,10 @@ public abstract class StoreConformance : IDisposable
         marks.Add(Multihash.Sha256(kept));
         List<(Multihash, int)> removed = [];
         using (IGcCycle collection = Store.BeginCollection())
+        {
             collection.Sweep(marks, (hash, length) => removed.Add((hash, length)), TestContext.Current.CancellationToken);
+        }
+
         Assert.Equal([(Multihash.Sha256(swept), 2000)], removed);
         Assert.Null(Store.Blocks.GetCompressed(Multihash.Sha256(swept)));
         Assert.NotNull(Store.Blocks.GetCompressed(Multihash.Sha256(kept)));
@@ -192,7 +195,10 @@ public abstract class StoreConformance : IDisposable
             new(Multihash.Identity, new byte[Multihash.MaxDigestLength]),
         ];
         for (int i = 0; i < hashes.Length; i++)
+        {
             Store.Blocks.Put(hashes[i], [(byte)i]);
+        }
+
         for (int i = 0; i < hashes.Length; i++)
         {
             using IMemoryOwner<byte>? got = Store.Blocks.Get(hashes[i]);
@@ -265,9 +271,15 @@ public abstract class StoreConformance : IDisposable
     public void An_enumeration_that_is_not_finished_holds_nothing()
     {
         for (int i = 0; i < 5; i++)
+        {
             Store.Blocks.Put(Multihash.Sha256([(byte)i]), [(byte)i]);
+        }
+
         for (int i = 0; i < 100; i++)
+        {
             Assert.Single(Store.Blocks.Enumerate().Take(1));
+        }
+
         Store.Dispose();
         Assert.Throws<ObjectDisposedException>(() => Walk(Store.Blocks.Enumerate()));
     }
@@ -302,7 +314,10 @@ public abstract class StoreConformance : IDisposable
             new(new Multihash(Multihash.Sha2_384, new byte[48])), new(new Multihash(Multihash.Sha2_512, new byte[64])),
         ];
         foreach (Digest digest in digests)
+        {
             Store.Contents.Put(Record("o") with { Digest = digest });
+        }
+
         IEnumerable<ContentRecord> walk = Store.Contents.Enumerate();
         Assert.True(Store.Contents.Delete(digests[3]));
         Assert.Equal(
@@ -384,7 +399,10 @@ public abstract class StoreConformance : IDisposable
     public void Metadata_is_found_by_its_prefix_in_order()
     {
         foreach (string key in (string[])["provide/b", "peers/1", "provide/a", "provide", "!schema"])
+        {
             Store.Metadata.Put(Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes("=" + key));
+        }
+
         Store.Metadata.Put("empty"u8, [], sync: true);
         Assert.Equal(["provide/a", "provide/b"], Keys("provide/"));
         Assert.Equal(["!schema", "empty", "peers/1", "provide", "provide/a", "provide/b"], Keys(""));
@@ -404,7 +422,10 @@ public abstract class StoreConformance : IDisposable
         Multihash[] keys = [.. Enumerable.Range(0, 5).Select(i => Multihash.Sha256([(byte)i]))];
         DateTimeOffset start = DateTimeOffset.UnixEpoch;
         for (int i = 0; i < keys.Length; i++)
+        {
             Assert.True(Store.Provides.Put(new ProvideRecord { Key = keys[i], DueAt = start.AddHours(5 - i) }));
+        }
+
         Assert.Equal(5, Store.Provides.Count);
         Assert.Empty(Store.Provides.Due(start, 10));
         Assert.Equal([keys[4], keys[3], keys[2]], Store.Provides.Due(start.AddHours(3), 10).Select(record => record.Key));
@@ -447,7 +468,10 @@ public abstract class StoreConformance : IDisposable
     public void Of_too_many_peers_those_not_seen_the_longest_go()
     {
         for (int i = 0; i <= IPeerStore.MaxPeers; i++)
+        {
             Store.Peers.Put(Peer(i) with { SeenAt = DateTimeOffset.UnixEpoch.AddSeconds(IPeerStore.MaxPeers - i) });
+        }
+
         Assert.InRange(Store.Peers.Enumerate().Count(), IPeerStore.MaxPeers / 2, IPeerStore.MaxPeers);
         Assert.Null(Store.Peers.Get(Peer(IPeerStore.MaxPeers - 1).Peer));
         Assert.NotNull(Store.Peers.Get(Peer(0).Peer));
@@ -460,7 +484,10 @@ public abstract class StoreConformance : IDisposable
         Multihash[] hashes = [.. Enumerable.Range(0, 600).Select(i => PutBlock($"g{i}", 100 + i))];
         BlockSet marks = new();
         foreach (Multihash hash in hashes.Take(100))
+        {
             Assert.True(marks.Add(hash));
+        }
+
         using (IGcCycle collection = Store.BeginCollection())
         {
             Assert.Throws<InvalidOperationException>(() => Store.BeginCollection());
@@ -529,7 +556,10 @@ public abstract class StoreConformance : IDisposable
 
         GcLease first = Store.LeaseTouched();
         for (int i = 0; i < touched; i++)
+        {
             _ = Store.Blocks.Has(Multihash.Sha256(BitConverter.GetBytes(i)));
+        }
+
         Multihash old = PutBlock("old", 10);
         using GcLease second = Store.LeaseTouched();
         Multihash young = PutBlock("young", 10);
@@ -560,7 +590,9 @@ public abstract class StoreConformance : IDisposable
         Assert.Equal(1, Sweep(new BlockSet()));
         lease.Dispose();
         using (IGcCycle collection = Store.BeginCollection())
+        {
             Assert.Empty(collection.LeasedRoots());
+        }
     }
 
     [Fact]
@@ -581,7 +613,9 @@ public abstract class StoreConformance : IDisposable
                     foreach (byte[] block in mine)
                     {
                         if (!Store.Blocks.Has(Multihash.Sha256(block)))
+                        {
                             Store.Blocks.Put(Multihash.Sha256(block), block);
+                        }
                     }
 
                     foreach (byte[] block in mine)
@@ -596,7 +630,10 @@ public abstract class StoreConformance : IDisposable
             TaskScheduler.Default))];
         long swept = 0;
         for (int round = 0; round < 100 || (swept < 1000 && round < 5000); round++)
+        {
             swept += Sweep(new BlockSet());
+        }
+
         await stop.CancelAsync();
         await Task.WhenAll(writers);
         Assert.InRange(swept, 1000, long.MaxValue);
@@ -647,9 +684,15 @@ public abstract class StoreConformance : IDisposable
             Multihash hash = Multihash.Sha256(block);
             Store.Blocks.Put(hash, block);
             using (IMemoryOwner<byte>? got = Store.Blocks.Get(hash))
+            {
                 Assert.True(got is null || got.Memory.Span.SequenceEqual(block));
+            }
+
             if (i % 3 == 0)
+            {
                 Store.Blocks.Delete(hash);
+            }
+
             Assert.All(Store.Blocks.Enumerate().Take(3), entry => Assert.Equal(50_000, entry.Length));
             return ValueTask.CompletedTask;
         });
@@ -667,7 +710,10 @@ public abstract class StoreConformance : IDisposable
             await Parallel.ForAsync(0, 8, cancel, (_, _) =>
             {
                 if (Store.Contents.Delete(record.Digest))
+                {
                     Interlocked.Increment(ref told);
+                }
+
                 return ValueTask.CompletedTask;
             });
             Assert.Equal(1, told);
@@ -688,12 +734,18 @@ public abstract class StoreConformance : IDisposable
                 for (int i = 0; ; i++)
                 {
                     using (IMemoryOwner<byte>? got = Store.Blocks.Get(hash))
+                    {
                         Assert.Equal(20_000, got!.Memory.Length);
+                    }
+
                     Store.Blocks.Put(Multihash.Sha256(BitConverter.GetBytes((which * 1_000_000) + i)), block);
                     _ = Store.Blocks.Enumerate().Count(entry => entry.Length == 1);
                     Store.Commit(Record($"{which}/{i % 5}"), "r");
                     if (!counted)
+                    {
                         running.Signal();
+                    }
+
                     counted = true;
                 }
             },
@@ -703,8 +755,10 @@ public abstract class StoreConformance : IDisposable
         Assert.True(running.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
         Store.Dispose();
         foreach (Task worker in workers)
+        {
             await Assert.ThrowsAsync<ObjectDisposedException>(
                 () => worker.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        }
     }
 
     [Fact]
@@ -747,7 +801,10 @@ public abstract class StoreConformance : IDisposable
     public void Dispose()
     {
         if (_store.IsValueCreated)
+        {
             Store.Dispose();
+        }
+
         Clean();
         GC.SuppressFinalize(this);
     }
@@ -789,7 +846,9 @@ public abstract class StoreConformance : IDisposable
     protected static void Walk<T>(IEnumerable<T> all)
     {
         foreach (T one in all)
+        {
             Assert.NotNull(one);
+        }
     }
 
     protected abstract IStore Open();

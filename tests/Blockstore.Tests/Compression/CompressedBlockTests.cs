@@ -17,7 +17,10 @@ public sealed class CompressedBlockTests
         Xs128.Bytes("part", length * random / 100).CopyTo(block, 0);
         using IMemoryOwner<byte>? frame = CompressedBlock.TryCompress(block);
         if (frame is null)
+        {
             return length < 1024 || random > 90; // zstd does not compress short blocks with few repetitions.
+        }
+
         using IMemoryOwner<byte>? back = CompressedBlock.TryDecompress(frame.Memory.Span);
         return frame.Memory.Length <= length - (length / 32) && back!.Memory.Span.SequenceEqual(block);
     });

@@ -28,15 +28,24 @@ public sealed class CrashTests : IDisposable
                 int enough = first + random.Next(3, 40);
                 long spins = random.Next(2_000_000);
                 while (last < enough && await writer.StandardOutput.ReadLineAsync(cancel) is { } line)
+                {
                     answered.Add(last = int.Parse(line, CultureInfo.InvariantCulture));
+                }
+
                 Assert.True(last >= enough, await StandardError(writer));
 
                 // At any point between or during commits.
                 for (long i = 0; i < spins; i++)
+                {
                     Thread.SpinWait(1);
+                }
+
                 writer.Kill();
                 while (await writer.StandardOutput.ReadLineAsync(cancel) is { } line)
+                {
                     answered.Add(last = int.Parse(line, CultureInfo.InvariantCulture));
+                }
+
                 await writer.WaitForExitAsync(cancel);
             }
 

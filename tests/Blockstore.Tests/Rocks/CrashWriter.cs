@@ -21,17 +21,26 @@ internal static class CrashWriter
     internal static void RunIfAsked()
     {
         if (Environment.GetEnvironmentVariable(Variable) is not { Length: > 0 } order)
+        {
             return;
+        }
+
         int space = order.LastIndexOf(' ');
         using RocksStore store = RocksStore.Open(order[..space], new RocksStoreOptions { WriteBufferBytes = 1 << 20 });
         for (int number = int.Parse(order.AsSpan(space + 1), CultureInfo.InvariantCulture); ; number++)
         {
             store.Ingests.Put(new IngestRecord { Ref = $"{number}", State = new byte[100] });
             foreach (byte[] block in Blocks(number))
+            {
                 store.Blocks.Put(Multihash.Sha256(block), block, bulk: number % 3 != 0);
+            }
+
             store.Commit(Record(number), $"{number}");
             if (number % 5 == 4)
+            {
                 store.Blocks.Delete(Multihash.Sha256(Extra(number)));
+            }
+
             Console.Out.WriteLine(number);
             Console.Out.Flush();
         }

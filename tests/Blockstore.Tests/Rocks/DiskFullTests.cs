@@ -42,7 +42,9 @@ public sealed class DiskFullTests : IDisposable
             e = Assert.Throws<StoreException>(() =>
             {
                 for (int i = 0; i < 100_000; i++)
+                {
                     store.Commit(Record(stored[0]) with { Profile = new string('p', 100_000) }, null);
+                }
             });
             Assert.True(e.IsNoSpace, e.Message);
             File.Delete(ballast + "2");
@@ -74,7 +76,10 @@ public sealed class DiskFullTests : IDisposable
     public void Dispose()
     {
         if (_mounted)
+        {
             Run("umount", "-l", _folder.Path);
+        }
+
         _folder.Dispose();
     }
 
@@ -92,7 +97,9 @@ public sealed class DiskFullTests : IDisposable
     {
         using FileStream stream = new(file, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
         while (true)
+        {
             stream.Write(new byte[4096]);
+        }
     }
 
     private static void AssertThere(RocksStore store, List<Multihash> stored)

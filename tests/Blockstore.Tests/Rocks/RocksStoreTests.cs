@@ -37,7 +37,10 @@ public sealed class RocksStoreTests : StoreConformance
     {
         string deep = Path.Combine(_folder.Path, "a", "b ü");
         using (RocksStore store = RocksStore.Open(deep))
+        {
             Fill(store);
+        }
+
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(deep));
         using RocksStore again = RocksStore.Open(deep);
         AssertFilled(again);
@@ -61,7 +64,9 @@ public sealed class RocksStoreTests : StoreConformance
         using TempFolder copy = _folder.Copy();
         string log = Directory.GetFiles(copy.Path, "*.log").OrderBy(file => file, StringComparer.Ordinal).Last();
         using (FileStream file = File.OpenWrite(log))
+        {
             file.SetLength(file.Length - 1000);
+        }
 
         using RocksStore reopened = RocksStore.Open(copy.Path);
         AssertFilled(reopened);
@@ -81,7 +86,10 @@ public sealed class RocksStoreTests : StoreConformance
     {
         Fill(Store);
         for (int i = 0; i < 5; i++)
+        {
             PutBlock($"unsynced{i}", 30_000);
+        }
+
         using TempFolder copy = _folder.Copy();
         string log = Directory.GetFiles(copy.Path, "*.log").OrderBy(file => file, StringComparer.Ordinal).Last();
         using (FileStream file = File.OpenWrite(log))
@@ -110,7 +118,9 @@ public sealed class RocksStoreTests : StoreConformance
         Store.Dispose();
         string blob = Assert.Single(Directory.GetFiles(_folder.Path, "*.blob"));
         using (FileStream file = File.OpenWrite(blob))
+        {
             file.SetLength(file.Length - 150_000);
+        }
 
         // RocksDB writes and syncs a file before it uses it, so a truncated file is not the result of a crash and is not trusted.
         using RocksStore again = RocksStore.Open(_folder.Path);
@@ -127,9 +137,15 @@ public sealed class RocksStoreTests : StoreConformance
     public void The_counters_are_right_after_a_crash()
     {
         for (int i = 0; i < 50; i++)
+        {
             PutBlock($"n{i}", 1000 * i);
+        }
+
         for (int i = 0; i < 50; i += 3)
+        {
             Store.Blocks.Delete(Multihash.Sha256(Xs128.Bytes($"n{i}", 1000 * i)));
+        }
+
         Store.Commit(Record("n"), null);
         using TempFolder copy = _folder.Copy();
         using RocksStore reopened = RocksStore.Open(copy.Path);
@@ -143,7 +159,10 @@ public sealed class RocksStoreTests : StoreConformance
         // Families are created one by one after the schema version is written: as after a crash before the last of them.
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
+        {
             database.Put(ColumnFamily.Default, "!schema"u8, "4"u8, Durability.Synced);
+        }
+
         Fill(Store);
         AssertFilled(Store);
     }
@@ -274,7 +293,10 @@ public sealed class RocksStoreTests : StoreConformance
     {
         using (OptionSet options = new(new RocksStoreOptions()))
         using (Database database = Database.Open(_folder.Path, options))
+        {
             database.Put(ColumnFamily.Default, "key"u8, "value"u8, Durability.Synced);
+        }
+
         AssertRefused("of another program");
         using (OptionSet options = new(new RocksStoreOptions()))
         {
@@ -314,7 +336,10 @@ public sealed class RocksStoreTests : StoreConformance
         Fill(Store);
         Store.Dispose();
         foreach (string manifest in Directory.GetFiles(_folder.Path, "MANIFEST-*"))
+        {
             File.WriteAllBytes(manifest, Xs128.Bytes("m", 500));
+        }
+
         AssertRefused("cannot be opened");
     }
 
@@ -395,11 +420,17 @@ public sealed class RocksStoreTests : StoreConformance
     public void Compacting_gives_the_room_of_deleted_blocks_back()
     {
         for (int i = 0; i < 80; i++)
+        {
             Store.Blocks.Put(Multihash.Sha256([(byte)i]), Xs128.Bytes($"c{i}", 1 << 20));
+        }
+
         Store.Compact();
         long full = BytesOnce(90L << 20);
         for (int i = 0; i < 80; i += 2)
+        {
             Store.Blocks.Delete(Multihash.Sha256([(byte)i]));
+        }
+
         Store.Compact();
         long half = BytesOnce(45L << 20);
         Assert.InRange(full, 80L << 20, 90L << 20);
@@ -424,7 +455,10 @@ public sealed class RocksStoreTests : StoreConformance
         byte[] block = Xs128.Bytes("again", 1 << 20);
         Multihash hash = Multihash.Sha256(block);
         for (int i = 0; i < 20; i++)
+        {
             Store.Blocks.Put(hash, block);
+        }
+
         Assert.InRange(Store.GetStatistics().Bytes, 1 << 20, 3 << 20);
     }
 
@@ -510,7 +544,9 @@ public sealed class RocksStoreTests : StoreConformance
     private void PutInBulk(string name, int count)
     {
         for (int i = 0; i < count; i++)
+        {
             Store.Blocks.Put(Multihash.Sha256(InBulk(name, i)), InBulk(name, i), bulk: true);
+        }
     }
 
     private static void AssertCountersRight(IStore store)
