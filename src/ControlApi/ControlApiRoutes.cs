@@ -1,16 +1,10 @@
 using System.Text.Json.Nodes;
-using Ipcs.Bitswap;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
-using Ipcs.Dag;
-using Ipcs.Dag.Directories;
 using Ipcs.Dag.Gc;
 using Ipcs.Dag.Read;
 using Ipcs.Fleet;
 using Ipcs.Fleet.Routing;
-using Ipcs.Libp2p;
-using Ipcs.Oci;
-using Ipcs.Oci.Containerd;
 using Host = Ipcs.Libp2p.Swarm.Host;
 
 namespace Ipcs.ControlApi;
@@ -91,7 +85,7 @@ public sealed partial class ControlApiRoutes(
     }
 
     private void Post(IEndpointRouteBuilder routes, string path, Func<ApiRequest, Task> handler) =>
-        routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler)));
+        routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler, logger)));
 
     /// <summary>Only POST is allowed, as in Kubo, since a web page can make a browser send a GET to any address.</summary>
     private static Task NoSuchCommandAsync(HttpContext context)
@@ -105,7 +99,11 @@ public sealed partial class ControlApiRoutes(
         return ErrorResponse.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "commands are called by POST");
     }
 
-    private async Task AnswerAsync(HttpContext context, Func<ApiRequest, Task> handler)
+    /// <summary>
+    /// Runs the handler of a request, and answers with the error if it fails. An error that is not the daemon's own is logged without a
+    /// stack trace, and only when the client was not sent it.
+    /// </summary>
+    internal static async Task AnswerAsync(HttpContext context, Func<ApiRequest, Task> handler, ILogger logger)
     {
         if (!OriginCheck.Allows(context))
         {
@@ -126,22 +124,23 @@ public sealed partial class ControlApiRoutes(
         {
             if (!IsExpected(e))
             {
-                LogUnexpected(context.Request.Path, e);
+                LogUnexpected(logger, context.Request.Path, e);
             }
 
             int status = (e as ApiException)?.Status ?? StatusCodes.Status500InternalServerError;
             if (!await ErrorResponse.WriteAsync(context, status, e.Message) && IsExpected(e))
             {
-                LogCutOff(context.Request.Path, e.Message);
+                LogCutOff(logger, context.Request.Path, e.Message);
             }
         }
     }
 
-    private static bool IsExpected(Exception e) => e
-        is ApiException or BadHttpRequestException or FormatException
-        or ConnectException or StreamResetException or BlockUnavailableException
-        or BlockNotFoundException or DagFormatException or DagPathException or StoreException
-        or ContentUnavailableException or ImageSourceException or ContainerdException;
+    /// <summary>
+    /// True for what the request, a peer, a registry or the disk is to blame for. Peers break any protocol in any of its layers, so this is
+    /// every <see cref="IOException"/>.
+    /// </summary>
+    private static bool IsExpected(Exception e) =>
+        e is ApiException or IOException or InvalidDataException or FormatException or UnauthorizedAccessException;
 
     private Task Id(ApiRequest request) => request.JsonAsync(new JsonObject
     {
@@ -163,8 +162,8 @@ public sealed partial class ControlApiRoutes(
     private Task ConfigShow(ApiRequest request) => request.JsonAsync(options.Config());
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
-    private partial void LogUnexpected(string path, Exception error);
+    private static partial void LogUnexpected(ILogger logger, string path, Exception error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Path}: connection closed in the middle of the response: {Reason}")]
-    private partial void LogCutOff(string path, string reason);
+    private static partial void LogCutOff(ILogger logger, string path, string reason);
 }

@@ -6,8 +6,8 @@ namespace Ipcs.ControlApi;
 internal static class ErrorResponse
 {
     /// <summary>
-    /// Writes the error as the whole response. When a response has begun already, appends the error as its last JSON line, or closes the
-    /// connection in the middle of a body of bytes.
+    /// Writes the error as the whole response. When a response of JSON lines has begun already, appends the error as its last line. In the
+    /// middle of bytes or of one JSON document, closes the connection, so that no client takes what it has for the whole.
     /// </summary>
     /// <returns>False when the connection was closed, so that the client was not sent the message.</returns>
     public static async Task<bool> WriteAsync(HttpContext context, int status, string message)
@@ -24,7 +24,7 @@ internal static class ErrorResponse
             response.StatusCode = status;
             response.ContentType = "application/json";
         }
-        else if (response.ContentType != "application/json")
+        else if (!response.Headers.ContainsKey(ApiRequest.ChunkedOutputHeader))
         {
             context.Abort();
             return false;

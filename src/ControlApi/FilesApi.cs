@@ -89,25 +89,23 @@ internal sealed class FilesApi(RequestBlockSources sources)
             return;
         }
 
-        // Written piece by piece, since a directory may be too large for the memory.
-        request.Context.Response.ContentType = "application/json";
-        await WriteAsync("{\"Objects\":[");
+        var document = new DocumentWriter(request);
+        await document.AddAsync("{\"Objects\":[");
         for (int i = 0; i < roots.Count; i++)
         {
-            await WriteAsync($"{(i > 0 ? "," : "")}{{\"Hash\":\"{JsonEncodedText.Encode(roots[i].Arg)}\",\"Links\":[");
+            await document.AddAsync($"{(i > 0 ? "," : "")}{{\"Hash\":\"{JsonEncodedText.Encode(roots[i].Arg)}\",\"Links\":[");
             bool first = true;
             await foreach (JsonObject link in LinksAsync(roots[i].Stat, blocks, request.Aborted))
             {
-                await WriteAsync((first ? "" : ",") + link.ToJsonString());
+                await document.AddAsync((first ? "" : ",") + link.ToJsonString());
                 first = false;
             }
 
-            await WriteAsync("]}");
+            await document.AddAsync("]}");
         }
 
-        await WriteAsync("]}\n");
-
-        Task WriteAsync(string text) => request.Context.Response.WriteAsync(text, request.Aborted);
+        await document.AddAsync("]}\n");
+        await document.EndAsync();
     }
 
     private static JsonObject Output(string arg, JsonArray links) =>
