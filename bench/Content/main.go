@@ -3,6 +3,8 @@
 //	content-bench serve SOCKET FOLDER                                the peer: containerd's local store behind a socket
 //	content-bench measure [-mib N] [-runs N] [-repeat N] NAME=SOCKET[=PID]...    times of each plugin, alternating, as JSON
 //	content-bench start SOCKET COMMAND...                            time until COMMAND answers its first RPC, as JSON
+//	content-bench put SOCKET FILE                                    writes a content, and prints its digest
+//	content-bench fetch SOCKET DIGEST                                waits until the plugin has fetched a content from its peers
 //	content-bench info SOCKET PEER_SOCKET...                         wait of an Info for a content that a peer has, or nobody, as JSON
 package main
 
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	api "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/opencontainers/go-digest"
 	"google.golang.org/grpc"
 )
 
@@ -33,6 +36,14 @@ func run(words []string) error {
 		return serve(words[1], words[2])
 	case len(words) > 2 && words[0] == "start":
 		return startUp(words[1], words[2:])
+	case len(words) == 3 && words[0] == "put":
+		written, err := put(words[1], words[2])
+		if err == nil {
+			fmt.Println(written)
+		}
+		return err
+	case len(words) == 3 && words[0] == "fetch":
+		return fetch(words[1], digest.Digest(words[2]))
 	case len(words) > 2 && words[0] == "info":
 		return infoWaits(words[1], words[2:])
 	case len(words) > 1 && words[0] == "measure":
@@ -48,7 +59,7 @@ func run(words []string) error {
 		return json.NewEncoder(os.Stdout).Encode(figures)
 	}
 	return fmt.Errorf("usage: content-bench serve SOCKET FOLDER | measure [-mib N] [-runs N] NAME=SOCKET[=PID]... | " +
-		"start SOCKET COMMAND... | info SOCKET PEER_SOCKET...")
+		"start SOCKET COMMAND... | put SOCKET FILE | fetch SOCKET DIGEST | info SOCKET PEER_SOCKET...")
 }
 
 func dial(socket string, wait time.Duration) (api.ContentClient, func() error, error) {

@@ -13,9 +13,6 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider
     /// <summary>How long a DAG may be fetched without a block arriving.</summary>
     private static readonly TimeSpan SearchTimeout = TimeSpan.FromSeconds(60);
 
-    /// <summary>How many blocks are wanted at a time.</summary>
-    private const int Parallelism = 32;
-
     /// <summary>The most arguments of one request.</summary>
     private const int MaxArguments = 1024;
 
@@ -126,8 +123,6 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider
 
     private async Task FetchAsync(Cid root, bool recursive, bool progress, ApiRequest request)
     {
-        await using BitswapSource source = fetcher.AnySource();
-        source.Root = root;
         using var deadline = new Deadline(time, SearchTimeout, request.Aborted);
         long blocks = 0;
         Task? progressLine = null;
@@ -135,10 +130,12 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider
         {
             if (recursive)
             {
-                await DagWalk.FetchAsync(root, source, Parallelism, OnBlock, deadline.Token);
+                await fetcher.FetchDagAsync(root, OnBlock, deadline.Token);
             }
             else
             {
+                await using BitswapSource source = fetcher.AnySource();
+                source.Root = root;
                 (await source.GetAsync(root, deadline.Token)).Dispose();
             }
         }
@@ -155,7 +152,7 @@ internal sealed class PinsApi(IStore store, ContentFetcher fetcher, TimeProvider
             }
         }
 
-        void OnBlock(Cid cid, int length)
+        void OnBlock()
         {
             const int Step = 1000;
             deadline.CancelAfter(SearchTimeout);

@@ -10,14 +10,6 @@ public interface IBlockSource
     /// <summary>Gets a block whose hash has been verified. The caller disposes it. Concurrent calls make a fetch fast.</summary>
     /// <exception cref="BlockNotFoundException">Neither the store nor any peer asked has the block.</exception>
     ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken);
-
-    /// <summary>Fetches a block into the source's store without returning its bytes, and returns its length.</summary>
-    /// <exception cref="BlockNotFoundException">Neither the store nor any peer asked has the block.</exception>
-    async ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken)
-    {
-        using IMemoryOwner<byte> block = await GetAsync(cid, cancellationToken);
-        return block.Memory.Length;
-    }
 }
 
 /// <summary>A block that is needed cannot be found.</summary>
@@ -38,11 +30,5 @@ public sealed class LocalBlockSource(IBlockstore store) : IBlockSource
     public ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken) =>
         store.Get(cid.Hash) is { } block
             ? ValueTask.FromResult(block)
-            : ValueTask.FromException<IMemoryOwner<byte>>(Missing(cid));
-
-    /// <inheritdoc/>
-    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) =>
-        store.TryGetLength(cid.Hash, out int length) ? ValueTask.FromResult(length) : ValueTask.FromException<int>(Missing(cid));
-
-    private static BlockNotFoundException Missing(Cid cid) => new(cid, "not in the local store");
+            : ValueTask.FromException<IMemoryOwner<byte>>(new BlockNotFoundException(cid, "not in the local store"));
 }

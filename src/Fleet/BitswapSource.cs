@@ -27,10 +27,6 @@ public sealed class BitswapSource(BitswapSession session, TimeProvider time, boo
         WatchedAsync(cid, session.GetAsync(cid, urgent, cancellationToken));
 
     /// <inheritdoc/>
-    public ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken) =>
-        WatchedAsync(cid, session.EnsureAsync(cid, urgent, cancellationToken));
-
-    /// <inheritdoc/>
     public ValueTask DisposeAsync() => session.DisposeAsync();
 
     private async ValueTask<T> WatchedAsync<T>(Cid cid, ValueTask<T> answer)

@@ -64,9 +64,10 @@ internal sealed class ContentFetch : IAsyncDisposable
     public async Task<ReadOnlyMemory<byte>> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task fetching = new DagFetch(_blocks, _session, Record.Root).RunAsync(stop.Token);
+        var arriving = new ArrivingBlocks(_blocks);
+        Task fetching = FetchAsync(arriving, stop.Token);
         Task<ReadOnlyMemory<byte>> checking = Task.Factory
-            .StartNew(() => CheckAsync(stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
+            .StartNew(() => CheckAsync(arriving, stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
             .Unwrap();
         Task first = await Task.WhenAny(fetching, checking);
         if (!first.IsCompletedSuccessfully)
@@ -83,10 +84,17 @@ internal sealed class ContentFetch : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _session.DisposeAsync();
 
-    private async Task<ReadOnlyMemory<byte>> CheckAsync(CancellationToken cancellationToken)
+    private async Task FetchAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
     {
-        // Through the same session, whose missing blocks are wanted already.
-        var source = new BitswapSource(_session, _time, urgent: false);
+        await new DagFetch(_blocks, _session, Record.Root, _time, arriving.Arrived).RunAsync(cancellationToken);
+        arriving.Complete();
+    }
+
+    /// <summary>Follows the fetch in the order of the content, and hashes the bytes.</summary>
+    private async Task<ReadOnlyMemory<byte>> CheckAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
+    {
+        // Blocks that arrive after the end are not kept.
+        using ArrivingBlocks source = arriving;
         await using DagReader reader = await DagReader.OpenAsync(Record.Root, source, readAhead: 0, cancellationToken);
         if (reader.Length != Record.Size)
         {

@@ -147,6 +147,22 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     public BitswapSource AnySource() =>
         new(_bitswap.CreateSession([]), _time, urgent: true, root => _search.Start(root.Hash));
 
+    /// <summary>
+    /// Fetches every block of a DAG that is not stored from any connected peer. While none sends one, the providers of the root in the DHT
+    /// are connected to.
+    /// </summary>
+    /// <param name="root">The root.</param>
+    /// <param name="onBlock">Called for each block once it is stored, also when it was stored before.</param>
+    /// <param name="cancellationToken">Stops the fetch.</param>
+    /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
+    /// <exception cref="DagFormatException">A block is malformed, or the DAG is over the bounds of <see cref="Dag.Read.DagWalk"/>.</exception>
+    public async Task FetchDagAsync(Cid root, Action onBlock, CancellationToken cancellationToken)
+    {
+        await using BitswapSession session = _bitswap.CreateSession([]);
+        var fetch = new DagFetch(_store.Blocks, session, root, _time, (_, _) => onBlock()) { OnLongWait = () => _search.Start(root.Hash) };
+        await fetch.RunAsync(cancellationToken);
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

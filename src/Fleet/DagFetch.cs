@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
@@ -11,7 +12,14 @@ namespace Ipcs.Fleet;
 /// Fetches every block of a DAG into the store, many at a time, in the order that the session chooses. Stored blocks are not requested, so
 /// a fetch that was interrupted continues where it was.
 /// </summary>
-internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root)
+/// <param name="blocks">The store.</param>
+/// <param name="session">The session, used by this fetch alone.</param>
+/// <param name="root">The root of the DAG.</param>
+/// <param name="time">The clock of <see cref="LongWait"/>.</param>
+/// <param name="onArrived">
+/// Called for each stored block, in the order of arrival. Takes the block's bytes, when they are still in memory.
+/// </param>
+internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root, TimeProvider time, Action<Cid, IMemoryOwner<byte>?> onArrived)
 {
     /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, from which leechers trade at random.</summary>
     private const int Window = 512;
@@ -21,6 +29,9 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
 
     /// <summary>Blocks from the first missing one to the last wanted one: it bounds how far an in-order reader is behind.</summary>
     private const int Span = 2048;
+
+    /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
+    private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
 
     private readonly Stack<Cid> _pending = new([root]);
     private readonly HashSet<Cid> _seen = [];
@@ -32,6 +43,11 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
     private readonly HashSet<Cid> _here = [];
     private int _outstanding;
 
+    /// <summary>
+    /// Called each time no block has arrived for <see cref="LongWait"/>; null when nothing is to be done then.
+    /// </summary>
+    public Action? OnLongWait { get; init; }
+
     /// <summary>Completes when all blocks are stored.</summary>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
     /// <exception cref="DagFormatException">A block is malformed, or the DAG is over the bounds of <see cref="DagWalk"/>.</exception>
@@ -40,7 +56,7 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
         Want();
         while (_outstanding > 0)
         {
-            PrefetchResult block = await session.Results.ReadAsync(cancellationToken);
+            PrefetchResult block = await NextAsync(cancellationToken);
             do
             {
                 Take(block);
@@ -54,10 +70,29 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
         }
     }
 
+    private async ValueTask<PrefetchResult> NextAsync(CancellationToken cancellationToken)
+    {
+        ValueTask<PrefetchResult> next = session.Results.ReadAsync(cancellationToken);
+        if (OnLongWait is null || next.IsCompleted)
+        {
+            return await next;
+        }
+
+        Task<PrefetchResult> waiting = next.AsTask();
+        await ((Task)waiting).WaitAsync(LongWait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!waiting.IsCompleted)
+        {
+            OnLongWait();
+        }
+
+        return await waiting;
+    }
+
     private void Take(PrefetchResult block)
     {
         if (block.Failure is { } failure)
         {
+            Debug.Assert(block.Block is null, "a block that failed has no bytes");
             throw new BlockNotFoundException(block.Cid, failure.Message);
         }
 
@@ -68,10 +103,20 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
             _inOrder.Dequeue();
         }
 
-        if (block.Cid.Codec != Multicodec.Raw && !(block.IsLeaf && block.Cid.Codec == Multicodec.DagPb))
+        try
         {
-            Expand(block.Cid);
+            if (block.Cid.Codec != Multicodec.Raw && !(block.IsLeaf && block.Cid.Codec == Multicodec.DagPb))
+            {
+                Expand(block);
+            }
         }
+        catch
+        {
+            block.Block?.Dispose();
+            throw;
+        }
+
+        onArrived(block.Cid, block.Block);
     }
 
     private void Want()
@@ -79,7 +124,7 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
         var batch = new List<Cid>();
         while (_outstanding + batch.Count < Window && _inOrder.Count + batch.Count < Span && _pending.TryPop(out Cid cid))
         {
-            if (cid.Hash.Code == Multihash.Identity || !_seen.Add(cid.ToV1()))
+            if (!_seen.Add(cid.ToV1()))
             {
                 continue;
             }
@@ -89,7 +134,15 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
                 throw new DagFormatException($"the DAG under {root} has more than {DagWalk.MaxBlocks} blocks");
             }
 
-            batch.Add(cid);
+            if (cid.Hash.Code == Multihash.Identity)
+            {
+                // The CID has the block's bytes.
+                Expand(cid, cid.Hash.Digest);
+            }
+            else
+            {
+                batch.Add(cid);
+            }
         }
 
         if (batch.Count > 0)
@@ -100,11 +153,22 @@ internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid r
         }
     }
 
-    private void Expand(Cid cid)
+    private void Expand(PrefetchResult arrived)
     {
-        using IMemoryOwner<byte> block = blocks.Get(cid.Hash)
-            ?? throw new BlockNotFoundException(cid, "it was removed right after it arrived");
-        foreach (Cid child in DagWalk.Children(cid, block.Memory.Span).Reverse())
+        if (arrived.Block is { } bytes)
+        {
+            Expand(arrived.Cid, bytes.Memory.Span);
+            return;
+        }
+
+        using IMemoryOwner<byte> block = blocks.Get(arrived.Cid.Hash)
+            ?? throw new BlockNotFoundException(arrived.Cid, "it was removed right after it arrived");
+        Expand(arrived.Cid, block.Memory.Span);
+    }
+
+    private void Expand(Cid cid, ReadOnlySpan<byte> block)
+    {
+        foreach (Cid child in DagWalk.Children(cid, block).Reverse())
         {
             if (_pending.Count == DagWalk.MaxPending)
             {

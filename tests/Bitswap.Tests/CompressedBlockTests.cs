@@ -129,7 +129,7 @@ public sealed class CompressedBlockTests
     {
         // Each of two pieces has 20 MiB after decompression; the filler between them makes them two.
         BlockEntry compressed = new(1, Multicodec.Raw, Multihash.Sha2_256, Wrap(new byte[2 << 20]), Compressed: true);
-        BlockEntry filler = new(1, Multicodec.Raw, Multihash.Sha2_256, new byte[MessageReader.PieceLength - 100_000]);
+        BlockEntry filler = new(1, Multicodec.Raw, Multihash.Sha2_256, new byte[MessagePiece.UsualLength - 100_000]);
         var message = new BitswapMessage();
         message.Blocks.AddRange([.. Enumerable.Repeat(compressed, 10), filler, filler, .. Enumerable.Repeat(compressed, 10)]);
         byte[] encoded = message.Encode();

@@ -88,8 +88,6 @@ public sealed class SessionTests
         }
 
         await using BitswapSession session = leecher.Bitswap.CreateSession([]);
-        Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
-        Assert.Equal(5000, await session.EnsureAsync(cids[0], urgent: false, Cancel));
         session.Prefetch(cids);
         var come = new HashSet<Cid>();
         while (come.Count < cids.Length)

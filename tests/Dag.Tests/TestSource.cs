@@ -11,7 +11,6 @@ internal sealed class TestSource(IBlockstore store) : IBlockSource
     private int _held;
     private int _inFlight;
     private int _mostInFlight;
-    private int _unread;
 
     /// <summary>Every CID requested, in order.</summary>
     public ConcurrentQueue<Cid> Asked { get; } = new();
@@ -24,16 +23,6 @@ internal sealed class TestSource(IBlockstore store) : IBlockSource
 
     /// <summary>Awaited before each answer.</summary>
     public Func<Cid, CancellationToken, Task>? Before { get; set; }
-
-    /// <summary>The number of requests without the block's bytes.</summary>
-    public int Unread => Volatile.Read(ref _unread);
-
-    public async ValueTask<int> EnsureAsync(Cid cid, CancellationToken cancellationToken)
-    {
-        Interlocked.Increment(ref _unread);
-        using IMemoryOwner<byte> block = await GetAsync(cid, cancellationToken);
-        return block.Memory.Length;
-    }
 
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
     {

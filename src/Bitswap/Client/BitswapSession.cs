@@ -20,6 +20,7 @@ public sealed class BitswapSession : IAsyncDisposable
 
     private readonly IBlockstore _store;
     private readonly WantManager _wants;
+    private readonly BlockSharing? _sharing;
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<PrefetchResult> _results =
         Channel.CreateBounded<PrefetchResult>(new BoundedChannelOptions(MaxPrefetch) { SingleReader = true });
@@ -28,8 +29,9 @@ public sealed class BitswapSession : IAsyncDisposable
     private long _reported;
     private Activity? _span;
 
-    internal BitswapSession(IBlockstore store, WantManager wants, PeerScope scope)
+    internal BitswapSession(IBlockstore store, WantManager wants, PeerScope scope, BlockSharing? sharing = null)
     {
+        _sharing = sharing;
         _store = store;
         _wants = wants;
         PeerScope = scope;
@@ -95,19 +97,6 @@ public sealed class BitswapSession : IAsyncDisposable
         return _store.Get(cid.Hash) ?? throw Removed(cid);
     }
 
-    /// <summary>Fetches a block like <see cref="GetAsync"/>, and returns its length in bytes without reading it.</summary>
-    /// <exception cref="BlockUnavailableException">No peer has sent the block in time.</exception>
-    public async ValueTask<int> EnsureAsync(Cid cid, bool urgent, CancellationToken cancellationToken)
-    {
-        if (_store.TryGetLength(cid.Hash, out int length))
-        {
-            return length;
-        }
-
-        await WantAsync(cid, urgent, cancellationToken);
-        return _store.TryGetLength(cid.Hash, out length) ? length : throw Removed(cid);
-    }
-
     /// <summary>
     /// Wants blocks, in this order as far as order matters, until the session ends. <see cref="Results"/> has one entry for each once it is
     /// stored or has failed.
@@ -128,25 +117,33 @@ public sealed class BitswapSession : IAsyncDisposable
         _wants.Prefetch(cids, this);
     }
 
-    /// <summary>Cancels all wants of the session.</summary>
+    /// <summary>Cancels all wants of the session. No one may be reading the results any more.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         _wants.End(this);
+        while (_results.Reader.TryRead(out PrefetchResult unread))
+        {
+            unread.Block?.Dispose();
+        }
+
         Interlocked.Exchange(ref _span, null)?.Dispose();
     }
 
-    /// <summary>
-    /// Writes the result of a prefetched block. <paramref name="want"/> is null when the block was stored already, and else accessed only
-    /// under the scheduler's lock.
-    /// </summary>
-    internal void Report(Want? want, PrefetchResult result)
+    /// <summary>Writes the result of a prefetched block.</summary>
+    /// <param name="want">Its want, accessed under the scheduler's lock; null when the block was stored already.</param>
+    /// <param name="cid">The CID that was passed to <see cref="Prefetch"/>.</param>
+    /// <param name="isLeaf">True when the block is known to have no links.</param>
+    /// <param name="block">The block, when its bytes are still in memory.</param>
+    /// <param name="failure">Why it could not be fetched.</param>
+    internal void Report(Want? want, Cid cid, bool isLeaf, ReceivedBlock? block = null, BlockUnavailableException? failure = null)
     {
         if (want is not null)
         {
             Wants.Remove(want);
         }
 
+        var result = new PrefetchResult(cid, isLeaf, failure, block is null ? null : _sharing?.TryShare(block));
         bool written = _results.Writer.TryWrite(result);
         Debug.Assert(written, "Prefetch keeps the number of unread results within the channel's bound");
         if (Interlocked.Increment(ref _reported) == Interlocked.Read(ref _prefetched))

@@ -47,10 +47,13 @@ internal sealed class BlockReceiver(
     public long DuplicateBytes => Interlocked.Read(ref _duplicateBytes);
 
     /// <summary>Takes the blocks of a message, or of a piece of one. Returns their bytes on the wire.</summary>
+    /// <param name="peer">The sender.</param>
+    /// <param name="message">The message.</param>
+    /// <param name="piece">The piece that has the message's bytes; null when they cannot be shared with a session.</param>
     /// <exception cref="InvalidDataException">
     /// A block cannot be verified or was never requested from this peer. The group that it is in is dropped.
     /// </exception>
-    public long Take(PeerId peer, BitswapMessage message)
+    public long Take(PeerId peer, BitswapMessage message, MessagePiece? piece = null)
     {
         long bytes = 0, decompressed = message.DecompressedBefore;
         var group = new List<ReceivedBlock>();
@@ -67,7 +70,7 @@ internal sealed class BlockReceiver(
                         $"the compressed blocks of one message have more than {BitswapMessage.MaxDecompressed} bytes when decompressed");
                 }
 
-                ReceivedBlock received = Verify(block);
+                ReceivedBlock received = Verify(block, piece);
                 group.Add(received);
                 bytes += block.Data.Length;
                 length += received.Length;
@@ -88,7 +91,7 @@ internal sealed class BlockReceiver(
     }
 
     /// <summary>Hashes a block. A compressed block is decompressed for that, and stored as it was received.</summary>
-    private ReceivedBlock Verify(BlockEntry entry)
+    private ReceivedBlock Verify(BlockEntry entry, MessagePiece? piece)
     {
         IMemoryOwner<byte>? decompressed = entry.Compressed ? CompressedBlock.TryDecompress(entry.Data.Span) : null;
         ReadOnlySpan<byte> block = decompressed is null ? entry.Data.Span : decompressed.Memory.Span;
@@ -101,7 +104,7 @@ internal sealed class BlockReceiver(
             throw new InvalidDataException($"a block of {entry.Data.Length} bytes with hash 0x{entry.HashCode:x} cannot be {what}");
         }
 
-        return new ReceivedBlock(entry, hash, block.Length, isLeaf(block), decompressed);
+        return new ReceivedBlock(entry, hash, isLeaf(block), decompressed, piece);
     }
 
     /// <summary>
@@ -196,7 +199,7 @@ internal sealed class BlockReceiver(
     {
         foreach (ReceivedBlock block in group)
         {
-            block.Decompressed?.Dispose();
+            block.Dispose();
         }
 
         group.Clear();

@@ -29,10 +29,21 @@ internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions optio
     /// </summary>
     public bool Stalled { get; set; }
 
+    /// <summary>False from when its window is full until a quarter of it is free, so that many wants go out in one message.</summary>
+    public bool IsFilling { get; set; } = true;
+
+    /// <summary>The blocks that it has sent and that are not cancelled at it yet.</summary>
+    public List<Cid> Finished { get; } = [];
+
     /// <summary>True when one more block may be requested; the first one always may.</summary>
     public bool HasRoom(int typical) =>
-        UnderWay.Count == 0 || (!Stalled && BytesUnderWay + typical <= Math.Max(Window.Bytes, 2L * typical));
+        UnderWay.Count == 0 || (!Stalled && Fits(typical) && (IsFilling || BytesUnderWay <= Limit(typical) * 3 / 4));
+
+    /// <summary>True when its window has room for one more block.</summary>
+    public bool Fits(int typical) => BytesUnderWay + typical <= Limit(typical);
 
     /// <summary>The estimated time, in seconds, until the requested blocks have arrived.</summary>
     public double Backlog => Stalled ? double.MaxValue : BytesUnderWay / Math.Max(Window.Rate, 1e6);
+
+    private long Limit(int typical) => Math.Max(Window.Bytes, 2L * typical);
 }

@@ -60,13 +60,13 @@ internal sealed class Want(Cid cid, long now)
     /// <summary>Its place among the unassigned wants; null while it is requested, and after its end.</summary>
     public LinkedListNode<Want>? Place { get; set; }
 
-    /// <summary>Completes the want: the block is stored.</summary>
-    public void Complete(bool isLeaf)
+    /// <summary>Completes the want: the block is stored. Its bytes may still be in memory.</summary>
+    public void Complete(bool isLeaf, ReceivedBlock? block)
     {
         Done.TrySetResult();
         foreach ((BitswapSession session, Cid cid) in Prefetches)
         {
-            session.Report(this, new PrefetchResult(cid, isLeaf));
+            session.Report(this, cid, isLeaf, block);
         }
     }
 
@@ -76,7 +76,7 @@ internal sealed class Want(Cid cid, long now)
         Done.TrySetException(why);
         foreach ((BitswapSession session, Cid cid) in Prefetches)
         {
-            session.Report(this, new PrefetchResult(cid, IsLeaf: false, why));
+            session.Report(this, cid, isLeaf: false, failure: why);
         }
     }
 }

@@ -101,7 +101,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             if (_store.Has(cid.Hash))
             {
-                session.Report(null, new PrefetchResult(cid, IsLeaf: false));
+                session.Report(null, cid, isLeaf: false);
             }
             else
             {
@@ -189,7 +189,7 @@ internal sealed class WantManager : IAsyncDisposable
             for (int i = 0; i < count; i++)
             {
                 onReceived(blocks[i], scheduler.IsWanted(blocks[i].Hash));
-                scheduler.Received(peer, blocks[i].Hash, blocks[i].Entry.Data.Length, blocks[i].IsLeaf, now);
+                scheduler.Received(peer, blocks[i].Hash, blocks[i].Entry.Data.Length, blocks[i].IsLeaf, now, blocks[i]);
             }
         });
 

@@ -33,6 +33,7 @@ internal sealed partial class WantScheduler
             if (may && state.SaysHave && !want.Refused.Contains(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
+                CancelFinished(state);
 
                 // A leecher sends HAVE now or when it gets the block; a DONT_HAVE would say nothing new.
                 Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: knowsNobody)));
@@ -51,6 +52,7 @@ internal sealed partial class WantScheduler
             if (state.SaysHave && !session.Peers.ContainsKey(state.Peer) && want.NotifiedPeers.Add(state.Peer))
             {
                 _asked.Add(state.Peer, want.Cid.Hash);
+                CancelFinished(state);
                 Outbox.Add((state.Peer, new WantEntry(want.Cid, 1, Cancel: false, WantHave: true, SendDontHave: false)));
             }
         }
@@ -70,8 +72,10 @@ internal sealed partial class WantScheduler
         want.Weight = _typical;
         peer.UnderWay.Add(want);
         peer.BytesUnderWay += want.Weight;
+        peer.IsFilling = peer.Fits(_typical);
         _pace.Spend(want.Weight, now);
         _asked.Add(peer.Peer, want.Cid.Hash);
+        CancelFinished(peer);
         Outbox.Add((peer.Peer, new WantEntry(want.Cid, want.Urgent ? 2 : 1, Cancel: false, WantHave: false, SendDontHave: true)));
     }
 
@@ -110,8 +114,24 @@ internal sealed partial class WantScheduler
         }
     }
 
-    private void Cancel(PeerId peer, Want want) =>
-        Outbox.Add((peer, new WantEntry(want.Cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
+    private void Cancel(PeerId peer, Want want) => Cancel(peer, want.Cid);
+
+    private void Cancel(PeerId peer, Cid cid) =>
+        Outbox.Add((peer, new WantEntry(cid, 0, Cancel: true, WantHave: false, SendDontHave: false)));
+
+    /// <summary>
+    /// Cancels the blocks that a peer has sent: some implementations keep a want until it is cancelled. Not for each block at once, since a
+    /// message for each would cost more than the cancels; before any other entry for the peer, which may want such a block again.
+    /// </summary>
+    private void CancelFinished(PeerState peer)
+    {
+        foreach (Cid cid in peer.Finished)
+        {
+            Cancel(peer.Peer, cid);
+        }
+
+        peer.Finished.Clear();
+    }
 
     /// <summary>Removes a want, and cancels it at all peers that were asked.</summary>
     private void Forget(Want want)

@@ -17,6 +17,7 @@ internal sealed partial class WantScheduler
         foreach (PeerState state in _peers.Values)
         {
             MoveIfQuiet(state, now);
+            CancelFinished(state);
         }
 
         MoveFromSlow(now);

@@ -26,6 +26,9 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
     /// <summary>After how long peers that refused a block are asked again: a leecher may have it by then.</summary>
     private const long RetryTime = 3_000_000;
 
+    /// <summary>After this many blocks of a peer without another entry to send, they are cancelled.</summary>
+    private const int MaxFinished = 256;
+
     private readonly Dictionary<Multihash, Want> _wants = [];
     private readonly LinkedList<Want> _unasked = new();
     private readonly Dictionary<PeerId, PeerState> _peers = [];
@@ -68,6 +71,14 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
             wants[i] = want;
             AskWhetherHad(want, session);
             Offer(want);
+        }
+
+        if (urgent)
+        {
+            foreach (PeerState state in _peers.Values)
+            {
+                state.IsFilling = true;
+            }
         }
 
         session.Wanted += cids.Count;
@@ -125,8 +136,14 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         : _wants.ContainsKey(hash) ? BlockExpectation.Wanted
         : BlockExpectation.Late;
 
-    /// <summary>Completes the want for a stored block. <paramref name="peer"/> is null when it was not received by Bitswap.</summary>
-    public void Received(PeerId? peer, in Multihash hash, int length, bool isLeaf, long now)
+    /// <summary>Completes the want for a stored block.</summary>
+    /// <param name="peer">The sender; null when the block was not received by Bitswap.</param>
+    /// <param name="hash">The block's hash.</param>
+    /// <param name="length">The block's length in bytes on the wire.</param>
+    /// <param name="isLeaf">True when the block is known to have no links.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="block">The block, when its bytes are still in memory.</param>
+    public void Received(PeerId? peer, in Multihash hash, int length, bool isLeaf, long now, ReceivedBlock? block = null)
     {
         PeerState? state = peer is { } id ? _peers.GetValueOrDefault(id) : null;
         if (state is not null)
@@ -141,6 +158,7 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
             return;
         }
 
+        PeerState? asked = null;
         if (state is not null)
         {
             _typical = Math.Clamp(_typical + ((length - _typical) / 16), 4096, 2 << 20);
@@ -149,8 +167,14 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
                 state.Window.Arrived(now, want.AskedAt, length);
             }
 
-            // The sender gets a cancel too: some implementations keep a want until it is cancelled.
-            want.NotifiedPeers.Add(state.Peer);
+            if (want.Asked == state)
+            {
+                Release(want);
+                asked = state;
+            }
+
+            want.NotifiedPeers.Remove(state.Peer);
+            state.Finished.Add(want.Cid);
             foreach (BitswapSession session in want.Sessions)
             {
                 if (session.PeerScope == PeerScope.Connected && session.Peers.TryAdd(state.Peer, PeerAvailability.Assumed))
@@ -166,15 +190,20 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
             }
         }
 
-        PeerState? asked = want.Asked;
+        asked ??= want.Asked;
         Forget(want);
-        want.Complete(isLeaf);
+        want.Complete(isLeaf, block);
 
         // No other peer has more room than before.
         FillOne(asked, now);
         if (state != asked)
         {
             FillOne(state, now);
+        }
+
+        if (state?.Finished.Count >= MaxFinished)
+        {
+            CancelFinished(state);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Server;
 using Ipcs.Bitswap.Wire;
@@ -17,14 +18,14 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>The maximum number of inbound streams per peer: one is enough, but some implementations open one per message.</summary>
     private const int MaxStreams = 32;
 
-    /// <summary>Message pieces of one stream that wait for the store, or are being stored, while the next piece is read.</summary>
-    private const int ReadAhead = 2;
-
     /// <summary>
-    /// Message pieces, of all streams, that are verified and stored at a time: one per core, and as many that wait for the disk. The
-    /// streams wait for a free slot.
+    /// Message pieces of all streams that wait to be verified and stored. While a stream's reader waits for room, its bytes are copied
+    /// into the muxer's receive queue instead of directly into a piece.
     /// </summary>
-    private static readonly int StoreSlotCount = Math.Max(4, 2 * Environment.ProcessorCount);
+    private const int MaxQueued = 16;
+
+    /// <summary>Blocks shared with sessions at a time.</summary>
+    private const int MaxShared = 16;
 
     /// <summary>How long after a failed send a connected peer is asked again.</summary>
     private static readonly TimeSpan ReviveTime = TimeSpan.FromMilliseconds(500);
@@ -36,7 +37,11 @@ public sealed partial class BitswapService : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _queues = new();
     private readonly ConcurrentDictionary<PeerId, int> _streams = new();
-    private readonly SemaphoreSlim _storeSlots = new(StoreSlotCount, StoreSlotCount);
+    private readonly Channel<(PeerStream Stream, MessagePiece Piece)> _received =
+        Channel.CreateBounded<(PeerStream, MessagePiece)>(new BoundedChannelOptions(MaxQueued));
+
+    private readonly BlockSharing _sharing = new(MaxShared);
+    private readonly Task[] _workers;
     private readonly Lock _creating = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskTracker _background = new();
@@ -60,6 +65,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         _meter = new BitswapMeter(() => Statistics);
         _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
         _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => _engine.Waiting.BlockArrived(hash, length));
+        _workers = [.. Enumerable.Range(0, Environment.ProcessorCount).Select(_ => Task.Factory
+            .StartNew(WorkAsync, CancellationToken.None, TaskCreationOptions.None, options.Work).Unwrap())];
         host.PeerDisconnected += OnDisconnected;
         host.PeerIdentified += OnIdentified;
         foreach (string protocol in BitswapProtocols.All)
@@ -98,8 +105,10 @@ public sealed partial class BitswapService : IAsyncDisposable
         return session;
     }
 
-    /// <summary>Creates a session that asks only the peers that are added to it.</summary>
-    public BitswapSession CreateSession() => new(_store, _wants, PeerScope.Named);
+    /// <summary>
+    /// Creates a session that asks only the peers that are added to it. Its prefetch results have the blocks that are still in memory.
+    /// </summary>
+    public BitswapSession CreateSession() => new(_store, _wants, PeerScope.Named, _sharing);
 
     /// <summary>The blocks that this node wants.</summary>
     public IReadOnlyList<Cid> Wantlist() => _wants.Wanted();
@@ -142,6 +151,8 @@ public sealed partial class BitswapService : IAsyncDisposable
         _host.PeerDisconnected -= OnDisconnected;
         _host.PeerIdentified -= OnIdentified;
         await _stopping.CancelAsync();
+        _received.Writer.Complete();
+        await Task.WhenAll(_workers);
         await _wants.DisposeAsync();
         foreach (PeerMessageQueue queue in _queues.Values)
         {
@@ -242,51 +253,48 @@ public sealed partial class BitswapService : IAsyncDisposable
         {
             await BanAsync(peer, e.Message);
         }
+        catch (ChannelClosedException)
+        {
+            // The service is stopping.
+        }
         finally
         {
             StreamEnded(peer);
         }
     }
 
-    /// <summary>Reads message pieces; while the blocks of some are verified and stored, the next piece is read.</summary>
+    /// <summary>
+    /// Reads message pieces, and queues those with blocks for the workers. Waits while the queue is full, so that the muxer's flow control
+    /// slows the peer down.
+    /// </summary>
     private async Task ReadMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
     {
         var reader = new MessageReader(stream);
-        using var room = new SemaphoreSlim(ReadAhead, ReadAhead);
-        Task storing = Task.CompletedTask;
-        try
+        while (await reader.ReadAsync(cancellationToken) is { } piece)
         {
-            while (await reader.ReadAsync(cancellationToken) is { } piece)
+            bool queued = false;
+            try
             {
-                try
+                if (piece.Begins)
                 {
-                    if (piece.Begins)
-                    {
-                        Interlocked.Increment(ref _messagesReceived);
-                    }
-
-                    TakeEntries(stream.RemotePeer, piece.Message);
-                    await room.WaitAsync(cancellationToken);
-                    if (storing.IsCompleted)
-                    {
-                        await storing;
-                    }
+                    Interlocked.Increment(ref _messagesReceived);
                 }
-                catch
+
+                TakeEntries(stream.RemotePeer, piece.Message);
+                if (piece.Message.Blocks.Count > 0)
+                {
+                    await _received.Writer.WriteAsync((stream, piece), cancellationToken);
+                    queued = true;
+                }
+            }
+            finally
+            {
+                if (!queued)
                 {
                     piece.Dispose();
-                    throw;
                 }
-
-                storing = StoreAsync(storing, stream.RemotePeer, piece, room, cancellationToken);
             }
         }
-        finally
-        {
-            await storing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        await storing;
     }
 
     private void StreamEnded(PeerId peer)
@@ -310,51 +318,49 @@ public sealed partial class BitswapService : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Stores the blocks of a piece and disposes it. Runs beside the tasks of earlier pieces; completes after them, and fails when one of
-    /// them has failed.
-    /// </summary>
-    private async Task StoreAsync(
-        Task before, PeerId peer, MessageReader.Piece piece, SemaphoreSlim room, CancellationToken cancellationToken)
+    /// <summary>Verifies and stores the blocks of queued pieces, one piece at a time. Runs once per core.</summary>
+    private async Task WorkAsync()
     {
+        while (await _received.Reader.WaitToReadAsync())
+        {
+            if (_received.Reader.TryRead(out (PeerStream Stream, MessagePiece Piece) next))
+            {
+                Store(next.Stream, next.Piece);
+
+                // The readers that check whole contents use the same threads.
+                await Task.Yield();
+            }
+        }
+    }
+
+    private void Store(PeerStream stream, MessagePiece piece)
+    {
+        PeerId peer = stream.RemotePeer;
         try
         {
-            if (piece.Message.Blocks.Count > 0)
-            {
-                await StoreAsync(peer, piece.Message, cancellationToken);
-            }
+            _engine.LedgerOf(peer).AddReceived(_receiver.Take(peer, piece.Message, piece));
+        }
+        catch (InvalidDataException e)
+        {
+            _background.Add(BanAsync(peer, e.Message));
+        }
+        catch (Exception e)
+        {
+            // The blocks are requested again when the peer connects again, or from another peer.
+            LogStoreFailed(peer, e.Message);
+            stream.Reset();
         }
         finally
         {
             piece.Dispose();
-            room.Release();
-        }
-
-        await before;
-    }
-
-    private async Task StoreAsync(PeerId peer, BitswapMessage message, CancellationToken cancellationToken)
-    {
-        await _storeSlots.WaitAsync(cancellationToken);
-        try
-        {
-            void Take() => _engine.LedgerOf(peer).AddReceived(_receiver.Take(peer, message));
-            await Task.Factory.StartNew(Take, CancellationToken.None, TaskCreationOptions.None, _options.Work);
-        }
-        catch (InvalidDataException e)
-        {
-            // At once, since the read loop would notice only with the next message.
-            await BanAsync(peer, e.Message);
-            throw;
-        }
-        finally
-        {
-            _storeSlots.Release();
         }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} is banned: {Reason}")]
     private partial void LogBanned(PeerId peer, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "blocks from {Peer} could not be stored: {Reason}")]
+    private partial void LogStoreFailed(PeerId peer, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "sending to {Peer} failed: {Reason}")]
     private partial void LogSendFailed(PeerId peer, string reason);

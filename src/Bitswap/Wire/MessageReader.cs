@@ -11,19 +11,11 @@ namespace Ipcs.Bitswap.Wire;
 /// </summary>
 internal sealed class MessageReader(PeerStream stream)
 {
-    /// <summary>
-    /// The maximum length of a piece in bytes, unless one field is longer: two blocks of the usual length and their heads.
-    /// </summary>
-    internal const int PieceLength = 576 << 10;
-
     /// <summary>The maximum length in bytes of a field that has one block.</summary>
     private const int MaxBlockField = IBlockstore.MaxBlockLength + 1024;
 
     /// <summary>The maximum length of a protobuf varint in bytes.</summary>
     private const int MaxVarint = 10;
-
-    /// <summary>The buffers of the pieces of all streams: 18 MiB, of which only those used at the same time become resident.</summary>
-    private static readonly BufferSlab Buffers = new("bitswap message", PieceLength, 32);
 
     private readonly LengthPrefixedReader _messages = new(stream, BitswapMessage.MaxLength);
 
@@ -39,9 +31,9 @@ internal sealed class MessageReader(PeerStream stream)
     /// <summary>Reads the next piece, which the caller disposes; null at the end of the stream.</summary>
     /// <exception cref="InvalidDataException">The message is malformed or too long, or the stream ends inside it.</exception>
     /// <exception cref="StreamResetException">The stream was reset or its connection was closed.</exception>
-    public async ValueTask<Piece?> ReadAsync(CancellationToken cancellationToken)
+    public async ValueTask<MessagePiece?> ReadAsync(CancellationToken cancellationToken)
     {
-        Piece? piece = await ReadBytesAsync(cancellationToken);
+        MessagePiece? piece = await ReadBytesAsync(cancellationToken);
         if (piece is null)
         {
             return null;
@@ -60,7 +52,7 @@ internal sealed class MessageReader(PeerStream stream)
         return piece;
     }
 
-    private async ValueTask<Piece?> ReadBytesAsync(CancellationToken cancellationToken)
+    private async ValueTask<MessagePiece?> ReadBytesAsync(CancellationToken cancellationToken)
     {
         bool begins = _left == 0;
         while (_left == 0)
@@ -73,14 +65,14 @@ internal sealed class MessageReader(PeerStream stream)
             _left = length;
         }
 
-        Piece? piece = null;
+        MessagePiece? piece = null;
         try
         {
             while (_left > 0)
             {
-                if (piece is null && _headLength == 0 && _left <= PieceLength)
+                if (piece is null && _headLength == 0 && _left <= MessagePiece.UsualLength)
                 {
-                    piece = new Piece(_left, begins);
+                    piece = new MessagePiece(_left, begins);
                     await FillAsync(piece, _left, cancellationToken);
                     break;
                 }
@@ -91,12 +83,12 @@ internal sealed class MessageReader(PeerStream stream)
                 }
 
                 int field = _headLength + _bodyLength;
-                if (piece is not null && piece.Length + field > PieceLength)
+                if (piece is not null && piece.Length + field > MessagePiece.UsualLength)
                 {
                     break;
                 }
 
-                piece ??= new Piece(Math.Max(field, PieceLength), begins);
+                piece ??= new MessagePiece(Math.Max(field, MessagePiece.UsualLength), begins);
                 piece.Add(_head.AsSpan(0, _headLength));
                 _left -= _headLength;
                 _headLength = 0;
@@ -112,7 +104,7 @@ internal sealed class MessageReader(PeerStream stream)
         }
     }
 
-    private async ValueTask FillAsync(Piece piece, int length, CancellationToken cancellationToken)
+    private async ValueTask FillAsync(MessagePiece piece, int length, CancellationToken cancellationToken)
     {
         await _messages.ReadBytesAsync(piece.Extend(length), cancellationToken);
         _left -= length;
@@ -153,53 +145,4 @@ internal sealed class MessageReader(PeerStream stream)
     }
 
     private static InvalidDataException NoMessage() => new("a Bitswap message is malformed");
-
-    /// <summary>Consecutive fields of a message, decoded as a message of their own.</summary>
-    /// <param name="capacity">The maximum length in bytes.</param>
-    /// <param name="begins">True for the first piece of a message.</param>
-    internal sealed class Piece(int capacity, bool begins) : IDisposable
-    {
-        private readonly PooledBuffer _buffer = Buffers.Rent(capacity);
-        private int _disposed;
-
-        /// <summary>True for the first piece of a message.</summary>
-        public bool Begins => begins;
-
-        /// <summary>The decoded fields; the blocks' bytes are slices of this piece. Set by the reader.</summary>
-        public BitswapMessage Message { get; set; } = null!;
-
-        /// <summary>The number of bytes so far.</summary>
-        public int Length { get; private set; }
-
-        /// <summary>The bytes.</summary>
-        public Memory<byte> Memory => Bytes[..Length];
-
-        private Memory<byte> Bytes
-        {
-            get
-            {
-                ObjectDisposedException.ThrowIf(_disposed != 0, this);
-                return _buffer.Memory;
-            }
-        }
-
-        /// <summary>Appends a copy of the data.</summary>
-        public void Add(ReadOnlySpan<byte> data) => data.CopyTo(Extend(data.Length).Span);
-
-        /// <summary>Extends the piece, and returns the new part for the caller to fill.</summary>
-        public Memory<byte> Extend(int length)
-        {
-            Length += length;
-            return Bytes.Slice(Length - length, length);
-        }
-
-        /// <inheritdoc/>
-        public void Dispose()
-        {
-            if (Interlocked.Exchange(ref _disposed, 1) == 0)
-            {
-                Buffers.Return(_buffer);
-            }
-        }
-    }
 }

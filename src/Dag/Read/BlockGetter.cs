@@ -14,13 +14,6 @@ internal static class BlockGetter
             : source.GetAsync(cid, cancellationToken);
     }
 
-    /// <summary>Fetches the block into the source's store and returns its length.</summary>
-    public static ValueTask<int> EnsureAsync(IBlockSource source, Cid cid, CancellationToken cancellationToken)
-    {
-        Multihash hash = cid.Hash;
-        return hash.Code == Multihash.Identity ? ValueTask.FromResult(hash.Digest.Length) : source.EnsureAsync(cid, cancellationToken);
-    }
-
     private sealed class Owned(byte[] bytes) : IMemoryOwner<byte>
     {
         public Memory<byte> Memory => bytes;

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Ipcs.Dag.DagPb;
 using Ipcs.Multiformats;
 
@@ -70,91 +69,6 @@ public static class DagWalk
             using IMemoryOwner<byte> block = await pending;
             frontier.Add(Children(cid, block.Memory.Span));
             yield return (cid, block.Memory);
-        }
-    }
-
-    /// <summary>
-    /// Gets every block under a root once, depth first, in order as far as parallel requests allow: a file's leaves come roughly in the
-    /// order in which they are read.
-    /// </summary>
-    /// <param name="root">The root, which is fetched too.</param>
-    /// <param name="source">Gives the blocks, and stores them if it is to.</param>
-    /// <param name="parallelism">The number of blocks requested at a time, at least 1.</param>
-    /// <param name="onBlock">Called for every block with its length in bytes; never concurrently.</param>
-    /// <param name="cancellationToken">Stops the traversal.</param>
-    /// <exception cref="BlockNotFoundException">A block cannot be found.</exception>
-    /// <exception cref="DagFormatException">A block does not decode as its codec, or the DAG exceeds the bounds of this class.</exception>
-    public static async Task FetchAsync(
-        Cid root, IBlockSource source, int parallelism, Action<Cid, int>? onBlock, CancellationToken cancellationToken)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(parallelism, 1);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var arrived = Channel.CreateUnbounded<(int Slot, Cid Cid, IMemoryOwner<byte>? Block, int Length, Exception? Error)>(
-            new UnboundedChannelOptions { SingleReader = true });
-        var frontier = new Frontier(root);
-        var requests = new Task[parallelism];
-        var free = new Stack<int>(Enumerable.Range(0, parallelism));
-        try
-        {
-            while (true)
-            {
-                while (free.Count > 0 && frontier.TryTake(out Cid next))
-                {
-                    int taken = free.Pop();
-                    requests[taken] = GetAsync(taken, next);
-                }
-
-                if (free.Count == parallelism)
-                {
-                    return;
-                }
-
-                // Not cancelled: every request completes, cancelled or not, and its block must be disposed.
-                (int slot, Cid cid, IMemoryOwner<byte>? block, int length, Exception? error) =
-                    await arrived.Reader.ReadAsync(CancellationToken.None);
-                await requests[slot];
-                free.Push(slot);
-                if (error is not null)
-                {
-                    System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
-                }
-
-                using (block)
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    if (block is not null)
-                    {
-                        frontier.Add(Children(cid, block.Memory.Span));
-                    }
-
-                    onBlock?.Invoke(cid, length);
-                }
-            }
-        }
-        finally
-        {
-            await stop.CancelAsync();
-            await Task.WhenAll(requests.Where(request => request is not null));
-            while (arrived.Reader.TryRead(out (int, Cid, IMemoryOwner<byte>? Block, int, Exception?) left))
-            {
-                left.Block?.Dispose();
-            }
-        }
-
-        async Task GetAsync(int slot, Cid cid)
-        {
-            try
-            {
-                // Raw blocks, most of a DAG's bytes, have no links and are not read.
-                IMemoryOwner<byte>? block = cid.Codec == Multicodec.Raw ? null : await BlockGetter.GetAsync(source, cid, stop.Token);
-                int length = block?.Memory.Length ?? await BlockGetter.EnsureAsync(source, cid, stop.Token);
-                arrived.Writer.TryWrite((slot, cid, block, length, null));
-            }
-            catch (Exception e)
-            {
-                // Rethrown by the reader of the channel, with its stack trace.
-                arrived.Writer.TryWrite((slot, cid, null, 0, e));
-            }
         }
     }
 

@@ -18,6 +18,7 @@ public sealed class BlockReceiverTests : IAsyncDisposable
     private readonly BitswapMeter _meter = new(() => throw new InvalidOperationException("nobody looks"));
     private readonly List<(PeerId Peer, WantEntry Entry)> _sent = [];
     private readonly List<Multihash> _announced = [];
+    private readonly FakeTimeProvider _time = new();
     private int _runs;
 
     [Fact]
@@ -29,9 +30,10 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         _runs = 0;
         Assert.Equal(75_000, receiver.Take(Peer, Message(blocks)));
         Assert.Equal(blocks.Select(Result), Come(session));
-        Assert.Equal((15, 75_000, 0, 1), (receiver.Blocks, receiver.Bytes, receiver.DuplicateBlocks, _runs));
+        Assert.Equal((15, 75_000, 0, 0), (receiver.Blocks, receiver.Bytes, receiver.DuplicateBlocks, _runs));
         Assert.Equal([.. blocks.Select(b => Multihash.Sha256(b.Data.Span))], _announced);
-        Assert.Equal(15, _sent.Count(s => s.Entry.Cancel));
+        _time.Advance(TimeSpan.FromMilliseconds(100));
+        Assert.Equal((15, 1), (_sent.Count(s => s.Entry.Cancel), _runs));
         Assert.Equal(75_000, receiver.Take(Peer, Message(blocks)));
         Assert.Equal((15, 15, 75_000), (receiver.Blocks, receiver.DuplicateBlocks, receiver.DuplicateBytes));
     }
@@ -79,6 +81,51 @@ public sealed class BlockReceiverTests : IAsyncDisposable
         Assert.Equal((1, 300_000, 1, 300_000), (receiver.Blocks, receiver.Bytes, receiver.DuplicateBlocks, receiver.DuplicateBytes));
     }
 
+    [Fact]
+    public async Task A_session_that_shares_blocks_gets_their_bytes_up_to_a_limit()
+    {
+        await using WantManager wants = NewManager(_store.Blocks);
+        BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
+        var sharing = new BlockSharing(2);
+        (BlockEntry[] blocks, BitswapSession session) = Want(wants, count: 3, length: 5000, sharing);
+        var piece = new MessagePiece(3 * 5000, begins: true);
+        BlockEntry[] received = [.. blocks.Select(b =>
+        {
+            Memory<byte> place = piece.Extend(b.Data.Length);
+            b.Data.CopyTo(place);
+            return b with { Data = place };
+        })];
+        receiver.Take(Peer, Message(received), piece);
+        piece.Dispose();
+        List<PrefetchResult> come = Come(session);
+        Assert.Equal([true, true, false], come.Select(r => r.Block is not null));
+        Assert.Equal(2, sharing.Count);
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.Equal(blocks[i].Data.ToArray(), come[i].Block!.Memory.ToArray());
+            come[i].Block!.Dispose();
+        }
+
+        Assert.Equal(0, sharing.Count);
+        Assert.Throws<ObjectDisposedException>(() => come[0].Block!.Memory);
+    }
+
+    [Fact]
+    public async Task Bytes_of_results_that_were_not_read_are_released_with_the_session()
+    {
+        await using WantManager wants = NewManager(_store.Blocks);
+        BlockReceiver receiver = NewReceiver(_store.Blocks, wants);
+        var sharing = new BlockSharing(2);
+        (BlockEntry[] blocks, BitswapSession session) = Want(wants, count: 1, length: 5000, sharing);
+        using var piece = new MessagePiece(5000, begins: true);
+        Memory<byte> place = piece.Extend(5000);
+        blocks[0].Data.CopyTo(place);
+        receiver.Take(Peer, Message(blocks[0] with { Data = place }), piece);
+        Assert.Equal(1, sharing.Count);
+        await session.DisposeAsync();
+        Assert.Equal(0, sharing.Count);
+    }
+
     public ValueTask DisposeAsync()
     {
         _meter.Dispose();
@@ -104,7 +151,7 @@ public sealed class BlockReceiverTests : IAsyncDisposable
             _sent.AddRange(entries);
         },
         _meter,
-        new FakeTimeProvider());
+        _time);
 
     private static Cid CidOf(BlockEntry block) => Cid.V1(Multicodec.Raw, Multihash.Sha256(block.Data.Span));
 
@@ -125,10 +172,11 @@ public sealed class BlockReceiverTests : IAsyncDisposable
 
     private BlockReceiver NewReceiver(IBlockstore store, WantManager wants) => new(store, wants, IsLeaf, (hash, _) => _announced.Add(hash));
 
-    private (BlockEntry[] Blocks, BitswapSession Session) Want(WantManager wants, int count, int length)
+    private (BlockEntry[] Blocks, BitswapSession Session) Want(
+        WantManager wants, int count, int length, BlockSharing? sharing = null)
     {
         BlockEntry[] blocks = [.. Enumerable.Range(0, count).Select(i => Entry(Xs128.Bytes($"block-{i}", length)))];
-        var session = new BitswapSession(_store.Blocks, wants, PeerScope.Named);
+        var session = new BitswapSession(_store.Blocks, wants, PeerScope.Named, sharing);
         wants.PeerCame(Peer, saysHave: true);
         wants.SetAvailability(session, Peer, PeerAvailability.Complete);
         wants.Prefetch([.. blocks.Select(CidOf)], session);

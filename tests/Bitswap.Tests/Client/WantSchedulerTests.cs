@@ -1,11 +1,15 @@
 using CsCheck;
 using Ipcs.Bitswap.Client;
+using Ipcs.Bitswap.Wire;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Tests.Client;
 
 /// <summary>Which peers the scheduler requests blocks from, checked by <see cref="WantSchedulerModel"/>.</summary>
 public sealed class WantSchedulerTests
 {
+    private const int Block = 256 << 10;
+
     /// <summary>
     /// After random steps: no block is requested from a peer that cannot have it, urgent wants are sent first, no idle peer is left without
     /// a want that it can serve, and once all peers answer, every block that one of them has arrives.
@@ -50,6 +54,61 @@ public sealed class WantSchedulerTests
     }
 
     [Fact]
+    public void A_full_window_is_refilled_when_a_quarter_of_it_is_free()
+    {
+        (WantScheduler scheduler, BitswapSession session, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        Want[] wants = scheduler.Add(session, cids, urgent: false, 0);
+        Assert.Equal(16, Take(scheduler).Count(e => !e.Cancel));
+        for (int i = 0; i < 3; i++)
+        {
+            scheduler.Received(peer, cids[i].Hash, Block, isLeaf: false, 1000 * (i + 1));
+            Assert.Empty(Take(scheduler));
+        }
+
+        scheduler.Received(peer, cids[3].Hash, Block, isLeaf: false, 4000);
+        List<WantEntry> sent = Take(scheduler);
+        Assert.Equal(cids[..4], sent.Where(e => e.Cancel).Select(e => e.Cid));
+        Assert.Equal(cids[16..20], sent.Where(e => !e.Cancel).Select(e => e.Cid));
+        Assert.All(wants[..4], want => Assert.True(want.Done.Task.IsCompletedSuccessfully));
+    }
+
+    [Fact]
+    public void An_urgent_block_is_requested_as_soon_as_one_block_is_free()
+    {
+        (WantScheduler scheduler, BitswapSession session, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        scheduler.Add(session, cids[..^1], urgent: false, 0);
+        Take(scheduler);
+        scheduler.Received(peer, cids[0].Hash, Block, isLeaf: false, 1000);
+        scheduler.Add(session, cids[^1..], urgent: true, 2000);
+        Assert.Equal([(cids[0], true), (cids[^1], false)], Take(scheduler).Select(e => (e.Cid, e.Cancel)));
+    }
+
+    [Fact]
+    public void A_received_block_is_cancelled_before_it_is_requested_again_and_at_the_latest_at_a_tick()
+    {
+        (WantScheduler scheduler, BitswapSession session, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        scheduler.Add(session, cids[..1], urgent: false, 0);
+        Take(scheduler);
+        scheduler.Received(peer, cids[0].Hash, Block, isLeaf: false, 1000);
+        scheduler.Add(session, cids[..1], urgent: false, 2000);
+        Assert.Equal([true, false], Take(scheduler).Select(e => e.Cancel));
+        scheduler.Received(peer, cids[0].Hash, Block, isLeaf: false, 3000);
+        Assert.Empty(Take(scheduler));
+        scheduler.Tick(100_000);
+        Assert.Equal([(cids[0], true)], Take(scheduler).Select(e => (e.Cid, e.Cancel)));
+    }
+
+    [Fact]
+    public void Cancels_without_a_want_are_not_collected_without_bound()
+    {
+        (WantScheduler scheduler, BitswapSession session, PeerId peer, Cid[] cids) = NewScheduler(window: 1 << 30, blocks: 300);
+        scheduler.Add(session, cids, urgent: false, 0);
+        Take(scheduler);
+        Array.ForEach(cids, cid => scheduler.Received(peer, cid.Hash, Block, isLeaf: false, 1000));
+        Assert.InRange(Take(scheduler).Count, 200, 300);
+    }
+
+    [Fact]
     public void A_block_is_requested_from_the_peer_that_sent_have()
     {
         var model = new WantSchedulerModel(peers: 3, blocks: 30, PeerScope.Broadcast);
@@ -69,5 +128,24 @@ public sealed class WantSchedulerTests
         }
 
         Assert.Equal(0, model.Wanted);
+    }
+
+    /// <summary>A scheduler with one complete peer, and blocks of the length that it expects.</summary>
+    private static (WantScheduler Scheduler, BitswapSession Session, PeerId Peer, Cid[] Cids) NewScheduler(int window, int blocks = 40)
+    {
+        var scheduler = new WantScheduler(Simulation.PeerOf(0), new BitswapOptions { FirstWindow = window }, new Random(1));
+        var session = new BitswapSession(null!, null!, PeerScope.Named);
+        PeerId peer = Simulation.PeerOf(1);
+        scheduler.PeerCame(peer, saysHave: true, 0);
+        scheduler.SetAvailability(session, peer, PeerAvailability.Complete, 0);
+        return (scheduler, session, peer, [.. Enumerable.Range(0, blocks)
+            .Select(i => Cid.V1(Multicodec.Raw, Multihash.Sha256(BitConverter.GetBytes(i))))]);
+    }
+
+    private static List<WantEntry> Take(WantScheduler scheduler)
+    {
+        List<WantEntry> sent = [.. scheduler.Outbox.Select(o => o.Entry)];
+        scheduler.Outbox.Clear();
+        return sent;
     }
 }
