@@ -155,12 +155,14 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// <param name="onBlock">Called for each block once it is stored, also when it was stored before.</param>
     /// <param name="cancellationToken">Stops the fetch.</param>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
-    /// <exception cref="DagFormatException">A block is malformed, or the DAG is over the bounds of <see cref="Dag.Read.DagWalk"/>.</exception>
+    /// <exception cref="DagFormatException">A block is malformed, or the DAG has too many blocks.</exception>
     public async Task FetchDagAsync(Cid root, Action onBlock, CancellationToken cancellationToken)
     {
         await using BitswapSession session = _bitswap.CreateSession([]);
-        var fetch = new DagFetch(_store.Blocks, session, root, _time, (_, _) => onBlock()) { OnLongWait = () => _search.Start(root.Hash) };
-        await fetch.RunAsync(cancellationToken);
+        await new DagFetch(_store.Blocks, session, root, _time, (_, _) => onBlock())
+        {
+            OnLongWait = () => _search.Start(root.Hash),
+        }.RunAsync(cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -19,7 +19,8 @@ namespace Ipcs.Fleet;
 /// <param name="onArrived">
 /// Called for each stored block, in the order of arrival. Takes the block's bytes, when they are still in memory.
 /// </param>
-internal sealed class DagFetch(IBlockstore blocks, BitswapSession session, Cid root, TimeProvider time, Action<Cid, IMemoryOwner<byte>?> onArrived)
+internal sealed class DagFetch(
+    IBlockstore blocks, BitswapSession session, Cid root, TimeProvider time, Action<Cid, IMemoryOwner<byte>?> onArrived)
 {
     /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, from which leechers trade at random.</summary>
     private const int Window = 512;
