@@ -26,9 +26,14 @@ internal sealed class DocumentWriter(ApiRequest request)
     /// <summary>Sends what is kept back: after the last piece, all of it.</summary>
     public async Task EndAsync()
     {
-        request.Context.Response.ContentType = "application/json";
+        HttpResponse response = request.Context.Response;
+        if (!response.HasStarted)
+        {
+            response.ContentType = "application/json";
+        }
+
         string text = _pending.ToString();
         _pending.Clear();
-        await request.Context.Response.WriteAsync(text, request.Aborted);
+        await response.WriteAsync(text, request.Aborted);
     }
 }

@@ -15,6 +15,9 @@ public sealed class FilesApiTests
     /// <summary>A directory of 1000 entries takes more than 128 KiB of JSON.</summary>
     private const int Entries = 1000;
 
+    /// <summary>So many of them take more than what is kept back.</summary>
+    private const int Long = (DocumentWriter.MaxBuffered / (128 * Entries)) + 1;
+
     private readonly MemoryStore _store = new();
 
     [Fact]
@@ -24,6 +27,17 @@ public sealed class FilesApiTests
         Assert.Equal(200, context.Response.StatusCode);
         Assert.Equal("application/json", context.Response.ContentType);
         Assert.Equal([Entries, 1], JsonNode.Parse(response.Text)!["Objects"]!.AsArray().Select(o => o!["Links"]!.AsArray().Count));
+    }
+
+    [Fact]
+    public async Task A_listing_that_is_sent_in_several_parts_is_one_document()
+    {
+        Cid[] roots = [.. Enumerable.Repeat(Directory(Entries), 3 * Long)];
+        (DefaultHttpContext context, TestResponse response) = await ListAsync(roots);
+        Assert.InRange(response.Stream.Length, 3 * DocumentWriter.MaxBuffered, long.MaxValue);
+        Assert.Equal("application/json", context.Response.ContentType);
+        Assert.All(JsonNode.Parse(response.Text)!["Objects"]!.AsArray(), o => Assert.Equal(Entries, o!["Links"]!.AsArray().Count));
+        Assert.False(response.Aborted);
     }
 
     [Fact]
@@ -39,7 +53,7 @@ public sealed class FilesApiTests
     public async Task A_long_listing_that_fails_is_cut_off()
     {
         Cid whole = Directory(Entries);
-        Cid[] roots = [.. Enumerable.Repeat(whole, DocumentWriter.MaxBuffered / (128 * Entries) + 1), Directory(10, missing: true)];
+        Cid[] roots = [.. Enumerable.Repeat(whole, Long), Directory(10, missing: true)];
         (_, TestResponse response) = await ListAsync(roots);
         Assert.True(response.Aborted);
         Assert.StartsWith("{\"Objects\":[", response.Text, StringComparison.Ordinal);

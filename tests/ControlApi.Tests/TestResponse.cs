@@ -4,7 +4,9 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Ipcs.ControlApi.Tests;
 
-/// <summary>A response in memory, which has started with its first byte, and its connection.</summary>
+/// <summary>
+/// A response in memory, which has started with its first byte, and its connection. As in Kestrel, its headers can't be changed then.
+/// </summary>
 internal sealed class TestResponse : HttpResponseFeature, IHttpRequestLifetimeFeature
 {
     private TestResponse()
@@ -28,10 +30,19 @@ internal sealed class TestResponse : HttpResponseFeature, IHttpRequestLifetimeFe
         var context = new DefaultHttpContext();
         context.Features.Set<IHttpResponseFeature>(response);
         context.Features.Set<IHttpRequestLifetimeFeature>(response);
-        context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(response.Stream));
+        context.Features.Set<IHttpResponseBodyFeature>(new ResponseBody(response));
         context.Request.QueryString = new QueryString(query);
         return (context, response);
     }
 
     public void Abort() => Aborted = true;
+
+    private sealed class ResponseBody(TestResponse response) : StreamResponseBodyFeature(response.Stream)
+    {
+        public override Task StartAsync(CancellationToken cancellationToken = default)
+        {
+            ((HeaderDictionary)response.Headers).IsReadOnly = true;
+            return base.StartAsync(cancellationToken);
+        }
+    }
 }
