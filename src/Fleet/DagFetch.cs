@@ -9,8 +9,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// Fetches every block of a DAG into the store, many at a time, in the order that the session chooses. Stored blocks are not requested, so
-/// a fetch that was interrupted continues where it was.
+/// Fetches every block of a DAG into the store, many at a time. Blocks are wanted in the order in which a reader needs them; the session
+/// chooses which of them it requests first. Stored blocks are not requested, so a fetch that was interrupted continues where it was.
 /// </summary>
 /// <param name="blocks">The store.</param>
 /// <param name="session">The session, used by this fetch alone.</param>
@@ -34,7 +34,14 @@ internal sealed class DagFetch(
     /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
     private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
 
-    private readonly Stack<Cid> _pending = new([root]);
+    /// <summary>
+    /// In the order of the DAG: the blocks that are known and not wanted yet, and those that are wanted and whose children will take their
+    /// place.
+    /// </summary>
+    private readonly LinkedList<Pending> _pending = new([new Pending(root)]);
+
+    /// <summary>The places of the wanted ones of them, by CIDs of version 1.</summary>
+    private readonly Dictionary<Cid, LinkedListNode<Pending>> _places = [];
     private readonly HashSet<Cid> _seen = [];
 
     /// <summary>The blocks from the first missing one on, in the order in which they were wanted.</summary>
@@ -106,9 +113,14 @@ internal sealed class DagFetch(
 
         try
         {
-            if (block.Cid.Codec != Multicodec.Raw && !(block.IsLeaf && block.Cid.Codec == Multicodec.DagPb))
+            if (_places.Remove(block.Cid.ToV1(), out LinkedListNode<Pending>? place))
             {
-                Expand(block);
+                if (!(block.IsLeaf && block.Cid.Codec == Multicodec.DagPb))
+                {
+                    Expand(place, block.Block);
+                }
+
+                _pending.Remove(place);
             }
         }
         catch
@@ -123,27 +135,46 @@ internal sealed class DagFetch(
     private void Want()
     {
         var batch = new List<Cid>();
-        while (_outstanding + batch.Count < Window && _inOrder.Count + batch.Count < Span && _pending.TryPop(out Cid cid))
+        LinkedListNode<Pending>? place = _pending.First;
+        while (place is not null && _outstanding + batch.Count < Window && _inOrder.Count + batch.Count < Span)
         {
-            if (!_seen.Add(cid.ToV1()))
+            if (place.Value.IsWanted)
             {
+                place = place.Next;
                 continue;
             }
 
+            Cid cid = place.Value.Cid;
+            bool isNew = _seen.Add(cid.ToV1());
             if (_seen.Count > DagWalk.MaxBlocks)
             {
                 throw new DagFormatException($"the DAG under {root} has more than {DagWalk.MaxBlocks} blocks");
             }
 
-            if (cid.Hash.Code == Multihash.Identity)
+            bool isInside = cid.Hash.Code == Multihash.Identity;
+            if (isNew && isInside)
             {
                 // The CID has the block's bytes.
-                Expand(cid, cid.Hash.Digest);
+                Expand(place, cid, cid.Hash.Digest);
             }
-            else
+
+            if (isNew && !isInside)
             {
                 batch.Add(cid);
             }
+
+            LinkedListNode<Pending>? next = place.Next;
+            if (isNew && !isInside && cid.Codec != Multicodec.Raw)
+            {
+                place.Value = place.Value with { IsWanted = true };
+                _places.Add(cid.ToV1(), place);
+            }
+            else
+            {
+                _pending.Remove(place);
+            }
+
+            place = next;
         }
 
         if (batch.Count > 0)
@@ -154,29 +185,33 @@ internal sealed class DagFetch(
         }
     }
 
-    private void Expand(PrefetchResult arrived)
+    /// <summary>Inserts the children of a block that has arrived after its place.</summary>
+    private void Expand(LinkedListNode<Pending> place, IMemoryOwner<byte>? bytes)
     {
-        if (arrived.Block is { } bytes)
+        Cid cid = place.Value.Cid;
+        if (bytes is not null)
         {
-            Expand(arrived.Cid, bytes.Memory.Span);
+            Expand(place, cid, bytes.Memory.Span);
             return;
         }
 
-        using IMemoryOwner<byte> block = blocks.Get(arrived.Cid.Hash)
-            ?? throw new BlockNotFoundException(arrived.Cid, "it was removed right after it arrived");
-        Expand(arrived.Cid, block.Memory.Span);
+        using IMemoryOwner<byte> block = blocks.Get(cid.Hash)
+            ?? throw new BlockNotFoundException(cid, "it was removed right after it arrived");
+        Expand(place, cid, block.Memory.Span);
     }
 
-    private void Expand(Cid cid, ReadOnlySpan<byte> block)
+    private void Expand(LinkedListNode<Pending> place, Cid cid, ReadOnlySpan<byte> block)
     {
-        foreach (Cid child in DagWalk.Children(cid, block).Reverse())
+        foreach (Cid child in DagWalk.Children(cid, block))
         {
             if (_pending.Count == DagWalk.MaxPending)
             {
                 throw new DagFormatException($"the DAG under {root} is too wide: more than {DagWalk.MaxPending} blocks wait to be visited");
             }
 
-            _pending.Push(child);
+            place = _pending.AddAfter(place, new Pending(child));
         }
     }
+
+    private readonly record struct Pending(Cid Cid, bool IsWanted = false);
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Ipcs.Bitswap;
+using Ipcs.Bitswap.Client;
 using Ipcs.Dag;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.DagPb;
@@ -32,6 +33,39 @@ public sealed class DagFetchTests
         Assert.Equal(one.Store.Blocks.Enumerate().Count(), blocks);
         Assert.Equal(blocks, two.Bitswap.Statistics.BlocksReceived);
         Assert.Equal(0, two.Bitswap.Statistics.DuplicateBlocks);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Blocks_are_wanted_in_the_order_of_the_file(bool raw)
+    {
+        await using FleetNode node = await FleetNode.StartAsync();
+        byte[] data = Xs128.Bytes("order", 16 * 1500);
+        DagRoot root = await ImportAsync(node, data, raw);
+        var leaves = new List<Cid>();
+
+        // Stored blocks are reported in the order in which they are wanted.
+        await using BitswapSession session = node.Bitswap.CreateSession();
+        await new DagFetch(node.Store.Blocks, session, root.Root, TimeProvider.System, (cid, _) =>
+        {
+            using IMemoryOwner<byte> block = node.Store.Blocks.Get(cid.Hash)!;
+            if (!DagWalk.Children(cid, block.Memory.Span).Any())
+            {
+                leaves.Add(cid);
+            }
+        }).RunAsync(Cancel);
+        var expected = new List<Cid>();
+        await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
+            [root.Root], new LocalBlockSource(node.Store.Blocks), 0, Cancel))
+        {
+            if (!DagWalk.Children(cid, block.Span).Any())
+            {
+                expected.Add(cid);
+            }
+        }
+
+        Assert.Equal(expected, leaves);
     }
 
     [Fact]
