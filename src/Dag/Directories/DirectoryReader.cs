@@ -95,7 +95,7 @@ public static class DirectoryReader
     private static async IAsyncEnumerable<DirectoryEntry> ListShardsAsync(
         Cid root, HamtShard rootShard, IBlockSource source, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var ahead = new ReadAhead(source, source is LocalBlockSource ? 0 : ReadAhead);
+        await using var ahead = new ReadAhead(source, source is LocalBlockSource ? 0 : ReadAhead);
         var pending = new Stack<(Cid Cid, HamtShard Shard, int Index, int Depth)>();
         pending.Push((root, rootShard, 0, 0));
         int listed = 0;

@@ -175,10 +175,10 @@ public sealed class DagReader : IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         Dispose();
-        return ValueTask.CompletedTask;
+        await _ahead.DisposeAsync();
     }
 
     private long LeafEnd => _leafStart + _leaf.Length;

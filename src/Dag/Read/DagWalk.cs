@@ -55,7 +55,7 @@ public static class DagWalk
     {
         ArgumentOutOfRangeException.ThrowIfNegative(readAhead);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(readAhead, DagReader.MaxReadAhead);
-        using var ahead = new ReadAhead(source, readAhead);
+        await using var ahead = new ReadAhead(source, readAhead);
         var frontier = new Frontier(roots);
         while (frontier.TryTake(out Cid cid))
         {

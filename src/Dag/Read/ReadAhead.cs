@@ -5,9 +5,10 @@ using Ipcs.Multiformats;
 namespace Ipcs.Dag.Read;
 
 /// <summary>Requests a bounded number of blocks before they are needed. For one caller at a time.</summary>
-internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
+internal sealed class ReadAhead(IBlockSource source, int limit) : IAsyncDisposable, IDisposable
 {
     private readonly Dictionary<Cid, Task<IMemoryOwner<byte>>> _asked = [];
+    private readonly List<Task> _dropped = [];
     private CancellationTokenSource _stop = new();
 
     /// <summary>True while another block may be requested.</summary>
@@ -75,10 +76,18 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         _asked.Clear();
     }
 
+    /// <summary>As <see cref="Clear"/>, without waiting until the blocks of cancelled requests are disposed.</summary>
     public void Dispose()
     {
         Clear();
         _stop.Dispose();
+    }
+
+    /// <summary>As <see cref="Clear"/>, and waits until no request is running.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        await Task.WhenAll(_dropped);
     }
 
     // The task has all errors, including those that a source throws synchronously.
@@ -99,20 +108,24 @@ internal sealed class ReadAhead(IBlockSource source, int limit) : IDisposable
         }
     }
 
-    private static void Discard(Task<IMemoryOwner<byte>> task) => _ = task.ContinueWith(
-        static done =>
+    private void Discard(Task<IMemoryOwner<byte>> task)
+    {
+        if (task.IsCompletedSuccessfully)
         {
-            if (done.IsCompletedSuccessfully)
-            {
-                done.Result.Dispose();
-            }
-            else
-            {
-                // Observes the exception.
-                _ = done.Exception;
-            }
-        },
-        CancellationToken.None,
-        TaskContinuationOptions.ExecuteSynchronously,
-        TaskScheduler.Default);
+            task.Result.Dispose();
+            return;
+        }
+
+        _dropped.RemoveAll(static dropped => dropped.IsCompleted);
+        _dropped.Add(DiscardAsync(task));
+    }
+
+    private static async Task DiscardAsync(Task<IMemoryOwner<byte>> task)
+    {
+        await ((Task)task).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (task.IsCompletedSuccessfully)
+        {
+            task.Result.Dispose();
+        }
+    }
 }
