@@ -18,6 +18,7 @@ internal sealed class BitswapMeter : IDisposable
         Count("bytes_duplicate", "By", "Bytes of these blocks on the wire.", s => s.DuplicateBytes);
         Count("blocks_sent", null, "Blocks sent.", s => s.BlocksSent);
         Count("bytes_sent", "By", "Bytes of the blocks sent, on the wire.", s => s.BytesSent);
+        Count("blocks_unreadable", null, "Blocks wanted by peers that are stored and cannot be read.", s => s.UnreadableBlocks);
         Count("messages_received", null, "Messages received.", s => s.MessagesReceived);
         _meter.CreateObservableGauge("wants", () => statistics().Wants, null, "Blocks wanted now.");
         _meter.CreateObservableGauge("peers", () => statistics().Peers, null, "Connected peers that speak Bitswap.");

@@ -8,6 +8,7 @@ namespace Ipcs.Bitswap;
 /// <param name="DuplicateBytes">Bytes of these blocks on the wire.</param>
 /// <param name="BlocksSent">Blocks sent.</param>
 /// <param name="BytesSent">Bytes of the blocks sent, on the wire.</param>
+/// <param name="UnreadableBlocks">How often a block that a peer wanted was stored and could not be read.</param>
 /// <param name="MessagesReceived">Messages received.</param>
 /// <param name="Wants">Blocks wanted now.</param>
 /// <param name="Peers">Connected peers that speak Bitswap.</param>
@@ -19,6 +20,7 @@ public sealed record BitswapStatistics(
     long DuplicateBytes,
     long BlocksSent,
     long BytesSent,
+    long UnreadableBlocks,
     long MessagesReceived,
     int Wants,
     int Peers);

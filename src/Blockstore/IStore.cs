@@ -27,6 +27,12 @@ public interface IStore : IDisposable
     IMetadataTable Metadata { get; }
 
     /// <summary>
+    /// Raised when a block was found damaged and deleted, on the thread that read it, before the reader gets the failure. Handlers must not
+    /// block.
+    /// </summary>
+    event Action<Multihash>? BlockLost;
+
+    /// <summary>
     /// Makes a content durable: puts its record and removes its ingest, if any, in one synced batch. On return every block that was put
     /// before is durable too.
     /// </summary>

@@ -45,6 +45,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     private readonly LocalResolver _local;
     private readonly ContentLocator _locator;
     private readonly ProviderSearch _search;
+    private readonly BlockRepair _repair;
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskTracker _background = new();
@@ -78,6 +79,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _resolve = new ResolveService(host, _local, store.Blocks, time);
         _locator = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger);
         _search = new ProviderSearch(host, routing, time, logger);
+        _repair = new BlockRepair(store, catalog, StartFetch, FetchPinAsync, logger);
         _local.LeecherSeen += OnLeecherSeen;
         host.PeerIdentified += OnIdentified;
     }
@@ -171,6 +173,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _host.PeerIdentified -= OnIdentified;
         _local.LeecherSeen -= OnLeecherSeen;
         await _stopping.CancelAsync();
+        await _repair.DisposeAsync();
 
         // Before the background tasks, which wait for searches, questions and walks: those end when their owners are disposed.
         await _search.DisposeAsync();
@@ -179,6 +182,18 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         await _local.DisposeAsync();
         await _background.WhenAllAsync();
         _stopping.Dispose();
+    }
+
+    private async Task FetchPinAsync(PinRecord pin, CancellationToken cancellationToken)
+    {
+        if (pin.Recursive)
+        {
+            await FetchDagAsync(pin.Root, static () => { }, cancellationToken);
+            return;
+        }
+
+        await using BitswapSource source = AnySource();
+        (await source.GetAsync(pin.Root, cancellationToken)).Dispose();
     }
 
     private void OnLeecherSeen(Digest digest, PeerId peer)

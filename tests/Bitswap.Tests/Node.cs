@@ -22,7 +22,12 @@ internal sealed class Node : IAsyncDisposable
 
     public required MemoryStore Store { get; init; }
 
-    public static async Task<Node> StartAsync(string muxers, BitswapOptions? options = null, bool bitswap = true, TimeProvider? time = null)
+    public static async Task<Node> StartAsync(
+        string muxers,
+        BitswapOptions? options = null,
+        bool bitswap = true,
+        TimeProvider? time = null,
+        Func<IBlockstore, IBlockstore>? served = null)
     {
         var host = new Host(new HostOptions
         {
@@ -33,8 +38,9 @@ internal sealed class Node : IAsyncDisposable
             Muxers = muxers.Split(','),
         });
         var store = new MemoryStore();
+        IBlockstore blocks = served is null ? store.Blocks : served(store.Blocks);
         BitswapService? service = bitswap
-            ? new BitswapService(host, store.Blocks, options ?? new BitswapOptions(), NullLogger.Instance, time)
+            ? new BitswapService(host, blocks, options ?? new BitswapOptions(), NullLogger.Instance, time)
             : null;
         await host.StartAsync(Cancel);
         return new Node { Host = host, Bitswap = service!, Store = store };

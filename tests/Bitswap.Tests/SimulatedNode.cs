@@ -48,7 +48,8 @@ internal sealed class SimulatedNode
 
     public void Connect(SimulatedNode other)
     {
-        _serving[other] = new PeerWantlist(_store, new WantIndex(), static () => { });
+        _serving[other] = new PeerWantlist(
+            (Cid cid, out int length) => _store.TryGetLength(cid.Hash, out length), new WantIndex(), static () => { });
         _turns.Add(other);
         Scheduler.PeerCame(other.Peer, saysHave: true, _simulation.Now);
     }

@@ -35,6 +35,12 @@ internal sealed class BrokenStore : IStore
     /// <summary>The number of blocks read or looked up.</summary>
     public int BlockLookups => Volatile.Read(ref _blockLookups);
 
+    public event Action<Multihash>? BlockLost
+    {
+        add => _inner.BlockLost += value;
+        remove => _inner.BlockLost -= value;
+    }
+
     public IBlockstore Blocks { get; }
 
     public IContentIndex Contents { get; }

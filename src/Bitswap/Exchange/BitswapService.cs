@@ -61,7 +61,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _options = options;
         _logger = logger;
         _bans = new BanList(_time, options.BanTime);
-        _engine = new Engine(host, store, options, _time);
+        _engine = new Engine(host, store, options, _time, LogUnreadable);
         _meter = new BitswapMeter(() => Statistics);
         _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
         _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => _engine.Waiting.BlockArrived(hash, length));
@@ -89,6 +89,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _receiver.DuplicateBytes,
         _engine.BlocksSent,
         _engine.BytesSent,
+        _engine.UnreadableBlocks,
         Interlocked.Read(ref _messagesReceived),
         _wants.Count,
         _wants.Peers);
@@ -361,6 +362,9 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "blocks from {Peer} could not be stored: {Reason}")]
     private partial void LogStoreFailed(PeerId peer, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "block {Block} is stored and cannot be read: {Reason}")]
+    private partial void LogUnreadable(Cid block, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "sending to {Peer} failed: {Reason}")]
     private partial void LogSendFailed(PeerId peer, string reason);

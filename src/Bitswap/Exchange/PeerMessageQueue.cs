@@ -63,7 +63,7 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
         _flow = new UploadFlow(Wake);
         _idle = engine.Time.CreateTimer(_ => OnIdle(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         Peer = peer;
-        Wants = new PeerWantlist(engine.Store, engine.Waiting, Wake);
+        Wants = new PeerWantlist(engine.TryGetLength, engine.Waiting, Wake);
         _loop = Task.Run(RunAsync);
     }
 
@@ -252,13 +252,12 @@ internal sealed class PeerMessageQueue : IAsyncDisposable
             do
             {
                 Cid cid = want.Cid;
-                IMemoryOwner<byte>? frame = compresses ? _engine.Store.GetCompressed(cid.Hash) : null;
-                if ((frame ?? _engine.Store.Get(cid.Hash)) is { } block)
+                if (_engine.TryRead(cid, compresses, out bool compressed) is { } block)
                 {
                     blocks.Add(block);
                     bytes += block.Memory.Length;
-                    decompressed += frame is not null && CompressedBlock.TryGetLength(frame.Memory.Span, out int length) ? length : 0;
-                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, Compressed: frame is not null));
+                    decompressed += compressed && CompressedBlock.TryGetLength(block.Memory.Span, out int length) ? length : 0;
+                    message.Blocks.Add(new BlockEntry(cid.Version, cid.Codec, cid.Hash.Code, block.Memory, compressed));
                 }
                 else if (want.SendDontHave)
                 {

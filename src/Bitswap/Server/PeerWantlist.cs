@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Ipcs.Bitswap.Wire;
-using Ipcs.Blockstore;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Server;
@@ -9,10 +8,10 @@ namespace Ipcs.Bitswap.Server;
 /// The wantlist of one peer: the blocks it waits for, the blocks that it can be sent now (by priority, then by age), and the presences to
 /// send. Its lock is not held during I/O. Thread-safe.
 /// </summary>
-/// <param name="store">The blocks that are served.</param>
+/// <param name="tryGetLength">The length of a block; false when this node does not have it.</param>
 /// <param name="index">Learns of every block that this peer waits for.</param>
 /// <param name="wake">Called when a block has arrived that the peer waits for.</param>
-internal sealed class PeerWantlist(IBlockstore store, WantIndex index, Action wake)
+internal sealed class PeerWantlist(PeerWantlist.LengthLookup tryGetLength, WantIndex index, Action wake)
 {
     /// <summary>
     /// Wants that wait for a block to arrive here: 2 GiB of blocks of 256 KiB, some 2 MB of memory. Further wants are dropped, as other
@@ -33,6 +32,9 @@ internal sealed class PeerWantlist(IBlockstore store, WantIndex index, Action wa
     private readonly Queue<PresenceEntry> _presences = new();
     private long _sequence;
     private bool _closed;
+
+    /// <summary>The length of a block in bytes; false when it cannot be sent.</summary>
+    public delegate bool LengthLookup(Cid cid, out int length);
 
     /// <summary>True when there is a block to send.</summary>
     public bool HasNext
@@ -62,7 +64,7 @@ internal sealed class PeerWantlist(IBlockstore store, WantIndex index, Action wa
         }
 
         // Looked up without the lock: the store may read from disk.
-        if (store.TryGetLength(hash, out int length))
+        if (tryGetLength(want.Cid, out int length))
         {
             lock (_lock)
             {
@@ -75,7 +77,7 @@ internal sealed class PeerWantlist(IBlockstore store, WantIndex index, Action wa
         bool hasAnswer = Wait(want);
 
         // The block may have arrived after the lookup and before the wait, and then it is not announced again.
-        return (store.TryGetLength(hash, out length) && TryAnswer(hash, length)) || hasAnswer;
+        return (tryGetLength(want.Cid, out length) && TryAnswer(hash, length)) || hasAnswer;
     }
 
     /// <summary>Removes all wants: the peer sends its full wantlist anew.</summary>

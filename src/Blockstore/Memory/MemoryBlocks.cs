@@ -7,7 +7,7 @@ using Ipcs.Multiformats;
 namespace Ipcs.Blockstore.Memory;
 
 /// <summary>Blocks in memory.</summary>
-internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBlockstore, ISweptBlocks
+internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier, Action<Multihash> onLost) : IBlockstore, ISweptBlocks
 {
     private readonly ConcurrentDictionary<Multihash, Entry> _blocks = new();
     private long _blockBytes;
@@ -41,10 +41,24 @@ internal sealed class MemoryBlocks(MemoryStore store, GcBarrier barrier) : IBloc
     {
         store.ThrowIfDisposed();
         barrier.Touch(hash);
-        return !_blocks.TryGetValue(hash, out Entry block) ? null
-            : !block.IsCompressed ? new ArrayOwner(block.Bytes)
-            : CompressedBlock.TryDecompress(block.Bytes)
-                ?? throw new StoreException($"block {hash}: its zstd frame is damaged") { IsCorruption = true };
+        if (!_blocks.TryGetValue(hash, out Entry block))
+        {
+            return null;
+        }
+
+        if (!block.IsCompressed)
+        {
+            return new ArrayOwner(block.Bytes);
+        }
+
+        if (CompressedBlock.TryDecompress(block.Bytes) is { } bytes)
+        {
+            return bytes;
+        }
+
+        Delete(hash);
+        onLost(hash);
+        throw new StoreException($"block {hash}: its zstd frame is damaged") { IsCorruption = true };
     }
 
     public bool KeepsCompressed => true;

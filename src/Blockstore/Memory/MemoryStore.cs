@@ -20,7 +20,7 @@ public sealed class MemoryStore : IStore
     /// <summary>Creates an empty store.</summary>
     public MemoryStore()
     {
-        _blocks = new MemoryBlocks(this, _barrier);
+        _blocks = new MemoryBlocks(this, _barrier, hash => BlockLost?.Invoke(hash));
         _contents = new MemoryTable(this, _lock);
         _ingests = new MemoryTable(this, _lock);
         Contents = new ContentTable(_contents);
@@ -30,6 +30,9 @@ public sealed class MemoryStore : IStore
         Peers = new PeerTable(new MemoryTable(this, _lock));
         Metadata = new MetadataTable(new MemoryTable(this, _lock));
     }
+
+    /// <inheritdoc/>
+    public event Action<Multihash>? BlockLost;
 
     /// <inheritdoc/>
     public IBlockstore Blocks => _blocks;

@@ -8,9 +8,11 @@ namespace Ipcs.Blockstore.Rocks;
 
 /// <summary>
 /// Blocks in RocksDB. Reads verify RocksDB's checksum, so that a block damaged on disk causes an exception
-/// (<see cref="StoreException.IsCorruption"/>) even for readers that do not verify its hash.
+/// (<see cref="StoreException.IsCorruption"/>) even for readers that do not verify its hash. After that the block counts as absent, so that
+/// writing or fetching it again stores it anew.
 /// </summary>
-internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCounters counters, DiskReserve reserve)
+internal sealed class RocksBlocks(
+    Database database, GcBarrier barrier, BlockCounters counters, DiskReserve reserve, Action<Multihash> onLost)
     : IBlockstore, ISweptBlocks
 {
     public bool Has(in Multihash hash)
@@ -28,15 +30,15 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
     public IMemoryOwner<byte>? Get(in Multihash hash)
     {
         barrier.Touch(hash);
-        Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
-        if (database.Get(ColumnFamily.Blocks, key) is { } block)
+        try
         {
-            return block;
+            return Read(hash);
         }
-
-        key[0] = BlockKey.Compressed;
-        using PinnedBlock? frame = database.Get(ColumnFamily.Blocks, key);
-        return frame is null ? null : CompressedBlock.TryDecompress(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
+        catch (StoreException e) when (e.IsCorruption)
+        {
+            DeleteDamaged(hash);
+            throw;
+        }
     }
 
     public bool KeepsCompressed => true;
@@ -44,7 +46,15 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
     public IMemoryOwner<byte>? GetCompressed(in Multihash hash)
     {
         barrier.Touch(hash);
-        return database.Get(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Compressed, hash));
+        try
+        {
+            return database.Get(ColumnFamily.Blocks, BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Compressed, hash));
+        }
+        catch (StoreException e) when (e.IsCorruption)
+        {
+            DeleteDamaged(hash);
+            throw;
+        }
     }
 
     public void Put(in Multihash hash, ReadOnlySpan<byte> data, bool bulk = false) => Put(hash, BlockKey.Block, data, data.Length, bulk);
@@ -173,6 +183,33 @@ internal sealed class RocksBlocks(Database database, GcBarrier barrier, BlockCou
             && length <= IBlockstore.MaxBlockLength
             ? (int)length
             : throw database.Damaged(ColumnFamily.Blocks, key);
+
+    private IMemoryOwner<byte>? Read(in Multihash hash)
+    {
+        Span<byte> key = BlockKey.Write(stackalloc byte[BlockKey.MaxLength], BlockKey.Block, hash);
+        if (database.Get(ColumnFamily.Blocks, key) is { } block)
+        {
+            return block;
+        }
+
+        key[0] = BlockKey.Compressed;
+        using PinnedBlock? frame = database.Get(ColumnFamily.Blocks, key);
+        return frame is null ? null : CompressedBlock.TryDecompress(frame.GetSpan()) ?? throw database.Damaged(ColumnFamily.Blocks, key);
+    }
+
+    /// <summary>Deletes a block whose bytes are damaged: while its length is stored, a write would do nothing.</summary>
+    private void DeleteDamaged(in Multihash hash)
+    {
+        try
+        {
+            Delete(hash);
+            onLost(hash);
+        }
+        catch (StoreException)
+        {
+            // The reader gets the first failure, which names the damaged block.
+        }
+    }
 
     private void Put(in Multihash hash, byte kind, ReadOnlySpan<byte> value, int blockLength, bool bulk)
     {

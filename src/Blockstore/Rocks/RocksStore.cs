@@ -30,7 +30,8 @@ public sealed class RocksStore : IStore
     {
         _database = database;
         _counters = new BlockCounters(database);
-        _blocks = new RocksBlocks(database, _barrier, _counters, new DiskReserve(database.Folder, options.WriteBufferBytes));
+        var reserve = new DiskReserve(database.Folder, options.WriteBufferBytes);
+        _blocks = new RocksBlocks(database, _barrier, _counters, reserve, hash => BlockLost?.Invoke(hash));
         Contents = new ContentTable(new RocksTable(database, ColumnFamily.Contents));
         Pins = new PinTable(new RocksTable(database, ColumnFamily.Pins));
         Ingests = new IngestTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Blocks), BlockKey.Ingest));
@@ -38,6 +39,9 @@ public sealed class RocksStore : IStore
         Peers = new PeerTable(new RocksTable(database, ColumnFamily.Peers));
         Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Default), MetadataPrefix));
     }
+
+    /// <inheritdoc/>
+    public event Action<Multihash>? BlockLost;
 
     /// <inheritdoc/>
     public IBlockstore Blocks => _blocks;

@@ -38,6 +38,37 @@ public static class DagVerify
         }
     }
 
+    /// <summary>True when one of some blocks is under the root, or when a node above them cannot be read. Reads no raw leaves.</summary>
+    public static bool Reaches(
+        IBlockstore store, Cid root, IReadOnlySet<Multihash> blocks, CancellationToken cancellationToken = default)
+    {
+        var frontier = new DagWalk.Frontier(root);
+        try
+        {
+            while (frontier.TryTake(out Cid cid))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                Multihash hash = cid.Hash;
+                if (blocks.Contains(hash))
+                {
+                    return true;
+                }
+
+                if (cid.Codec != Multicodec.Raw
+                    && !(hash.Code == Multihash.Identity ? TryChildren(cid, hash.Digest, frontier) : TryExpand(store, cid, frontier)))
+                {
+                    return true;
+                }
+            }
+        }
+        catch (Exception e) when (e is StoreException or DagFormatException)
+        {
+            return true;
+        }
+
+        return false;
+    }
+
     private static IEnumerable<(Cid Cid, bool Here)> Walk(IBlockstore store, Cid root, CancellationToken cancellationToken)
     {
         var frontier = new DagWalk.Frontier(root);

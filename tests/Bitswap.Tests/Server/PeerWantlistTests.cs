@@ -96,7 +96,8 @@ public sealed class PeerWantlistTests
         Assert.All((PeerWantlist[])[cancelled, cleared, closed], wants => Assert.False(wants.HasNext));
     }
 
-    private PeerWantlist NewWantlist(IBlockstore store) => new(store, _index, () => _woken++);
+    private PeerWantlist NewWantlist(IBlockstore store) =>
+        new((Cid cid, out int length) => store.TryGetLength(cid.Hash, out length), _index, () => _woken++);
 
     /// <summary>Runs an action after the first lookup, which finds nothing.</summary>
     private sealed class LateStore(IBlockstore inner) : IBlockstore

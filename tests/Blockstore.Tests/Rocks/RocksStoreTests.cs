@@ -274,6 +274,9 @@ public sealed class RocksStoreTests : StoreConformance
         StoreException e = Assert.Throws<StoreException>(() => Store.Blocks.Get(hash));
         Assert.True(e.IsCorruption);
         Assert.Contains(Convert.ToHexStringLower(key), e.Message, StringComparison.Ordinal);
+        Store.Blocks.PutCompressed(hash, frame.Memory.Span);
+        using IMemoryOwner<byte> healed = Store.Blocks.Get(hash)!;
+        Assert.Equal(block, healed.Memory.ToArray());
     }
 
     [Theory]
@@ -414,6 +417,14 @@ public sealed class RocksStoreTests : StoreConformance
         StoreException e = Assert.Throws<StoreException>(() => again.Blocks.Get(hash));
         Assert.True(e.IsCorruption);
         Assert.Contains(hash.ToString(), e.Message, StringComparison.Ordinal);
+
+        // It counts as absent, so that it is stored anew when it is written again.
+        Assert.False(again.Blocks.Has(hash));
+        Assert.Null(again.Blocks.Get(hash));
+        Assert.Equal((0, 0), (again.GetStatistics().Blocks, again.GetStatistics().BlockBytes));
+        again.Blocks.Put(hash, block);
+        using IMemoryOwner<byte> healed = again.Blocks.Get(hash)!;
+        Assert.Equal(block, healed.Memory.ToArray());
     }
 
     [Fact]

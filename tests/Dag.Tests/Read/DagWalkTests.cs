@@ -2,6 +2,7 @@ using Ipcs.Blockstore.Memory;
 using Ipcs.Dag.DagPb;
 using Ipcs.Dag.Read;
 using Ipcs.Multiformats;
+using Ipcs.TestKit;
 
 namespace Ipcs.Dag.Tests.Read;
 
@@ -31,5 +32,23 @@ public sealed class DagWalkTests
         }
 
         Assert.Throws<DagFormatException>(() => DagVerify.IsComplete(store.Blocks, next, Token));
+    }
+
+    [Fact]
+    public void A_block_is_reached_from_the_roots_above_it_only()
+    {
+        using var store = new MemoryStore();
+        byte[] data = Xs128.Bytes("reach", 16 * 50);
+        Cid root = TestDag.Import(store.Blocks, TestDag.Tiny(), data).Root;
+        Multihash leaf = Multihash.Sha256(data.AsSpan(16 * 33, 16));
+        store.Blocks.Delete(leaf);
+        Assert.True(DagVerify.Reaches(store.Blocks, root, new HashSet<Multihash> { leaf }, Token));
+        Assert.True(DagVerify.Reaches(store.Blocks, root, new HashSet<Multihash> { root.Hash }, Token));
+        var foreign = new HashSet<Multihash> { Multihash.Sha256("another"u8) };
+        Assert.False(DagVerify.Reaches(store.Blocks, root, foreign, Token));
+
+        // Below a node that is gone there may be anything.
+        store.Blocks.Delete(root.Hash);
+        Assert.True(DagVerify.Reaches(store.Blocks, root, foreign, Token));
     }
 }

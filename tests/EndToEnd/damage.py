@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""
+A disk that gives wrong bytes: each failure is that of one block, nobody gets wrong bytes, and the block is healed when it is written or
+fetched again. Prints ok/not ok lines. Needs root.
+"""
+import glob
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import lab  # noqa: E402
+import suites  # noqa: E402
+from tap import Results, equal, true  # noqa: E402
+
+MIB = 1 << 20
+SIZE = 40 * MIB
+results = Results()
+check = results.check
+
+
+def flip(host, data, offset):
+    """Flips a bit of the bytes of a file at an offset, where the stopped daemon of a host has stored them."""
+    wanted = data[offset:offset + 256]
+    for path in glob.glob(os.path.join(host.path("ipcs"), "**", "*.blob"), recursive=True):
+        with open(path, "r+b") as f:
+            place = f.read().find(wanted)
+            if place >= 0:
+                f.seek(place)
+                f.write(bytes([wanted[0] ^ 1]))
+                return
+    raise lab.LabError(f"{host.name} has stored the bytes at {offset} in no blob file")
+
+
+def cat(host, cid):
+    """The exit status, the bytes and the error text of `ipcs cat`."""
+    done = subprocess.run([lab.IPCS, "cat", cid, "--api-socket", host.api], capture_output=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr.decode(errors="replace")
+
+
+def damage(fleet):
+    one, two = fleet.hosts
+    bad, good = os.urandom(SIZE), os.urandom(SIZE)
+    for name, data in (("bad", bad), ("good", good)):
+        with open(one.path(name), "wb") as f:
+            f.write(data)
+    with check("two files are added, and one bit of one of them is flipped on the disk", need=True):
+        one.start_ipcs()
+        cids = [one.ipcs("add", "-Q", "--cid-version", "1", one.path(name)).stdout.strip() for name in ("bad", "good")]
+        one.ipcs_service.stop()
+        flip(one, bad, 20 * MIB)
+        one.start_ipcs()
+        two.start_ipcs(one)
+        lab.wait("a connection", lambda: one.peer in two.peers())
+    with check("another host that fetches both gets the intact one at once, and an error for the other", need=True):
+        other = subprocess.Popen(["nsenter", "--net=/run/netns/" + two.namespace, lab.IPCS, "pin", "add", cids[0], "--api-socket", two.api],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        begin = time.monotonic()
+        two.ipcs("pin", "add", cids[1])
+        seconds = time.monotonic() - begin
+        _, error = other.communicate(timeout=90)
+        true(seconds < 10, f"the intact file took {seconds:.1f} s")
+        equal(other.returncode, 1, "the exit status for the damaged file")
+        true("no block from" in error and error.count("\n") == 1, f"the error is {error!r}")
+        equal(cat(two, cids[1])[1] == good, True, "the equality of the intact file")
+        true(one.peer in two.peers(), "the host with the bad disk was disconnected")
+    with check("the daemon with the damaged block says so"):
+        lab.wait("the warnings", lambda: all(text in one.ipcs_service.output() for text in (
+            "is damaged on the disk and was deleted", f"pin {cids[0]} is no longer complete")), 60)
+    with check("reading the damaged file is an error, and never wrong bytes"):
+        status, read, error = cat(one, cids[0])
+        equal(status, 1, "the exit status")
+        true(bad.startswith(read), "other bytes were read")
+        true(error.strip(), "there is no error")
+    with check("adding the file again heals it, here and for the other host", need=True):
+        equal(one.ipcs("add", "-Q", "--cid-version", "1", one.path("bad")).stdout.strip(), cids[0], "the root")
+        equal(cat(one, cids[0])[1] == bad, True, "the equality of the healed file")
+        two.ipcs("pin", "add", cids[0])
+        equal(cat(two, cids[0])[1] == bad, True, "the equality of the fetched file")
+    with check("a damaged block of a pin is fetched again from a peer"):
+        two.ipcs_service.stop()
+        flip(two, bad, 30 * MIB)
+        two.start_ipcs(one)
+        lab.wait("a connection", lambda: one.peer in two.peers())
+        status, read, _ = cat(two, cids[0])
+        true(status == 0 or bad.startswith(read), "other bytes were read")
+        lab.wait("the healed file", lambda: cat(two, cids[0])[:2] == (0, bad), 30)
+        true("is damaged on the disk and was deleted" in two.ipcs_service.output(), "its log does not tell of the damage")
+    with check("both stores verify"):
+        for host in fleet.hosts:
+            host.ipcs("repo", "verify")
+
+
+def main():
+    return suites.run(results, "damage", [("damaged disk", 2, damage)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
