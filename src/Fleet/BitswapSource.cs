@@ -11,9 +11,8 @@ namespace Ipcs.Fleet;
 /// </summary>
 /// <param name="session">The session.</param>
 /// <param name="time">The clock of <see cref="LongWait"/>.</param>
-/// <param name="urgent">True when a reader waits for each block; false when the blocks are wanted already.</param>
 /// <param name="onLongWait">Called with the root each time a block has not arrived within <see cref="LongWait"/>.</param>
-public sealed class BitswapSource(BitswapSession session, TimeProvider time, bool urgent = true, Action<Cid>? onLongWait = null)
+public sealed class BitswapSource(BitswapSession session, TimeProvider time, Action<Cid>? onLongWait = null)
     : IBlockSource, IAsyncDisposable
 {
     /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
@@ -24,7 +23,7 @@ public sealed class BitswapSource(BitswapSession session, TimeProvider time, boo
 
     /// <inheritdoc/>
     public ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken) =>
-        WatchedAsync(cid, session.GetAsync(cid, urgent, cancellationToken));
+        WatchedAsync(cid, session.GetAsync(cid, urgent: true, cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => session.DisposeAsync();

@@ -147,7 +147,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// connected to. The caller disposes the source.
     /// </summary>
     public BitswapSource AnySource() =>
-        new(_bitswap.CreateSession([]), _time, urgent: true, root => _search.Start(root.Hash));
+        new(_bitswap.CreateSession([]), _time, root => _search.Start(root.Hash));
 
     /// <summary>
     /// Fetches every block of a DAG that is not stored from any connected peer. While none sends one, the providers of the root in the DHT

@@ -32,7 +32,6 @@ public sealed partial class BitswapService : IAsyncDisposable
 
     private readonly IHost _host;
     private readonly IBlockstore _store;
-    private readonly BitswapOptions _options;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<PeerId, PeerMessageQueue> _queues = new();
@@ -58,7 +57,6 @@ public sealed partial class BitswapService : IAsyncDisposable
         _time = time ?? host.Time;
         _host = host;
         _store = store;
-        _options = options;
         _logger = logger;
         _bans = new BanList(_time, options.BanTime);
         _engine = new Engine(host, store, options, _time, LogUnreadable);
