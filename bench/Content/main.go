@@ -51,8 +51,9 @@ func run(words []string) error {
 		mib := flags.Int("mib", 256, "MiB of the content")
 		runs := flags.Int("runs", 5, "runs, by turns; each figure is their median")
 		repeat := flags.Int("repeat", 1, "how often a content is read each way in a run, for profilers")
+		only := flags.String("only", "", "the one way of reading that is measured, for profilers")
 		flags.Parse(words[1:])
-		figures, err := measure(flags.Args(), *mib, *runs, *repeat)
+		figures, err := measure(flags.Args(), *mib, *runs, *repeat, *only)
 		if err != nil {
 			return err
 		}

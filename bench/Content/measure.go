@@ -24,6 +24,7 @@ type plugin struct {
 	store     content.Store
 	rates     map[string][]float64 // MiB/s of each run
 	cpu       map[string][]float64 // seconds of the plugin's process per GiB, of each run
+	client    map[string][]float64 // seconds of this process per GiB, of each run
 }
 
 type figures struct {
@@ -31,6 +32,7 @@ type figures struct {
 	Runs    int                           `json:"runs"`
 	Rates   map[string]map[string]float64 `json:"rates"`   // MiB/s by plugin and work: medians
 	CPU     map[string]map[string]float64 `json:"cpu"`     // seconds of the plugin's process per GiB: medians
+	Client  map[string]map[string]float64 `json:"client"`  // seconds of the client's process per GiB: medians
 	PeakMiB map[string]float64            `json:"peakMiB"` // the most memory a plugin's process had
 }
 
@@ -52,7 +54,7 @@ var works = []struct {
 	{"read whole into new memory", readNew},
 }
 
-func measure(words []string, mib, runs, repeat int) (*figures, error) {
+func measure(words []string, mib, runs, repeat int, only string) (*figures, error) {
 	var plugins []*plugin
 	for _, word := range words {
 		parts := strings.SplitN(word+"==", "=", 4)
@@ -61,21 +63,23 @@ func measure(words []string, mib, runs, repeat int) (*figures, error) {
 			return nil, err
 		}
 		defer hangUp()
-		plugins = append(plugins, &plugin{parts[0], parts[2], proxy.NewContentStore(client), map[string][]float64{}, map[string][]float64{}})
+		plugins = append(plugins, &plugin{parts[0], parts[2], proxy.NewContentStore(client), map[string][]float64{}, map[string][]float64{},
+			map[string][]float64{}})
 	}
 	data := make([]byte, mib<<20)
 	for run := 0; run <= runs; run++ { // the first is a warm-up
 		rand.New(rand.NewSource(int64(run))).Read(data) // new bytes, which no store has yet
 		descriptor := ocispec.Descriptor{Size: int64(len(data)), Digest: digest.FromBytes(data)}
 		for i := range plugins {
-			if err := plugins[(i+run)%len(plugins)].run(data, descriptor, run > 0, repeat); err != nil {
+			if err := plugins[(i+run)%len(plugins)].run(data, descriptor, run > 0, repeat, only); err != nil {
 				return nil, err
 			}
 		}
 	}
-	result := &figures{mib, runs, map[string]map[string]float64{}, map[string]map[string]float64{}, map[string]float64{}}
+	result := &figures{mib, runs, map[string]map[string]float64{}, map[string]map[string]float64{}, map[string]map[string]float64{},
+		map[string]float64{}}
 	for _, p := range plugins {
-		result.Rates[p.name], result.CPU[p.name] = medians(p.rates), medians(p.cpu)
+		result.Rates[p.name], result.CPU[p.name], result.Client[p.name] = medians(p.rates), medians(p.cpu), medians(p.client)
 		if p.pid != "" {
 			result.PeakMiB[p.name] = peak(p.pid)
 		}
@@ -83,13 +87,15 @@ func measure(words []string, mib, runs, repeat int) (*figures, error) {
 	return result, nil
 }
 
-func (p *plugin) run(data []byte, descriptor ocispec.Descriptor, counts bool, repeat int) error {
+func (p *plugin) run(data []byte, descriptor ocispec.Descriptor, counts bool, repeat int, only string) error {
 	ctx := context.Background()
 	for _, work := range works {
-		begin, used := time.Now(), cpu(p.pid)
+		begin, used, mine := time.Now(), cpu(p.pid), cpu("self")
 		times := repeat
 		if work.name == "write" {
 			times = 1
+		} else if only != "" && work.name != only {
+			continue
 		}
 		for i := 0; i < times; i++ {
 			if err := work.do(p, ctx, data, descriptor); err != nil {
@@ -100,6 +106,7 @@ func (p *plugin) run(data []byte, descriptor ocispec.Descriptor, counts bool, re
 			done := float64(len(data) * times)
 			p.rates[work.name] = append(p.rates[work.name], done/(1<<20)/time.Since(begin).Seconds())
 			p.cpu[work.name] = append(p.cpu[work.name], (cpu(p.pid)-used)/done*(1<<30))
+			p.client[work.name] = append(p.client[work.name], (cpu("self")-mine)/done*(1<<30))
 		}
 	}
 	return p.store.Delete(ctx, descriptor.Digest)

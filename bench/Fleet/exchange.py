@@ -5,6 +5,7 @@
 
 Prints tables and writes a plot's data.
 """
+import functools
 import json
 import os
 import shutil
@@ -53,14 +54,29 @@ def noise(mib):
     return path
 
 
-def fetch(muxer, mib, path):
-    """Figures of one fetch between two new daemons, and of the bare connection between them."""
+@functools.cache
+def content_bench():
+    """The client of the content socket."""
+    return lab.run(os.path.join(HERE, "..", "Content", "build.sh"), seconds=300).stdout.strip()
+
+
+def fetch(what, muxer, mib, path):
+    """Figures of one fetch between two new daemons, and of the bare connection between them.
+
+    A DAG is fetched with `pin add`, a content as containerd does, through both content sockets.
+    """
     with (daemon.Daemon(os.path.join(FOLDER, "source"), "--muxers", muxer) as source,
           daemon.Daemon(os.path.join(FOLDER, "receiver"), "--muxers", muxer) as receiver):
-        cid = source.ipcs("add", "-Q", "--cid-version", "1", path).strip()
+        if what == "DAG":
+            cid = source.ipcs("add", "-Q", "--cid-version", "1", path).strip()
+        else:
+            digest = lab.run(content_bench(), "put", source.content, path, seconds=300).stdout.strip()
         receiver.connect(source)
         used = source.cpu(), receiver.cpu()
-        seconds = daemon.timed(lambda: receiver.ipcs("pin", "add", cid))
+        if what == "DAG":
+            seconds = daemon.timed(lambda: receiver.ipcs("pin", "add", cid))
+        else:
+            seconds = daemon.timed(lambda: lab.run(content_bench(), "fetch", receiver.content, digest, seconds=300))
         cpu = [(now - before) / mib * 1024 for now, before in zip((source.cpu(), receiver.cpu()), used)]
         peak = source.peak(), receiver.peak()
         perf = receiver.json("perf", source.peer, "--upload", "0", "--download", str(mib << 20))
@@ -72,28 +88,29 @@ def fetch(muxer, mib, path):
 def one_to_one():
     """The table of one source and one receiver on loopback, and the figure's rows and series."""
     paths = {mib: noise(mib) for mib in SIZES}
-    helia, theirs, ours = Helia(SIZES[0]), [], {(muxer, mib): [] for mib in SIZES for muxer in MUXERS}
+    helia, theirs = Helia(SIZES[0]), []
+    ours = {(what, muxer, mib): [] for mib in SIZES for what, muxer in (("DAG", "mplex"), ("DAG", "yamux"), ("content", "mplex"))}
     for run in range(RUNS + 1):  # the first is a warm-up
         rate = helia.rate(run)
         if run:
             theirs.append(rate)
-            for (muxer, mib), figures in list(ours.items())[::1 if run % 2 else -1]:
-                figures.append(fetch(muxer, mib, paths[mib]))
+            for (what, muxer, mib), figures in list(ours.items())[::1 if run % 2 else -1]:
+                figures.append(fetch(what, muxer, mib, paths[mib]))
     helia.end()
     js = statistics.median(theirs)
     print("| loopback | MiB/s | least..most | of `/perf/1.0.0` | at least | times Helia | at least | "
           "CPU s per GiB, source | and receiver | peak MiB, source | and receiver |")
     print("|---|" + "---:|" * 10)
     rows, series = [], {"ipcs": [], "/perf/1.0.0": [], "Helia to Helia": []}
-    for (muxer, mib), figures in ours.items():
+    for (what, muxer, mib), figures in ours.items():
         middle = {key: statistics.median(f[key] for f in figures) for key in figures[0]}
         rates = [f["rate"] for f in figures]
-        beside = mib == SIZES[0]
+        beside = what == "DAG" and mib == SIZES[0]
         helia_ratio, helia_goal = (f"{middle['rate'] / js:.1f}", "4") if beside else ("", "")
-        print(f"| {muxer}, {mib} MiB | {middle['rate']:.0f} | {min(rates):.0f}..{max(rates):.0f} | {100 * middle['share']:.0f}% | 60% | "
+        print(f"| {what}, {muxer}, {mib} MiB | {middle['rate']:.0f} | {min(rates):.0f}..{max(rates):.0f} | {100 * middle['share']:.0f}% | 60% | "
               f"{helia_ratio} | {helia_goal} | {middle['sent']:.2f} | {middle['received']:.2f} | "
               f"{middle['source']:.0f} | {middle['receiver']:.0f} |")
-        rows.append(f"{muxer}, {mib} MiB")
+        rows.append(f"{what}, {muxer}, {mib} MiB")
         for name, value in (("ipcs", middle["rate"]), ("/perf/1.0.0", middle["bare"]),
                             ("Helia to Helia", js if beside and muxer == "yamux" else None)):
             series[name].append(value)
@@ -131,13 +148,12 @@ def three_to_one():
 
 def infos():
     """The table of how long containerd waits for an Info."""
-    tool = lab.run(os.path.join(HERE, "..", "Content", "build.sh"), seconds=300).stdout.strip()
     daemons = [daemon.Daemon(os.path.join(FOLDER, f"peer{k}")) for k in range(PEERS + 1)]
     try:
         ours, *peers = daemons
         for peer in peers:
             ours.connect(peer)
-        waits = json.loads(lab.run(tool, "info", ours.content, *[p.content for p in peers], seconds=300).stdout)
+        waits = json.loads(lab.run(content_bench(), "info", ours.content, *[p.content for p in peers], seconds=300).stdout)
     finally:
         for each in daemons:
             each.end()

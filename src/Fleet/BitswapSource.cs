@@ -11,13 +11,10 @@ namespace Ipcs.Fleet;
 /// </summary>
 /// <param name="session">The session.</param>
 /// <param name="time">The clock of <see cref="LongWait"/>.</param>
-/// <param name="onLongWait">Called with the root each time a block has not arrived within <see cref="LongWait"/>.</param>
+/// <param name="onLongWait">Called with the root each time a block has not arrived within <see cref="LongWait.Length"/>.</param>
 public sealed class BitswapSource(BitswapSession session, TimeProvider time, Action<Cid>? onLongWait = null)
     : IBlockSource, IAsyncDisposable
 {
-    /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
-    private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
-
     /// <summary>The root of the DAG, which providers announce. By default, a block that does not arrive is taken for it.</summary>
     public Cid Root { get; set; }
 
@@ -32,22 +29,12 @@ public sealed class BitswapSource(BitswapSession session, TimeProvider time, Act
     {
         try
         {
-            return onLongWait is null || answer.IsCompleted ? await answer : await WatchedAsync(cid, answer.AsTask());
+            Action? search = onLongWait is null ? null : () => onLongWait(Root.IsDefault ? cid : Root);
+            return await LongWait.ForAsync(answer, search, time);
         }
         catch (BlockUnavailableException e)
         {
             throw new BlockNotFoundException(cid, e.Message);
         }
-    }
-
-    private async Task<T> WatchedAsync<T>(Cid cid, Task<T> answer)
-    {
-        await ((Task)answer).WaitAsync(LongWait, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!answer.IsCompleted)
-        {
-            onLongWait!(Root.IsDefault ? cid : Root);
-        }
-
-        return await answer;
     }
 }

@@ -31,9 +31,6 @@ internal sealed class DagFetch(
     /// <summary>Blocks from the first missing one to the last wanted one: it bounds how far an in-order reader is behind.</summary>
     private const int Span = 2048;
 
-    /// <summary>How long the connected peers have to send a block before other providers are searched for.</summary>
-    private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(200);
-
     /// <summary>
     /// In the order of the DAG: the blocks that are known and not wanted yet, and those that are wanted and whose children will take their
     /// place.
@@ -52,7 +49,7 @@ internal sealed class DagFetch(
     private int _outstanding;
 
     /// <summary>
-    /// Called each time no block has arrived for <see cref="LongWait"/>; null when nothing is to be done then.
+    /// Called each time no block has arrived for <see cref="LongWait.Length"/>; null when nothing is to be done then.
     /// </summary>
     public Action? OnLongWait { get; init; }
 
@@ -64,7 +61,7 @@ internal sealed class DagFetch(
         Want();
         while (_outstanding > 0)
         {
-            PrefetchResult block = await NextAsync(cancellationToken);
+            PrefetchResult block = await LongWait.ForAsync(session.Results.ReadAsync(cancellationToken), OnLongWait, time);
             do
             {
                 Take(block);
@@ -76,24 +73,6 @@ internal sealed class DagFetch(
                 Want();
             }
         }
-    }
-
-    private async ValueTask<PrefetchResult> NextAsync(CancellationToken cancellationToken)
-    {
-        ValueTask<PrefetchResult> next = session.Results.ReadAsync(cancellationToken);
-        if (OnLongWait is null || next.IsCompleted)
-        {
-            return await next;
-        }
-
-        Task<PrefetchResult> waiting = next.AsTask();
-        await ((Task)waiting).WaitAsync(LongWait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!waiting.IsCompleted)
-        {
-            OnLongWait();
-        }
-
-        return await waiting;
     }
 
     private void Take(PrefetchResult block)
@@ -151,30 +130,28 @@ internal sealed class DagFetch(
                 throw new DagFormatException($"the DAG under {root} has more than {DagWalk.MaxBlocks} blocks");
             }
 
+            LinkedListNode<Pending> here = place;
             bool isInside = cid.Hash.Code == Multihash.Identity;
             if (isNew && isInside)
             {
                 // The CID has the block's bytes.
-                Expand(place, cid, cid.Hash.Digest);
+                Expand(here, cid, cid.Hash.Digest);
             }
-
-            if (isNew && !isInside)
+            else if (isNew)
             {
                 batch.Add(cid);
             }
 
-            LinkedListNode<Pending>? next = place.Next;
+            place = here.Next;
             if (isNew && !isInside && cid.Codec != Multicodec.Raw)
             {
-                place.Value = place.Value with { IsWanted = true };
-                _places.Add(cid.ToV1(), place);
+                here.Value = here.Value with { IsWanted = true };
+                _places.Add(cid.ToV1(), here);
             }
             else
             {
-                _pending.Remove(place);
+                _pending.Remove(here);
             }
-
-            place = next;
         }
 
         if (batch.Count > 0)
