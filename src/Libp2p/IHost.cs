@@ -24,6 +24,11 @@ public interface IHost
     IReadOnlyList<PeerInfo> Peers { get; }
 
     /// <summary>
+    /// How many connections the host is content with. When it has many more, it closes those that it can do without.
+    /// </summary>
+    int ConnectionTarget { get; }
+
+    /// <summary>
     /// Raised when a peer's identify message has arrived, so that its protocols are known; again after each identify push.
     /// </summary>
     event Action<PeerInfo>? PeerIdentified;
@@ -41,12 +46,22 @@ public interface IHost
     /// Connects to a peer, or returns the existing connection. The address may end in <c>/p2p/ID</c>; another peer answering there is then
     /// an error. An address that has just failed fails again without a dial during a back-off that doubles with each failure.
     /// </summary>
-    /// <exception cref="ConnectException">The connection could not be made.</exception>
+    /// <exception cref="ConnectException">The connection could not be made, or the peer closed it without an answer.</exception>
     Task<PeerInfo> ConnectAsync(Multiaddr address, CancellationToken cancellationToken);
 
     /// <summary>Opens a stream to a connected peer for the first of <paramref name="protocols"/> that the peer supports.</summary>
     /// <exception cref="ConnectException">The peer is not connected, or supports none of them.</exception>
     ValueTask<PeerStream> OpenStreamAsync(PeerId peer, IReadOnlyList<string> protocols, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Keeps the connections to these peers, instead of those named before for the same tag, when others are closed to make room.
+    /// </summary>
+    void Protect(string tag, IReadOnlyCollection<PeerId> peers);
+
+    /// <summary>
+    /// Records that a connected peer has given this host what it had asked for: its connection is kept before those of other peers.
+    /// </summary>
+    void Credit(PeerId peer);
 
     /// <summary>Closes every connection to a peer. False when there was none.</summary>
     ValueTask<bool> DisconnectAsync(PeerId peer);

@@ -696,7 +696,7 @@ def metrics(results):
                          "ipcs_bitswap_blocks_received",
                          "ipcs_bitswap_bytes_sent", "ipcs_bitswap_bytes_duplicate", "ipcs_bitswap_wants", "ipcs_bitswap_peers",
                          "ipcs_swarm_connections", "ipcs_swarm_streams", "ipcs_swarm_bytes_received", "ipcs_swarm_bytes_sent",
-                         "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused"):
+                         "ipcs_swarm_dials_failed", "ipcs_swarm_handshakes_refused", "ipcs_swarm_closed_for_room"):
                 true(name in figures, name)
         with results.check("garbage collections are counted"):
             equal([figures[f"ipcs_gc_{name}"] for name in ("runs", "failures", "blocks", "bytes", "last_time", "running")], ["0"] * 6,

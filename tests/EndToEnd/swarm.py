@@ -180,7 +180,29 @@ def by_name(results, lab):
                 host.ipcs_service.stop()
 
 
+def full_table(results, lab):
+    one, two, three = lab.hosts[:3]
+    with scenario("a full table of connections"):
+        with results.check("a host that is refused says so and exits 1", need=True):
+            alone_but_for_dials = ["--dht", "off"]
+            one.start_ipcs(options=[*alone_but_for_dials, "--max-connections", "1"])
+            two.start_ipcs(options=alone_but_for_dials)
+            three.start_ipcs(options=alone_but_for_dials)
+            two.ipcs("swarm", "connect", one.multiaddr)
+            for _ in range(3):
+                error = three.ipcs("swarm", "connect", one.multiaddr, check=False)
+                true(error.returncode == 1 and one.peer in error.stderr and error.stderr.count("\n") == 1,
+                     f"exit status {error.returncode}, the error is {error.stderr!r}")
+            true(connected(two, (one,)) and connected(one, (two,)), "the host that was there has lost its connection")
+        with results.check("the host's own dial makes room"):
+            one.ipcs("swarm", "connect", three.multiaddr)
+            wait("one with three alone", lambda: connected(one, (three,)) and not connected(one, (two,)) and alone(two), 30)
+        for host in (one, two, three):
+            host.ipcs_service.stop()
+
+
 def links(fleet):
+    full_table(results, fleet)
     for muxer in ("mplex", "yamux"):
         cut_and_heal(results, fleet, muxer)
     if dnsmasq():

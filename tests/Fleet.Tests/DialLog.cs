@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Ipcs.Libp2p;
 using Ipcs.Libp2p.Identity;
@@ -31,10 +32,20 @@ internal sealed class DialLog(TimeProvider time) : IHost
 
     public IReadOnlyList<PeerInfo> Peers => _peers;
 
+    public int ConnectionTarget { get; init; } = 1536;
+
+    /// <summary>The protected peers by their tag.</summary>
+    public ConcurrentDictionary<string, IReadOnlyCollection<PeerId>> Protected { get; } = new(StringComparer.Ordinal);
+
     /// <summary>The dials that no test has read yet.</summary>
     public int Unread => _dials.Reader.Count;
 
     public static PeerId NewPeer() => KeyPair.Generate().PeerId;
+
+    /// <summary>Makes peers connected that have dialled this host.</summary>
+    public void AddInbound(int count) =>
+        _peers = [.. _peers, .. Enumerable.Range(0, count).Select(_ => new PeerInfo(
+            NewPeer(), Multiaddr.Parse("/ip4/192.0.2.9/tcp/9"), Inbound: true, "/yamux/1.0.0", [], ""))];
 
     /// <summary>The next dial.</summary>
     public async Task<Dial> NextAsync() => await _dials.Reader.ReadAsync(TestContext.Current.CancellationToken);
@@ -59,6 +70,12 @@ internal sealed class DialLog(TimeProvider time) : IHost
 
     public ValueTask<PeerStream> OpenStreamAsync(PeerId peer, IReadOnlyList<string> protocols, CancellationToken cancellationToken) =>
         throw new ConnectException("this host has no network");
+
+    public void Protect(string tag, IReadOnlyCollection<PeerId> peers) => Protected[tag] = peers;
+
+    public void Credit(PeerId peer)
+    {
+    }
 
     public ValueTask<bool> DisconnectAsync(PeerId peer) => ValueTask.FromResult(false);
 

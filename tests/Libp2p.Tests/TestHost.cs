@@ -19,7 +19,8 @@ internal static class TestHost
     public static HostOptions Options(
         string muxer = "yamux", string listen = "/ip4/127.0.0.1/tcp/0", HostLimits? limits = null, PeerFilter? filter = null,
         IReadOnlyList<Multiaddr>? peers = null, KeyPair? key = null, TimeSpan? pingInterval = null, TimeSpan? pingTime = null,
-        TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null, IDnsResolver? dns = null) => new()
+        TimeSpan? upgradeTime = null, TimeSpan? streamTime = null, ILogger? logger = null, IDnsResolver? dns = null,
+        TimeSpan? graceTime = null) => new()
         {
             KeyPair = key ?? KeyPair.Generate(),
             ListenAddresses = [Multiaddr.Parse(listen)],
@@ -31,6 +32,7 @@ internal static class TestHost
             PingTime = pingTime ?? TimeSpan.FromSeconds(10),
             UpgradeTime = upgradeTime ?? TimeSpan.FromSeconds(10),
             Dns = dns,
+            GraceTime = graceTime ?? TimeSpan.FromSeconds(20),
             Time = TimeProvider.System,
             Seed = 1,
             Logger = logger ?? NullLogger.Instance,

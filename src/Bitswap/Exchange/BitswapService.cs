@@ -338,6 +338,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         try
         {
             _engine.LedgerOf(peer).AddReceived(_receiver.Take(peer, piece.Message, piece));
+            _host.Credit(peer);
         }
         catch (InvalidDataException e)
         {

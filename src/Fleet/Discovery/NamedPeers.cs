@@ -9,7 +9,8 @@ namespace Ipcs.Fleet.Discovery;
 
 /// <summary>
 /// Stays connected to all peers behind DNS names, such as those of a headless service: resolves each name periodically, and dials every
-/// address that is neither this node's nor connected. Owns one loop per name; the loops are awaited at disposal.
+/// address that is neither this node's nor connected. The connections are protected, like those to configured peers. Owns one loop per
+/// name; the loops are awaited at disposal.
 /// </summary>
 internal sealed partial class NamedPeers : IAsyncDisposable
 {
@@ -65,6 +66,7 @@ internal sealed partial class NamedPeers : IAsyncDisposable
                 }
 
                 await DialAsync(addresses, settled);
+                _host.Protect(name.ToString(), PeersAt(addresses, settled));
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -79,6 +81,14 @@ internal sealed partial class NamedPeers : IAsyncDisposable
             await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    /// <summary>The peers of these addresses: those that the addresses name, have answered there, or are connected from there.</summary>
+    private HashSet<PeerId> PeersAt(IReadOnlyList<Multiaddr> addresses, Dictionary<Multiaddr, PeerId> settled) =>
+    [
+        .. addresses.Select(a => a.PeerId).OfType<PeerId>(),
+        .. settled.Values,
+        .. _host.Peers.Where(p => addresses.Contains(p.Address)).Select(p => p.Peer),
+    ];
 
     private async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr name)
     {

@@ -13,8 +13,14 @@ namespace Ipcs.Fleet.Discovery;
 /// </summary>
 internal sealed partial class PeerFinder : IAsyncDisposable
 {
-    /// <summary>With this many connections, discovered peers are no longer dialled.</summary>
+    /// <summary>
+    /// With this many connections discovered peers are no longer dialled, if enough of them are this node's own dials: the others may be
+    /// those of strangers.
+    /// </summary>
     private const int EnoughPeers = 128;
+
+    /// <summary>One in so many of enough connections is to be one that this node has dialled.</summary>
+    private const int OneDialledOf = 4;
 
     /// <summary>The maximum number of peers waiting to be dialled. Further ones are dropped until they are discovered again.</summary>
     private const int MaxWaiting = 512;
@@ -63,8 +69,9 @@ internal sealed partial class PeerFinder : IAsyncDisposable
     private bool IsWanted(PeerId peer)
     {
         IReadOnlyList<PeerInfo> peers = _host.Peers;
-        return peer != _host.LocalPeer && peers.Count < EnoughPeers && peers.All(p => p.Peer != peer)
-            && !_failures.IsRecent(peer);
+        int enough = Math.Min(EnoughPeers, _host.ConnectionTarget);
+        return peer != _host.LocalPeer && (peers.Count < enough || peers.Count(p => !p.Inbound) < enough / OneDialledOf)
+            && peers.All(p => p.Peer != peer) && !_failures.IsRecent(peer);
     }
 
     private async Task DialAllAsync(Random random)

@@ -52,6 +52,11 @@ internal sealed partial class MuxedStream
     {
         int direct = 0, filled = 0;
         bool accepted, wake = false;
+        if (CountsAsUse)
+        {
+            _muxer.NoteUse();
+        }
+
         lock (_lock)
         {
             if (_remoteClosed || _resetReason is not null)

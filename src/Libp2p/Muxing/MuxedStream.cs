@@ -104,6 +104,9 @@ internal sealed partial class MuxedStream : PeerStream, IByteChannel, IValueTask
     /// </summary>
     public bool AwaitsNegotiation { get; set; }
 
+    /// <summary>True when bytes of the peer show that the connection is of use: those of ping and identify don't.</summary>
+    public bool CountsAsUse { get; set; }
+
     /// <summary>True when both sides are closed or the stream is reset.</summary>
     public bool IsClosed
     {

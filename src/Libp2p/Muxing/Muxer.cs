@@ -44,6 +44,7 @@ internal abstract class Muxer : IAsyncDisposable
     private int _outbound;
     private int _closed;
     private int _state;
+    private bool _used;
     private string _reason = "";
 
     protected Muxer(NoiseChannel channel, bool initiator, MuxerSettings settings)
@@ -74,6 +75,12 @@ internal abstract class Muxer : IAsyncDisposable
 
     /// <summary>Bytes in the streams' receive buffers.</summary>
     public long BufferedBytes => _memory.Used;
+
+    /// <summary>Notes that the peer has sent something on an application's stream. Called by the reading loop.</summary>
+    public void NoteUse() => Volatile.Write(ref _used, true);
+
+    /// <summary>True when the peer has sent something on an application's stream since the last call.</summary>
+    public bool TakeUse() => Interlocked.Exchange(ref _used, false);
 
     /// <summary>The limit on inbound streams, for their handlers.</summary>
     public ResourceLimit Streams => _settings.Streams;

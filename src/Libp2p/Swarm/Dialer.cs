@@ -25,11 +25,15 @@ internal sealed class Dialer(
     /// <param name="address">The address.</param>
     /// <param name="force">True to dial an address that has just failed, too.</param>
     /// <param name="find">Finds an existing connection, which makes the dial unnecessary: one may just have been made.</param>
-    /// <param name="add">Called once with the new connection; throws when the connection can't be accepted.</param>
+    /// <param name="add">Called once with the new connection; throws when the connection can't be used.</param>
     /// <param name="cancellationToken">Cancels the wait, not the dial.</param>
     /// <exception cref="ConnectException">The dial failed.</exception>
     public async Task<Connection> DialAsync(
-        Multiaddr address, bool force, Func<Multiaddr, Connection?> find, Action<Connection> add, CancellationToken cancellationToken)
+        Multiaddr address,
+        bool force,
+        Func<Multiaddr, Connection?> find,
+        Func<Multiaddr, Connection, Task> add,
+        CancellationToken cancellationToken)
     {
         string key = address.ToString();
         TimeSpan pause = _backoff.Remaining(key);
@@ -47,7 +51,8 @@ internal sealed class Dialer(
         return await dial.Value.WaitAsync(cancellationToken);
     }
 
-    private async Task<Connection> RunAsync(Multiaddr address, string key, Func<Multiaddr, Connection?> find, Action<Connection> add)
+    private async Task<Connection> RunAsync(
+        Multiaddr address, string key, Func<Multiaddr, Connection?> find, Func<Multiaddr, Connection, Task> add)
     {
         await Task.Yield();
         try
@@ -61,7 +66,7 @@ internal sealed class Dialer(
                 }
 
                 Connection connection = await TryAllAsync(address, await ResolveAsync(address));
-                add(connection);
+                await add(address, connection);
                 _backoff.Succeeded(key);
                 return connection;
             }

@@ -45,7 +45,7 @@ public sealed partial class Host
             throw new ConnectException($"{address} is not a TCP address");
         }
 
-        Connection connection = await _dialer.DialAsync(address, force, FindConnection, AddConnection, cancellationToken);
+        Connection connection = await _dialer.DialAsync(address, force, FindConnection, AddDialledAsync, cancellationToken);
         return await WaitForIdentifyAsync(connection, cancellationToken);
     }
 
@@ -66,6 +66,21 @@ public sealed partial class Host
     {
         await connection.Identified.Task.WaitAsync(cancellationToken);
         return connection.Info;
+    }
+
+    /// <summary>
+    /// Adds a connection that this host dialled, and waits for a sign of life: the handshakes succeed with a peer that then refuses the
+    /// connection, because it has too many or does not allow this one.
+    /// </summary>
+    private Task AddDialledAsync(Multiaddr address, Connection connection)
+    {
+        if (_options.Peers.Contains(address))
+        {
+            Protect(address.ToString(), [connection.Peer]);
+        }
+
+        AddConnection(connection);
+        return connection.Identified.Task;
     }
 
     private Connection? FindConnection(Multiaddr address) => address.PeerId is { } id ? _table.Find(id) : _table.FindDialled(address);
@@ -138,8 +153,9 @@ public sealed partial class Host
     /// <exception cref="ConnectException">There are too many connections; this one is closed.</exception>
     private void AddConnection(Connection connection)
     {
-        Connection[]? redundant = _stopping.IsCancellationRequested ? null : _table.TryAdd(connection);
-        if (redundant is null)
+        Connection[] redundant = [];
+        Connection[]? closed = _stopping.IsCancellationRequested ? null : _table.TryAdd(connection, out redundant);
+        if (closed is null)
         {
             connection.Muxer.Close("too many connections");
             if (connection.Inbound)
@@ -154,6 +170,18 @@ public sealed partial class Host
         foreach (Connection other in redundant)
         {
             _tasks.Add(RetireAsync(other));
+        }
+
+        foreach (Connection other in closed)
+        {
+            LogClosedForRoom(other.Peer, connection.Peer);
+            _counters.AddClosedForRoom();
+            _tasks.Add(other.DisposeAsync().AsTask());
+        }
+
+        foreach (PeerId peer in closed.Select(c => c.Peer).Distinct().Where(p => _table.Find(p) is null))
+        {
+            PeerDisconnected?.Invoke(peer);
         }
     }
 
@@ -170,12 +198,7 @@ public sealed partial class Host
             _inboundConnections.CloseConnection(connection.RemoteAddress);
         }
 
-        if (connection.Identified.TrySetException(new ConnectException($"{connection.Peer}: {reason}")))
-        {
-            // Observed here, because no caller may be waiting for it.
-            await connection.Identified.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
+        connection.FailIdentify(reason);
         await Task.WhenAll(identifying, pinging).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         LogDisconnected(connection.Peer, reason);
         if (last)
@@ -206,6 +229,7 @@ public sealed partial class Host
             // The jitter spreads the pings of many connections.
             TimeSpan pause = Jitter(_options.PingInterval, 0.75, 1.25);
             await Task.Delay(pause, _time, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            connection.NoteUse();
             if (closed.IsCancellationRequested)
             {
                 return;

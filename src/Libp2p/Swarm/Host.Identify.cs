@@ -18,8 +18,19 @@ public sealed partial class Host
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or InvalidDataException)
         {
-            // A peer without identify stays connected: it may still open streams to this host.
+            // A peer without identify stays connected: it may still open streams to this host. One that is silent or closes the connection
+            // can't be told from one that has refused it.
             LogIdentifyFailed(connection.Peer, e.Message);
+            if (connection.Muxer.Closed.IsCancellationRequested)
+            {
+                // The end of the connection has a better reason, and sets it.
+                return;
+            }
+
+            if (e is OperationCanceledException or ConnectException { InnerException: OperationCanceledException })
+            {
+                connection.FailIdentify($"no answer to identify within {_options.IdentifyTime.TotalSeconds} s");
+            }
         }
 
         connection.Identified.TrySetResult();

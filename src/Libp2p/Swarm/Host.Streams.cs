@@ -1,5 +1,7 @@
+using Ipcs.Libp2p.Identify;
 using Ipcs.Libp2p.Muxing;
 using Ipcs.Libp2p.Negotiation;
+using Ipcs.Libp2p.Ping;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Libp2p.Swarm;
@@ -132,6 +134,8 @@ public sealed partial class Host
         {
             throw new StreamResetException("the protocol's streams have too many unread bytes");
         }
+
+        stream.CountsAsUse = protocol is not (PingProtocol.Name or IdentifyService.Protocol or IdentifyService.PushProtocol);
     }
 
     private async Task<string> AnswerNegotiationAsync(MuxedStream stream)

@@ -51,7 +51,7 @@ public sealed partial class Host : IHost, IAsyncDisposable
         _random = new Random(options.Seed);
         _listening = [.. options.ListenAddresses];
         _resources = new ResourceManager(options.Limits);
-        _table = new ConnectionTable(LocalPeer, options.Limits, options.Time);
+        _table = new ConnectionTable(LocalPeer, options.Limits, options.GraceTime, options.Time);
         _inboundConnections = new InboundConnectionLimiter(options.Limits);
         _inboundStreams = new InboundStreamLimiter(options.Limits);
         _upgrader = new Upgrader(options, _resources, OnStream);
@@ -98,13 +98,22 @@ public sealed partial class Host : IHost, IAsyncDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public int ConnectionTarget => _table.Target;
+
+    /// <inheritdoc/>
+    public void Protect(string tag, IReadOnlyCollection<PeerId> peers) => _table.Protect(tag, peers);
+
+    /// <inheritdoc/>
+    public void Credit(PeerId peer) => _table.Find(peer)?.Credit();
+
     /// <summary>The host's connections, streams and counters now.</summary>
     public HostStatistics GetStatistics()
     {
         IReadOnlyList<Connection> open = _table.All;
         return new HostStatistics(
             open.Count, _inboundConnections.Pending, open.Sum(c => c.Muxer.StreamCount), _resources.Memory.Used, _tasks.Count,
-            _bytes.Received, _bytes.Sent, _counters.FailedDials, _counters.RefusedHandshakes);
+            _bytes.Received, _bytes.Sent, _counters.FailedDials, _counters.RefusedHandshakes, _counters.ClosedForRoom);
     }
 
     /// <summary>Opens the listeners and begins to dial the configured peers.</summary>
@@ -128,6 +137,11 @@ public sealed partial class Host : IHost, IAsyncDisposable
 
         foreach (Multiaddr peer in _options.Peers)
         {
+            if (peer.PeerId is { } id)
+            {
+                Protect(peer.ToString(), [id]);
+            }
+
             _tasks.Add(StayConnectedAsync(peer));
         }
 
@@ -200,6 +214,9 @@ public sealed partial class Host : IHost, IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} disconnected: {Reason}")]
     private partial void LogDisconnected(PeerId peer, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} is disconnected to make room for {Other}")]
+    private partial void LogClosedForRoom(PeerId peer, PeerId other);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "identify with {Peer} failed: {Reason}")]
     private partial void LogIdentifyFailed(PeerId peer, string reason);

@@ -55,6 +55,9 @@ public sealed class HostOptions
     /// <summary>How long a ping may take before the connection counts as dead and is closed.</summary>
     public TimeSpan PingTime { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>For how long a new connection is not closed for being useless, when there are many.</summary>
+    public TimeSpan GraceTime { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>The longest pause between two dials of an address in <see cref="Peers"/>.</summary>
     public TimeSpan RedialTime { get; init; } = TimeSpan.FromSeconds(15);
 

@@ -10,6 +10,7 @@ namespace Ipcs.Libp2p.Swarm;
 /// <param name="BytesSent">Bytes written to sockets since the start.</param>
 /// <param name="FailedDials">Dials since the start that ended without a connection.</param>
 /// <param name="RefusedHandshakes">Inbound connections refused by a limit since the start.</param>
+/// <param name="ClosedForRoom">Connections closed to make room for others since the start.</param>
 public readonly record struct HostStatistics(
     int Connections, int PendingInbound, int Streams, long BufferedBytes, int Tasks,
-    long BytesReceived, long BytesSent, long FailedDials, long RefusedHandshakes);
+    long BytesReceived, long BytesSent, long FailedDials, long RefusedHandshakes, long ClosedForRoom);

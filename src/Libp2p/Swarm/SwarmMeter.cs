@@ -13,6 +13,7 @@ internal sealed class SwarmMeter : IDisposable
         Count("bytes_sent", "By", "Bytes sent over connections, encryption and framing included.", s => s.BytesSent);
         Count("dials_failed", null, "Dials that ended without a connection.", s => s.FailedDials);
         Count("handshakes_refused", null, "Inbound connections refused by a limit.", s => s.RefusedHandshakes);
+        Count("closed_for_room", null, "Connections closed to make room for others.", s => s.ClosedForRoom);
         Show("connections", null, "Open connections.", s => s.Connections);
         Show("streams", null, "Open streams, inbound and outbound.", s => s.Streams);
         Show("handshakes", null, "Inbound handshakes in progress.", s => s.PendingInbound);

@@ -95,6 +95,32 @@ public sealed class NamedPeersTests
         Assert.Equal(0, _host.Unread);
     }
 
+    [Fact]
+    public async Task The_peers_of_a_name_are_protected_while_it_resolves_to_them()
+    {
+        await using NamedPeers peers = Start();
+        var random = new Random(Seed);
+        PeerId one = DialLog.NewPeer();
+        for (int i = 0; i < 2; i++)
+        {
+            (await _dns.NextAsync()).Answer.SetResult(i == 0 ? [IPAddress.Parse("192.0.2.3")] : [IPAddress.Parse("192.0.2.4")]);
+            DialLog.Dial dial = await _host.NextAsync();
+            if (i == 0)
+            {
+                dial.Answer.SetResult(one);
+            }
+            else
+            {
+                dial.Fail();
+            }
+
+            TimeSpan pause = Pause(random);
+            await _time.StartedAsync(pause);
+            Assert.Equal(i == 0 ? [one] : [], _host.Protected[Name.ToString()]);
+            _time.Advance(pause);
+        }
+    }
+
     private static TimeSpan Pause(Random random)
     {
         TimeSpan pause = TimeSpan.FromSeconds(15) * (0.8 + (0.4 * random.NextDouble()));

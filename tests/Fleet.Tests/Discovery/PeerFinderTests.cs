@@ -64,6 +64,37 @@ public sealed class PeerFinderTests
         Assert.Equal(peer.Peer, (await NextAsync()).Address.PeerId);
     }
 
+    [Theory]
+    [InlineData(1536, 32)]
+    [InlineData(45, 11)]
+    public async Task Peers_are_dialled_however_many_strangers_have_connected_until_enough_are(int target, int enough)
+    {
+        var host = new DialLog(_time) { ConnectionTarget = target };
+        host.AddInbound(200);
+        await using var finder = new PeerFinder(host, _time, seed: 7, NullLogger.Instance);
+        for (int i = 0; i < enough; i++)
+        {
+            FoundPeer peer = _found with { Peer = DialLog.NewPeer() };
+            finder.Found(peer);
+            _delays++;
+            while (_time.StartedWithin(LongestDelay) < _delays)
+            {
+                await Task.Delay(1, TestContext.Current.CancellationToken);
+            }
+
+            _time.Advance(LongestDelay);
+            (await host.NextAsync()).Answer.SetResult(peer.Peer);
+            while (host.Peers.Count < 200 + i + 1)
+            {
+                await Task.Delay(1, TestContext.Current.CancellationToken);
+            }
+        }
+
+        finder.Found(_found);
+        Assert.Equal(_delays, _time.StartedWithin(LongestDelay));
+        Assert.Equal(0, host.Unread);
+    }
+
     private PeerFinder Start() => new(_host, _time, seed: 7, NullLogger.Instance);
 
     /// <summary>Waits until a worker has begun its random delay, ends that, and returns the dial that follows.</summary>

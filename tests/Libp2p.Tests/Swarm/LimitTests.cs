@@ -138,15 +138,7 @@ public sealed class LimitTests
         await using Host second = await StartAsync(Options(key: key));
         await using Host other = await StartAsync(Options());
         await first.ConnectAsync(hub.ListenAddresses[0], Cancel);
-        try
-        {
-            await second.ConnectAsync(hub.ListenAddresses[0], Cancel);
-        }
-        catch (ConnectException)
-        {
-            // The host has refused the connection before the end of the handshake.
-        }
-
+        await Assert.ThrowsAsync<ConnectException>(() => second.ConnectAsync(hub.ListenAddresses[0], Cancel));
         await UntilAsync(() => second.Peers.Count == 0);
         await EchoAsync(first, hub.LocalPeer, new byte[1000]);
         await other.ConnectAsync(hub.ListenAddresses[0], Cancel);

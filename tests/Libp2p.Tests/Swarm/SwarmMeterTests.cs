@@ -50,7 +50,8 @@ public sealed class SwarmMeterTests
         listener.RecordObservableInstruments();
         Assert.Superset(
             new HashSet<string>(
-                ["bytes_received", "bytes_sent", "dials_failed", "handshakes_refused", "connections", "streams", "handshakes", "buffered"],
+                ["bytes_received", "bytes_sent", "dials_failed", "handshakes_refused", "closed_for_room", "connections", "streams",
+                    "handshakes", "buffered"],
                 StringComparer.Ordinal),
             new HashSet<string>(seen.Keys, StringComparer.Ordinal));
         Assert.All(["bytes_received", "bytes_sent", "connections"], name => Assert.True(seen[name] > 0, name));

@@ -70,15 +70,7 @@ public sealed class SwarmTests
         await using Host c = await StartAsync(Options());
         await a.ConnectAsync(hub.ListenAddresses[0], Cancel);
         await b.ConnectAsync(hub.ListenAddresses[0], Cancel);
-        try
-        {
-            await c.ConnectAsync(hub.ListenAddresses[0], Cancel);
-        }
-        catch (ConnectException)
-        {
-            // The host has refused the connection before the end of the handshake.
-        }
-
+        await Assert.ThrowsAsync<ConnectException>(() => c.ConnectAsync(hub.ListenAddresses[0], Cancel));
         await UntilAsync(() => c.Peers.Count == 0);
         await EchoAsync(a, hub.LocalPeer, new byte[1000]);
         await EchoAsync(b, hub.LocalPeer, new byte[1000]);
@@ -231,15 +223,7 @@ public sealed class SwarmTests
 
     private static async Task RefusedAsync(Host dialler, Host listener)
     {
-        try
-        {
-            await dialler.ConnectAsync(listener.ListenAddresses[0], Cancel);
-        }
-        catch (ConnectException)
-        {
-            // The connection was refused before the end of the handshake.
-        }
-
+        await Assert.ThrowsAsync<ConnectException>(() => dialler.ConnectAsync(listener.ListenAddresses[0], Cancel));
         await UntilAsync(() => dialler.Peers.All(p => p.Peer != listener.LocalPeer));
         Assert.DoesNotContain(listener.Peers, p => p.Peer == dialler.LocalPeer);
     }
