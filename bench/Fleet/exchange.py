@@ -107,7 +107,8 @@ def one_to_one():
         rates = [f["rate"] for f in figures]
         beside = what == "DAG" and mib == SIZES[0]
         helia_ratio, helia_goal = (f"{middle['rate'] / js:.1f}", "4") if beside else ("", "")
-        print(f"| {what}, {muxer}, {mib} MiB | {middle['rate']:.0f} | {min(rates):.0f}..{max(rates):.0f} | {100 * middle['share']:.0f}% | 60% | "
+        print(f"| {what}, {muxer}, {mib} MiB | {middle['rate']:.0f} | {min(rates):.0f}..{max(rates):.0f} | "
+              f"{100 * middle['share']:.0f}% | 60% | "
               f"{helia_ratio} | {helia_goal} | {middle['sent']:.2f} | {middle['received']:.2f} | "
               f"{middle['source']:.0f} | {middle['receiver']:.0f} |")
         rows.append(f"{what}, {muxer}, {mib} MiB")

@@ -69,4 +69,9 @@ public interface IBlockstore
 
     /// <summary>All blocks, as of the call.</summary>
     IEnumerable<(Multihash Hash, int Length)> Enumerate();
+
+    /// <summary>
+    /// All readable blocks, as of the call. Damaged places of the store's tables are reported; their blocks are left out.
+    /// </summary>
+    IEnumerable<(Multihash Hash, int Length)> Enumerate(Action<StoreException> onDamage) => Enumerate();
 }

@@ -62,8 +62,8 @@ public static class Cli
         root.Options.Add(options.Json);
         IEnumerable<Command>[] commands =
         [
-            settings.DaemonCommands(options), NodeCommands.Build(options), SwarmCommands.Build(options), FileCommands.Build(options),
-            BlockCommands.Build(options), ImageCommands.Build(options),
+            settings.DaemonCommands(options), NodeCommands.Build(options, settings.RepoCommands(options)), SwarmCommands.Build(options),
+            FileCommands.Build(options), BlockCommands.Build(options), ImageCommands.Build(options),
         ];
         foreach (Command command in commands.SelectMany(group => group))
         {

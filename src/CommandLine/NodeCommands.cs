@@ -7,7 +7,7 @@ namespace Ipcs.CommandLine;
 public static class NodeCommands
 {
     /// <summary>Builds the commands.</summary>
-    public static IEnumerable<Command> Build(GlobalOptions global)
+    public static IEnumerable<Command> Build(GlobalOptions global, IEnumerable<Command> repo)
     {
         yield return Simple(global, "id", "print this node's peer id, addresses and protocols", "id", PrintId);
         var version = new Command("version", "print the version of this program");
@@ -18,7 +18,7 @@ public static class NodeCommands
         yield return version;
         yield return BitswapCommands.Build(global);
         yield return RoutingCommands.Build(global);
-        yield return RepoCommands.Build(global);
+        yield return RepoCommands.Build(global, repo);
         yield return PinCommands.Build(global);
         yield return Group("content", "the contents that containerd owns, and their providers in the fleet", [
             ContentList(global),

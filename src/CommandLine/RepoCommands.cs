@@ -3,12 +3,12 @@ using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>repo stat|gc|verify</c>.</summary>
+/// <summary><c>repo stat|gc|verify</c>, and what is done with a store that no daemon has open.</summary>
 internal static class RepoCommands
 {
     /// <summary>Builds the commands.</summary>
-    public static Command Build(GlobalOptions global) =>
-        NodeCommands.Group("repo", "the block store", Stat(global), Gc(global), Verify(global));
+    public static Command Build(GlobalOptions global, IEnumerable<Command> offline) =>
+        NodeCommands.Group("repo", "the block store", [Stat(global), Gc(global), Verify(global), .. offline]);
 
     private static Command Stat(GlobalOptions global)
     {
@@ -53,10 +53,13 @@ internal static class RepoCommands
     private static Command Verify(GlobalOptions global)
     {
         var command = new Command("verify", "check the hash of every block, and that every content and pin is complete");
+        var repair = new Option<bool>("--repair") { Description = "delete damaged blocks, and fetch from the fleet what is missing" };
+        command.Options.Add(repair);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            await foreach (JsonNode line in client.LinesAsync("repo/verify", [], body: null, cancellationToken))
+            var query = GlobalOptions.Query(("repair", parsed.GetValue(repair) ? "true" : null));
+            await foreach (JsonNode line in client.LinesAsync("repo/verify", query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, Show);
             }

@@ -37,7 +37,7 @@ public sealed partial class ControlApiRoutes(
         var dag = new DagApi(store, sources);
         var blocks = new BlocksApi(store, sources);
         var bitswapApi = new BitswapApi(host, bitswap, store);
-        var repo = new RepoApi(options, store, collector);
+        var repo = new RepoApi(options, store, collector, fetcher);
         var pins = new PinsApi(store, fetcher, time);
         var contents = new ContentsApi(host, store, fetcher, recentReads);
         Post(routes, "id", Id);

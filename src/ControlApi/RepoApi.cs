@@ -3,12 +3,13 @@ using System.Threading.Channels;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Rocks;
 using Ipcs.Dag.Gc;
+using Ipcs.Fleet;
 using Ipcs.Multiformats;
 
 namespace Ipcs.ControlApi;
 
 /// <summary><c>repo stat</c>, <c>gc</c> and <c>verify</c>.</summary>
-internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCollector collector)
+internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCollector collector, ContentFetcher fetcher)
 {
     /// <summary>The <c>StorageMax</c> that Kubo sends for a store without a limit.</summary>
     private const ulong NoLimit = ulong.MaxValue;
@@ -53,37 +54,72 @@ internal sealed class RepoApi(ControlApiOptions options, IStore store, GarbageCo
 
     /// <summary>
     /// Checks the store. Sends lines <c>{"Msg":TEXT,"Progress":N}</c> as Kubo does: progress, faults, and the result, which is an error
-    /// when there are faults.
+    /// when there are faults. With the option <c>repair</c>, damaged blocks are deleted, what contents and pins lack is fetched from the
+    /// fleet, and the result is an error when some of it could not be had.
     /// </summary>
     public Task VerifyAsync(ApiRequest request)
     {
+        bool repair = request.Flag("repair");
         var verifier = new RepoVerifier(store);
-        return StreamAsync(request, (write, cancellationToken) => Task.Factory.StartNew(
-            () =>
+        return StreamAsync(request, async (write, cancellationToken) =>
+        {
+            int faults = 0;
+            long blocks = 0;
+            int contents = 0;
+            await Task.Factory.StartNew(Check, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            if (repair)
             {
-                int faults = 0;
-                long blocks = verifier.CheckBlocks(
-                    (hash, why) => Fault($"block {Cid.V1(Multicodec.Raw, hash)} was corrupt ({why})"),
-                    n => write(new JsonObject { ["Msg"] = "", ["Progress"] = n }),
-                    cancellationToken);
-                int contents = verifier.CheckWhole((what, why) => Fault($"{what} is not complete ({why})"), cancellationToken);
-                write(faults == 0
-                    ? new JsonObject
-                    {
-                        ["Msg"] = $"verify complete, all blocks validated: {blocks} blocks, {contents} contents and pins.",
-                        ["Progress"] = 0,
-                    }
-                    : throw new ApiException($"verify complete, {faults} faults found"));
-
-                void Fault(string message)
+                int lacking = await fetcher.RepairAsync(Say, cancellationToken);
+                if (lacking > 0)
                 {
-                    faults++;
-                    write(new JsonObject { ["Msg"] = message, ["Progress"] = 0 });
+                    throw new ApiException($"verify complete, {faults} faults found, {lacking} contents and pins could not be repaired");
                 }
-            },
-            cancellationToken,
-            TaskCreationOptions.LongRunning,
-            TaskScheduler.Default));
+
+                Say($"verify complete, {faults} faults found, all contents and pins are whole: {blocks} blocks.");
+                return;
+            }
+
+            if (faults > 0)
+            {
+                throw new ApiException($"verify complete, {faults} faults found");
+            }
+
+            Say($"verify complete, all blocks validated: {blocks} blocks, {contents} contents and pins.");
+
+            void Check()
+            {
+                blocks = verifier.CheckBlocks(
+                    OnBadBlock, n => write(new JsonObject { ["Msg"] = "", ["Progress"] = n }), cancellationToken);
+                if (!repair)
+                {
+                    contents = verifier.CheckWhole((what, why) => Fault($"{what} is not complete ({why})"), cancellationToken);
+                }
+            }
+
+            void OnBadBlock(Multihash hash, string why)
+            {
+                if (hash.IsDefault)
+                {
+                    Fault($"a table of the store is damaged, and blocks may be missing: {why}");
+                    return;
+                }
+
+                if (repair)
+                {
+                    store.Blocks.Delete(hash);
+                }
+
+                Fault($"block {Cid.V1(Multicodec.Raw, hash)} was corrupt ({why})");
+            }
+
+            void Fault(string message)
+            {
+                faults++;
+                Say(message);
+            }
+
+            void Say(string message) => write(new JsonObject { ["Msg"] = message, ["Progress"] = 0 });
+        });
     }
 
     /// <summary>Runs work in the background and sends the lines that it writes.</summary>

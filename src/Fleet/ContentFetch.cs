@@ -58,15 +58,18 @@ internal sealed class ContentFetch : IAsyncDisposable
     /// <summary>Asks every connected peer for each block, since none is known to have the whole.</summary>
     public void Broadcast() => _session.Broadcast();
 
-    /// <summary>Completes when the whole is stored and verified. Returns the bytes when they may be a manifest.</summary>
+    /// <summary>
+    /// Completes when the whole is stored and verified. Returns its length, which may not be that of the record, and the bytes when they may
+    /// be a manifest.
+    /// </summary>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
     /// <exception cref="DagFormatException">The DAG is not what the record says, or the bytes do not hash to the digest.</exception>
-    public async Task<ReadOnlyMemory<byte>> RunAsync(CancellationToken cancellationToken)
+    public async Task<(long Length, ReadOnlyMemory<byte> Text)> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var arriving = new ArrivingBlocks(_blocks);
         Task fetching = FetchAsync(arriving, stop.Token);
-        Task<ReadOnlyMemory<byte>> checking = Task.Factory
+        Task<(long Length, ReadOnlyMemory<byte> Text)> checking = Task.Factory
             .StartNew(() => CheckAsync(arriving, stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
             .Unwrap();
         Task first = await Task.WhenAny(fetching, checking);
@@ -91,25 +94,20 @@ internal sealed class ContentFetch : IAsyncDisposable
     }
 
     /// <summary>Follows the fetch in the order of the content, and hashes the bytes.</summary>
-    private async Task<ReadOnlyMemory<byte>> CheckAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
+    private async Task<(long Length, ReadOnlyMemory<byte> Text)> CheckAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
     {
         // Blocks that arrive after the end are not kept.
         using ArrivingBlocks source = arriving;
         await using DagReader reader = await DagReader.OpenAsync(Record.Root, source, readAhead: 0, cancellationToken);
-        if (reader.Length != Record.Size)
-        {
-            throw new DagFormatException($"the DAG of {Record.Digest} has {reader.Length} bytes, not {Record.Size}");
-        }
-
-        bool small = Record.Size <= DescriptorScan.MaxLength;
+        bool small = reader.Length <= DescriptorScan.MaxLength;
         if (Record.Kind == ContentKind.Dag && !small)
         {
             // Each block was verified, and the digest is the root's hash.
-            return default;
+            return (reader.Length, default);
         }
 
         using IncrementalHash hash = IncrementalHash.CreateHash(HashName(Record.Digest));
-        byte[] text = small ? new byte[Record.Size] : [];
+        byte[] text = small ? new byte[reader.Length] : [];
         int copied = 0;
         await reader.CopyToAsync(
             (piece, _) =>
@@ -124,7 +122,7 @@ internal sealed class ContentFetch : IAsyncDisposable
                 return ValueTask.CompletedTask;
             },
             0,
-            Record.Size,
+            reader.Length,
             cancellationToken);
         Multihash expected = Record.Digest.Hash;
         if (Record.Kind == ContentKind.Blob && !hash.GetHashAndReset().AsSpan().SequenceEqual(expected.Digest))
@@ -132,7 +130,7 @@ internal sealed class ContentFetch : IAsyncDisposable
             throw new FalseContentException($"the bytes under {Record.Root} do not hash to {Record.Digest}");
         }
 
-        return text;
+        return (reader.Length, text);
     }
 
     private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch

@@ -167,6 +167,13 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }.RunAsync(cancellationToken);
     }
 
+    /// <summary>Fetches what complete contents, contents that containerd owns, and pins lack.</summary>
+    /// <param name="tell">Called with a line of text for each of them. Never called concurrently.</param>
+    /// <param name="cancellationToken">Stops the repair.</param>
+    /// <returns>The number of contents and pins that still lack something.</returns>
+    public Task<int> RepairAsync(Action<string> tell, CancellationToken cancellationToken) =>
+        new StoreRepair(_store, _catalog, WaitAsync, FetchPinAsync).RunAsync(tell, cancellationToken);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -344,11 +351,14 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         Task finding = KeepFindingSourcesAsync(fetch, over.Token);
         try
         {
-            ReadOnlyMemory<byte> text = await fetch.RunAsync(cancellationToken);
-            _catalog.Change(record.Digest, current => IsSame(current, record) ? current! with { Complete = true } : current);
+            (long length, ReadOnlyMemory<byte> text) = await fetch.RunAsync(cancellationToken);
+
+            // The length in the record may be a peer's word; this one is of the bytes.
+            _catalog.Change(
+                record.Digest, current => IsSame(current, record) ? current! with { Size = length, Complete = true } : current);
             TimeSpan took = _time.GetElapsedTime(started);
-            FleetMeter.Fetched(record.Size, took);
-            LogFetched(record.Digest, record.Size, fetch.Sources.Length, took.TotalMilliseconds);
+            FleetMeter.Fetched(length, took);
+            LogFetched(record.Digest, length, fetch.Sources.Length, took.TotalMilliseconds);
 
             // A fetched manifest passes no COMMIT, so the contents that it names are looked up here.
             LookAhead(DescriptorScan.Descriptors(text));

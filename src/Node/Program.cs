@@ -24,4 +24,5 @@ return await Cli.RunAsync(args, new CliSettings(
     defaults.ApiSocket,
     defaults.ContentSocket,
     global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],
+    global => [RecoverCommand.Build(global)],
     time));

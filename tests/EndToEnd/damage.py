@@ -5,6 +5,7 @@ fetched again. Prints ok/not ok lines. Needs root.
 """
 import glob
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,8 +99,88 @@ def damage(fleet):
             host.ipcs("repo", "verify")
 
 
+def verify(host, *words):
+    """The exit status and the lines of `ipcs repo verify`."""
+    done = subprocess.run([lab.IPCS, "repo", "verify", *words, "--api-socket", host.api], capture_output=True, text=True, timeout=180)
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+def lost_file(fleet):
+    one, two = fleet.hosts
+    shared, alone = os.urandom(8 * MIB), os.urandom(2 * MIB)
+    for host, name, data in ((one, "shared", shared), (two, "shared", shared), (two, "alone", alone)):
+        with open(host.path(name), "wb") as f:
+            f.write(data)
+    with check("a host that has lost all its blob files starts", need=True):
+        one.start_ipcs()
+        two.start_ipcs()
+        one.ipcs("add", "-Q", "--cid-version", "1", one.path("shared"))
+        cids = [two.ipcs("add", "-Q", "--cid-version", "1", two.path(name)).stdout.strip() for name in ("shared", "alone")]
+        two.ipcs_service.stop()
+        for path in glob.glob(os.path.join(two.path("ipcs"), "**", "*.blob"), recursive=True):
+            os.remove(path)
+        two.start_ipcs(one)
+        lab.wait("a connection", lambda: one.peer in two.peers())
+    with check("`repo verify` names every block that is lost, and both pins"):
+        status, lines = verify(two)
+        equal(status, 1, "the exit status")
+        equal(sum("was corrupt" in line for line in lines), 40, "the lost blocks")
+    with check("`repo verify --repair` fetches what the fleet has, and names what nobody has", need=True):
+        status, lines = verify(two, "--repair")
+        equal(status, 1, "the exit status")
+        true(f"pin {cids[0]} could not be repaired" not in "\n".join(lines), f"it says {lines}")
+        true(any(line.startswith(f"pin {cids[1]} could not be repaired: ") for line in lines), f"it says {lines}")
+        equal(cat(two, cids[0])[:2] == (0, shared), True, "the equality of the shared file")
+    with check("what nobody has is put right by adding it"):
+        two.ipcs("add", "-Q", "--cid-version", "1", two.path("alone"))
+        equal(verify(two, "--repair")[0], 0, "the exit status of the repair")
+        equal(verify(two)[0], 0, "the exit status of the verification")
+
+
+def damaged_log(fleet):
+    host, = fleet.hosts
+    with check("21 files are added and the daemon is killed", need=True):
+        host.start_ipcs()
+        for i in range(21):
+            with open(host.path(f"file{i}"), "wb") as f:
+                f.write(os.urandom(150_000))
+            host.ipcs("add", "-Q", "--cid-version", "1", host.path(f"file{i}"))
+        equal(len(pins(host)), 21, "the pins")
+        host.ipcs_service.stop(signal.SIGKILL)
+    logs = sorted(glob.glob(os.path.join(host.path("ipcs"), "**", "*.log"), recursive=True))
+    log = max(logs, key=os.path.getsize)
+    with check("with one bit of its log flipped the daemon refuses to start, and says what to do", need=True):
+        true(os.path.getsize(log) > 3_000_000, f"the log has {os.path.getsize(log)} bytes")
+        with open(log, "r+b") as f:
+            f.seek(os.path.getsize(log) // 3)
+            byte = f.read(1)[0]
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte ^ 4]))
+        done = subprocess.run([lab.IPCS, "daemon", "--data", host.path("ipcs"), "--listen", "/ip4/127.0.0.1/tcp/0", "--mdns", "off",
+                               "--content-socket", host.path("c.sock"), "--api-socket", host.path("a.sock")],
+                              capture_output=True, text=True, timeout=60)
+        equal(done.returncode, 1, "the exit status")
+        true("records come after it" in done.stderr and "ipcs repo recover" in done.stderr, f"it says {done.stderr!r}")
+    with check("`repo recover` gives up the damaged record alone", need=True):
+        done = subprocess.run([lab.IPCS, "repo", "recover", "--data", host.path("ipcs")], capture_output=True, text=True, timeout=60)
+        equal(done.returncode, 0, "the exit status")
+        true("bytes of damaged records are given up" in done.stdout, f"it says {done.stdout!r}")
+        host.start_ipcs()
+        true(len(pins(host)) >= 20, f"{len(pins(host))} of 21 pins are left")
+    with check("adding the files again makes it whole"):
+        for i in range(21):
+            host.ipcs("add", "-Q", "--cid-version", "1", host.path(f"file{i}"))
+        equal(len(pins(host)), 21, "the pins")
+        equal(verify(host)[0], 0, "the exit status of the verification")
+
+
+def pins(host):
+    """The lines of `ipcs pin ls --type recursive`."""
+    return host.ipcs("pin", "ls", "--type", "recursive").stdout.splitlines()
+
+
 def main():
-    return suites.run(results, "damage", [("damaged disk", 2, damage)])
+    return suites.run(results, "damage", [("damaged disk", 2, damage), ("lost blob files", 2, lost_file), ("damaged log", 1, damaged_log)])
 
 
 if __name__ == "__main__":

@@ -70,6 +70,37 @@ public sealed class BlockRepairTests
         Assert.Equal(1, two.Bitswap.Statistics.BlocksReceived);
     }
 
+    [Fact]
+    public async Task What_lacks_blocks_is_fetched_when_a_repair_is_asked_for_and_what_nobody_has_is_named()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync(options: Impatient);
+        byte[] data = Xs128.Bytes("shared", 1_000_000), alone = Xs128.Bytes("alone", 600_000);
+        ContentRecord content = await one.AddAsync(data);
+        await two.AddAsync(data);
+        ContentRecord lost = await two.AddAsync(alone);
+        two.Store.Pins.Put(new PinRecord(content.Root, Recursive: true, ""));
+        two.Store.Pins.Put(new PinRecord(lost.Root, Recursive: false, ""));
+        await two.ConnectAsync(one);
+
+        // Deleted, so that nothing tells the daemon.
+        Multihash leaf = Multihash.Sha256(data.AsSpan(262_144, 262_144));
+        two.Store.Blocks.Delete(leaf);
+        two.Store.Blocks.Delete(Multihash.Sha256(alone.AsSpan(262_144, 262_144)));
+        List<string> told = [];
+        Assert.Equal(1, await two.Fleet.RepairAsync(told.Add, Cancel));
+        Assert.Contains($"content {content.Digest} is repaired", told);
+        Assert.Contains(told, line => line.StartsWith($"content {lost.Digest} could not be repaired: ", StringComparison.Ordinal));
+        Assert.True(two.Store.Blocks.Has(leaf));
+        Assert.True(two.Store.Contents.Get(content.Digest)!.Complete);
+        Assert.False(two.Store.Contents.Get(lost.Digest)!.Complete);
+        Assert.DoesNotContain(told, line => line.Contains(lost.Root.ToString(), StringComparison.Ordinal));
+
+        await two.AddAsync(alone);
+        told.Clear();
+        Assert.Equal(0, await two.Fleet.RepairAsync(told.Add, Cancel));
+    }
+
     /// <summary>Replaces a block by half of a zstd frame, and reads it.</summary>
     private static void Damage(FleetNode node, in Multihash hash, int length)
     {

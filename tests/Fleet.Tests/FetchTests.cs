@@ -41,6 +41,27 @@ public sealed class FetchTests
         Assert.InRange(two.Bitswap.Statistics.BlocksReceived, missing - 1, missing);
     }
 
+    [Theory]
+    [InlineData(ContentKind.Blob)]
+    [InlineData(ContentKind.Dag)]
+    public async Task A_fetched_content_has_the_length_of_its_bytes_whatever_a_peer_said(ContentKind kind)
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        byte[] data = Xs128.Bytes("length", 700_000);
+        ContentRecord content = await one.AddAsync(data);
+        if (kind == ContentKind.Dag)
+        {
+            content = content with { Digest = new Digest(content.Root.Hash), Kind = kind };
+            one.Store.Contents.Put(content);
+        }
+
+        await two.ConnectAsync(one);
+        two.Store.Contents.Put(content with { Size = data.Length + 1, Complete = false, Owned = true });
+        await two.Fleet.WaitAsync(content.Digest, Cancel);
+        Assert.True(two.Store.Contents.Get(content.Digest) is { Complete: true } whole && whole.Size == data.Length);
+    }
+
     [Fact]
     public async Task A_fetch_without_a_source_fails_and_continues_when_one_connects()
     {

@@ -124,6 +124,9 @@ internal static unsafe partial class RocksDb
         nint options, byte* name, int count, byte** names, nint* familyOptions, nint* handles, byte** error);
 
     [LibraryImport(Library)]
+    public static partial void rocksdb_repair_db(nint options, byte* name, byte** error);
+
+    [LibraryImport(Library)]
     public static partial byte** rocksdb_list_column_families(nint options, byte* name, nuint* count, byte** error);
 
     [LibraryImport(Library)]

@@ -15,9 +15,14 @@ internal static class RocksError
         return new StoreException(full ? $"{what}: the disk is full: {message}" : $"{what}: {message}")
         {
             IsNoSpace = full,
-            IsCorruption = message.StartsWith("Corruption:", StringComparison.Ordinal),
+            IsCorruption = message.StartsWith("Corruption:", StringComparison.Ordinal) || IsMissingFile(message),
         };
     }
+
+    /// <summary>True when a file with data is gone.</summary>
+    private static bool IsMissingFile(string message) =>
+        message.Contains("No such file or directory", StringComparison.Ordinal)
+        && (message.Contains(".blob", StringComparison.Ordinal) || message.Contains(".sst", StringComparison.Ordinal));
 
     /// <summary>True when opening failed because this or another process has the folder open.</summary>
     public static bool IsLocked(string message) =>

@@ -104,6 +104,22 @@ internal sealed unsafe class Database : SafeHandle
         return database;
     }
 
+    /// <summary>
+    /// Makes a database of the tables and logs in a folder whose MANIFEST is damaged. Knows no blob files: it forgets them, and deletes
+    /// those in the folder.
+    /// </summary>
+    /// <exception cref="StoreException">It cannot be done.</exception>
+    public static void Rebuild(string folder, OptionSet options)
+    {
+        using NativeText path = new(folder);
+        byte* error = null;
+        RocksDb.rocksdb_repair_db(options.Main, path.Pointer, &error);
+        if (error is not null)
+        {
+            throw RocksDb.Failure(error, $"store {folder}: rebuild its tables");
+        }
+    }
+
     /// <summary>Creates the families that do not exist. Called while no one else uses the database.</summary>
     public void CreateFamilies(OptionSet options)
     {
@@ -262,11 +278,18 @@ internal sealed unsafe class Database : SafeHandle
     }
 
     /// <summary>An iterator over a family as of now. The caller disposes it.</summary>
-    public RocksIterator Iterate(ColumnFamily family)
+    /// <param name="family">The family.</param>
+    /// <param name="onDamage">
+    /// Called for each damaged place of the family, whose keys are then left out. Without it such a place is an exception.
+    /// </param>
+    public RocksIterator Iterate(ColumnFamily family, Action<StoreException>? onDamage = null)
     {
         AddReference();
-        return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scanOptions, _families[(int)family]));
+        return new RocksIterator(this, RocksDb.rocksdb_create_iterator_cf(handle, _scanOptions, _families[(int)family]), onDamage);
     }
+
+    /// <summary>True when the database has a family.</summary>
+    public bool Has(ColumnFamily family) => _families[(int)family] != 0;
 
     /// <summary>An integer property of RocksDB, such as <c>rocksdb.estimate-num-keys</c>; 0 when it is unknown.</summary>
     public long Property(ColumnFamily family, string name)

@@ -89,7 +89,7 @@ internal sealed class RocksBlocks(
             {
                 NewBlock block = blocks[i];
                 Span<byte> key = BlockKey.Write(buffer, BlockKey.Length, block.Hash);
-                if (database.Contains(ColumnFamily.Blocks, key))
+                if (IsStored(key))
                 {
                     continue;
                 }
@@ -135,7 +135,9 @@ internal sealed class RocksBlocks(
         }
     }
 
-    public IEnumerable<(Multihash Hash, int Length)> Enumerate() => new BlockWalk(database);
+    public IEnumerable<(Multihash Hash, int Length)> Enumerate() => new BlockWalk(database, onDamage: null);
+
+    public IEnumerable<(Multihash Hash, int Length)> Enumerate(Action<StoreException> onDamage) => new BlockWalk(database, onDamage);
 
     public List<(Multihash Hash, int Length)> DeleteAll(IReadOnlyList<Multihash> hashes)
     {
@@ -219,7 +221,7 @@ internal sealed class RocksBlocks(
         try
         {
             // Writing it again would leave an unused copy in the blob files until a compaction.
-            if (database.Contains(ColumnFamily.Blocks, key))
+            if (IsStored(key))
             {
                 return;
             }
@@ -241,6 +243,19 @@ internal sealed class RocksBlocks(
         finally
         {
             barrier.EndChange(hash);
+        }
+    }
+
+    /// <summary>True when a block's length is stored. Where the disk has damaged it, the block is written anew.</summary>
+    private bool IsStored(ReadOnlySpan<byte> key)
+    {
+        try
+        {
+            return database.Contains(ColumnFamily.Blocks, key);
+        }
+        catch (StoreException e) when (e.IsCorruption)
+        {
+            return false;
         }
     }
 

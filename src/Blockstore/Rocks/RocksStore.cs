@@ -86,6 +86,7 @@ public sealed class RocksStore : IStore
             throw new StoreException($"store {folder}: the folder cannot be created: {e.Message}", e);
         }
 
+        WriteAheadLog.Check(folder);
         options ??= new RocksStoreOptions();
         using OptionSet set = new(options);
         Database database = Database.Open(folder, set);

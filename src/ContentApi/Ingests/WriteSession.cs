@@ -212,7 +212,15 @@ internal sealed class WriteSession(
                 exists = true;
                 return IsUsable(existing)
                     ? existing
-                    : existing with { Root = root.Root, Profile = profile.Name, Complete = true, UpdatedAt = now };
+                    : existing with
+                    {
+                        // All facts are of the bytes that were written: what the record had may be a peer's word.
+                        Root = root.Root,
+                        Size = root.Size,
+                        Profile = profile.Name,
+                        Complete = true,
+                        UpdatedAt = now,
+                    };
             }
 
             return new ContentRecord

@@ -15,7 +15,10 @@ public sealed class RepoVerifier(IStore store)
     private static readonly int Readers = Math.Clamp(Environment.ProcessorCount, 1, 4);
 
     /// <summary>Verifies the blocks.</summary>
-    /// <param name="bad">Called for every damaged block, with the reason. Never called concurrently.</param>
+    /// <param name="bad">
+    /// Called for every damaged block, with the reason, and with the default hash for every damaged place of the store's tables, whose
+    /// blocks are not known. Never called concurrently.
+    /// </param>
     /// <param name="progress">Called at times with the number of blocks verified so far. Never called concurrently.</param>
     /// <param name="cancellationToken">Stops the verification.</param>
     /// <returns>The number of blocks.</returns>
@@ -25,7 +28,7 @@ public sealed class RepoVerifier(IStore store)
         long count = 0;
         var callbackLock = new Lock();
         Parallel.ForEach(
-            store.Blocks.Enumerate(),
+            store.Blocks.Enumerate(OnDamage),
             new ParallelOptions { MaxDegreeOfParallelism = Readers, CancellationToken = cancellationToken },
             block =>
             {
@@ -45,6 +48,55 @@ public sealed class RepoVerifier(IStore store)
                 }
             });
         return count;
+
+        void OnDamage(StoreException damage)
+        {
+            lock (callbackLock)
+            {
+                bad(default, damage.Message);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Marks the contents that lack a block as incomplete, so that they are not offered to peers and can be fetched again.
+    /// </summary>
+    /// <param name="catalog">The contents.</param>
+    /// <param name="onMarked">Called with each marked content.</param>
+    /// <param name="cancellationToken">Stops the walk.</param>
+    public void MarkIncomplete(ContentCatalog catalog, Action<ContentRecord> onMarked, CancellationToken cancellationToken)
+    {
+        foreach (ContentRecord content in store.Contents.Enumerate().Where(content => content.Complete))
+        {
+            using GcLease lease = store.LeaseDag(content.Root);
+            if (FaultBelow(content.Root, cancellationToken) is null)
+            {
+                continue;
+            }
+
+            ContentRecord? changed = catalog.Change(
+                content.Digest, now => now is { Complete: true } && now.Root == content.Root ? now with { Complete = false } : now);
+            if (changed is { Complete: false })
+            {
+                onMarked(changed);
+            }
+        }
+    }
+
+    /// <summary>The pins that lack a block, and why.</summary>
+    public IEnumerable<(PinRecord Pin, string Why)> BrokenPins(CancellationToken cancellationToken)
+    {
+        foreach (PinRecord pin in store.Pins.Enumerate())
+        {
+            using GcLease lease = store.LeaseDag(pin.Root);
+            string? fault = pin.Recursive
+                ? FaultBelow(pin.Root, cancellationToken)
+                : store.Blocks.Has(pin.Root.Hash) ? null : "the block is missing";
+            if (fault is not null && store.Pins.Get(pin.Root) is not null)
+            {
+                yield return (pin, fault);
+            }
+        }
     }
 
     /// <summary>Verifies the contents and pins.</summary>
@@ -64,20 +116,12 @@ public sealed class RepoVerifier(IStore store)
             }
         }
 
-        foreach (PinRecord pin in store.Pins.Enumerate())
+        foreach ((PinRecord pin, string why) in BrokenPins(cancellationToken))
         {
-            count++;
-            using GcLease lease = store.LeaseDag(pin.Root);
-            string? fault = pin.Recursive
-                ? FaultBelow(pin.Root, cancellationToken)
-                : store.Blocks.Has(pin.Root.Hash) ? null : "the block is missing";
-            if (fault is not null && store.Pins.Get(pin.Root) is not null)
-            {
-                bad($"pin {pin.Root}", fault);
-            }
+            bad($"pin {pin.Root}", why);
         }
 
-        return count;
+        return count + store.Pins.Enumerate().Count();
     }
 
     private string? FaultOf(in Multihash hash, int length)
@@ -94,7 +138,7 @@ public sealed class RepoVerifier(IStore store)
                 ? $"it has {block.Memory.Length} bytes instead of {length}"
                 : hash.Verifies(block.Memory.Span) ? null : "its bytes have another hash";
         }
-        catch (StoreException e) when (e.IsCorruption)
+        catch (StoreException e)
         {
             return e.Message;
         }
@@ -106,7 +150,7 @@ public sealed class RepoVerifier(IStore store)
         {
             return DagVerify.Missing(store.Blocks, root, cancellationToken).Select(cid => $"block {cid} is missing").FirstOrDefault();
         }
-        catch (Exception e) when (e is DagFormatException or StoreException { IsCorruption: true })
+        catch (Exception e) when (e is DagFormatException or StoreException)
         {
             return e.Message;
         }

@@ -38,7 +38,16 @@ public static class ConvertedStore
                     UpdatedAt = now,
                 },
                 { Complete: true } => there,
-                _ => there with { Complete = true, UpdatedAt = now },
+                _ => there with
+                {
+                    // What the record had may be a peer's word.
+                    Kind = ContentKind.Dag,
+                    Root = content.Root,
+                    Size = content.Size,
+                    Profile = profile.Name,
+                    Complete = true,
+                    UpdatedAt = now,
+                },
             });
         }
     }

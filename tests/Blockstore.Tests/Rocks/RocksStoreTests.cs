@@ -428,6 +428,53 @@ public sealed class RocksStoreTests : StoreConformance
     }
 
     [Fact]
+    public void Blocks_of_a_blob_file_that_is_gone_are_lost_and_heal_one_by_one()
+    {
+        byte[][] blocks = [.. Enumerable.Range(0, 5).Select(i => Xs128.Bytes($"gone {i}", 20_000))];
+        Array.ForEach(blocks, block => Store.Blocks.Put(Multihash.Sha256(block), block));
+        Store.Dispose();
+        File.Delete(Assert.Single(Directory.GetFiles(_folder.Path, "*.blob")));
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        List<Multihash> lost = [];
+        again.BlockLost += lost.Add;
+        Assert.All(blocks, block =>
+        {
+            Multihash hash = Multihash.Sha256(block);
+            Assert.True(Assert.Throws<StoreException>(() => again.Blocks.Get(hash)).IsCorruption);
+            Assert.Null(again.Blocks.Get(hash));
+            again.Blocks.Put(hash, block);
+            using IMemoryOwner<byte> healed = again.Blocks.Get(hash)!;
+            Assert.Equal(block, healed.Memory.ToArray());
+        });
+        Assert.Equal(blocks.Select(block => Multihash.Sha256(block)), lost);
+    }
+
+    [Fact]
+    public void Blocks_are_listed_and_written_beside_a_damaged_place_of_the_tables()
+    {
+        // Lengths of some 16,000 blocks are in several blocks of one table.
+        byte[][] blocks = [.. Enumerable.Range(0, 16_000).Select(BitConverter.GetBytes)];
+        Store.Blocks.PutAll([.. blocks.Select(block => new NewBlock(Multihash.Sha256(block), block, Compressed: false))]);
+        Store.Dispose();
+        string table = Directory.GetFiles(_folder.Path, "*.sst").MaxBy(file => new FileInfo(file).Length)!;
+        byte[] bytes = File.ReadAllBytes(table);
+        bytes[bytes.Length * 3 / 4] ^= 1;
+        File.WriteAllBytes(table, bytes);
+        using RocksStore again = RocksStore.Open(_folder.Path);
+        List<StoreException> damage = [];
+        HashSet<Multihash> listed = [.. again.Blocks.Enumerate(damage.Add).Select(block => block.Hash)];
+        Assert.Single(damage);
+        Assert.InRange(listed.Count, 15_000, 15_999);
+        Assert.Throws<StoreException>(() => again.Blocks.Enumerate().Count());
+
+        byte[] lost = blocks.First(block => !listed.Contains(Multihash.Sha256(block)));
+        again.Blocks.Put(Multihash.Sha256(lost), lost);
+        Assert.True(again.Blocks.Has(Multihash.Sha256(lost)));
+        using IMemoryOwner<byte> healed = again.Blocks.Get(Multihash.Sha256(lost))!;
+        Assert.Equal(lost, healed.Memory.ToArray());
+    }
+
+    [Fact]
     public void Compacting_gives_the_room_of_deleted_blocks_back()
     {
         for (int i = 0; i < 80; i++)

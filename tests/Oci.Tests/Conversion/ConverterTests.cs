@@ -248,6 +248,16 @@ public sealed class ConverterTests : IDisposable
         ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
         Assert.Empty(_store.Pins.Enumerate());
         Assert.Empty(_store.Contents.Enumerate());
+
+        // What a peer said of one of them was false.
+        ConvertedDescriptor told = converted.Descriptors[^1];
+        _store.Contents.Put(new ContentRecord
+        {
+            Digest = told.Converted,
+            Kind = ContentKind.Dag,
+            Root = converted.Descriptors[0].Root,
+            Size = told.Size + 1,
+        });
         ConvertedStore.Record(_store, new ContentCatalog(_store), converted, "app", ImportProfile.KuboV0, DateTimeOffset.UnixEpoch);
         Assert.Equal(4, _store.Pins.Enumerate().Count());
         foreach (ConvertedDescriptor d in converted.Descriptors)
