@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Ipcs.CommandLine;
@@ -13,7 +12,7 @@ internal static class AddCommand
         var command = new Command("add", "add a file, a directory tree or standard input (-), and print the CIDs");
         var source = new Argument<string>("FILE|DIR|-");
         var quiet = new Option<bool>("-Q", "--quieter") { Description = "print only the CID of the last root" };
-        var version = new Option<int?>("--cid-version") { Description = "0 (the default) or 1", HelpName = "N" };
+        Option<string?> version = OptionValues.OneOf("--cid-version", null, "0 (the default) or 1", "N", null, "0", "1");
         var raw = new Option<bool?>("--raw-leaves") { Description = "leaves are raw blocks (the default with version 1)" };
         var chunker = new Option<string?>("--chunker")
         {
@@ -24,13 +23,6 @@ internal static class AddCommand
         var wrap = new Option<bool>("-w", "--wrap-with-directory") { Description = "wrap it in a directory, which preserves its name" };
         var hidden = new Option<bool>("-H", "--hidden") { Description = "include files whose names start with a dot" };
         var pin = new Option<bool>("--pin") { Description = "pin it (the default)", DefaultValueFactory = _ => true };
-        version.Validators.Add(v =>
-        {
-            if (v.Tokens is [{ Value: not ("0" or "1") }])
-            {
-                v.AddError($"--cid-version takes 0 or 1, not '{v.Tokens[0].Value}'");
-            }
-        });
         chunker.Validators.Add(v =>
         {
             if (v.Tokens is [var token] && !Dag.Chunking.ChunkerSpec.TryParse(token.Value, out _, out string? problem))
@@ -48,7 +40,7 @@ internal static class AddCommand
         {
             IReadOnlyList<UploadEntry> entries = UploadEntry.Find(parsed.GetRequiredValue(source), parsed.GetValue(hidden));
             var query = GlobalOptions.Query(
-                ("cid-version", parsed.GetValue(version)?.ToString(CultureInfo.InvariantCulture)),
+                ("cid-version", parsed.GetValue(version)),
                 ("raw-leaves", parsed.GetValue(raw) is { } r ? GlobalOptions.Text(r) : null),
                 ("chunker", parsed.GetValue(chunker)),
                 ("trickle", GlobalOptions.Text(parsed.GetValue(trickle))),

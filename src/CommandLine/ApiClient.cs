@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Ipcs.Blockstore.Posix;
@@ -13,8 +14,21 @@ public sealed class ApiClient : IDisposable
 
     private readonly HttpClient _http;
 
+    /// <summary>Creates a client that is not connected.</summary>
+    /// <param name="socket">The path of the control socket.</param>
+    /// <exception cref="CommandException">The path can't be that of a socket.</exception>
     public ApiClient(string socket)
     {
+        UnixDomainSocketEndPoint address;
+        try
+        {
+            address = new UnixDomainSocketEndPoint(socket);
+        }
+        catch (ArgumentException)
+        {
+            throw new CommandException($"'{socket}' is no path of a socket, which has 1 to 107 bytes");
+        }
+
         Socket = socket;
         _http = new HttpClient(new SocketsHttpHandler
         {
@@ -24,7 +38,7 @@ public sealed class ApiClient : IDisposable
                 SocketBuffers.Enlarge(connection);
                 try
                 {
-                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellationToken);
+                    await connection.ConnectAsync(address, cancellationToken);
                     return new NetworkStream(connection, ownsSocket: true);
                 }
                 catch
@@ -33,6 +47,7 @@ public sealed class ApiClient : IDisposable
                     throw;
                 }
             },
+            ResponseHeaderEncodingSelector = (_, _) => Encoding.UTF8,
         })
         {
             BaseAddress = new Uri("http://ipcs/api/v0/"),
@@ -48,8 +63,8 @@ public sealed class ApiClient : IDisposable
     public async Task<JsonNode> CallAsync(
         string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken, HttpContent? body = null)
     {
-        using HttpResponseMessage response = await SendAsync(path, query, body, cancellationToken);
-        return Parse(await ReadTextAsync(response, cancellationToken));
+        using StreamReader reader = new(await SendAsync(path, query, body, cancellationToken));
+        return Parse(await reader.ReadToEndAsync(cancellationToken));
     }
 
     /// <summary>Calls a command whose response is one JSON document per line. Throws an error that is the last line.</summary>
@@ -59,14 +74,13 @@ public sealed class ApiClient : IDisposable
         HttpContent? body,
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await SendAsync(path, query, body, cancellationToken);
-        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));
-        while (await ReadLineAsync(reader, cancellationToken) is { } line)
+        using StreamReader reader = new(await SendAsync(path, query, body, cancellationToken));
+        while (await reader.ReadLineAsync(cancellationToken) is { } line)
         {
             JsonNode document = Parse(line);
-            if (document["Type"] is JsonValue type && type.TryGetValue(out string? word) && word == "error")
+            if ((document as JsonObject)?["Type"] is JsonValue type && type.TryGetValue(out string? word) && word == "error")
             {
-                throw new CommandException(document["Message"]?.GetValue<string>() ?? "the daemon sent an error without a message");
+                throw new CommandException(document["Message"]?.ToString() ?? "the daemon sent an error without a message");
             }
 
             yield return document;
@@ -77,9 +91,8 @@ public sealed class ApiClient : IDisposable
     public async Task CopyAsync(
         string path, IEnumerable<KeyValuePair<string, string>> query, Stream output, TimeProvider time, CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        await using Stream body = await OpenBodyAsync(response, cancellationToken);
-        using var progress = new TransferDisplay(time, response.Content.Headers.ContentLength);
+        await using ResponseStream body = await SendAsync(path, query, body: null, cancellationToken);
+        using var progress = new TransferDisplay(time, body.Expected);
         byte[] buffer = new byte[CopyLength];
         for (int n; (n = await body.ReadAsync(buffer, cancellationToken)) > 0;)
         {
@@ -89,51 +102,20 @@ public sealed class ApiClient : IDisposable
     }
 
     /// <summary>Calls a command whose response is bytes. The caller disposes the stream.</summary>
-    public async Task<Stream> OpenAsync(string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken)
-    {
-        // Disposing the stream also ends the response.
-        HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        return await OpenBodyAsync(response, cancellationToken);
-    }
+    public async Task<Stream> OpenAsync(
+        string path, IEnumerable<KeyValuePair<string, string>> query, CancellationToken cancellationToken) =>
+        await SendAsync(path, query, body: null, cancellationToken);
 
     /// <summary>Calls a command whose response is bytes, and passes their stream to <paramref name="read"/>.</summary>
     public async Task ReadAsync(
         string path, IEnumerable<KeyValuePair<string, string>> query, Func<Stream, Task> read, CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await SendAsync(path, query, body: null, cancellationToken);
-        await using Stream body = await OpenBodyAsync(response, cancellationToken);
+        await using Stream body = await SendAsync(path, query, body: null, cancellationToken);
         await read(body);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
-
-    private static async Task<Stream> OpenBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
-        new ResponseStream(await response.Content.ReadAsStreamAsync(cancellationToken));
-
-    private static async Task<string> ReadTextAsync(HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await response.Content.ReadAsStringAsync(cancellationToken);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw ResponseStream.CutOff(e);
-        }
-    }
-
-    private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await reader.ReadLineAsync(cancellationToken);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw ResponseStream.CutOff(e);
-        }
-    }
 
     private static JsonNode Parse(string text)
     {
@@ -147,7 +129,29 @@ public sealed class ApiClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(
+    private static string Describe(SocketException e) => e.SocketErrorCode switch
+    {
+        // What the runtime makes of ENOENT.
+        SocketError.AddressNotAvailable => "there is no such socket",
+        _ => e.Message,
+    };
+
+    /// <summary>The error of a response whose status is one.</summary>
+    private static async Task<CommandException> ErrorOfAsync(HttpStatusCode status, Stream body, CancellationToken cancellationToken)
+    {
+        using var reader = new StreamReader(body);
+        string text = await reader.ReadToEndAsync(cancellationToken);
+        string message = (text.Length > 0 ? Parse(text) as JsonObject : null)?["Message"] is JsonValue value
+            && value.TryGetValue(out string? given)
+            ? given
+            : $"the daemon answered with status {(int)status}";
+        return status is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented
+            ? new UnsupportedCommandException(message)
+            : new CommandException(message);
+    }
+
+    /// <summary>Sends a request. Returns the body of its response.</summary>
+    private async Task<ResponseStream> SendAsync(
         string path, IEnumerable<KeyValuePair<string, string>> query, HttpContent? body, CancellationToken cancellationToken)
     {
         string parameters = string.Join('&', query.Select(q => $"{Uri.EscapeDataString(q.Key)}={Uri.EscapeDataString(q.Value)}"));
@@ -163,29 +167,17 @@ public sealed class ApiClient : IDisposable
         }
         catch (HttpRequestException e) when (e.InnerException is SocketException socket)
         {
-            throw new NoDaemonException($"no daemon at {Socket}: {socket.Message}");
+            throw new NoDaemonException($"no daemon at {Socket}: {Describe(socket)}");
         }
         catch (HttpRequestException e)
         {
             // An error of this process while it read the body, such as a file that vanished, is the inner exception.
             throw e.InnerException is CommandException own
                 ? new CommandException(own.Message)
-                : new CommandException($"the daemon at {Socket} did not answer: {e.Message}");
+                : new CommandException($"the daemon at {Socket} did not answer: {e.GetBaseException().Message}");
         }
 
-        if (response.IsSuccessStatusCode)
-        {
-            return response;
-        }
-
-        using (response)
-        {
-            string text = await ReadTextAsync(response, cancellationToken);
-            JsonNode document = Parse(text.Length > 0 ? text : "{}");
-            string message = document["Message"]?.GetValue<string>() ?? $"the daemon answered with status {(int)response.StatusCode}";
-            throw response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.NotImplemented
-                ? new UnsupportedCommandException(message)
-                : new CommandException(message);
-        }
+        ResponseStream answer = await ResponseStream.OpenAsync(response, cancellationToken);
+        return response.IsSuccessStatusCode ? answer : throw await ErrorOfAsync(response.StatusCode, answer, cancellationToken);
     }
 }

@@ -40,16 +40,10 @@ internal static class BlockCommands
     {
         var command = new Command("put", "store a block from a file (or - for standard input) and print its CID");
         var file = new Argument<string>("FILE|-");
-        Option<string> codec = new("--cid-codec") { Description = "raw or dag-pb", HelpName = "CODEC", DefaultValueFactory = _ => "raw" };
-        var hash = new Option<string>("--mhtype")
-        {
-            Description = "sha2-256, sha2-384 or sha2-512",
-            HelpName = "HASH",
-            DefaultValueFactory = _ => "sha2-256",
-        };
+        Option<string?> codec = OptionValues.OneOf("--cid-codec", null, "raw or dag-pb", "CODEC", "raw", "raw", "dag-pb");
+        Option<string?> hash = OptionValues.OneOf(
+            "--mhtype", null, "sha2-256, sha2-384 or sha2-512", "HASH", "sha2-256", "sha2-256", "sha2-384", "sha2-512");
         var pin = new Option<bool>("--pin") { Description = "pin it" };
-        codec.AcceptOnlyFromAmong("raw", "dag-pb");
-        hash.AcceptOnlyFromAmong("sha2-256", "sha2-384", "sha2-512");
         command.Arguments.Add(file);
         foreach (Option option in (Option[])[codec, hash, pin])
         {

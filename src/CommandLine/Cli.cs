@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -17,9 +18,10 @@ public static class Cli
 
         // An argument that starts with @ is a file name, not a response file with more arguments.
         ParseResult parsed = Build(settings).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Errors.Count > 0)
+        string? problem = EmptyValue(parsed.CommandResult) ?? (parsed.Errors.Count > 0 ? parsed.Errors[0].Message : null);
+        if (problem is not null)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {OneLine(parsed.Errors[0].Message)} (see 'ipcs --help')");
+            await WriteErrorAsync($"{problem} (see 'ipcs --help')");
             return 2;
         }
 
@@ -33,7 +35,7 @@ public static class Cli
         }
         catch (UsageException e)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {OneLine(e.Message)}");
+            await WriteErrorAsync(e.Message);
             return 2;
         }
         catch (BrokenPipeException)
@@ -43,12 +45,12 @@ public static class Cli
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await Console.Error.WriteLineAsync("ipcs: interrupted");
+            await WriteErrorAsync("interrupted");
             return 1;
         }
         catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or SocketException)
         {
-            await Console.Error.WriteLineAsync($"ipcs: {OneLine(e.Message)}");
+            await WriteErrorAsync(e.Message);
             return 1;
         }
     }
@@ -79,6 +81,27 @@ public static class Cli
         signal.Cancel = !stop.IsCancellationRequested;
         stop.Cancel();
     }
+
+    /// <summary>
+    /// Which argument or option of the command has an empty value, as from a variable of a script that is not set; null for none.
+    /// </summary>
+    private static string? EmptyValue(CommandResult? command)
+    {
+        for (; command is not null; command = command.Parent as CommandResult)
+        {
+            foreach (SymbolResult value in command.Children)
+            {
+                if (value is OptionResult or ArgumentResult && value.Tokens.Any(t => t.Value.Length == 0))
+                {
+                    return $"{(value as OptionResult)?.Option.Name ?? ((ArgumentResult)value).Argument.Name} is empty";
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static Task WriteErrorAsync(string message) => Console.Error.WriteLineAsync($"ipcs: {OneLine(message)}");
 
     private static string OneLine(string message) => message.ReplaceLineEndings(" ").Trim();
 }

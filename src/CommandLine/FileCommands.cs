@@ -20,8 +20,8 @@ internal static class FileCommands
     {
         var command = new Command("cat", "write a file to standard output, from the store or the fleet");
         var path = new Argument<string>("CID|CID/PATH|sha256:DIGEST");
-        Option<long?> offset = Number("--offset", "offset of the first byte");
-        Option<long?> length = Number("--length", "the most bytes to write");
+        Option<long?> offset = OptionValues.Number("--offset", alias: null, "offset of the first byte", "N", min: 0);
+        Option<long?> length = OptionValues.Number("--length", alias: null, "the most bytes to write", "N", min: 0);
         command.Arguments.Add(path);
         command.Options.Add(offset);
         command.Options.Add(length);
@@ -53,6 +53,11 @@ internal static class FileCommands
         {
             string source = parsed.GetRequiredValue(path);
             string name = source.TrimEnd('/').Split('/')[^1];
+            if (name.Length == 0)
+            {
+                throw new UsageException($"'{source}' names no file or directory");
+            }
+
             string target = Path.GetFullPath(parsed.GetValue(output) is { Length: > 0 } given ? given : name);
             using ApiClient client = global.Client(parsed);
             long bytes = 0;
@@ -112,17 +117,4 @@ internal static class FileCommands
     private static string Printable(string name) => name.Any(char.IsControl)
         ? string.Concat(name.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
         : name;
-
-    private static Option<long?> Number(string name, string help)
-    {
-        var option = new Option<long?>(name) { Description = help, HelpName = "N" };
-        option.Validators.Add(v =>
-        {
-            if (v.Tokens is [var token] && !ulong.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            {
-                v.AddError($"{name} takes a number from 0, not '{token.Value}'");
-            }
-        });
-        return option;
-    }
 }

@@ -133,25 +133,13 @@ internal static class ImageCommands
     private static Command ContainerdConfig(GlobalOptions global)
     {
         var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
-        var version = new Option<int>("--version")
-        {
-            Description = "2 for containerd 1.6 and 1.7, 3 for 2.x",
-            HelpName = "N",
-            DefaultValueFactory = _ => 2,
-        };
+        Option<string?> version = OptionValues.OneOf("--version", null, "2 for containerd 1.6 and 1.7, 3 for 2.x", "N", "2", "2", "3");
         var socket = new Option<string>("--content-socket")
         {
             Description = "the daemon's content socket",
             HelpName = "PATH",
             DefaultValueFactory = _ => global.Settings.ContentSocket,
         };
-        version.Validators.Add(v =>
-        {
-            if (v.GetValueOrDefault<int>() is not (2 or 3))
-            {
-                v.AddError("--version takes 2 or 3");
-            }
-        });
         command.Options.Add(version);
         command.Options.Add(socket);
         command.SetAction(parsed => Console.Out.Write($"""

@@ -57,20 +57,9 @@ internal static class PinCommands
     {
         var command = new Command("ls", "list the pins, or how the given CIDs are pinned");
         Argument<string[]> cids = Cids(ArgumentArity.ZeroOrMore);
-        var type = new Option<string>("-t", "--type")
-        {
-            Description = "direct, indirect, recursive or all",
-            HelpName = "TYPE",
-            DefaultValueFactory = _ => "all",
-        };
+        Option<string?> type = OptionValues.OneOf(
+            "--type", "-t", "direct, indirect, recursive or all", "TYPE", "all", "all", "direct", "indirect", "recursive");
         var quiet = new Option<bool>("-q", "--quiet") { Description = "print only the CIDs" };
-        type.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<string>() is not ("all" or "direct" or "indirect" or "recursive"))
-            {
-                result.AddError("--type takes all, direct, indirect or recursive");
-            }
-        });
         command.Arguments.Add(cids);
         command.Options.Add(type);
         command.Options.Add(quiet);

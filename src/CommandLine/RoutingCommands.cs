@@ -23,12 +23,7 @@ internal static class RoutingCommands
     {
         var command = new Command("findprovs", "find the providers of a content");
         var key = new Argument<string>("CID");
-        var count = new Option<int>("-n", "--num-providers")
-        {
-            Description = "how many to find",
-            HelpName = "N",
-            DefaultValueFactory = _ => 20,
-        };
+        Option<long?> count = OptionValues.Number("--num-providers", "-n", "how many to find", "N", min: 1, fallback: 20);
         command.Arguments.Add(key);
         command.Options.Add(count);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -36,7 +31,7 @@ internal static class RoutingCommands
             using ApiClient client = global.Client(parsed);
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(key)),
-                ("num-providers", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
+                ("num-providers", parsed.GetValue(count)?.ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("routing/findprovs", query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, l => Responses(l, p => Console.Out.WriteLine(p["ID"])));

@@ -7,6 +7,8 @@ namespace Ipcs.CommandLine;
 /// <summary><c>swarm peers|connect|disconnect</c>, <c>ping</c> and <c>perf</c>.</summary>
 internal static class SwarmCommands
 {
+    private const long DefaultPerfBytes = 256 << 20;
+
     /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Build(GlobalOptions global)
     {
@@ -22,7 +24,7 @@ internal static class SwarmCommands
     {
         var command = new Command("ping", "measure the round-trip time to a peer");
         var peer = new Argument<string>("PEER");
-        var count = new Option<int>("-n", "--count") { Description = "the number of pings", HelpName = "N", DefaultValueFactory = _ => 10 };
+        Option<long?> count = OptionValues.Number("--count", "-n", "the number of pings (default 10)", "N", min: 1, fallback: 10);
         command.Arguments.Add(peer);
         command.Options.Add(count);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -30,7 +32,7 @@ internal static class SwarmCommands
             using ApiClient client = global.Client(parsed);
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(peer)),
-                ("count", parsed.GetValue(count).ToString(CultureInfo.InvariantCulture)));
+                ("count", parsed.GetValue(count)?.ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("ping", query, body: null, cancellationToken))
             {
                 global.Print(parsed, line, l => Console.Out.WriteLine(
@@ -46,8 +48,8 @@ internal static class SwarmCommands
     {
         var command = new Command("perf", "measure the throughput to a peer in both directions");
         var peer = new Argument<string>("PEER");
-        Option<long> upload = Bytes("--upload", "how many bytes to send");
-        Option<long> download = Bytes("--download", "how many bytes to receive");
+        Option<long?> upload = OptionValues.Number("--upload", null, "how many bytes to send", "BYTES", min: 0, DefaultPerfBytes);
+        Option<long?> download = OptionValues.Number("--download", null, "how many bytes to receive", "BYTES", min: 0, DefaultPerfBytes);
         command.Arguments.Add(peer);
         command.Options.Add(upload);
         command.Options.Add(download);
@@ -56,16 +58,13 @@ internal static class SwarmCommands
             using ApiClient client = global.Client(parsed);
             var query = GlobalOptions.Query(
                 ("arg", parsed.GetRequiredValue(peer)),
-                ("upload", parsed.GetValue(upload).ToString(CultureInfo.InvariantCulture)),
-                ("download", parsed.GetValue(download).ToString(CultureInfo.InvariantCulture)));
+                ("upload", parsed.GetValue(upload)?.ToString(CultureInfo.InvariantCulture)),
+                ("download", parsed.GetValue(download)?.ToString(CultureInfo.InvariantCulture)));
             global.Print(parsed, await client.CallAsync("ipcs/perf", query, cancellationToken), PrintPerf);
             return 0;
         });
         return command;
     }
-
-    private static Option<long> Bytes(string name, string help) =>
-        new(name) { Description = help, HelpName = "BYTES", DefaultValueFactory = _ => 256 << 20 };
 
     private static void PrintPerf(JsonNode answer)
     {

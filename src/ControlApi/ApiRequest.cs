@@ -105,18 +105,26 @@ internal readonly struct ApiRequest(HttpContext context)
             : throw ApiException.Bad($"'{text}' is not a digest such as sha256:<64 hex digits>");
     }
 
-    /// <summary>Begins a response of bytes, marked by the header that Kubo's clients look for.</summary>
-    public Stream Bytes(string contentType, long? length = null)
+    /// <summary>
+    /// Sends a response of bytes, marked by the header that Kubo's clients look for. With a length, fewer bytes are an error.
+    /// </summary>
+    public async Task BytesAsync(string contentType, long? length, Func<Stream, Task> write)
     {
         context.Response.ContentType = contentType;
         context.Response.Headers[StreamOutputHeader] = "1";
         if (length is { } known)
         {
-            context.Response.ContentLength = known;
             context.Response.Headers[ContentLengthHeader] = known.ToString(CultureInfo.InvariantCulture);
         }
 
-        return context.Response.Body;
+        await using var body = new ResponseBody(context, ResponseBody.DefaultHeld);
+        await write(body);
+        if (length is { } expected && body.Written != expected)
+        {
+            throw new InvalidDataException($"the content ended after {body.Written} of {expected} bytes");
+        }
+
+        await body.EndAsync(Aborted);
     }
 
     /// <summary>Begins a response of JSON lines, also of none.</summary>

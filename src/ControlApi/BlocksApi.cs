@@ -15,7 +15,8 @@ internal sealed class BlocksApi(IStore store, RequestBlockSources sources)
         Cid cid = request.CidArg(0);
         await using var blocks = sources.Open(request);
         using IMemoryOwner<byte> block = await blocks.GetAsync(cid, request.Aborted);
-        await request.Bytes("application/octet-stream", block.Memory.Length).WriteAsync(block.Memory, request.Aborted);
+        await request.BytesAsync(
+            "application/octet-stream", block.Memory.Length, async body => await body.WriteAsync(block.Memory, request.Aborted));
     }
 
     public async Task PutAsync(ApiRequest request)

@@ -118,7 +118,8 @@ public sealed partial class ControlApiRoutes(
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client has disconnected.
+            // The client has disconnected, or the daemon stops: no client may take what it has for the whole.
+            context.Abort();
         }
         catch (Exception e)
         {

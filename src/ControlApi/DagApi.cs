@@ -79,10 +79,8 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
     {
         await using var blocks = sources.Open(request);
         Cid root = await blocks.ResolveAsync(request.Arg(0, "root"), request.Aborted);
-
-        // A root that is not found must be an error response, not a CAR that is cut off.
-        (await blocks.GetAsync(root, request.Aborted)).Dispose();
-        await CarWriter.WriteAsync([root], blocks, request.Bytes("application/vnd.ipld.car"), request.Aborted);
+        await request.BytesAsync(
+            "application/vnd.ipld.car", length: null, body => CarWriter.WriteAsync([root], blocks, body, request.Aborted));
     }
 
     /// <summary>

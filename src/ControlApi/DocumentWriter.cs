@@ -3,37 +3,30 @@ using System.Text;
 namespace Ipcs.ControlApi;
 
 /// <summary>
-/// Sends one JSON document in pieces, since a directory may be too large for the memory. Up to <see cref="MaxBuffered"/> characters are
-/// kept back, so that an error before them is still the whole response; after them it closes the connection.
+/// Sends one JSON document in pieces, since a directory may be too large for the memory. Up to <see cref="MaxBuffered"/> bytes are kept
+/// back, so that an error before them is still the whole response; after them it is a trailer (<see cref="ResponseBody"/>).
 /// </summary>
-internal sealed class DocumentWriter(ApiRequest request)
+internal sealed class DocumentWriter : IAsyncDisposable
 {
-    /// <summary>The most characters in memory, and those of one piece.</summary>
+    /// <summary>The most bytes in memory, and those of one piece.</summary>
     internal const int MaxBuffered = 1 << 20;
 
-    private readonly StringBuilder _pending = new();
+    private readonly ApiRequest _request;
+    private readonly ResponseBody _body;
+
+    public DocumentWriter(ApiRequest request)
+    {
+        request.Context.Response.ContentType = "application/json";
+        _request = request;
+        _body = new ResponseBody(request.Context, MaxBuffered);
+    }
 
     /// <summary>Adds a piece of the document.</summary>
-    public async Task AddAsync(string text)
-    {
-        _pending.Append(text);
-        if (_pending.Length > MaxBuffered)
-        {
-            await EndAsync();
-        }
-    }
+    public ValueTask AddAsync(string text) => _body.WriteAsync(Encoding.UTF8.GetBytes(text), _request.Aborted);
 
-    /// <summary>Sends what is kept back: after the last piece, all of it.</summary>
-    public async Task EndAsync()
-    {
-        HttpResponse response = request.Context.Response;
-        if (!response.HasStarted)
-        {
-            response.ContentType = "application/json";
-        }
+    /// <summary>Sends what is kept back, after the last piece.</summary>
+    public Task EndAsync() => _body.EndAsync(_request.Aborted);
 
-        string text = _pending.ToString();
-        _pending.Clear();
-        await response.WriteAsync(text, request.Aborted);
-    }
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _body.DisposeAsync();
 }

@@ -40,7 +40,8 @@ internal sealed class FilesApi(RequestBlockSources sources)
         }
 
         long length = Math.Min(most, reader.Length - offset);
-        await reader.CopyToAsync(request.Bytes("application/octet-stream", length), offset, length, request.Aborted);
+        await request.BytesAsync(
+            "application/octet-stream", length, async body => await reader.CopyToAsync(body, offset, length, request.Aborted));
     }
 
     public async Task GetAsync(ApiRequest request)
@@ -52,13 +53,16 @@ internal sealed class FilesApi(RequestBlockSources sources)
         UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
         string name = arg.TrimEnd('/').Split('/')[^1];
 
-        // Disposed only on success, since the end mark would make an archive that was cut off look complete.
+        await request.BytesAsync("application/x-tar", length: null, async body =>
+        {
+            // Disposed only on success, since the end mark would make an archive that was cut off look complete.
 #pragma warning disable CA2000
-        var tar = new TarWriter(request.Bytes("application/x-tar"), TarEntryFormat.Pax, leaveOpen: true);
+            var tar = new TarWriter(body, TarEntryFormat.Pax, leaveOpen: true);
 #pragma warning restore CA2000
-        var writer = new UnixFsTarWriter(tar, blocks, MaxEntries);
-        await writer.AddAsync(name, stat, request.Aborted);
-        await tar.DisposeAsync();
+            var writer = new UnixFsTarWriter(tar, blocks, MaxEntries);
+            await writer.AddAsync(name, stat, request.Aborted);
+            await tar.DisposeAsync();
+        });
     }
 
     /// <summary>
@@ -89,7 +93,7 @@ internal sealed class FilesApi(RequestBlockSources sources)
             return;
         }
 
-        var document = new DocumentWriter(request);
+        await using var document = new DocumentWriter(request);
         await document.AddAsync("{\"Objects\":[");
         for (int i = 0; i < roots.Count; i++)
         {

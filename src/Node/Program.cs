@@ -4,25 +4,29 @@ using Ipcs.Node.Daemon;
 using Ipcs.Node.Native;
 using Ipcs.Node.Options;
 
-TimeProvider time = TimeProvider.System;
-if (args is ["containerd", "layer", var apiSocket])
+LastResort.Install();
+return await LastResort.RunAsync(async () =>
 {
-    return await LayerCommand.RunAsync(apiSocket);
-}
+    TimeProvider time = TimeProvider.System;
+    if (args is ["containerd", "layer", var apiSocket])
+    {
+        return await LayerCommand.RunAsync(apiSocket);
+    }
 
-if (args is ["containerd", OutputLinger.Command, var pid])
-{
-    await OutputLinger.WaitAsync(pid, time);
-    return 0;
-}
+    if (args is ["containerd", OutputLinger.Command, var pid])
+    {
+        await OutputLinger.WaitAsync(pid, time);
+        return 0;
+    }
 
-GlibcAllocator.Configure();
-NativeLibraries.Initialize();
-var defaults = new NodeOptions();
-return await Cli.RunAsync(args, new CliSettings(
-    ProductVersion.Number,
-    defaults.ApiSocket,
-    defaults.ContentSocket,
-    global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],
-    global => [RecoverCommand.Build(global)],
-    time));
+    GlibcAllocator.Configure();
+    NativeLibraries.Initialize();
+    var defaults = new NodeOptions();
+    return await Cli.RunAsync(args, new CliSettings(
+        ProductVersion.Number,
+        defaults.ApiSocket,
+        defaults.ContentSocket,
+        global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],
+        global => [RecoverCommand.Build(global)],
+        time));
+});

@@ -58,8 +58,9 @@ class Sandbox:
         err = done.stderr.decode()
         equal((done.returncode, err if done.returncode == 0 else ""), (code, ""), f"`ipcs {' '.join(words)}`, which said {err!r},")
         if code:
-            true(err.startswith("ipcs: ") and err.count("\n") == 1 and err.endswith("\n"),
+            true(err.startswith("ipcs: ") and err.endswith("\n") and err[:-1].isprintable(),
                  f"standard error is not one line of ours: {err!r}")
+            true("internal error" not in err, f"a defect: {err!r}")
             equal(done.stdout if code == 2 else b"", b"", "standard output of wrong usage")
             return err
         return done.stdout
@@ -217,6 +218,99 @@ def without_a_daemon(results):
             error = it.run(*words, code=1)
             true(it.path("data/key") in error and peer in error, error)
             equal(open(it.path("data/key"), "rb").read(), key, "the key")
+
+
+def bad_input(results):
+    """Every command with empty values, and with paths and names of the wrong kind: exit 1 or 2 and one line, never a stack trace."""
+    with sandbox() as it, scenario("bad input"):
+        folder, file = it.path("folder"), it.write("file", "x")
+        os.makedirs(folder)
+        paths = {"a missing file": it.path("none/none"), "a folder": folder, "a path below a file": it.path("file/below"),
+                 "a long path": "x" * 5000}
+        one_argument = ("add", "cat", "get", "ls", "refs", "block get", "block put", "block stat", "block rm", "dag stat", "dag export",
+                        "dag import", "pin add", "pin rm", "pin ls", "content info", "content resolve", "routing provide",
+                        "routing findprovs", "routing findpeer", "ping", "perf", "bitswap ledger", "swarm connect", "swarm disconnect",
+                        "convert", "pull")
+        with results.check("an empty argument is wrong usage"):
+            for words in (*(c.split() for c in one_argument), ["compare", "x"], ["convert", "x"], ["pull", "x"], ["get", "x", "-o"],
+                          ["convert", "x", "--chunker"], ["compare", "x", "y", "--plot"], ["pin", "add", "x", "-n"],
+                          ["bitswap", "wantlist", "--peer"], ["containerd", "config", "--content-socket"],
+                          ["containerd", "config", "--version"], ["id", "--api-socket"], ["block", "put", "-", "--mhtype"],
+                          ["add", "-", "--chunker"], ["add", "-", "--cid-version"], ["ping", "x", "-n"], ["config", "show", "--config"],
+                          ["init", "--config"], ["init", "--data"], ["daemon", "--config"], ["daemon", "--listen"],
+                          ["daemon", "--swarm-key"]):
+                true("empty" in it.run(*words, "", code=2), f"{words} does not say what is wrong")
+            for words in (["get", "/"], ["get", "//"]):
+                it.run(*words, code=2)
+        with results.check("a value of the wrong kind names the option and what it takes"):
+            for words, takes in ((["containerd", "config", "--version", "x"], "--version takes 2 or 3"),
+                                 (["block", "put", "-", "--cid-codec", "x"], "--cid-codec takes raw or dag-pb"),
+                                 (["ping", "x", "-n", "many"], "--count takes a number"),
+                                 (["ping", "x", "-n", "0"], "--count takes a number from 1"),
+                                 (["perf", "x", "--upload", "9" * 20], "--upload takes a number"),
+                                 (["pin", "ls", "-t", "some"], "--type takes all")):
+                true(takes in it.run(*words, code=2), f"{words} does not say: {takes}")
+        with results.check("paths of the wrong kind, without a daemon"):
+            for kind, path in paths.items():
+                for words in (["add"], ["block", "put"], ["dag", "import"], ["id", "--api-socket"]):
+                    it.run(*words, path, code=1)
+                it.run("config", "show", "--config", path, code=2)
+                it.run("daemon", "--config", path, code=2)
+        with results.check("paths of the wrong kind, with a daemon"), running(it, "--mdns", "off"):
+            cid = it.text("add", "-Q", "-", stdin=b"hello\n")
+            for kind, path in paths.items():
+                for form in ("oci", "oci-archive", "docker-archive", "containerd"):
+                    it.run("convert", f"{form}:{path}", code=1)
+                it.run("compare", f"oci:{path}", f"oci:{file}", code=1)
+            for path in (it.path("file/below"), "x" * 5000):
+                it.run("get", cid, "-o", path, code=1)
+            for form in ("oci:", "oci-archive:", "docker-archive:", "containerd:"):
+                it.run("convert", form, code=1)
+
+
+def broken_off(results):
+    with sandbox() as it, running(it, "--mdns", "off") as daemon, scenario("answers that fail"):
+        api = it.path("run/api.sock")
+
+        def lacking(data, leaf):
+            """The root of a file of chunks of 100 kB, one of which is not in the store."""
+            root = it.text("add", "-Q", "--pin=false", "--chunker", "size-100000", "-", stdin=data)
+            it.run("block", "rm", it.text("refs", root).splitlines()[leaf])
+            return root
+
+        def raw(path):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(30)
+                connection.connect(api)
+                connection.sendall(f"POST /api/v0/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                return b"".join(iter(lambda: connection.recv(1 << 20), b""))
+
+        first, later = lacking(os.urandom(1_000_000), 0), lacking(os.urandom(1_000_000), 7)
+        with results.check("an error before the first byte is a status with the reason"):
+            for path in ("cat", "get", "dag/export", "block/get"):
+                status, headers, data = post(api, f"{path}?arg={first if path != 'block/get' else ABSENT}&offline=true")
+                if path == "dag/export":
+                    continue  # the root is sent before its first leaf
+                equal((status, headers["Content-Type"]), (500, "application/json"), f"the head of {path}")
+                true("not in the local store" in json.loads(data)["Message"], f"{path} says {data!r}")
+        with results.check("an error after the first byte is the trailer X-Stream-Error"):
+            for path in ("cat", "get", "dag/export"):
+                answer = raw(f"{path}?arg={later}&offline=true")
+                head, body = answer.split(b"\r\n\r\n", 1)
+                true(b"HTTP/1.1 200" in head and b"Transfer-Encoding: chunked" in head and b"Trailer: X-Stream-Error" in head,
+                     f"the head of {path}: {head!r}")
+                true(len(body) > 600_000, f"{path}: {len(body)} bytes")
+                true(b"\r\n0\r\nX-Stream-Error: " in body[-300:] and body.endswith(b"not in the local store\r\n\r\n"),
+                     f"the end of {path}: {body[-300:]!r}")
+        with results.check("a whole answer has no such trailer, and its length"):
+            data = os.urandom(1_000_000)
+            root = it.text("add", "-Q", "-", stdin=data)
+            status, headers, body = post(api, f"cat?arg={root}")
+            equal((status, headers["X-Content-Length"], body == data), (200, "1000000", True), "the answer")
+            true(b"X-Stream-Error:" not in raw(f"cat?arg={root}")[-200:], "there is a trailer")
+            equal(raw(f"cat?arg={root}&length=3").split(b"\r\n\r\n", 1)[1], data[:3], "a short answer, with its length")
+        with results.check("none of these is an unhandled error of the daemon"):
+            true("nhandled" not in daemon.log() and "mismatch" not in daemon.log(), daemon.log())
 
 
 def daemon_life(results):
@@ -790,7 +884,8 @@ def api(results):
 def main():
     if not os.access(IPCS, os.X_OK):
         sys.exit(f"no binary at {IPCS} (make build)")
-    scenarios = {f.__name__: f for f in (without_a_daemon, daemon_life, systemd, files, passed_files, blocks, api, metrics)}
+    every = (without_a_daemon, bad_input, broken_off, daemon_life, systemd, files, passed_files, blocks, api, metrics)
+    scenarios = {f.__name__: f for f in every}
     results = Results()
     for name in sys.argv[1:] or scenarios:
         try:

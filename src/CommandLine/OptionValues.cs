@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace Ipcs.CommandLine;
+
+/// <summary>Options whose values are words of a list, or numbers. A wrong value is an error that says what the option takes.</summary>
+internal static class OptionValues
+{
+    /// <summary>An option that takes one of some words.</summary>
+    public static Option<string?> OneOf(string name, string? alias, string help, string helpName, string? fallback, params string[] words)
+    {
+        var option = new Option<string?>(name)
+        {
+            Description = help,
+            HelpName = helpName,
+            DefaultValueFactory = _ => fallback,
+            CustomParser = result => Word(result, name, words),
+        };
+        if (alias is not null)
+        {
+            option.Aliases.Add(alias);
+        }
+
+        return option;
+    }
+
+    /// <summary>An option that takes an integer.</summary>
+    public static Option<long?> Number(string name, string? alias, string help, string helpName, long min, long? fallback = null)
+    {
+        var option = new Option<long?>(name)
+        {
+            Description = help,
+            HelpName = helpName,
+            DefaultValueFactory = _ => fallback,
+            CustomParser = result => Integer(result, name, min),
+        };
+        if (alias is not null)
+        {
+            option.Aliases.Add(alias);
+        }
+
+        return option;
+    }
+
+    private static string? Word(ArgumentResult result, string name, string[] words)
+    {
+        string value = result.Tokens[^1].Value;
+        if (words.Contains(value))
+        {
+            return value;
+        }
+
+        string list = words.Length == 1 ? words[0] : $"{string.Join(", ", words[..^1])} or {words[^1]}";
+        result.AddError($"{name} takes {list}, not '{value}'");
+        return null;
+    }
+
+    private static long? Integer(ArgumentResult result, string name, long min)
+    {
+        string value = result.Tokens[^1].Value;
+        if (long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) && number >= min)
+        {
+            return number;
+        }
+
+        result.AddError($"{name} takes a number from {min}, not '{value}'");
+        return null;
+    }
+}
