@@ -61,7 +61,7 @@ internal static class AddCommand
 
             if (parsed.GetValue(quiet) && root is not null)
             {
-                global.Print(parsed, root, l => Console.Out.WriteLine($"{l["Hash"]}"));
+                global.Print(parsed, root, l => Terminal.Line($"{l["Hash"]}"));
             }
 
             return 0;
@@ -77,7 +77,7 @@ internal static class AddCommand
                     last = line;
                     if (!parsed.GetValue(quiet))
                     {
-                        global.Print(parsed, line, l => Console.Out.WriteLine($"added {l["Hash"]} {l["Name"]}"));
+                        global.Print(parsed, line, l => Terminal.Line($"added {l["Hash"]} {l["Name"]}"));
                     }
                 }
 

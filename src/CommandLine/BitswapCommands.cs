@@ -49,7 +49,7 @@ internal static class BitswapCommands
         foreach ((string name, JsonNode? value) in document.AsObject())
         {
             string? text = value is JsonArray list ? list.Count.ToString(CultureInfo.InvariantCulture) : value?.ToString();
-            Console.Out.WriteLine($"{name,-18} {text}");
+            Terminal.Line($"{name,-18} {text}");
         }
     }
 
@@ -57,7 +57,7 @@ internal static class BitswapCommands
     {
         foreach (JsonNode? key in document["Keys"]!.AsArray())
         {
-            Console.Out.WriteLine(key!["/"]!.GetValue<string>());
+            Terminal.Line(key!["/"]!.GetValue<string>());
         }
     }
 }

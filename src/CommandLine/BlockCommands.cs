@@ -59,7 +59,7 @@ internal static class BlockCommands
                 ("pin", GlobalOptions.Text(parsed.GetValue(pin))));
             using ApiClient client = global.Client(parsed);
             JsonNode stored = await client.CallAsync("block/put", query, cancellationToken, body);
-            global.Print(parsed, stored, s => Console.Out.WriteLine(s["Key"]!.ToString()));
+            global.Print(parsed, stored, s => Terminal.Line(s["Key"]!.ToString()));
             return 0;
         });
         return command;
@@ -88,7 +88,13 @@ internal static class BlockCommands
                     failed++;
                 }
 
-                global.Print(parsed, line, l => Console.Out.Write(l["Error"] is null ? $"removed {l["Hash"]}\n" : ""));
+                global.Print(parsed, line, l =>
+                {
+                    if (l["Error"] is null)
+                    {
+                        Terminal.Line($"removed {l["Hash"]}");
+                    }
+                });
             }
 
             return failed switch
@@ -145,7 +151,7 @@ internal static class BlockCommands
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("refs", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Console.Out.WriteLine(l["Ref"]!.ToString()));
+                global.Print(parsed, line, l => Terminal.Line(l["Ref"]!.ToString()));
             }
 
             return 0;
@@ -155,14 +161,14 @@ internal static class BlockCommands
 
     private static void PrintBlock(JsonNode stat)
     {
-        Console.Out.WriteLine($"Key: {stat["Key"]}");
-        Console.Out.WriteLine($"Size: {stat["Size"]}");
+        Terminal.Line($"Key: {stat["Key"]}");
+        Terminal.Line($"Size: {stat["Size"]}");
     }
 
     private static void PrintStat(JsonNode stat)
     {
-        Console.Out.WriteLine($"Size: {stat["TotalSize"]}");
-        Console.Out.WriteLine($"NumBlocks: {stat["UniqueBlocks"]}");
+        Terminal.Line($"Size: {stat["TotalSize"]}");
+        Terminal.Line($"NumBlocks: {stat["UniqueBlocks"]}");
     }
 
     private static void PrintImport(JsonNode line)
@@ -170,11 +176,11 @@ internal static class BlockCommands
         if (line["Root"] is { } root)
         {
             string result = root["PinErrorMsg"]!.ToString() is { Length: > 0 } problem ? $"FAILED: {problem}" : "success";
-            Console.Out.WriteLine($"Pinned root\t{root["Cid"]!["/"]}\t{result}");
+            Terminal.Line($"Pinned root\t{root["Cid"]!["/"]}\t{result}");
         }
         else if (line["Stats"] is { } stats)
         {
-            Console.Out.WriteLine($"Imported {stats["BlockCount"]} blocks ({stats["BlockBytesCount"]} bytes)");
+            Terminal.Line($"Imported {stats["BlockCount"]} blocks ({stats["BlockBytesCount"]} bytes)");
         }
     }
 }

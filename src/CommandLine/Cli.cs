@@ -21,7 +21,7 @@ public static class Cli
         string? problem = EmptyValue(parsed.CommandResult) ?? (parsed.Errors.Count > 0 ? parsed.Errors[0].Message : null);
         if (problem is not null)
         {
-            await WriteErrorAsync($"{problem} (see 'ipcs --help')");
+            Terminal.Error($"{problem} (see 'ipcs --help')");
             return 2;
         }
 
@@ -35,7 +35,7 @@ public static class Cli
         }
         catch (UsageException e)
         {
-            await WriteErrorAsync(e.Message);
+            Terminal.Error(e.Message);
             return 2;
         }
         catch (BrokenPipeException)
@@ -45,12 +45,12 @@ public static class Cli
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await WriteErrorAsync("interrupted");
+            Terminal.Error("interrupted");
             return 1;
         }
         catch (Exception e) when (e is CommandException or IOException or UnauthorizedAccessException or StoreException or SocketException)
         {
-            await WriteErrorAsync(e.Message);
+            Terminal.Error(e.Message);
             return 1;
         }
     }
@@ -100,8 +100,4 @@ public static class Cli
 
         return null;
     }
-
-    private static Task WriteErrorAsync(string message) => Console.Error.WriteLineAsync($"ipcs: {OneLine(message)}");
-
-    private static string OneLine(string message) => message.ReplaceLineEndings(" ").Trim();
 }

@@ -91,19 +91,19 @@ internal static class CompareCommand
         {
             JsonArray buckets = part!["buckets"]!.AsArray();
             long all = buckets.Sum(b => (long)b!["bytes"]!);
-            Console.Out.WriteLine($"chunker {part["chunker"]}");
-            Console.Out.WriteLine($"{"blocks",10} {"bytes",14} {"share",7}  images");
+            Terminal.Line($"chunker {part["chunker"]}");
+            Terminal.Line($"{"blocks",10} {"bytes",14} {"share",7}  images");
             foreach (JsonNode? bucket in buckets)
             {
                 double share = all == 0 ? 0 : 100.0 * (long)bucket!["bytes"]! / all;
                 string owners = string.Join(" + ", bucket!["images"]!.AsArray().Select(i => (string?)i));
-                Console.Out.WriteLine(string.Create(
+                Terminal.Line(string.Create(
                     CultureInfo.InvariantCulture,
                     $"{(long)bucket["blocks"]!,10} {(long)bucket["bytes"]!,14} {share,6:F1}%  {owners}"));
             }
 
             long blocks = buckets.Sum(b => (long)b!["blocks"]!);
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{blocks,10} {all,14} {100,6:F1}%  all"));
+            Terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{blocks,10} {all,14} {100,6:F1}%  all"));
         }
     }
 }

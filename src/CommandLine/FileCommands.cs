@@ -70,7 +70,7 @@ internal static class FileCommands
             global.Print(
                 parsed,
                 new JsonObject { ["Path"] = target, ["Bytes"] = bytes },
-                _ => Console.Out.WriteLine($"saved {source} to {target}"));
+                _ => Terminal.Line($"saved {source} to {target}"));
             return 0;
         });
         return command;
@@ -88,7 +88,7 @@ internal static class FileCommands
             {
                 var query = GlobalOptions.Query(("arg", parsed.GetRequiredValue(path)));
                 JsonNode document = await client.CallAsync("ls", query, cancellationToken);
-                Console.Out.WriteLine(document.ToJsonString());
+                Terminal.Json(document);
                 return 0;
             }
 
@@ -96,7 +96,7 @@ internal static class FileCommands
                 "ls", GlobalOptions.Query(("arg", parsed.GetRequiredValue(path)), ("stream", "true")), body: null, cancellationToken))
             {
                 JsonNode link = line["Objects"]![0]!["Links"]![0]!;
-                Console.Out.WriteLine(Text(link));
+                Print(link);
             }
 
             return 0;
@@ -104,17 +104,11 @@ internal static class FileCommands
         return command;
     }
 
-    private static string Text(JsonNode link)
+    private static void Print(JsonNode link)
     {
         const int Directory = 1;
         bool isDirectory = link["Type"]!.GetValue<int>() == Directory;
-        string target = link["Target"]?.ToString() is { Length: > 0 } to ? $" -> {Printable(to)}" : "";
-        string name = Printable(link["Name"]!.ToString());
-        return $"{link["Hash"]} {(isDirectory ? "-" : link["Size"])} {name}{(isDirectory ? "/" : "")}{target}";
+        string target = link["Target"]?.ToString() is { Length: > 0 } to ? $" -> {to}" : "";
+        Terminal.Line($"{link["Hash"]} {(isDirectory ? "-" : link["Size"])} {link["Name"]}{(isDirectory ? "/" : "")}{target}");
     }
-
-    /// <summary>A name with its control characters escaped, which could change the state of a terminal.</summary>
-    private static string Printable(string name) => name.Any(char.IsControl)
-        ? string.Concat(name.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
-        : name;
 }

@@ -37,7 +37,7 @@ public sealed class GlobalOptions(CliSettings settings)
     {
         if (parsed.GetValue(Json))
         {
-            Console.Out.WriteLine(document.ToJsonString());
+            Terminal.Json(document);
         }
         else
         {

@@ -99,7 +99,7 @@ internal static class ImageCommands
             {
                 if (!progress.TryShow(line))
                 {
-                    global.Print(parsed, line, l => Console.Out.WriteLine($"pulled {l["name"]} {l["digest"]}"));
+                    global.Print(parsed, line, l => Terminal.Line($"pulled {l["name"]} {l["digest"]}"));
                 }
             }
 
@@ -118,16 +118,16 @@ internal static class ImageCommands
 
     private static void PrintConverted(JsonNode image, string name)
     {
-        Console.Out.WriteLine($"original   {image["original"]}");
-        Console.Out.WriteLine($"manifest   {image["converted"]}");
-        Console.Out.WriteLine($"{"bytes",12} {"blocks",7}  {"original",-71}  {"root",-71}  media type");
+        Terminal.Line($"original   {image["original"]}");
+        Terminal.Line($"manifest   {image["converted"]}");
+        Terminal.Line($"{"bytes",12} {"blocks",7}  {"original",-71}  {"root",-71}  media type");
         foreach (JsonNode? d in image["descriptors"]!.AsArray())
         {
             string size = $"{(long)d!["size"]!,12} {(long)d["blocks"]!,7}";
-            Console.Out.WriteLine($"{size}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
+            Terminal.Line($"{size}  {d["original"],-71}  {d["converted"],-71}  {d["mediaType"]}");
         }
 
-        Console.Out.WriteLine($"converted {name} {image["converted"]}");
+        Terminal.Line($"converted {name} {image["converted"]}");
     }
 
     private static Command ContainerdConfig(GlobalOptions global)
@@ -142,7 +142,7 @@ internal static class ImageCommands
         };
         command.Options.Add(version);
         command.Options.Add(socket);
-        command.SetAction(parsed => Console.Out.Write($"""
+        command.SetAction(parsed => Terminal.Lines($"""
             version = {parsed.GetValue(version)}
             disabled_plugins = ["io.containerd.content.v1.content"]
             required_plugins = ["io.containerd.content.v1.ipcs", "io.containerd.metadata.v1.bolt"]

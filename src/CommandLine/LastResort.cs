@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Ipcs.Multiformats;
 
 namespace Ipcs.CommandLine;
 
@@ -11,7 +10,7 @@ public static class LastResort
     /// <summary>Ends the process with the report when an exception leaves a thread that nothing awaits.</summary>
     public static void Install() => AppDomain.CurrentDomain.UnhandledException += (_, thrown) =>
     {
-        Console.Error.WriteLine(Describe((Exception)thrown.ExceptionObject));
+        Terminal.Error(Describe((Exception)thrown.ExceptionObject));
         Environment.Exit(Failed);
     };
 
@@ -24,7 +23,7 @@ public static class LastResort
         }
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync(Describe(e));
+            Terminal.Error(Describe(e));
             return Failed;
         }
     }
@@ -37,6 +36,6 @@ public static class LastResort
             : null)];
         string? at = frames.FirstOrDefault(f => f?.StartsWith("Ipcs.", StringComparison.Ordinal) == true) ?? frames.FirstOrDefault();
         string where = at is null ? "" : $" (at {at})";
-        return PrintableText.Escape($"ipcs: internal error: {e.GetType().Name}: {e.Message}{where}");
+        return $"internal error: {e.GetType().Name}: {e.Message}{where}";
     }
 }

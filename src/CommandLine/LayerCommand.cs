@@ -57,7 +57,7 @@ public static partial class LayerCommand
         }
         catch (Exception e) when (LayerTar.IsInvalidData(e) || e is CommandException or IOException)
         {
-            await Console.Error.WriteLineAsync($"ipcs: the layer can't be unpacked: {e.Message.ReplaceLineEndings(" ")}");
+            Terminal.Error($"the layer can't be unpacked: {e.Message}");
             OutputLinger.Start();
             return 1;
         }

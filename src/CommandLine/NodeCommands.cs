@@ -14,7 +14,7 @@ public static class NodeCommands
         version.SetAction(parsed => global.Print(
             parsed,
             new JsonObject { ["Version"] = global.Settings.Version },
-            _ => Console.Out.WriteLine($"ipcs version {global.Settings.Version}")));
+            _ => Terminal.Line($"ipcs version {global.Settings.Version}")));
         yield return version;
         yield return BitswapCommands.Build(global);
         yield return RoutingCommands.Build(global);
@@ -75,7 +75,7 @@ public static class NodeCommands
             using ApiClient client = global.Client(parsed);
             await foreach (JsonNode line in client.LinesAsync("ipcs/content/ls", [], body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Console.Out.WriteLine(
+                global.Print(parsed, line, l => Terminal.Line(
                     $"{l["digest"]}\t{l["size"]}\t{l["kind"]}\t{l["root"]}\t{State(l)}"));
             }
 
@@ -86,16 +86,16 @@ public static class NodeCommands
 
     private static void PrintId(JsonNode id)
     {
-        Console.Out.WriteLine($"peer      {id["ID"]}");
-        Console.Out.WriteLine($"agent     {id["AgentVersion"]}");
+        Terminal.Line($"peer      {id["ID"]}");
+        Terminal.Line($"agent     {id["AgentVersion"]}");
         foreach (JsonNode? address in id["Addresses"]!.AsArray())
         {
-            Console.Out.WriteLine($"address   {address}");
+            Terminal.Line($"address   {address}");
         }
 
         foreach (JsonNode? protocol in id["Protocols"]!.AsArray())
         {
-            Console.Out.WriteLine($"protocol  {protocol}");
+            Terminal.Line($"protocol  {protocol}");
         }
     }
 
@@ -103,7 +103,7 @@ public static class NodeCommands
     {
         foreach ((string key, JsonNode? value) in answer.AsObject())
         {
-            Console.Out.WriteLine($"{key + ":",-12} {value}");
+            Terminal.Line($"{key + ":",-12} {value}");
         }
     }
 
@@ -111,7 +111,7 @@ public static class NodeCommands
     {
         foreach (JsonNode? p in answer["providers"]!.AsArray())
         {
-            Console.Out.WriteLine($"{p!["peer"]}\t{p["kind"]}\t{p["root"]}\t{p["size"]}\t{State(p)}");
+            Terminal.Line($"{p!["peer"]}\t{p["kind"]}\t{p["root"]}\t{p["size"]}\t{State(p)}");
         }
     }
 

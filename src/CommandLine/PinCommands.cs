@@ -22,7 +22,7 @@ internal static class PinCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using ApiClient client = global.Client(parsed);
-            bool progress = !Console.IsErrorRedirected && !parsed.GetValue(global.Json);
+            bool progress = Terminal.ShowsProgress && !parsed.GetValue(global.Json);
             var query = Query(parsed, cids, recursive)
                 .Concat(GlobalOptions.Query(("name", parsed.GetValue(name)), ("progress", progress ? "true" : null)));
             string kind = parsed.GetValue(recursive) ? "recursively" : "directly";
@@ -77,7 +77,7 @@ internal static class PinCommands
             await foreach (JsonNode line in client.LinesAsync("pin/ls", query, body: null, cancellationToken))
             {
                 string cid = line["Cid"]!.GetValue<string>();
-                Console.Out.WriteLine(parsed.GetValue(quiet) ? cid : $"{cid} {line["Type"]} {line["Name"]}".TrimEnd());
+                Terminal.Line(parsed.GetValue(quiet) ? cid : $"{cid} {line["Type"]} {line["Name"]}".TrimEnd());
             }
 
             return 0;
@@ -99,13 +99,14 @@ internal static class PinCommands
     {
         if (answer["Progress"] is { } blocks)
         {
-            Console.Error.Write($"\r{blocks} blocks\r");
+            Terminal.Progress($"{blocks} blocks");
             return;
         }
 
+        Terminal.ClearProgress();
         foreach (JsonNode? root in answer["Pins"]!.AsArray())
         {
-            Console.Out.WriteLine(line(root!.GetValue<string>()));
+            Terminal.Line(line(root!.GetValue<string>()));
         }
     }
 }

@@ -13,19 +13,14 @@ internal sealed class ProgressDisplay
     public bool TryShow(JsonNode line)
     {
         bool progress = line["progress"] is not null;
-        if (Console.IsErrorRedirected)
-        {
-            return progress;
-        }
-
         if (progress)
         {
-            Console.Error.Write($"\r\x1b[K{line["progress"]}");
+            Terminal.Progress($"{line["progress"]}");
             _shown = true;
         }
         else if (_shown)
         {
-            Console.Error.Write("\r\x1b[K");
+            Terminal.ClearProgress();
             _shown = false;
         }
 

@@ -20,7 +20,7 @@ internal static class RepoCommands
             {
                 foreach ((string key, JsonNode? value) in answer.AsObject())
                 {
-                    Console.Out.WriteLine($"{key + ":",-12} {value}");
+                    Terminal.Line($"{key + ":",-12} {value}");
                 }
             });
             return 0;
@@ -42,7 +42,7 @@ internal static class RepoCommands
             var query = GlobalOptions.Query(("silent", parsed.GetValue(silent) ? "true" : null));
             await foreach (JsonNode line in client.LinesAsync("repo/gc", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Console.Out.WriteLine($"{prefix}{l["Key"]!["/"]}"));
+                global.Print(parsed, line, l => Terminal.Line($"{prefix}{l["Key"]!["/"]}"));
             }
 
             return 0;
@@ -73,11 +73,11 @@ internal static class RepoCommands
     {
         if (line["Msg"]!.GetValue<string>() is { Length: > 0 } message)
         {
-            Console.Out.WriteLine(message);
+            Terminal.Line(message);
         }
-        else if (!Console.IsErrorRedirected)
+        else
         {
-            Console.Error.Write($"\r{line["Progress"]} blocks checked\r");
+            Terminal.Progress($"{line["Progress"]} blocks checked");
         }
     }
 }

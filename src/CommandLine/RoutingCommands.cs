@@ -15,7 +15,7 @@ internal static class RoutingCommands
             "announce in the DHT that this node has a content",
             "routing/provide",
             "CID",
-            line => Console.Out.WriteLine($"announced to {line["Extra"]} peers")),
+            line => Terminal.Line($"announced to {line["Extra"]} peers")),
         FindProviders(global),
         Streaming(global, "findpeer", "find the addresses of a peer", "routing/findpeer", "PEER", PrintAddresses)]);
 
@@ -34,7 +34,7 @@ internal static class RoutingCommands
                 ("num-providers", parsed.GetValue(count)?.ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("routing/findprovs", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Responses(l, p => Console.Out.WriteLine(p["ID"])));
+                global.Print(parsed, line, l => Responses(l, p => Terminal.Line($"{p["ID"]}")));
             }
 
             return 0;
@@ -65,7 +65,7 @@ internal static class RoutingCommands
     {
         foreach (JsonNode? address in peer["Addrs"]!.AsArray())
         {
-            Console.Out.WriteLine(address);
+            Terminal.Line($"{address}");
         }
     });
 

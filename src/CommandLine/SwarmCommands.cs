@@ -35,7 +35,7 @@ internal static class SwarmCommands
                 ("count", parsed.GetValue(count)?.ToString(CultureInfo.InvariantCulture)));
             await foreach (JsonNode line in client.LinesAsync("ping", query, body: null, cancellationToken))
             {
-                global.Print(parsed, line, l => Console.Out.WriteLine(
+                global.Print(parsed, line, l => Terminal.Line(
                     string.Create(CultureInfo.InvariantCulture, $"Pong received: time={l["Time"]!.GetValue<long>() / 1e6:F2} ms")));
             }
 
@@ -73,7 +73,7 @@ internal static class SwarmCommands
             long bytes = answer[way + "Bytes"]!.GetValue<long>();
             double seconds = answer[way + "Seconds"]!.GetValue<double>();
             double rate = bytes / Math.Max(seconds, 1e-9) / (1 << 20);
-            Console.Out.WriteLine(string.Create(
+            Terminal.Line(string.Create(
                 CultureInfo.InvariantCulture, $"{label,-9} {bytes} bytes in {seconds:F3} s, {rate:F1} MiB/s"));
         }
     }
@@ -82,7 +82,7 @@ internal static class SwarmCommands
     {
         foreach (JsonNode? peer in answer["Peers"]!.AsArray())
         {
-            Console.Out.WriteLine($"{peer!["Addr"]}/p2p/{peer["Peer"]}");
+            Terminal.Line($"{peer!["Addr"]}/p2p/{peer["Peer"]}");
         }
     }
 
@@ -90,7 +90,7 @@ internal static class SwarmCommands
     {
         foreach (JsonNode? line in answer["Strings"]!.AsArray())
         {
-            Console.Out.WriteLine(line!.ToString());
+            Terminal.Line(line!.ToString());
         }
     }
 }

@@ -10,7 +10,7 @@ internal sealed class TransferDisplay : IDisposable
 
     private readonly Lock _lock = new();
     private readonly long? _total;
-    private readonly bool _visible = !Console.IsErrorRedirected;
+    private readonly bool _visible = Terminal.ShowsProgress;
     private readonly TimeProvider _time;
     private readonly long _start;
     private readonly ITimer? _poll;
@@ -50,7 +50,7 @@ internal sealed class TransferDisplay : IDisposable
         {
             if (_shown > TimeSpan.Zero && !_ended)
             {
-                Console.Error.Write("\r\x1b[K");
+                Terminal.ClearProgress();
             }
 
             _ended = true;
@@ -71,7 +71,7 @@ internal sealed class TransferDisplay : IDisposable
             if (elapsed - _shown >= Interval)
             {
                 _shown = elapsed;
-                Console.Error.Write($"\r\x1b[K{Line(_bytes, _total, elapsed)}");
+                Terminal.Progress(Line(_bytes, _total, elapsed));
             }
         }
     }

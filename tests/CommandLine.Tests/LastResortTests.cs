@@ -10,12 +10,12 @@ public sealed class LastResortTests
         InvalidOperationException e = await Assert.ThrowsAsync<InvalidOperationException>(
             () => throw new InvalidOperationException("a\n\x1b[31mdefect"));
         Assert.StartsWith(
-            "ipcs: internal error: InvalidOperationException: a\\x0a\\x1b[31mdefect (at Ipcs.",
+            "internal error: InvalidOperationException: a\n\x1b[31mdefect (at Ipcs.",
             LastResort.Describe(e),
             StringComparison.Ordinal);
     }
 
     [Fact]
     public void An_exception_that_was_never_thrown_has_no_method() =>
-        Assert.Equal("ipcs: internal error: IOException: x", LastResort.Describe(new IOException("x")));
+        Assert.Equal("internal error: IOException: x", LastResort.Describe(new IOException("x")));
 }

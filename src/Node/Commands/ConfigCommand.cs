@@ -20,7 +20,7 @@ internal static class ConfigCommand
         show.SetAction(async (parsed, cancellationToken) =>
         {
             (JsonObject document, string whose) = await FindAsync(global, flags, parsed, cancellationToken);
-            global.Print(parsed, document, d => Console.Out.Write($"# {whose}\n{ConfigFile.ToToml(d.AsObject())}"));
+            global.Print(parsed, document, d => Terminal.Lines($"# {whose}\n{ConfigFile.ToToml(d.AsObject())}"));
             return 0;
         });
         return NodeCommands.Group("config", "the daemon's options", show);

@@ -31,7 +31,7 @@ internal static class InitCommand
             global.Print(
                 parsed,
                 new JsonObject { ["ID"] = peer.ToString(), ["Data"] = options.Data },
-                _ => Console.Out.WriteLine($"peer  {peer}\ndata  {options.Data}"));
+                _ => Terminal.Line($"peer  {peer}\ndata  {options.Data}"));
         });
         return command;
     }

@@ -7,8 +7,7 @@ namespace Ipcs.Node.Daemon;
 internal static class Logs
 {
     /// <summary>
-    /// Creates the loggers. They write JSON when the options say so, messages with a priority for systemd's journal, or else the lines of
-    /// <see cref="LineFormatter"/>.
+    /// Creates the loggers. They write JSON when the options say so, or else the lines of <see cref="LineFormatter"/>.
     /// </summary>
     public static ILoggerFactory Create(NodeOptions options, TimeProvider time) => LoggerFactory.Create(logging =>
     {
@@ -34,14 +33,13 @@ internal static class Logs
                 o.UseUtcTimestamp = true;
             });
         }
-        else if (!string.IsNullOrEmpty(Environment.GetEnvironmentVariable("JOURNAL_STREAM")) && Console.IsErrorRedirected)
-        {
-            logging.AddSystemdConsole();
-        }
         else
         {
+            LogTarget target = !Console.IsErrorRedirected ? LogTarget.Terminal
+                : string.IsNullOrEmpty(Environment.GetEnvironmentVariable("JOURNAL_STREAM")) ? LogTarget.File
+                : LogTarget.Journal;
             logging.AddConsole(o => o.FormatterName = LineFormatter.FormatterName);
-            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(terminal: !Console.IsErrorRedirected, time));
+            logging.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(target, time));
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
