@@ -26,8 +26,9 @@ internal static class CompareCommand
         var containerdNamespace = ImageCommands.Namespace();
         var all = new Option<bool>("--all-platforms") { Description = "compare every platform of an index" };
         var plain = new Option<bool>("--plain-http") { Description = "use HTTP for the registries (implied for localhost)" };
+        Option<long?> maxLayer = ImageCommands.MaxLayerSize();
         command.Arguments.Add(images);
-        foreach (Option option in (Option[])[chunkers, plot, containerdNamespace, all, plain])
+        foreach (Option option in (Option[])[chunkers, plot, containerdNamespace, all, plain, maxLayer])
         {
             command.Options.Add(option);
         }
@@ -39,6 +40,7 @@ internal static class CompareCommand
                 .Concat((parsed.GetValue(chunkers) ?? []).Select(c => KeyValuePair.Create("chunker", c)))
                 .Concat(GlobalOptions.Query(
                     ("namespace", parsed.GetValue(containerdNamespace)),
+                    ("max-layer-size", parsed.GetValue(maxLayer)?.ToString(CultureInfo.InvariantCulture)),
                     ("all-platforms", parsed.GetValue(all) ? "true" : null),
                     ("plain-http", parsed.GetValue(plain) ? "true" : null)));
             using HttpContent? logins = await Logins.BodyAsync(sources, global.Settings.Time, cancellationToken);

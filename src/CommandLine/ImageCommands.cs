@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Ipcs.Oci.Containerd;
 
@@ -36,9 +37,10 @@ internal static class ImageCommands
             Description = "how contents are split into chunks (default size-262144)",
             HelpName = "CHUNKER",
         };
+        Option<long?> maxLayer = MaxLayerSize();
         command.Arguments.Add(source);
         command.Arguments.Add(name);
-        foreach (Option option in (Option[])[containerdNamespace, all, plain, chunker])
+        foreach (Option option in (Option[])[containerdNamespace, all, plain, chunker, maxLayer])
         {
             command.Options.Add(option);
         }
@@ -50,6 +52,7 @@ internal static class ImageCommands
                 ("arg", parsed.GetValue(name)),
                 ("chunker", parsed.GetValue(chunker)),
                 ("namespace", parsed.GetValue(containerdNamespace)),
+                ("max-layer-size", parsed.GetValue(maxLayer)?.ToString(CultureInfo.InvariantCulture)),
                 ("all-platforms", parsed.GetValue(all) ? "true" : null),
                 ("plain-http", parsed.GetValue(plain) ? "true" : null));
             using HttpContent? logins = await Logins.BodyAsync([parsed.GetRequiredValue(source)], global.Settings.Time, cancellationToken);
@@ -107,6 +110,10 @@ internal static class ImageCommands
         });
         return command;
     }
+
+    /// <summary>The option for what one layer may unpack to.</summary>
+    internal static Option<long?> MaxLayerSize() =>
+        OptionValues.Size("--max-layer-size", "the most that one compressed layer may unpack to, with --chunker tar (default 64GiB)");
 
     /// <summary>The option for containerd's namespace.</summary>
     internal static Option<string> Namespace() => new("-n", "--namespace")

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Ipcs.Multiformats;
 
 namespace Ipcs.CommandLine;
 
@@ -42,6 +43,24 @@ internal static class OptionValues
 
         return option;
     }
+
+    /// <summary>An option that takes a size of at least a byte. Its value is the number of bytes.</summary>
+    public static Option<long?> Size(string name, string help) => new(name)
+    {
+        Description = help,
+        HelpName = "SIZE",
+        CustomParser = result =>
+        {
+            string value = result.Tokens[^1].Value;
+            if (ByteSize.TryParse(value, out long bytes) && bytes > 0)
+            {
+                return bytes;
+            }
+
+            result.AddError($"{name} takes a size such as 500MB or 10GiB, not '{value}'");
+            return null;
+        },
+    };
 
     private static string? Word(ArgumentResult result, string name, string[] words)
     {

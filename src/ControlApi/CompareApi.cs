@@ -26,6 +26,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
             ? [.. chunkers.Select(ConvertApi.ParseChunker)]
             : throw ApiException.Bad($"{chunkers.Length} chunkers are more than {MaxChunkers}");
         bool all = request.Flag("all-platforms");
+        long maxLayerLength = ConvertApi.MaxLayerLength(request);
         using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request, time);
         var sources = new List<IImageSource>();
         try
@@ -35,7 +36,7 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
                 sources.Add(await opener.OpenAsync(image, request.Aborted));
             }
 
-            await request.LineAsync(await CompareAsync(request, images, chunkers, profiles, sources, all));
+            await request.LineAsync(await CompareAsync(request, images, chunkers, profiles, sources, all, maxLayerLength));
         }
         finally
         {
@@ -47,7 +48,13 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
     }
 
     private async Task<JsonObject> CompareAsync(
-        ApiRequest request, string[] images, string[] chunkers, ImportProfile[] profiles, IReadOnlyList<IImageSource> sources, bool all)
+        ApiRequest request,
+        string[] images,
+        string[] chunkers,
+        ImportProfile[] profiles,
+        IReadOnlyList<IImageSource> sources,
+        bool all,
+        long maxLayerLength)
     {
         var comparisons = new JsonArray();
         for (int i = 0; i < profiles.Length; i++)
@@ -62,7 +69,12 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
                 time,
                 () => progress is null ? null : $"{chunker}: {image}: {rate.Describe(progress)}",
                 () => Comparison.MakeAsync(
-                    sources, profile, all, (n, p) => (image, progress, rate) = (images[n], p, new TransferRate(time)), request.Aborted));
+                    sources,
+                    profile,
+                    all,
+                    maxLayerLength,
+                    (n, p) => (image, progress, rate) = (images[n], p, new TransferRate(time)),
+                    request.Aborted));
             comparisons.Add((JsonNode)new JsonObject { ["chunker"] = chunker, ["buckets"] = Buckets(comparison, images) });
         }
 

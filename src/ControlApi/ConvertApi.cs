@@ -25,7 +25,12 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
             ? null
             : await ContainerdLease.OpenAsync(opener.Containerd, Namespace(request), request.Aborted);
         await using IImageSource source = await opener.OpenAsync(spec, request.Aborted);
-        var converter = new Converter(source, _ => store.Blocks, profile) { AllPlatforms = all, Memory = new StoreMemory(store) };
+        var converter = new Converter(source, _ => store.Blocks, profile)
+        {
+            AllPlatforms = all,
+            MaxLayerLength = MaxLayerLength(request),
+            Memory = new StoreMemory(store),
+        };
         var rate = new TransferRate(time);
         ConvertedImage image = await ProgressStream.RunAsync(request, time, () => rate.Describe(converter.Progress), async () =>
         {
@@ -55,6 +60,9 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
             throw ApiException.Bad(e.Message);
         }
     }
+
+    /// <summary>The option <c>max-layer-size</c>: how many bytes one compressed layer may unpack to.</summary>
+    internal static long MaxLayerLength(ApiRequest request) => request.Number("max-layer-size") ?? Converter.DefaultMaxLayerLength;
 
     private static string Namespace(ApiRequest request) => request.Option("namespace") ?? "default";
 

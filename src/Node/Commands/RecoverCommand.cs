@@ -18,7 +18,7 @@ internal static class RecoverCommand
         command.SetAction((parsed, cancellationToken) =>
         {
             string folder = DataFolder.StoreFolder(flags.Load(parsed).Data);
-            StoreRecovery.Run(folder, Console.Out.WriteLine);
+            StoreRecovery.Run(folder, Terminal.Line);
             using RocksStore store = RocksStore.Open(folder);
             int incomplete = 0;
             new RepoVerifier(store).MarkIncomplete(
@@ -26,17 +26,17 @@ internal static class RecoverCommand
                 content =>
                 {
                     incomplete++;
-                    Console.Out.WriteLine($"content {content.Digest} is no longer complete");
+                    Terminal.Line($"content {content.Digest} is no longer complete");
                 },
                 cancellationToken);
             int pins = 0;
             foreach ((PinRecord pin, string why) in new RepoVerifier(store).BrokenPins(cancellationToken))
             {
                 pins++;
-                Console.Out.WriteLine($"pin {pin.Root} is not complete: {why}");
+                Terminal.Line($"pin {pin.Root} is not complete: {why}");
             }
 
-            Console.Out.WriteLine(incomplete + pins == 0
+            Terminal.Line(incomplete + pins == 0
                 ? "recovered: all contents and pins are whole"
                 : $"recovered: {incomplete} contents and {pins} pins lack blocks: start the daemon and run `ipcs repo verify --repair`");
             return Task.FromResult(0);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Options;
 
@@ -41,15 +42,8 @@ internal static class Quantity
             return 0;
         }
 
-        (string Suffix, long Unit)[] units =
-        [
-            ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40),
-            ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1), ("", 1),
-        ];
-        (string suffix, long unit) = Array.Find(units, u => text.EndsWith(u.Suffix, StringComparison.Ordinal));
-        return long.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long n)
-            && n <= long.MaxValue / unit
-            ? n * unit
+        return ByteSize.TryParse(text, out long bytes)
+            ? bytes
             : throw new FormatException($"'{text}' is not off or a size such as 500MB, 10GiB or a number of bytes");
     }
 

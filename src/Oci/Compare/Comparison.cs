@@ -14,6 +14,7 @@ public sealed record Comparison(IReadOnlyList<SharedBlocks> Buckets)
     /// <param name="sources">The images, 64 at most.</param>
     /// <param name="profile">The profile of the DAGs.</param>
     /// <param name="allPlatforms">True for all platforms of an index, false for the platform of this host.</param>
+    /// <param name="maxLayerLength">How many bytes one compressed layer may unpack to.</param>
     /// <param name="begun">Called when an image is begun, with its index and progress.</param>
     /// <param name="cancellationToken">Cancels the comparison.</param>
     /// <exception cref="ImageSourceException">An image cannot be read.</exception>
@@ -21,6 +22,7 @@ public sealed record Comparison(IReadOnlyList<SharedBlocks> Buckets)
         IReadOnlyList<IImageSource> sources,
         ImportProfile profile,
         bool allPlatforms,
+        long maxLayerLength,
         Action<int, ConversionProgress>? begun,
         CancellationToken cancellationToken)
     {
@@ -33,7 +35,12 @@ public sealed record Comparison(IReadOnlyList<SharedBlocks> Buckets)
         for (int i = 0; i < sources.Count; i++)
         {
             table.Begin(i);
-            var converter = new Converter(sources[i], table.StoreFor, profile) { AllPlatforms = allPlatforms, Memory = table };
+            var converter = new Converter(sources[i], table.StoreFor, profile)
+            {
+                AllPlatforms = allPlatforms,
+                MaxLayerLength = maxLayerLength,
+                Memory = table,
+            };
             begun?.Invoke(i, converter.Progress);
             await converter.ConvertAsync(cancellationToken);
         }

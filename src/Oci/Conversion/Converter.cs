@@ -16,6 +16,9 @@ namespace Ipcs.Oci.Conversion;
 /// <param name="profile">The profile of the DAGs.</param>
 public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> storeFor, ImportProfile profile)
 {
+    /// <summary>The default of <see cref="MaxLayerLength"/>: 64 GiB, more than the layers of any image that is pulled by a fleet.</summary>
+    public const long DefaultMaxLayerLength = 64L << 30;
+
     /// <summary>The layers read at once: one waits for data while another is hashed.</summary>
     private const int AtOnce = 3;
 
@@ -34,6 +37,9 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
     /// True: all platforms of an index are converted; false: only that of this host, and the index keeps the other descriptors unchanged.
     /// </summary>
     public bool AllPlatforms { get; init; }
+
+    /// <summary>How many bytes one compressed layer may unpack to. Against layers that are made to fill disks.</summary>
+    public long MaxLayerLength { get; init; } = DefaultMaxLayerLength;
 
     /// <summary>The DAGs of earlier conversions; null for none.</summary>
     public IConversionMemory? Memory { get; init; }
@@ -169,7 +175,7 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
         DagRoot root;
         await using (Stream stream = Progress.CountReads(await source.OpenAsync(descriptor, cancellationToken)))
         {
-            await using Stream bytes = unpacked is null ? stream : LayerUnpacking.Open(stream, descriptor);
+            await using Stream bytes = unpacked is null ? stream : LayerUnpacking.Open(stream, descriptor, MaxLayerLength);
             root = await DagImport.FromStreamAsync(bytes, storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
             await LayerUnpacking.EndAsync(stream, cancellationToken);
         }

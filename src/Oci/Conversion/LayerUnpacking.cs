@@ -7,9 +7,6 @@ namespace Ipcs.Oci.Conversion;
 /// <summary>Decompresses layers for chunkers that cut a tar at its files.</summary>
 internal static class LayerUnpacking
 {
-    /// <summary>The longest uncompressed layer, in bytes.</summary>
-    private const long MaxUnpacked = 1L << 40;
-
     /// <summary>
     /// The highest compression ratio: slightly more than gzip can have (https://www.zlib.net/zlib_tech.html). zstd can have a million,
     /// but only in data that is made to fill disks.
@@ -32,12 +29,15 @@ internal static class LayerUnpacking
     /// <summary>
     /// Opens a compressed layer as a tar. Owns the compressed stream, which then has to be read to its end by <see cref="EndAsync"/>.
     /// </summary>
-    public static Stream Open(Stream compressed, Descriptor layer)
+    /// <param name="compressed">The layer.</param>
+    /// <param name="layer">Its descriptor.</param>
+    /// <param name="maxLength">How many bytes it may unpack to.</param>
+    public static Stream Open(Stream compressed, Descriptor layer, long maxLength)
     {
         Stream tar = Zstd.Any(s => layer.MediaType.EndsWith(s, StringComparison.Ordinal))
             ? new ZstdStream(compressed)
             : new GZipStream(compressed, CompressionMode.Decompress);
-        long max = Math.Min(MaxUnpacked, Math.Clamp(layer.Size, 1 << 20, MaxUnpacked) * MaxRatio);
+        long max = Math.Min(maxLength, Math.Clamp(layer.Size, 1 << 20, long.MaxValue / MaxRatio) * MaxRatio);
         return new LayerStream(new CountingStream(tar, max), layer);
     }
 

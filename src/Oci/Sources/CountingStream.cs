@@ -56,6 +56,6 @@ internal sealed class CountingStream(Stream inner, long max) : Stream
     {
         Debug.Assert(n >= 0, "a read returns no negative count");
         Count += n;
-        return Count <= max ? n : throw new InvalidDataException($"more than {max} bytes uncompressed");
+        return Count <= max ? n : throw new InvalidDataException($"it unpacks to more than the {max} bytes that it may have");
     }
 }

@@ -9,11 +9,10 @@ internal sealed class FolderFiles(string folder) : ILayoutFiles
     {
         try
         {
-            var file = new FileStream(
-                Path.Combine(folder, path), FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            FileStream file = RegularFile.Open(Path.Combine(folder, path), FileOptions.SequentialScan);
             return Task.FromResult<(Stream, long)>((file, file.Length));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is (IOException and not ImageSourceException) or UnauthorizedAccessException)
         {
             throw new ImageSourceException($"{folder} lacks {path}: {e.Message}", e);
         }

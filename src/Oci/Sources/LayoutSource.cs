@@ -10,8 +10,14 @@ internal sealed class LayoutSource(ILayoutFiles files, string? tag) : IImageSour
     private const string ContainerdName = "io.containerd.image.name";
 
     /// <summary>Parses <c>DIR[:TAG]</c>; when a folder of the whole name exists, there is no tag.</summary>
+    /// <exception cref="ImageSourceException">The path is that of a file.</exception>
     public static LayoutSource InFolder(string text)
     {
+        if (text.Length == 0 || File.Exists(text))
+        {
+            throw new ImageSourceException(text.Length == 0 ? "the path of the layout is empty" : $"{text} is a file, not a folder");
+        }
+
         int colon = text.LastIndexOf(':');
         return colon > 0 && !Directory.Exists(text)
             ? new LayoutSource(new FolderFiles(text[..colon]), text[(colon + 1)..])

@@ -39,7 +39,7 @@ internal sealed class TarFiles : ILayoutFiles
         try
         {
             byte[] magic = new byte[2];
-            await using (FileStream begin = File.OpenRead(file))
+            await using (FileStream begin = RegularFile.Open(file, FileOptions.None))
             {
                 await begin.ReadExactlyAsync(magic, cancellationToken);
             }
@@ -136,7 +136,7 @@ internal sealed class TarFiles : ILayoutFiles
 
     private Stream Open()
     {
-        var file = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.None);
+        FileStream file = RegularFile.Open(_file, FileOptions.None);
         return _gzip ? new GZipStream(file, CompressionMode.Decompress) : file;
     }
 

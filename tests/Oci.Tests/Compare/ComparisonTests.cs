@@ -17,7 +17,7 @@ public sealed class ComparisonTests
     }
 
     private static Task<Comparison> CompareAsync(ImportProfile profile, params TestSource[] sources) =>
-        Comparison.MakeAsync(sources, profile, false, null, Stop);
+        Comparison.MakeAsync(sources, profile, false, Converter.DefaultMaxLayerLength, null, Stop);
 
     [Fact]
     public async Task Blocks_are_grouped_by_the_exact_set_of_images()

@@ -374,6 +374,29 @@ public sealed class ConverterTests : IDisposable
     }
 
     [Fact]
+    public async Task A_layer_that_unpacks_to_more_than_the_bound_is_an_error_that_names_it()
+    {
+        byte[] tar = Tar();
+        foreach (string mediaType in (string[])[TestImage.Gzip, MediaTypes.OciLayer + "+zstd"])
+        {
+            bool zstd = mediaType.EndsWith("zstd", StringComparison.Ordinal);
+            byte[] layer = Pack(tar, s => zstd
+                ? new ZstdSharp.CompressionStream(s)
+                : new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true));
+            var image = new TestImage();
+            image.Target = image.Manifest([image.Put(mediaType, layer)]);
+            ImageSourceException error = await Assert.ThrowsAsync<ImageSourceException>(() => ConvertAsync(tar.Length - 1));
+            Assert.Contains(Digest.Sha256(layer).ToString(), error.Message, StringComparison.Ordinal);
+            Assert.Contains($"more than the {tar.Length - 1} bytes", error.Message, StringComparison.Ordinal);
+            await ConvertAsync(tar.Length);
+
+            Task<ConvertedImage> ConvertAsync(long maxLayerLength) =>
+                new Converter(new TestSource(image), _ => _store.Blocks, ConvertChunkers.Parse("tar")) { MaxLayerLength = maxLayerLength }
+                    .ConvertAsync(Stop);
+        }
+    }
+
+    [Fact]
     public async Task Too_many_descriptors_are_an_error()
     {
         var image = new TestImage();

@@ -27,6 +27,24 @@ public sealed class LocalSourceTests : IDisposable
         },
         Stop);
 
+    [Theory]
+    [InlineData("oci-archive:{0}", "a folder, not a file")]
+    [InlineData("docker-archive:{0}", "a folder, not a file")]
+    [InlineData("oci-archive:/dev/zero", "a device, not a file")]
+    [InlineData("docker-archive:/dev/null", "a device, not a file")]
+    [InlineData("oci-archive:{0}/link", "a device, not a file")]
+    [InlineData("oci:{0}/file", "a file, not a folder")]
+    [InlineData("oci:", "is empty")]
+    [InlineData("oci-archive:", "is empty")]
+    public async Task A_path_of_the_wrong_kind_is_refused_at_once(string form, string problem)
+    {
+        File.CreateSymbolicLink(_folder["link"], "/dev/zero");
+        File.WriteAllText(_folder["file"], "x");
+        ImageSourceException error = await Assert.ThrowsAsync<ImageSourceException>(
+            () => OpenAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, form, _folder.Path)));
+        Assert.Contains(problem, error.Message, StringComparison.Ordinal);
+    }
+
     private static async Task<Descriptor[]> ReadAllAsync(string text)
     {
         await using IImageSource source = await OpenAsync(text);
