@@ -12,7 +12,7 @@ SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bi
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs (TRACE=1: artifacts/ipcs-trace, with symbols and for dotnet-trace)
+build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs and its SBOM (TRACE=1: artifacts/ipcs-trace, with symbols and for dotnet-trace)
 
 artifacts/ipcs-trace: FLAVOUR := -p:EventSourceSupport=true
 artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
@@ -22,6 +22,7 @@ artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
 	dotnet publish src/Node -c Release -r linux-x64 -o artifacts/publish $(FLAVOUR)
 	install -D -m 755 artifacts/publish/ipcs $@
 	$(if $(FLAVOUR),install -m 644 src/Node/bin/Release/net10.0/linux-x64/native/ipcs.dbg artifacts/ipcs.dbg)
+	scripts/sbom.py -o artifacts/ipcs.cdx.json
 	@touch -r $@.begun $@ # a source that changed during the build is newer
 
 test: ## all tests, with a line of totals at the end (SUITES="Dag journey" sets up, builds and runs only those)

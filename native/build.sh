@@ -13,9 +13,15 @@ archives=(librocksdb.a:librocksdb-dev libbz2.a:libbz2-dev libsnappy.a:libsnappy-
     libz.a:zlib1g-dev libstdc++.a:g++)
 die() { echo "native: $*" >&2; exit 1; }
 
+# The installed versions of the packages: an upgraded archive may have an older date than the check.
+versions() {
+    dpkg-query -W -f='${Package} ${Version}\n' "${archives[@]##*:}" libssl-dev 2> /dev/null || true
+}
+
 fresh() {
     local f
     for f in crc32c.c crc32c-check.c build.sh; do [ "$out/checked" -nt "$f" ] || return 1; done
+    [ "$(cat "$out/checked")" = "$(versions)" ] || return 1
     for f in "${archives[@]}"; do [ -e "$out/${f%%:*}" ] && [ ! "$out/${f%%:*}" -nt "$out/checked" ] || return 1; done
     [ -e "$out/crc32c.o" ]
 }
@@ -45,4 +51,4 @@ trap 'rm -f "$check"' EXIT
 "$cc" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -Werror crc32c-check.c "$out/crc32c.o" $wrap "${paths[@]}" \
     -lm -lpthread -static-libgcc -o "$check"
 "$check"
-touch "$out/checked"
+versions > "$out/checked"

@@ -10,11 +10,22 @@ public static class NodeCommands
     public static IEnumerable<Command> Build(GlobalOptions global, IEnumerable<Command> repo)
     {
         yield return Simple(global, "id", "print this node's peer id, addresses and protocols", "id", PrintId);
-        var version = new Command("version", "print the version of this program");
-        version.SetAction(parsed => global.Print(
-            parsed,
-            new JsonObject { ["Version"] = global.Settings.Version },
-            _ => Terminal.Line($"ipcs version {global.Settings.Version}")));
+        var version = new Command("version", "print the version of this program; with --json those of its parts too");
+        version.SetAction(parsed =>
+        {
+            if (parsed.GetValue(global.Json))
+            {
+                Terminal.Json(new JsonObject
+                {
+                    ["Version"] = global.Settings.Version,
+                    ["Components"] = global.Settings.Components(),
+                });
+            }
+            else
+            {
+                Terminal.Line($"ipcs version {global.Settings.Version}");
+            }
+        });
         yield return version;
         yield return BitswapCommands.Build(global);
         yield return RoutingCommands.Build(global);

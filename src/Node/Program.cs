@@ -24,6 +24,7 @@ return await LastResort.RunAsync(async () =>
     var defaults = new NodeOptions();
     return await Cli.RunAsync(args, new CliSettings(
         ProductVersion.Number,
+        ComponentVersions.Document,
         defaults.ApiSocket,
         defaults.ContentSocket,
         global => [DaemonCommand.Build(global), InitCommand.Build(global), ConfigCommand.Build(global)],

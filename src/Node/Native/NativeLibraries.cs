@@ -33,6 +33,7 @@ internal static partial class NativeLibraries
 
         NativeLibrary.SetDllImportResolver(typeof(NSec.Cryptography.Key).Assembly, Resolve);
         NativeLibrary.SetDllImportResolver(typeof(Libp2p.IHost).Assembly, Resolve);
+        NativeLibrary.SetDllImportResolver(typeof(NativeLibraries).Assembly, Resolve);
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) =>
