@@ -12,7 +12,7 @@ SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bi
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs and its SBOM (TRACE=1: artifacts/ipcs-trace, with symbols and for dotnet-trace)
+build: artifacts/ipcs$(if $(TRACE),-trace) ## the binary artifacts/ipcs (TRACE=1: artifacts/ipcs-trace, with symbols and for dotnet-trace)
 
 artifacts/ipcs-trace: FLAVOUR := -p:EventSourceSupport=true
 artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)

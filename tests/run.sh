@@ -33,6 +33,7 @@ for project in tests/*.Tests/*.csproj; do
     suite "$name" "$need" count_dotnet 300 dotnet run --no-build --project "tests/$name.Tests" -- --no-ansi --progress off
 done
 suite lint "" count_lines 60 python3 tests/lint.py
+suite service "" count_lines 60 python3 tests/service.py
 suite sbom "" count_lines 60 python3 tests/sbom.py
 suite cli "binary" count_lines 300 python3 tests/EndToEnd/cli.py
 suite aot-smoke "build" count_lines 300 tests/AotSmoke/run.sh
