@@ -18,21 +18,15 @@ internal static class ConfigFile
     /// <exception cref="OptionsException">The file can't be read, is not TOML, or has a value of a type that no setting has.</exception>
     public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<string>>> Read(string file)
     {
+        string text = SmallFile.ReadText(file, MaxLength);
         TomlTable table;
         try
         {
-            if (new FileInfo(file).Length > MaxLength)
-            {
-                throw new OptionsException($"{file}: longer than {MaxLength} bytes");
-            }
-
-            string text = File.ReadAllText(file);
-
             // The deserializer takes the last value of a duplicate key; the parser refuses it, with the key and the line.
             SyntaxParser.ParseStrict(text);
             table = TomlSerializer.Deserialize(text, ConfigToml.Default.TomlTable) ?? [];
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TomlException)
+        catch (TomlException e)
         {
             throw new OptionsException($"{file}: {e.Message}");
         }
