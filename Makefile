@@ -6,7 +6,7 @@ export DOTNET_NOLOGO := 1
 SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bin/*' 2>/dev/null) \
 	Directory.Build.props Directory.Packages.props
 
-.PHONY: build test demo bench lint clean help
+.PHONY: build test soak demo bench lint clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,11 @@ artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
 
 test: ## all tests, with a line of totals at the end (SUITES="Dag journey" sets up, builds and runs only those)
 	tests/run.sh $(SUITES)
+
+soak: build ## what takes too long for `make test`: 1,000 kills of a working daemon (KILLS=n, SEED=text; needs root)
+	scripts/setup.sh lab
+	scripts/setup.sh go
+	python3 tests/EndToEnd/crash.py $(or $(KILLS),1000) $(SEED)
 
 demo: build ## a fleet of three hosts on this machine, step by step (needs root; IMAGE=reference for an image of yours)
 	scripts/setup.sh demo

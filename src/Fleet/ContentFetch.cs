@@ -59,8 +59,8 @@ internal sealed class ContentFetch : IAsyncDisposable
     public void Broadcast() => _session.Broadcast();
 
     /// <summary>
-    /// Completes when the whole is stored and verified. Returns its length, which may not be that of the record, and the bytes when they may
-    /// be a manifest.
+    /// Completes when the whole is stored and verified. Returns its length, which may not be that of the record, and the bytes when they
+    /// may be a manifest.
     /// </summary>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
     /// <exception cref="DagFormatException">The DAG is not what the record says, or the bytes do not hash to the digest.</exception>

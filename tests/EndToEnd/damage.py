@@ -5,6 +5,7 @@ fetched again. Prints ok/not ok lines. Needs root.
 """
 import glob
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -174,13 +175,43 @@ def damaged_log(fleet):
         equal(verify(host)[0], 0, "the exit status of the verification")
 
 
+def few_descriptors(fleet):
+    host, = fleet.hosts
+    with check("a daemon has a file", need=True):
+        host.start_ipcs()
+        with open(host.path("kept"), "wb") as f:
+            f.write(os.urandom(3 * MIB))
+        kept = host.ipcs("add", "-Q", "--cid-version", "1", host.path("kept")).stdout.strip()
+    with check("without a descriptor left it ends in order and says why, so that it is started again", need=True):
+        pid = host.ipcs_service.process.pid
+        with open(host.path("more"), "wb") as f:
+            f.write(os.urandom(200 * MIB))
+        adding = subprocess.Popen([lab.IPCS, "add", "-Q", host.path("more"), "--api-socket", host.api],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        most = max(int(n) for n in os.listdir(f"/proc/{pid}/fd")) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        _, error = adding.communicate(timeout=120)
+        equal(adding.returncode, 1, "the exit status of `ipcs add`")
+        true(error.count("\n") == 1, f"it says {error!r}")
+        equal(host.ipcs_service.process.wait(30), 1, "the exit status of the daemon")
+        true("takes no more writes" in log(host), "its log does not say why")
+    with check("after it was started again everything is there, and it takes writes"):
+        host.start_ipcs()
+        with open(host.path("kept"), "rb") as f:
+            equal(cat(host, kept)[1] == f.read(), True, "the equality of the file")
+        host.ipcs("add", "-Q", host.path("more"))
+        equal(verify(host)[0], 0, "the exit status of the verification")
+
+
 def pins(host):
     """The lines of `ipcs pin ls --type recursive`."""
     return host.ipcs("pin", "ls", "--type", "recursive").stdout.splitlines()
 
 
 def main():
-    return suites.run(results, "damage", [("damaged disk", 2, damage), ("lost blob files", 2, lost_file), ("damaged log", 1, damaged_log)])
+    return suites.run(results, "damage", [
+        ("damaged disk", 2, damage), ("lost blob files", 2, lost_file), ("damaged log", 1, damaged_log),
+        ("few descriptors", 1, few_descriptors)], sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ public static class Vectors
     /// <summary>Loads a file of tests/vectors by name, such as <c>cid-vectors.json</c>.</summary>
     public static JsonElement Load(string file)
     {
-        using Stream stream = typeof(Vectors).Assembly.GetManifestResourceStream(file)
-            ?? throw new FileNotFoundException(file);
+        using Stream stream = Open(file);
         using JsonDocument document = JsonDocument.Parse(stream);
         return document.RootElement.Clone();
     }
+
+    /// <summary>Opens a file of tests/vectors by name.</summary>
+    public static Stream Open(string file) =>
+        typeof(Vectors).Assembly.GetManifestResourceStream(file) ?? throw new FileNotFoundException(file);
 
     /// <summary>The bytes of a hex string property; null when it is absent or null.</summary>
     public static byte[]? Hex(this JsonElement element, string property) =>

@@ -25,6 +25,7 @@ internal sealed unsafe class Database : SafeHandle
     private readonly Lock _flushLock = new();
     private volatile bool _disposed;
     private int _disposing;
+    private int _broken;
 
     private Database(string folder)
         : base(0, ownsHandle: true)
@@ -44,6 +45,12 @@ internal sealed unsafe class Database : SafeHandle
 
     /// <summary>True once disposed, though blocks and iterators in use may still keep the database open.</summary>
     public bool IsDisposed => _disposed;
+
+    /// <summary>
+    /// Raised once, on the thread of the write, when a write has failed for another reason than a full disk: from then on RocksDB refuses
+    /// all writes, until the database is opened again.
+    /// </summary>
+    public event Action<StoreException>? Broken;
 
     /// <summary>The folder of the database.</summary>
     public string Folder { get; }
@@ -211,7 +218,7 @@ internal sealed unsafe class Database : SafeHandle
 
         if (error is not null)
         {
-            throw RocksDb.Failure(error, $"store {Folder}: write");
+            throw WriteFailure(error, "write");
         }
 
         Written(durability);
@@ -230,7 +237,7 @@ internal sealed unsafe class Database : SafeHandle
 
         if (error is not null)
         {
-            throw RocksDb.Failure(error, $"store {Folder}: delete");
+            throw WriteFailure(error, "delete");
         }
     }
 
@@ -247,7 +254,7 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_write(handle, Options(ColumnFamily.Blocks, durability), batch.Pointer, &error);
         if (error is not null)
         {
-            throw RocksDb.Failure(error, $"store {Folder}: write");
+            throw WriteFailure(error, "write");
         }
 
         Written(durability);
@@ -326,7 +333,7 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_flushoptions_destroy(options);
         if (error is not null)
         {
-            throw RocksDb.Failure(error, $"store {Folder}: flush");
+            throw WriteFailure(error, "flush");
         }
     }
 
@@ -479,6 +486,17 @@ internal sealed unsafe class Database : SafeHandle
             default:
                 return _writeOptions;
         }
+    }
+
+    private StoreException WriteFailure(byte* error, string what)
+    {
+        StoreException failure = RocksDb.Failure(error, $"store {Folder}: {what}");
+        if (!failure.IsNoSpace && !_disposed && Interlocked.Exchange(ref _broken, 1) == 0)
+        {
+            Broken?.Invoke(failure);
+        }
+
+        return failure;
     }
 
     private void Written(Durability durability)

@@ -13,9 +13,6 @@ namespace Ipcs.Blockstore.Rocks;
 /// </summary>
 public sealed class RocksStore : IStore
 {
-    /// <summary>The version of the tables' layout. A store of another version is refused.</summary>
-    public const int SchemaVersion = 4;
-
     // The first byte of metadata keys in the default family. The schema version's key begins with another.
     private const byte MetadataPrefix = (byte)'m';
 
@@ -29,6 +26,7 @@ public sealed class RocksStore : IStore
     private RocksStore(Database database, RocksStoreOptions options)
     {
         _database = database;
+        database.Broken += failure => Broken?.Invoke(failure);
         _counters = new BlockCounters(database);
         var reserve = new DiskReserve(database.Folder, options.WriteBufferBytes);
         _blocks = new RocksBlocks(database, _barrier, _counters, reserve, hash => BlockLost?.Invoke(hash));
@@ -40,8 +38,16 @@ public sealed class RocksStore : IStore
         Metadata = new MetadataTable(new PrefixedTable(new RocksTable(database, ColumnFamily.Default), MetadataPrefix));
     }
 
+    /// <summary>The version of the tables' layout. A store of a newer version is refused, one of an older release is migrated.</summary>
+    public static int SchemaVersion => Migration.First + Migration.All.Count;
+
     /// <inheritdoc/>
     public event Action<Multihash>? BlockLost;
+
+    /// <summary>
+    /// Raised once, when the store takes no more writes until it is opened again: the disk, or the limit on open files, has failed a write.
+    /// </summary>
+    public event Action<StoreException>? Broken;
 
     /// <inheritdoc/>
     public IBlockstore Blocks => _blocks;
@@ -92,7 +98,7 @@ public sealed class RocksStore : IStore
         Database database = Database.Open(folder, set);
         try
         {
-            CheckSchema(database, set);
+            CheckSchema(database, set, options);
             return new RocksStore(database, options);
         }
         catch
@@ -231,10 +237,11 @@ public sealed class RocksStore : IStore
         return bytes;
     }
 
-    private static void CheckSchema(Database database, OptionSet options)
+    private static void CheckSchema(Database database, OptionSet set, RocksStoreOptions options)
     {
         byte[]? schema = database.GetCopy(ColumnFamily.Default, SchemaKey);
-        int version = SchemaVersion;
+        int current = Migration.First + options.Migrations.Count;
+        int version = current;
         if (schema is null)
         {
             using RocksIterator iterator = database.Iterate(ColumnFamily.Default);
@@ -243,22 +250,36 @@ public sealed class RocksStore : IStore
                 throw new StoreException($"store {database.Folder}: this is a RocksDB database of another program");
             }
 
-            database.Put(ColumnFamily.Default, SchemaKey, Encoding.ASCII.GetBytes($"{SchemaVersion}"), Durability.Synced);
+            Save(current);
         }
         else if (!Utf8Parser.TryParse(schema, out version, out int n) || n != schema.Length)
         {
             throw new StoreException($"store {database.Folder}: its schema version is damaged") { IsCorruption = true };
         }
-        else if (version != SchemaVersion)
+        else if (version > current)
         {
             throw new StoreException(
-                $"store {database.Folder}: it has schema version {version}, this program reads version {SchemaVersion}");
+                $"store {database.Folder}: a newer version of ipcs made it (schema {version}, this program reads up to {current}): "
+                + "install that version again");
+        }
+        else if (version < Migration.First)
+        {
+            throw new StoreException(
+                $"store {database.Folder}: it has schema {version}, from before the first release; this program reads {Migration.First} "
+                + $"to {current}");
+        }
+        else
+        {
+            Migration.Run(database, version, options.Migrations, Save, options.OnMigration);
         }
 
         // The database is new, or a crash interrupted the creation of the families.
         if (database.LacksFamilies)
         {
-            database.CreateFamilies(options);
+            database.CreateFamilies(set);
         }
+
+        void Save(int reached) =>
+            database.Put(ColumnFamily.Default, SchemaKey, Encoding.ASCII.GetBytes($"{reached}"), Durability.Synced);
     }
 }

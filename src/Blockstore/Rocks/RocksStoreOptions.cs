@@ -19,4 +19,10 @@ public sealed record RocksStoreOptions
 
     /// <summary>The number of compaction threads.</summary>
     public int CompactionJobs { get; init; } = 1;
+
+    /// <summary>Called with a line of text while an older store is brought to the current schema.</summary>
+    public Action<string> OnMigration { get; init; } = static _ => { };
+
+    /// <summary>The changes of older stores, for tests.</summary>
+    internal IReadOnlyList<Migration> Migrations { get; init; } = Migration.All;
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Ipcs.Blockstore;
 using Ipcs.CommandLine;
 using Ipcs.Node.Daemon;
 using Ipcs.Node.Options;
@@ -15,13 +16,14 @@ internal static partial class DaemonCommand
         var flags = new OptionFlags(global, command);
         command.SetAction(async (parsed, stop) =>
         {
-            await RunAsync(flags.Load(parsed), global.Settings.Time, stop);
-            return 0;
+            StoreException? failure = await RunAsync(flags.Load(parsed), global.Settings.Time, stop);
+            return failure is null ? 0 : throw failure;
         });
         return command;
     }
 
-    private static async Task RunAsync(NodeOptions options, TimeProvider time, CancellationToken stop)
+    /// <summary>Runs the daemon until it is told to stop, or until its store takes no more writes: the failure is returned then.</summary>
+    private static async Task<StoreException?> RunAsync(NodeOptions options, TimeProvider time, CancellationToken stop)
     {
         using ILoggerFactory loggers = Logs.Create(options, time);
         ILogger logger = loggers.CreateLogger(nameof(Daemon));
@@ -35,13 +37,24 @@ internal static partial class DaemonCommand
         await Console.Out.WriteLineAsync(await daemon.StartAsync(stop));
         await Console.Out.FlushAsync(CancellationToken.None);
         manager.Ready();
-        await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await daemon.Broken.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        StoreException? failure = daemon.Broken.IsCompleted ? await daemon.Broken : null;
+        if (failure is not null)
+        {
+            LogBroken(logger, failure.Message);
+        }
+
         LogStopping(logger);
         manager.Stopping();
+        return failure;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "unknown environment variable {Name} is ignored")]
     private static partial void LogUnknownVariable(ILogger logger, string name);
+
+    [LoggerMessage(
+        Level = LogLevel.Critical, Message = "the store takes no more writes until the daemon is started again, so it ends: {Reason}")]
+    private static partial void LogBroken(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stopping")]
     private static partial void LogStopping(ILogger logger);

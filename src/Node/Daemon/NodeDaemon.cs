@@ -36,6 +36,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly Stack<IAsyncDisposable> _open = new();
+    private readonly TaskCompletionSource<StoreException> _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Creates a node that is not started.</summary>
     /// <param name="options">The node's options.</param>
@@ -49,6 +50,9 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _time = time;
         _random = random;
     }
+
+    /// <summary>Completes when the store takes no more writes until it is opened again: the node must end.</summary>
+    public Task<StoreException> Broken => _broken.Task;
 
     /// <summary>Starts the node and returns the ready line, which says where it listens.</summary>
     public async Task<string> StartAsync(CancellationToken cancellationToken)
@@ -69,7 +73,10 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
         var work = new BackgroundScheduler();
         _open.Push(new Closing(work));
-        IStore store = RocksStore.Open(DataFolder.StoreFolder(_options.Data));
+        RocksStore rocks = RocksStore.Open(
+            DataFolder.StoreFolder(_options.Data), new RocksStoreOptions { OnMigration = line => LogMigration(logger, line) });
+        rocks.Broken += failure => _broken.TrySetResult(failure);
+        IStore store = rocks;
         _open.Push(new Closing(store));
         var catalog = new ContentCatalog(store);
         var host = new Libp2p.Swarm.Host(HostOptions(_options, key, _loggers, _time, _random.Next()));
@@ -247,6 +254,9 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{File} has this node's private key, and its mode gives others access: chmod 600")]
     private static partial void LogKeyExposed(ILogger logger, string file);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Migration}")]
+    private static partial void LogMigration(ILogger logger, string migration);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "closing {Part} failed")]
     private static partial void LogCloseFailed(ILogger logger, string part, Exception error);

@@ -280,8 +280,9 @@ public sealed class RocksStoreTests : StoreConformance
     }
 
     [Theory]
-    [InlineData("1", "has schema version 1, this program reads version 4")]
-    [InlineData("3", "has schema version 3, this program reads version 4")]
+    [InlineData("1", "it has schema 1, from before the first release; this program reads 4 to 4")]
+    [InlineData("3", "it has schema 3, from before the first release; this program reads 4 to 4")]
+    [InlineData("5", "a newer version of ipcs made it (schema 5, this program reads up to 4): install that version again")]
     [InlineData("1x", "schema version is damaged")]
     [InlineData("", "schema version is damaged")]
     public void Another_schema_version_is_refused(string version, string reason)
@@ -472,6 +473,29 @@ public sealed class RocksStoreTests : StoreConformance
         Assert.True(again.Blocks.Has(Multihash.Sha256(lost)));
         using IMemoryOwner<byte> healed = again.Blocks.Get(Multihash.Sha256(lost))!;
         Assert.Equal(lost, healed.Memory.ToArray());
+    }
+
+    [Fact]
+    public void A_store_whose_disk_fails_a_write_says_that_it_is_broken_and_keeps_what_was_committed()
+    {
+        using TempFolder elsewhere = new();
+        Fill(Store);
+        List<StoreException> broken = [];
+        Rocks.Broken += broken.Add;
+
+        // New files can't be made any more, as when the process has no descriptor left.
+        Directory.Move(_folder.Path, elsewhere["store"]);
+        Assert.Throws<StoreException>(Rocks.Compact);
+        byte[] later = Xs128.Bytes("later", 50_000);
+        Assert.Throws<StoreException>(() => Store.Pins.Put(new PinRecord(Cid.V1(Multicodec.Raw, Multihash.Sha256(later)), false, "")));
+        Assert.False(Assert.Single(broken).IsNoSpace);
+        Store.Dispose();
+        using (RocksStore again = RocksStore.Open(elsewhere["store"]))
+        {
+            AssertFilled(again);
+        }
+
+        Directory.Move(elsewhere["store"], _folder.Path);
     }
 
     [Fact]
