@@ -17,6 +17,9 @@ public sealed record ControlApiOptions
     /// <summary>The path of the control API's Unix socket.</summary>
     public required string ApiSocket { get; init; }
 
+    /// <summary>The token that requests over TCP need; null for none.</summary>
+    public string? Token { get; init; }
+
     /// <summary>The path of containerd's socket.</summary>
     public required string Containerd { get; init; }
 

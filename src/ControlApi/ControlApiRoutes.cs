@@ -26,6 +26,8 @@ public sealed partial class ControlApiRoutes(
     TimeProvider time,
     ILogger<ControlApiRoutes> logger)
 {
+    private readonly TokenCheck _token = new(options.Token);
+
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -81,11 +83,21 @@ public sealed partial class ControlApiRoutes(
         Post(routes, "ipcs/convert", new ConvertApi(options.Containerd, store, catalog, time).ConvertAsync);
         Post(routes, "ipcs/compare", new CompareApi(options.Containerd, store, time).CompareAsync);
         Post(routes, "ipcs/pull", new PullApi(options, host, store, catalog, fetcher, time).PullAsync);
-        routes.MapFallback("{*path}", NoSuchCommandAsync);
+        routes.MapFallback("{*path}", context => GuardAsync(context, NoSuchCommandAsync));
     }
 
     private void Post(IEndpointRouteBuilder routes, string path, Func<ApiRequest, Task> handler) =>
-        routes.MapPost("/api/v0/" + path, (RequestDelegate)(context => AnswerAsync(context, handler, logger)));
+        routes.MapPost(
+            "/api/v0/" + path, (RequestDelegate)(context => GuardAsync(context, passed => AnswerAsync(passed, handler, logger))));
+
+    private Task GuardAsync(HttpContext context, RequestDelegate next) => _token.Allows(context) ? next(context) : RefuseAsync(context);
+
+    private static Task RefuseAsync(HttpContext context)
+    {
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return ErrorResponse.WriteAsync(
+            context, StatusCodes.Status401Unauthorized, "the control API needs the header Authorization: Bearer TOKEN (option api-token)");
+    }
 
     /// <summary>Only POST is allowed, as in Kubo, since a web page can make a browser send a GET to any address.</summary>
     private static Task NoSuchCommandAsync(HttpContext context)

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -158,6 +159,9 @@ def without_a_daemon(results):
         with results.check("version"):
             true(it.text("version").startswith("ipcs version 0."), "version")
             true(it.json("version")["Version"].startswith("0."), "version --json")
+            parts = it.json("version")["Components"]
+            equal(list(parts), ["ipcs", ".NET", "RocksDB", "zstd", "OpenSSL", "libsodium"], "the parts")
+            true(all(re.fullmatch(r"\d+\.\d+\.\d+", v or "") for v in parts.values()), f"their versions: {parts}")
         with results.check("help names every command"):
             words = it.text("--help")
             commands = "daemon init id version config swarm ping add cat get ls refs block dag repo content convert pull containerd"
@@ -246,6 +250,7 @@ def bad_input(results):
             for words, takes in ((["containerd", "config", "--version", "x"], "--version takes 2 or 3"),
                                  (["block", "put", "-", "--cid-codec", "x"], "--cid-codec takes raw or dag-pb"),
                                  (["ping", "x", "-n", "many"], "--count takes a number"),
+                                 (["convert", "x", "--max-layer-size", "much"], "--max-layer-size takes a size"),
                                  (["ping", "x", "-n", "0"], "--count takes a number from 1"),
                                  (["perf", "x", "--upload", "9" * 20], "--upload takes a number"),
                                  (["pin", "ls", "-t", "some"], "--type takes all")):
@@ -262,6 +267,14 @@ def bad_input(results):
                 for form in ("oci", "oci-archive", "docker-archive", "containerd"):
                     it.run("convert", f"{form}:{path}", code=1)
                 it.run("compare", f"oci:{path}", f"oci:{file}", code=1)
+            os.mkfifo(it.path("pipe"))
+            os.makedirs(it.path("layout"))
+            os.mkfifo(it.path("layout/index.json"))
+            for form in ("oci-archive", "docker-archive"):
+                for path, what in ((it.path("pipe"), "a pipe"), ("/dev/zero", "a device"), (folder, "is a folder, not a file")):
+                    true(what in it.run("convert", f"{form}:{path}", code=1, seconds=10), f"the error of {form}:{path}")
+            true("is a file, not a folder" in it.run("convert", f"oci:{file}", code=1), "the error of oci:FILE")
+            it.run("convert", f"oci:{it.path('layout')}", code=1, seconds=10)
             for path in (it.path("file/below"), "x" * 5000):
                 it.run("get", cid, "-o", path, code=1)
             for form in ("oci:", "oci-archive:", "docker-archive:", "containerd:"):
@@ -881,10 +894,71 @@ def api(results):
             equal(daemon.process.poll(), None, "the daemon")
 
 
+def names(results):
+    """Names with control characters: escaped wherever they are shown to people, whole in JSON."""
+    with sandbox() as it, scenario("names with control characters"):
+        evil, shown = "a\x1b[31mb\nc\x7f\u009b1m", "a\\x1b[31mb\\x0ac\\x7f\\x9b1m"
+        with running(it, "--mdns", "off") as daemon:
+            it.write(f"tree/{evil}", "x")
+            with results.check("add and ls"):
+                lines = it.text("add", it.path("tree")).split("\n")
+                true(len(lines) == 2 and lines[0].endswith(f"tree/{shown}"), f"add says {lines}")
+                root = it.json("add", "-Q", it.path("tree"))["Hash"]
+                true(it.text("ls", root).endswith(" 1 " + shown), it.text("ls", root))
+                equal(it.json("ls", root)["Objects"][0]["Links"][0]["Name"], evil, "ls --json")
+            with results.check("pin ls"):
+                it.run("pin", "add", "-n", evil, root)
+                true(it.text("pin", "ls", root).endswith(shown), it.text("pin", "ls", root))
+                equal(it.json("pin", "ls", root)["Keys"][root]["Name"], evil, "pin ls --json")
+            with results.check("errors"):
+                for words in (["cat", evil], ["get", evil], ["add", it.path(evil)], ["convert", evil], ["convert", f"oci:{it.path(evil)}"],
+                              ["compare", f"oci-archive:{it.path(evil)}", evil], ["pull", evil], ["swarm", "disconnect", evil],
+                              ["get", root, "-o", it.path(f"tree/{evil}/below")]):
+                    true(shown in it.run(*words, code=1), f"the error of {words}")
+                for words in (["block", "put", "-", "--mhtype", evil], ["config", "show", "--log-level", evil]):
+                    true(shown in it.run(*words, code=2), f"the error of {words}")
+            true(daemon.log().replace("\n", "").isprintable(), f"the log: {daemon.log()!r}")
+        with results.check("the daemon's log"):
+            with running(it, "--mdns", "off", env={f"IPCS_{evil}": "1"}) as daemon:
+                true(shown in daemon.log() and daemon.log().replace("\n", "").isprintable(), f"the log: {daemon.log()!r}")
+
+
+def api_token(results):
+    with sandbox() as it, scenario("the token of the control API on TCP"):
+        flags = ("--data", it.path("data"), "--content-socket", it.path("run/content.sock"), "--listen", "/ip4/127.0.0.1/tcp/0")
+        token = it.write("token", "secret-0123\n")
+        os.chmod(token, 0o600)
+        with results.check("an address that other hosts can reach is refused without one"):
+            for address in ("0.0.0.0:0", "[::]:0"):
+                error = it.run("daemon", *flags, "--api-addr", address, code=2)
+                true("--api-token" in error and address in error, error)
+            for name, text in (("empty", ""), ("blank", " \n"), ("words", "a b")):
+                it.run("daemon", *flags, "--api-addr", "127.0.0.1:0", "--api-token", it.write(name, text), code=2)
+            it.run("daemon", *flags, "--api-token", it.path("none"), code=2)
+        with running(it, "--api-addr", "0.0.0.0:0", "--mdns", "off", env={"IPCS_API_TOKEN": token}) as daemon:
+            address = "127.0.0.1:" + daemon.ready["api-addr"].rsplit(":", 1)[1]
+            with results.check("only requests with the token are answered, also those that name no command"):
+                for path in ("version", "nonsense", "cat?arg=x"):
+                    for headers in ({}, {"Authorization": "Bearer secret-012"}, {"Authorization": "Basic secret-0123"}):
+                        status, answer, data = post(address, path, headers=headers)
+                        equal((status, answer["WWW-Authenticate"], json.loads(data)["Type"]), (401, "Bearer", "error"), f"{path} {headers}")
+                equal(post(address, "version", headers={"Authorization": "Bearer secret-0123"})[0], 200, "the status with the token")
+                equal(post(address, "nonsense", headers={"Authorization": "Bearer secret-0123"})[0], 404, "that of an unknown command")
+            with results.check("the socket needs none"):
+                equal(post(it.path("run/api.sock"), "version")[0], 200, "the status")
+                it.json("id")
+            with results.check("the log warns of the address"):
+                true("without encryption" in daemon.log() and "chmod" not in daemon.log(), daemon.log())
+        with results.check("the log warns of a file that others can read"):
+            os.chmod(token, 0o644)
+            with running(it, "--api-addr", "127.0.0.1:0", "--api-token", token) as daemon:
+                true(token in daemon.log() and "chmod 600" in daemon.log(), daemon.log())
+
+
 def main():
     if not os.access(IPCS, os.X_OK):
         sys.exit(f"no binary at {IPCS} (make build)")
-    every = (without_a_daemon, bad_input, broken_off, daemon_life, systemd, files, passed_files, blocks, api, metrics)
+    every = (without_a_daemon, bad_input, broken_off, daemon_life, systemd, files, passed_files, blocks, names, api, api_token, metrics)
     scenarios = {f.__name__: f for f in every}
     results = Results()
     for name in sys.argv[1:] or scenarios:

@@ -34,8 +34,7 @@ internal static partial class DaemonCommand
 
         await using var manager = new ServiceManager(time, logger);
         await using var daemon = new NodeDaemon(options, loggers, time, new Random());
-        await Console.Out.WriteLineAsync(await daemon.StartAsync(stop));
-        await Console.Out.FlushAsync(CancellationToken.None);
+        Terminal.Line(await daemon.StartAsync(stop));
         manager.Ready();
         await daemon.Broken.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         StoreException? failure = daemon.Broken.IsCompleted ? await daemon.Broken : null;

@@ -31,5 +31,8 @@ internal static class DataFolder
     }
 
     /// <summary>True when the key file's mode gives any permission to others than its owner.</summary>
-    public static bool IsKeyExposed(string folder) => (File.GetUnixFileMode(KeyFile(folder)) & NotOwner) != UnixFileMode.None;
+    public static bool IsKeyExposed(string folder) => IsExposed(KeyFile(folder));
+
+    /// <summary>True when a file's mode gives any permission to others than its owner.</summary>
+    public static bool IsExposed(string file) => (File.GetUnixFileMode(file) & NotOwner) != UnixFileMode.None;
 }

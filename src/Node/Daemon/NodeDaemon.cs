@@ -59,6 +59,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     {
         ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
 
+        string? token = ApiToken.Load(_options, logger);
+
         // Building this server takes a third of the start-up time, so it is built while the store is opened.
         ContentDependencies? dependencies = null;
         Task<WebApplication> content = Task.Run(() => ContentListener(() => dependencies!), cancellationToken);
@@ -113,7 +115,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         _open.Push(listeners);
         await listeners.OpenAsync(await content, _options.ContentSocket, cancellationToken);
         var routes = new ControlApiRoutes(
-            ControlApiOptions(_options), host, store, catalog, bitswap, fetcher, routing, collector,
+            ControlApiOptions(_options) with { Token = token }, host, store, catalog, bitswap, fetcher, routing, collector,
             (await content).Services.GetRequiredService<RecentReads>(), _time, _loggers.CreateLogger<ControlApiRoutes>());
         WebApplication api = ApiListener(routes);
         await listeners.OpenAsync(api, _options.ApiSocket, cancellationToken);

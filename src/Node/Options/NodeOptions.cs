@@ -37,8 +37,13 @@ internal sealed class NodeOptions
     /// <summary>The unix socket of the control API.</summary>
     public string ApiSocket { get; set; } = Path.Combine(DefaultFolders.Run, "api.sock");
 
-    /// <summary>The TCP address of the control API; null for none. Whoever can connect to it controls the node.</summary>
+    /// <summary>
+    /// The TCP address of the control API; null for none. Whoever can connect to it, and has the token if there is one, controls the node.
+    /// </summary>
     public IPEndPoint? ApiAddress { get; set; }
+
+    /// <summary>The file of the token that requests to <see cref="ApiAddress"/> need; null for none, on loopback only.</summary>
+    public string? ApiToken { get; set; }
 
     /// <summary>The TCP address of the metrics; null for none.</summary>
     public IPEndPoint? MetricsAddress { get; set; }

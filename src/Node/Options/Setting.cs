@@ -50,8 +50,11 @@ internal sealed record Setting(
             false, (o, v) => o.ContentSocket = Socket(v), o => o.ContentSocket),
         new("api-socket", "PATH", "unix socket of the control API", false, (o, v) => o.ApiSocket = Socket(v), o => o.ApiSocket),
         new(
-            "api-addr", "HOST:PORT", "TCP address of the control API (no HOST: loopback)",
+            "api-addr", "HOST:PORT", "TCP address of the control API (no HOST: loopback; any other address needs --api-token)",
             false, (o, v) => o.ApiAddress = Endpoint(v), o => o.ApiAddress?.ToString()),
+        new(
+            "api-token", "FILE", "file with the token that requests to --api-addr need: Authorization: Bearer TOKEN",
+            false, (o, v) => o.ApiToken = Folder(v), o => o.ApiToken),
         new(
             "metrics-addr", "HOST:PORT", "TCP address of the metrics, Prometheus text at /metrics (no HOST: loopback)",
             false, (o, v) => o.MetricsAddress = Endpoint(v), o => o.MetricsAddress?.ToString()),
