@@ -36,7 +36,7 @@ internal static partial class DaemonCommand
         await using var daemon = new NodeDaemon(options, loggers, time, new Random());
         Terminal.Line(await daemon.StartAsync(stop));
         manager.Ready();
-        await daemon.Broken.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)daemon.Broken).WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         StoreException? failure = daemon.Broken.IsCompleted ? await daemon.Broken : null;
         if (failure is not null)
         {
