@@ -4,7 +4,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
 SOURCES := $(shell find src native -type f -not -path '*/obj/*' -not -path '*/bin/*' 2>/dev/null) \
-	Directory.Build.props Directory.Packages.props
+	Directory.Build.props Directory.Build.targets Directory.Packages.props
 
 .PHONY: build test soak demo bench lint clean help
 .DEFAULT_GOAL := help
