@@ -79,10 +79,12 @@ class Sandbox:
 class Daemon:
     """A running daemon; `ready` has the values of its ready line."""
 
-    def __init__(self, place, *flags, env=None, wait=True):
+    def __init__(self, place, *flags, env=None, wait=True, descriptors=None):
         self.errors = tempfile.TemporaryFile()
         words = [IPCS, "daemon", "--data", place.path("data"), "--content-socket", place.path("run/content.sock"), "--listen",
                  "/ip4/127.0.0.1/tcp/0", *flags]
+        if descriptors:
+            words = ["prlimit", f"--nofile={descriptors}", *words]
         self.begin = time.monotonic()
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
                                         env=place.env | (env or {}))
@@ -116,8 +118,8 @@ def sandbox():
 
 
 @contextlib.contextmanager
-def running(it, *flags, env=None):
-    daemon = Daemon(it, *flags, env=env)
+def running(it, *flags, **more):
+    daemon = Daemon(it, *flags, **more)
     try:
         yield daemon
     finally:
@@ -393,6 +395,13 @@ def daemon_life(results):
                     it.json("id")
                     code, seconds = daemon.end(number)
                     true(code == 0 and seconds < 5, f"exit {code} after {seconds:.1f} s")
+        with results.check("as many connections as the limit on open files allows"):
+            with running(it, descriptors="512:1024") as daemon:
+                equal(it.json("config", "show")["max-connections"], 320, "max-connections with 1024 open files")
+                true(re.search("1024 open files .* max-connections is 320 instead of 2048", daemon.log()), f"the log: {daemon.log()!r}")
+            with running(it, "--max-connections", "100", descriptors="4096:4096") as daemon:
+                equal(it.json("config", "show")["max-connections"], 100, "max-connections that fit")
+                true("RLIMIT_NOFILE" not in daemon.log(), f"the log: {daemon.log()!r}")
         with results.check("logs: lines when piped, JSON when asked"):
             with running(it, env={"IPCS_OF_ANOTHER_PROGRAM": "1"}) as daemon:
                 daemon.end()

@@ -16,6 +16,7 @@ using Ipcs.Libp2p.Identity;
 using Ipcs.Libp2p.Security.Pnet;
 using Ipcs.Libp2p.Swarm;
 using Ipcs.Node.Listeners;
+using Ipcs.Node.Native;
 using Ipcs.Node.Options;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -60,6 +61,16 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         ILogger<NodeDaemon> logger = _loggers.CreateLogger<NodeDaemon>();
 
         string? token = ApiToken.Load(_options, logger);
+        var storeOptions = new RocksStoreOptions();
+        ulong descriptors = DescriptorLimit.Raise();
+        DescriptorBudget budget = DescriptorBudget.Of(descriptors, storeOptions.MaxOpenFiles, _options.Limits);
+        if (budget.Limits != _options.Limits)
+        {
+            LogLimitsLowered(
+                logger, descriptors, budget.Limits.MaxConnections, _options.Limits.MaxConnections, budget.Limits.MaxPendingInbound,
+                budget.Limits.MaxPendingOutbound);
+            _options.Limits = budget.Limits;
+        }
 
         // Building this server takes a third of the start-up time, so it is built while the store is opened.
         ContentDependencies? dependencies = null;
@@ -76,7 +87,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         var work = new BackgroundScheduler();
         _open.Push(new Closing(work));
         RocksStore rocks = RocksStore.Open(
-            DataFolder.StoreFolder(_options.Data), new RocksStoreOptions { OnMigration = line => LogMigration(logger, line) });
+            DataFolder.StoreFolder(_options.Data),
+            storeOptions with { MaxOpenFiles = budget.StoreFiles, OnMigration = line => LogMigration(logger, line) });
         rocks.Broken += failure => _broken.TrySetResult(failure);
         IStore store = rocks;
         _open.Push(new Closing(store));
@@ -259,6 +271,13 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Migration}")]
     private static partial void LogMigration(ILogger logger, string migration);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "{Descriptors} open files are allowed (RLIMIT_NOFILE), which lowers limits: max-connections is {Connections} instead of "
+            + "{Configured}, max-handshakes {Handshakes}, max-dials {Dials}")]
+    private static partial void LogLimitsLowered(
+        ILogger logger, ulong descriptors, int connections, int configured, int handshakes, int dials);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "closing {Part} failed")]
     private static partial void LogCloseFailed(ILogger logger, string part, Exception error);
