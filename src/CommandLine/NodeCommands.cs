@@ -108,6 +108,13 @@ public static class NodeCommands
         {
             Terminal.Line($"protocol  {protocol}");
         }
+
+        if (id["OpenToAnyHost"]?.GetValue<bool>() == true)
+        {
+            Console.Error.WriteLine(
+                "ipcs: any host that can connect learns what is pulled and can read every content by its digest: "
+                + "see `ipcs init --swarm-key new`");
+        }
     }
 
     private static void PrintPairs(JsonNode answer)

@@ -26,6 +26,9 @@ public sealed record ControlApiOptions
     /// <summary>The size of the store in bytes at which garbage is collected; 0 for no limit.</summary>
     public required long StorageMax { get; init; }
 
+    /// <summary>True when any host that can connect to this node may ask for its contents.</summary>
+    public bool IsOpen { get; init; }
+
     /// <summary>The options in force, as <c>config/show</c> sends them.</summary>
     public required Func<JsonObject> Config { get; init; }
 }

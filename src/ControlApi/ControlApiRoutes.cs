@@ -162,6 +162,7 @@ public sealed partial class ControlApiRoutes(
         ["Addresses"] = new JsonArray([.. host.AnnounceAddresses.Select(a => (JsonNode)a.WithPeer(host.LocalPeer).ToString())]),
         ["AgentVersion"] = options.AgentVersion,
         ["Protocols"] = new JsonArray([.. host.Protocols.Select(p => (JsonNode)p)]),
+        ["OpenToAnyHost"] = options.IsOpen,
     });
 
     private Task Version(ApiRequest request) => request.JsonAsync(new JsonObject

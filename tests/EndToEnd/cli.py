@@ -224,6 +224,16 @@ def without_a_daemon(results):
             error = it.run(*words, code=1)
             true(it.path("data/key") in error and peer in error, error)
             equal(open(it.path("data/key"), "rb").read(), key, "the key")
+        with results.check("init --swarm-key new makes the key of a network, once"):
+            made = it.json(*words, "--swarm-key", "new")
+            equal([made["ID"], made["SwarmKey"]], [peer, it.path("data/swarm.key")], "the node, which had its own key, and the network's")
+            text = open(it.path("data/swarm.key")).read()
+            true(re.fullmatch("/key/swarm/psk/1.0.0/\n/base16/\n[0-9a-f]{64}\n", text), f"the key's form: {text!r}")
+            equal(mode(it.path("data/swarm.key")), 0o600, "its mode")
+            true(it.path("data/swarm.key") in it.run(*words, "--swarm-key", "new", code=1), "the error names it")
+            equal(open(it.path("data/swarm.key")).read(), text, "the key afterwards")
+            equal(sorted(os.listdir(it.path("data"))), ["key", "swarm.key"], "the files")
+            it.run(*words, "--swarm-key", "old", code=2)
 
 
 def bad_input(results):
@@ -395,6 +405,28 @@ def daemon_life(results):
                     it.json("id")
                     code, seconds = daemon.end(number)
                     true(code == 0 and seconds < 5, f"exit {code} after {seconds:.1f} s")
+        with results.check("a node that any host may ask says so"):
+            said = "can read every content by its digest"
+
+            def told(*flags, env=None):
+                with running(it, *flags, env=env) as daemon:
+                    node = it.json("id")
+                    done = subprocess.run([IPCS, "id"], capture_output=True, text=True, env=it.env)
+                    equal((done.returncode, done.stdout.startswith(f"peer      {node['ID']}")), (0, True), "id for a person")
+                    equal(list(node), ["ID", "PublicKey", "Addresses", "AgentVersion", "Protocols", "OpenToAnyHost"], "the keys of id")
+                    daemon.end()
+                    equal(done.stderr.count(said), done.stderr.count("\n"), "the lines on standard error")
+                    return daemon.log().count(said), done.stderr.count(said), node["OpenToAnyHost"]
+
+            everywhere = ("--listen", "/ip4/0.0.0.0/tcp/0", "--mdns", "off", "--dht", "off")
+            equal(told(*everywhere), (1, 1, True), "without key and list: warnings, lines of id, the field of id")
+            equal(told(), (0, 0, False), "on loopback")
+            equal(told(*everywhere, "--allow", "127.0.0.0/8"), (0, 0, False), "with an allow list")
+            it.run("init", *flags, "--swarm-key", "new")
+            equal(told(*everywhere), (0, 0, False), "with the key in the data folder")
+            with running(it):
+                equal(it.json("config", "show")["swarm-key"], it.path("data/swarm.key"), "the key that is used")
+            os.remove(it.path("data/swarm.key"))
         with results.check("as many connections as the limit on open files allows"):
             with running(it, descriptors="512:1024") as daemon:
                 equal(it.json("config", "show")["max-connections"], 320, "max-connections with 1024 open files")

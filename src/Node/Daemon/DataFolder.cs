@@ -13,6 +13,9 @@ internal static class DataFolder
     /// <summary>The path of the key file.</summary>
     public static string KeyFile(string folder) => Path.Combine(folder, "key");
 
+    /// <summary>The path of the key of a private network, which the daemon uses when no option names another.</summary>
+    public static string SwarmKeyFile(string folder) => Path.Combine(folder, "swarm.key");
+
     /// <summary>The path of the store.</summary>
     public static string StoreFolder(string folder) => Path.Combine(folder, "store");
 

@@ -81,6 +81,17 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             LogKeyExposed(logger, DataFolder.KeyFile(_options.Data));
         }
 
+        string swarmKey = DataFolder.SwarmKeyFile(_options.Data);
+        if (_options.SwarmKey is null && File.Exists(swarmKey))
+        {
+            _options.SwarmKey = swarmKey;
+        }
+
+        if (Exposure.IsOpen(_options))
+        {
+            LogOpen(logger, string.Join(", ", _options.Listen.Select(a => a.ToString())), swarmKey);
+        }
+
         UnixListener.Prepare(_options.ContentSocket);
         UnixListener.Prepare(_options.ApiSocket);
 
@@ -199,6 +210,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         ApiSocket = options.ApiSocket,
         Containerd = options.Containerd,
         StorageMax = options.StorageMax,
+        IsOpen = Exposure.IsOpen(options),
         Config = () => ConfigFile.Document(options),
     };
 
@@ -278,6 +290,12 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             + "{Configured}, max-handshakes {Handshakes}, max-dials {Dials}")]
     private static partial void LogLimitsLowered(
         ILogger logger, ulong descriptors, int connections, int configured, int handshakes, int dials);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "any host that can connect to {Listen} learns what is pulled and can read every content by its digest: "
+            + "`ipcs init --swarm-key new` makes a key for the hosts of the fleet ({KeyFile}), and --allow lists peers and networks")]
+    private static partial void LogOpen(ILogger logger, string listen, string keyFile);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "closing {Part} failed")]
     private static partial void LogCloseFailed(ILogger logger, string part, Exception error);

@@ -19,7 +19,9 @@ internal sealed class NodeOptions
     /// <summary>Peers to stay connected to.</summary>
     public IReadOnlyList<Multiaddr> Peers { get; set; } = [];
 
-    /// <summary>The key file of a private network; null for the public network.</summary>
+    /// <summary>
+    /// The key file of a private network; null for the one in the data folder, and without that for the public network.
+    /// </summary>
     public string? SwarmKey { get; set; }
 
     /// <summary>The only peers and networks to connect with; empty for any.</summary>

@@ -39,7 +39,7 @@ internal sealed record Setting(
             "peer", "MULTIADDR", "peer to stay connected to (repeatable)",
             true, (o, v) => o.Peers = Addresses(v, peer: true), o => List(o.Peers)),
         new(
-            "swarm-key", "FILE", "key file of a private network: the node connects only with peers that have the key",
+            "swarm-key", "FILE", "key file of a private network: connect only with peers that have it (else swarm.key of the data folder)",
             false, (o, v) => o.SwarmKey = Folder(v), o => o.SwarmKey),
         new(
             "allow", "PEER|NETWORK", "connect only with these: a peer id, or a network such as 10.0.0.0/8 (repeatable)",

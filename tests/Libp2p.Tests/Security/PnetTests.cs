@@ -40,6 +40,23 @@ public sealed class PnetTests
     [InlineData("/key/swarm/psk/1.0.0/\n/base16/\n00000000000000000000000000000000000000000000000000000000000000zz")]
     public void Other_files_are_refused(string file) => Assert.False(SwarmKey.TryParse(Encoding.ASCII.GetBytes(file), out _));
 
+    [Fact]
+    public void A_new_key_is_readable_by_its_owner_only_and_replaces_no_other()
+    {
+        using var folder = new TempFolder();
+        string path = folder["swarm.key"];
+        SwarmKey.Create(path);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(path));
+        string text = System.IO.File.ReadAllText(path);
+        Assert.Matches("^/key/swarm/psk/1.0.0/\n/base16/\n[0-9a-f]{64}\n$", text);
+        Assert.Equal(text[^65..^1], Convert.ToHexStringLower(SwarmKey.Load(path).Bytes));
+        Assert.Throws<IOException>(() => SwarmKey.Create(path));
+        Assert.Equal(text, System.IO.File.ReadAllText(path));
+        Assert.Single(Directory.GetFiles(Path.GetDirectoryName(path)!));
+        SwarmKey.Create(folder["other.key"]);
+        Assert.NotEqual(text, System.IO.File.ReadAllText(folder["other.key"]));
+    }
+
     /// <summary>A vector of NaCl's tests (tests/stream3.c): the first bytes of a key stream.</summary>
     [Fact]
     public void The_cipher_is_XSalsa20()

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Ipcs.Libp2p.Security.Pnet;
@@ -64,6 +65,34 @@ public sealed class SwarmKey
 
         throw new IOException(
             $"{path} is not a swarm key: it must consist of the lines {Codec}, /base16/ and {2 * Length} hexadecimal digits");
+    }
+
+    /// <summary>Creates a file with a new key, which only its owner can read: mode 0600.</summary>
+    /// <exception cref="IOException">The file exists already, which is left as it is, or can't be written.</exception>
+    public static void Create(string path)
+    {
+        string partial = path + ".new";
+        using (var file = new FileStream(partial, new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        }))
+        {
+            string key = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(Length));
+            file.Write(Encoding.ASCII.GetBytes($"{Codec}\n/base16/\n{key}\n"));
+            file.Flush(flushToDisk: true);
+        }
+
+        try
+        {
+            File.Move(partial, path, overwrite: false);
+        }
+        catch (IOException)
+        {
+            File.Delete(partial);
+            throw;
+        }
     }
 
     private static bool TryReadLine(ref ReadOnlySpan<byte> file, out string line)
