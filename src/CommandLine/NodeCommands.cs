@@ -111,8 +111,8 @@ public static class NodeCommands
 
         if (id["OpenToAnyHost"]?.GetValue<bool>() == true)
         {
-            Console.Error.WriteLine(
-                "ipcs: any host that can connect learns what is pulled and can read every content by its digest: "
+            Terminal.Error(
+                "any host that can connect learns what is pulled and can read every content by its digest: "
                 + "see `ipcs init --swarm-key new`");
         }
     }

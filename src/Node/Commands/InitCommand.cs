@@ -46,15 +46,20 @@ internal static class InitCommand
             UnixListener.Prepare(options.ContentSocket);
             UnixListener.Prepare(options.ApiSocket);
             var document = new JsonObject { ["ID"] = peer.ToString(), ["Data"] = options.Data };
-            string text = $"peer  {peer}\ndata  {options.Data}";
             if (network is not null)
             {
                 SwarmKey.Create(network);
                 document["SwarmKey"] = network;
-                text += $"\nkey   {network}";
             }
 
-            global.Print(parsed, document, _ => Terminal.Line(text));
+            global.Print(parsed, document, _ =>
+            {
+                Terminal.Line($"peer  {peer}\ndata  {options.Data}");
+                if (network is not null)
+                {
+                    Terminal.Line($"key   {network}");
+                }
+            });
         });
         return command;
     }
