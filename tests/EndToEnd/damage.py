@@ -184,22 +184,23 @@ def few_descriptors(fleet):
         kept = host.ipcs("add", "-Q", "--cid-version", "1", host.path("kept")).stdout.strip()
     with check("without a descriptor left it ends in order and says why, so that it is started again", need=True):
         pid = host.ipcs_service.process.pid
-        with open(host.path("more"), "wb") as f:
-            f.write(os.urandom(200 * MIB))
-        adding = subprocess.Popen([lab.IPCS, "add", "-Q", host.path("more"), "--api-socket", host.api],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        more = os.urandom(200 * MIB)
+        adding = subprocess.Popen([lab.IPCS, "add", "-Q", "-", "--api-socket", host.api],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        adding.stdin.write(more[:20 * MIB])
         most = max(int(n) for n in os.listdir(f"/proc/{pid}/fd")) + 1
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
-        _, error = adding.communicate(timeout=120)
+        _, error = adding.communicate(more[20 * MIB:], timeout=60)
         equal(adding.returncode, 1, "the exit status of `ipcs add`")
-        true(error.count("\n") == 1, f"it says {error!r}")
+        equal(error.count(b"\n"), 1, f"the lines of {error!r}")
         equal(host.ipcs_service.process.wait(30), 1, "the exit status of the daemon")
         true("takes no more writes" in log(host), "its log does not say why")
     with check("after it was started again everything is there, and it takes writes"):
         host.start_ipcs()
         with open(host.path("kept"), "rb") as f:
             equal(cat(host, kept)[1] == f.read(), True, "the equality of the file")
-        host.ipcs("add", "-Q", host.path("more"))
+        again = [lab.IPCS, "add", "-Q", "-", "--api-socket", host.api]
+        subprocess.run(again, input=more, check=True, stdout=subprocess.DEVNULL, timeout=60)
         equal(verify(host)[0], 0, "the exit status of the verification")
 
 
