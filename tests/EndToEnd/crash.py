@@ -75,7 +75,8 @@ class Workers:
         self.over, self.lock, self.running = threading.Event(), threading.Lock(), set()
         works = (self.add, self.write, self.fetch, self.unpin, self.collect, self.convert)
         self.failures = []
-        self.threads = [threading.Thread(target=self.run, args=(work, random.Random(f"{seed} {work.__name__}"))) for work in works]
+        chances = [random.Random(f"{seed} {work.__name__}") for work in works]
+        self.threads = [threading.Thread(target=self.run, args=pair, daemon=True) for pair in zip(works, chances)]
         for thread in self.threads:
             thread.start()
 
