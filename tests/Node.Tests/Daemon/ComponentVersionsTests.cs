@@ -1,6 +1,6 @@
-using Ipcs.Node.Native;
+using Ipcs.Node.Daemon;
 
-namespace Ipcs.Node.Tests.Native;
+namespace Ipcs.Node.Tests.Daemon;
 
 public sealed class ComponentVersionsTests
 {

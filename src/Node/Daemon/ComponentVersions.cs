@@ -2,9 +2,8 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Ipcs.Node.Daemon;
 
-namespace Ipcs.Node.Native;
+namespace Ipcs.Node.Daemon;
 
 /// <summary>The versions of the parts of this program whose defects are published separately.</summary>
 internal static partial class ComponentVersions
