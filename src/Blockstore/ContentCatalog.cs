@@ -46,6 +46,17 @@ public sealed class ContentCatalog(IStore store)
     public event Action? Changed;
 
     /// <summary>
+    /// Marks a content as incomplete, unless it has got another root or was deleted meanwhile. Returns its record as it is then; null when
+    /// the content is not incomplete.
+    /// </summary>
+    public ContentRecord? MarkIncomplete(ContentRecord content)
+    {
+        ContentRecord? changed = Change(
+            content.Digest, now => now is { Complete: true } && now.Root == content.Root ? now with { Complete = false } : now);
+        return changed is { Complete: false } ? changed : null;
+    }
+
+    /// <summary>
     /// Calls <paramref name="change"/> with the record (null when there is none) and puts the returned record durably. Writes nothing when
     /// the same instance is returned; deletes the record when null is returned.
     /// </summary>

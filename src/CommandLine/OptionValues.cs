@@ -9,40 +9,13 @@ namespace Ipcs.CommandLine;
 internal static class OptionValues
 {
     /// <summary>An option that takes one of some words.</summary>
-    public static Option<string?> OneOf(string name, string? alias, string help, string helpName, string? fallback, params string[] words)
-    {
-        var option = new Option<string?>(name)
-        {
-            Description = help,
-            HelpName = helpName,
-            DefaultValueFactory = _ => fallback,
-            CustomParser = result => Word(result, name, words),
-        };
-        if (alias is not null)
-        {
-            option.Aliases.Add(alias);
-        }
-
-        return option;
-    }
+    public static Option<string?> OneOf(
+        string name, string? alias, string help, string helpName, string? fallback, params string[] words) =>
+        Build(name, alias, help, helpName, fallback, result => Word(result, name, words));
 
     /// <summary>An option that takes an integer.</summary>
-    public static Option<long?> Number(string name, string? alias, string help, string helpName, long min, long? fallback = null)
-    {
-        var option = new Option<long?>(name)
-        {
-            Description = help,
-            HelpName = helpName,
-            DefaultValueFactory = _ => fallback,
-            CustomParser = result => Integer(result, name, min),
-        };
-        if (alias is not null)
-        {
-            option.Aliases.Add(alias);
-        }
-
-        return option;
-    }
+    public static Option<long?> Number(string name, string? alias, string help, string helpName, long min, long? fallback = null) =>
+        Build(name, alias, help, helpName, fallback, result => Integer(result, name, min));
 
     /// <summary>An option that takes a size of at least a byte. Its value is the number of bytes.</summary>
     public static Option<long?> Size(string name, string help) => new(name)
@@ -61,6 +34,24 @@ internal static class OptionValues
             return null;
         },
     };
+
+    private static Option<T> Build<T>(
+        string name, string? alias, string help, string helpName, T fallback, Func<ArgumentResult, T> parse)
+    {
+        var option = new Option<T>(name)
+        {
+            Description = help,
+            HelpName = helpName,
+            DefaultValueFactory = _ => fallback,
+            CustomParser = parse,
+        };
+        if (alias is not null)
+        {
+            option.Aliases.Add(alias);
+        }
+
+        return option;
+    }
 
     private static string? Word(ArgumentResult result, string name, string[] words)
     {

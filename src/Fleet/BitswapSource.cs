@@ -29,8 +29,7 @@ public sealed class BitswapSource(BitswapSession session, TimeProvider time, Act
     {
         try
         {
-            Action? search = onLongWait is null ? null : () => onLongWait(Root.IsDefault ? cid : Root);
-            return await LongWait.ForAsync(answer, search, time);
+            return await LongWait.ForAsync(answer, Root.IsDefault ? cid : Root, onLongWait, time);
         }
         catch (BlockUnavailableException e)
         {

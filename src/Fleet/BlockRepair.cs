@@ -107,9 +107,7 @@ internal sealed partial class BlockRepair : IAsyncDisposable
                 continue;
             }
 
-            ContentRecord? changed = _catalog.Change(
-                content.Digest, now => now is { Complete: true } && now.Root == content.Root ? now with { Complete = false } : now);
-            if (changed is { Complete: false })
+            if (_catalog.MarkIncomplete(content) is { } changed)
             {
                 LogIncomplete(content.Digest);
                 if (changed.Owned)

@@ -163,7 +163,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         await using BitswapSession session = _bitswap.CreateSession([]);
         await new DagFetch(_store.Blocks, session, root, _time, (_, _) => onBlock())
         {
-            OnLongWait = () => _search.Start(root.Hash),
+            OnLongWait = r => _search.Start(r.Hash),
         }.RunAsync(cancellationToken);
     }
 

@@ -49,9 +49,9 @@ internal sealed class DagFetch(
     private int _outstanding;
 
     /// <summary>
-    /// Called each time no block has arrived for <see cref="LongWait.Length"/>; null when nothing is to be done then.
+    /// Called with the root each time no block has arrived for <see cref="LongWait.Length"/>; null when nothing is to be done then.
     /// </summary>
-    public Action? OnLongWait { get; init; }
+    public Action<Cid>? OnLongWait { get; init; }
 
     /// <summary>Completes when all blocks are stored.</summary>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
@@ -61,7 +61,7 @@ internal sealed class DagFetch(
         Want();
         while (_outstanding > 0)
         {
-            PrefetchResult block = await LongWait.ForAsync(session.Results.ReadAsync(cancellationToken), OnLongWait, time);
+            PrefetchResult block = await LongWait.ForAsync(session.Results.ReadAsync(cancellationToken), root, OnLongWait, time);
             do
             {
                 Take(block);

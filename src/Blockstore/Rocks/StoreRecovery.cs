@@ -36,7 +36,7 @@ public sealed class StoreRecovery
             throw new StoreException($"store {_folder}: there is none");
         }
 
-        using FileStream? use = Lock();
+        using FileStream use = Lock();
         RepairLogs();
         if (!Opens())
         {
@@ -50,7 +50,7 @@ public sealed class StoreRecovery
     }
 
     /// <summary>Excludes other processes, as RocksDB does.</summary>
-    private FileStream? Lock()
+    private FileStream Lock()
     {
         string path = Path.Combine(_folder, "LOCK");
         try

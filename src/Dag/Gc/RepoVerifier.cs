@@ -66,17 +66,9 @@ public sealed class RepoVerifier(IStore store)
     /// <param name="cancellationToken">Stops the walk.</param>
     public void MarkIncomplete(ContentCatalog catalog, Action<ContentRecord> onMarked, CancellationToken cancellationToken)
     {
-        foreach (ContentRecord content in store.Contents.Enumerate().Where(content => content.Complete))
+        foreach ((ContentRecord content, string? fault) in CheckContents(cancellationToken))
         {
-            using GcLease lease = store.LeaseDag(content.Root);
-            if (FaultBelow(content.Root, cancellationToken) is null)
-            {
-                continue;
-            }
-
-            ContentRecord? changed = catalog.Change(
-                content.Digest, now => now is { Complete: true } && now.Root == content.Root ? now with { Complete = false } : now);
-            if (changed is { Complete: false })
+            if (fault is not null && catalog.MarkIncomplete(content) is { } changed)
             {
                 onMarked(changed);
             }
@@ -86,13 +78,9 @@ public sealed class RepoVerifier(IStore store)
     /// <summary>The pins that lack a block, and why.</summary>
     public IEnumerable<(PinRecord Pin, string Why)> BrokenPins(CancellationToken cancellationToken)
     {
-        foreach (PinRecord pin in store.Pins.Enumerate())
+        foreach ((PinRecord pin, string? fault) in CheckPins(cancellationToken))
         {
-            using GcLease lease = store.LeaseDag(pin.Root);
-            string? fault = pin.Recursive
-                ? FaultBelow(pin.Root, cancellationToken)
-                : store.Blocks.Has(pin.Root.Hash) ? null : "the block is missing";
-            if (fault is not null && store.Pins.Get(pin.Root) is not null)
+            if (fault is not null)
             {
                 yield return (pin, fault);
             }
@@ -106,22 +94,49 @@ public sealed class RepoVerifier(IStore store)
     public int CheckWhole(Action<string, string> bad, CancellationToken cancellationToken)
     {
         int count = 0;
-        foreach (ContentRecord content in store.Contents.Enumerate().Where(content => content.Complete))
+        foreach ((ContentRecord content, string? fault) in CheckContents(cancellationToken))
         {
             count++;
-            using GcLease lease = store.LeaseDag(content.Root);
-            if (FaultBelow(content.Root, cancellationToken) is { } fault && store.Contents.Get(content.Digest) is { Complete: true })
+            if (fault is not null)
             {
                 bad($"content {content.Digest}", fault);
             }
         }
 
-        foreach ((PinRecord pin, string why) in BrokenPins(cancellationToken))
+        foreach ((PinRecord pin, string? fault) in CheckPins(cancellationToken))
         {
-            bad($"pin {pin.Root}", why);
+            count++;
+            if (fault is not null)
+            {
+                bad($"pin {pin.Root}", fault);
+            }
         }
 
-        return count + store.Pins.Enumerate().Count();
+        return count;
+    }
+
+    /// <summary>The complete contents, each with what is wrong with it; null for nothing, or when it was deleted meanwhile.</summary>
+    private IEnumerable<(ContentRecord Content, string? Fault)> CheckContents(CancellationToken cancellationToken)
+    {
+        foreach (ContentRecord content in store.Contents.Enumerate().Where(content => content.Complete))
+        {
+            using GcLease lease = store.LeaseDag(content.Root);
+            string? fault = FaultBelow(content.Root, cancellationToken);
+            yield return (content, fault is not null && store.Contents.Get(content.Digest) is { Complete: true } ? fault : null);
+        }
+    }
+
+    /// <summary>The pins, each with what is wrong with it; null for nothing, or when it was removed meanwhile.</summary>
+    private IEnumerable<(PinRecord Pin, string? Fault)> CheckPins(CancellationToken cancellationToken)
+    {
+        foreach (PinRecord pin in store.Pins.Enumerate())
+        {
+            using GcLease lease = store.LeaseDag(pin.Root);
+            string? fault = pin.Recursive
+                ? FaultBelow(pin.Root, cancellationToken)
+                : store.Blocks.Has(pin.Root.Hash) ? null : "the block is missing";
+            yield return (pin, fault is not null && store.Pins.Get(pin.Root) is not null ? fault : null);
+        }
     }
 
     private string? FaultOf(in Multihash hash, int length)

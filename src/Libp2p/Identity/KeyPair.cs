@@ -70,19 +70,7 @@ public sealed class KeyPair
         }
 
         KeyPair key = Generate();
-        string partial = path + ".new";
-        using (var file = new FileStream(partial, new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
-        {
-            file.Write(key.PrivateKeyProtobuf());
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(partial, path);
+        SecretFile.Create(path, key.PrivateKeyProtobuf());
         return key;
     }
 

@@ -20,8 +20,9 @@ internal static class RecoverCommand
             string folder = DataFolder.StoreFolder(flags.Load(parsed).Data);
             StoreRecovery.Run(folder, Terminal.Line);
             using RocksStore store = RocksStore.Open(folder);
+            var verifier = new RepoVerifier(store);
             int incomplete = 0;
-            new RepoVerifier(store).MarkIncomplete(
+            verifier.MarkIncomplete(
                 new ContentCatalog(store),
                 content =>
                 {
@@ -30,7 +31,7 @@ internal static class RecoverCommand
                 },
                 cancellationToken);
             int pins = 0;
-            foreach ((PinRecord pin, string why) in new RepoVerifier(store).BrokenPins(cancellationToken))
+            foreach ((PinRecord pin, string why) in verifier.BrokenPins(cancellationToken))
             {
                 pins++;
                 Terminal.Line($"pin {pin.Root} is not complete: {why}");

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
+using Ipcs.Libp2p.Identity;
 
 namespace Ipcs.Libp2p.Security.Pnet;
 
@@ -71,28 +72,8 @@ public sealed class SwarmKey
     /// <exception cref="IOException">The file exists already, which is left as it is, or can't be written.</exception>
     public static void Create(string path)
     {
-        string partial = path + ".new";
-        using (var file = new FileStream(partial, new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
-        {
-            string key = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(Length));
-            file.Write(Encoding.ASCII.GetBytes($"{Codec}\n/base16/\n{key}\n"));
-            file.Flush(flushToDisk: true);
-        }
-
-        try
-        {
-            File.Move(partial, path, overwrite: false);
-        }
-        catch (IOException)
-        {
-            File.Delete(partial);
-            throw;
-        }
+        string key = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(Length));
+        SecretFile.Create(path, Encoding.ASCII.GetBytes($"{Codec}\n/base16/\n{key}\n"));
     }
 
     private static bool TryReadLine(ref ReadOnlySpan<byte> file, out string line)
