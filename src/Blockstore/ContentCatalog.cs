@@ -57,6 +57,25 @@ public sealed class ContentCatalog(IStore store)
     }
 
     /// <summary>
+    /// Ends containerd's ownership of a content, durably. The record is deleted, or kept without an owner when its root is pinned.
+    /// </summary>
+    /// <param name="digest">The digest.</param>
+    /// <param name="when">Decides with the owned record as it is at that moment.</param>
+    /// <returns>True when containerd owned the content and does so no longer.</returns>
+    public bool Release(Digest digest, Func<ContentRecord, bool> when)
+    {
+        bool released = false;
+        Change(digest, record =>
+        {
+            released = record is { Owned: true } && when(record);
+            return !released ? record
+                : store.Pins.Get(record!.Root) is null ? null
+                : record with { Owned = false, Labels = new Dictionary<string, string>(0) };
+        });
+        return released;
+    }
+
+    /// <summary>
     /// Calls <paramref name="change"/> with the record (null when there is none) and puts the returned record durably. Writes nothing when
     /// the same instance is returned; deletes the record when null is returned.
     /// </summary>

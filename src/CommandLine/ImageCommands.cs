@@ -1,11 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Ipcs.Oci.Containerd;
 
 namespace Ipcs.CommandLine;
 
-/// <summary><c>convert</c>, <c>pull</c>, <c>compare</c> and <c>containerd config</c>.</summary>
+/// <summary><c>convert</c>, <c>pull</c>, and the commands of other files about images and containerd.</summary>
 internal static class ImageCommands
 {
     /// <summary>Builds the commands.</summary>
@@ -14,7 +13,7 @@ internal static class ImageCommands
         yield return Convert(global);
         yield return Pull(global);
         yield return CompareCommand.Build(global);
-        yield return NodeCommands.Group("containerd", "set containerd up", [ContainerdConfig(global)]);
+        yield return ContainerdCommands.Build(global);
     }
 
     private static Command Convert(GlobalOptions global)
@@ -135,30 +134,5 @@ internal static class ImageCommands
         }
 
         Terminal.Line($"converted {name} {image["converted"]}");
-    }
-
-    private static Command ContainerdConfig(GlobalOptions global)
-    {
-        var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
-        Option<string?> version = OptionValues.OneOf("--version", null, "2 for containerd 1.6 and 1.7, 3 for 2.x", "N", "2", "2", "3");
-        var socket = new Option<string>("--content-socket")
-        {
-            Description = "the daemon's content socket",
-            HelpName = "PATH",
-            DefaultValueFactory = _ => global.Settings.ContentSocket,
-        };
-        command.Options.Add(version);
-        command.Options.Add(socket);
-        command.SetAction(parsed => Terminal.Lines($"""
-            version = {parsed.GetValue(version)}
-            disabled_plugins = ["io.containerd.content.v1.content"]
-            required_plugins = ["io.containerd.content.v1.ipcs", "io.containerd.metadata.v1.bolt"]
-            [proxy_plugins.ipcs]
-              type = "content"
-              address = "{parsed.GetValue(socket)}"
-
-            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs", global.Socket(parsed))}
-            """));
-        return command;
     }
 }

@@ -83,6 +83,7 @@ public sealed partial class ControlApiRoutes(
         Post(routes, "ipcs/convert", new ConvertApi(options.Containerd, store, catalog, time).ConvertAsync);
         Post(routes, "ipcs/compare", new CompareApi(options.Containerd, store, time).CompareAsync);
         Post(routes, "ipcs/pull", new PullApi(options, host, store, catalog, fetcher, time).PullAsync);
+        Post(routes, "ipcs/containerd/check", new ContainerdCheckApi(options, store, catalog, fetcher, time).CheckAsync);
         routes.MapFallback("{*path}", context => GuardAsync(context, NoSuchCommandAsync));
     }
 

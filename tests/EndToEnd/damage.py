@@ -6,12 +6,14 @@ fetched again. Prints ok/not ok lines. Needs root.
 import glob
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+import images  # noqa: E402
 import lab  # noqa: E402
 import suites  # noqa: E402
 from tap import Results, equal, true  # noqa: E402
@@ -209,10 +211,139 @@ def pins(host):
     return host.ipcs("pin", "ls", "--type", "recursive").stdout.splitlines()
 
 
+def containerd_check(host, *words):
+    """The exit status, the documents and the error text of `ipcs containerd check --json`."""
+    done = subprocess.run([lab.IPCS, "containerd", "check", "--json", *words, "--api-socket", host.api],
+                          capture_output=True, text=True, timeout=180)
+    return done.returncode, lab.documents(done.stdout), done.stderr
+
+
+def agrees(host):
+    """Checks that containerd and ipcs of a host agree."""
+    status, documents, error = containerd_check(host)
+    equal((status, error), (0, ""), f"the result of the check, which says {documents}")
+    equal(documents[-1]["differences"], 0, "the differences")
+
+
+def lose(host, *digests):
+    """Deletes contents of a host behind containerd's back, with their blocks."""
+    for digest in digests:
+        host.enter("ctr", "-a", host.content, "content", "rm", digest)
+    host.ipcs("repo", "gc", "--silent")
+
+
+def collect(host):
+    """Has containerd collect its garbage, and waits for that."""
+    host.ctr("leases", "create", "--id", "collect")
+    host.ctr("leases", "delete", "--sync", "collect")
+
+
+def recorded(host):
+    """The digests that containerd records."""
+    return set(host.ctr("content", "ls", "-q").stdout.split())
+
+
+def snapshots(host):
+    return [line.split()[0] for line in host.ctr("snapshots", "--snapshotter", host.snapshotter, "ls").stdout.splitlines()[1:]]
+
+
+def pulled_anew(host, name):
+    """Unpacks an image again after a pull, and runs it."""
+    while left := snapshots(host):  # a snapshot goes only after its children
+        for snapshot in left:
+            host.ctr("snapshots", "--snapshotter", host.snapshotter, "rm", snapshot, check=False)
+    host.pull(name)
+    true(images.GREETING in host.run_container(name), "the image does not run")
+
+
+def lost_contents(fleet):
+    one, two = fleet.hosts
+    layout = images.small(lab.IMAGES)
+    manifest, config, layers = images.layers(layout)
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    everything = {manifest, config["digest"], *(d["digest"] for d in layers)}
+    with check("two hosts have an image, and the containerds agree with ipcs", need=True):
+        one.start_ipcs()
+        two.start_ipcs(one)
+        lab.wait("a connection", lambda: one.peer in two.peers())
+        for host in (one, two):
+            host.start_containerd()
+            host.pull(name)
+            agrees(host)
+    with check("`containerd check` names what ipcs has lost, with its image, and exits with 1", need=True):
+        lose(two, manifest, layers[0]["digest"])
+        status, documents, error = containerd_check(two)
+        equal(status, 1, "the exit status")
+        equal(error.count("\n"), 1, f"the lines of {error!r}")
+        lost = {manifest, layers[0]["digest"]}
+        equal({d["digest"]: d["problem"] for d in documents[:-1]}, dict.fromkeys(lost, "missing"), "the differences")
+        text = two.ipcs("containerd", "check", check=False).stdout.splitlines()
+        true(any(line.startswith(f"default\t{manifest}\t") and line.endswith("\t" + name) for line in text), f"it says {text}")
+        equal(text[-1], f"{len(everything)} contents in 1 namespaces: 2 differences, 2 left", "the last line")
+        true(all(d["namespace"] == "default" and d["images"] == [name] for d in documents[:-1]), f"it says {documents}")
+    with check("`--fix` brings it back from the fleet", need=True):
+        status, documents, error = containerd_check(two, "--fix")
+        equal((status, error), (0, ""), f"the result, which says {documents}")
+        equal([d["fix"] for d in documents[:-1]], ["fetched"] * 2, "the fixes")
+        agrees(two)
+        equal(recorded(two), everything, "what containerd records")
+    with check("without a peer `--fix` has containerd forget what is lost or damaged, and names the image", need=True):
+        one.ipcs_service.stop()
+        two.ipcs_service.stop()
+        damaged = max(layers, key=lambda d: d["size"])
+        with open(os.path.join(layout, "blobs", "sha256", damaged["digest"][7:]), "rb") as f:
+            flip(two, f.read(), MIB)
+        two.start_ipcs()
+        two.answers(config["digest"])
+        lose(two, manifest, config["digest"])
+        status, documents, error = containerd_check(two, "--fix")
+        equal((status, error), (0, ""), f"the result, which says {documents}")
+        dropped = {manifest, config["digest"], damaged["digest"]}
+        equal({d["digest"]: d["fix"] for d in documents[:-1]}, dict.fromkeys(dropped, "dropped"), "the fixes")
+        equal(documents[-1]["pull"], [{"namespace": "default", "image": name}], "the images to pull")
+        agrees(two)
+    with check("containerd's garbage collection takes nothing else"):
+        before = snapshots(two)
+        collect(two)
+        equal(recorded(two), everything - dropped, "what containerd records")
+        equal(snapshots(two), before, "the snapshots")
+        true(two.contents().keys() == everything - dropped, "what ipcs keeps")
+    with check("the next pull repairs the image, which unpacks and runs"):
+        two.pull(name)
+        agrees(two)
+        equal(recorded(two), everything, "what containerd records")
+        pulled_anew(two, name)
+    with check("with a new data folder all is missing, and put right by `--fix` and a pull"):
+        two.ipcs_service.stop()
+        shutil.rmtree(two.path("ipcs"))
+        two.start_ipcs()
+        lab.wait("an answer through containerd", lambda: "not found" in two.ctr("content", "get", manifest, check=False).stderr)
+        status, documents, _ = containerd_check(two, "--fix")
+        equal((status, documents[-1]["differences"], documents[-1]["left"]), (0, len(everything), 0), "the result")
+        pulled_anew(two, name)
+        agrees(two)
+
+
+def other_store(fleet):
+    host, = fleet.hosts
+    with check("`containerd check --fix` leaves a containerd with a content store of its own alone"):
+        fleet.registry.push(images.small(lab.IMAGES), "app:v1")
+        host.start_ipcs()
+        host.start_containerd(own_store=True)
+        host.pull(fleet.registry.reference("app:v1"))
+        before = recorded(host)
+        status, _, error = containerd_check(host, "--fix")
+        equal(status, 1, "the exit status")
+        true("has the content store 'content', not ipcs" in error, f"it says {error!r}")
+        equal(recorded(host), before, "what containerd records")
+
+
 def main():
     return suites.run(results, "damage", [
         ("damaged disk", 2, damage), ("lost blob files", 2, lost_file), ("damaged log", 1, damaged_log),
-        ("few descriptors", 1, few_descriptors)], sys.argv[1:])
+        ("few descriptors", 1, few_descriptors), ("lost contents", 2, lost_contents),
+        ("other store", 1, other_store)], sys.argv[1:])
 
 
 if __name__ == "__main__":

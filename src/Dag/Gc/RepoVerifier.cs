@@ -75,6 +75,48 @@ public sealed class RepoVerifier(IStore store)
         }
     }
 
+    /// <summary>Reads every block of a content. Returns what is wrong with the first that is missing or damaged; null for none.</summary>
+    /// <param name="content">The content.</param>
+    /// <param name="damaged">Called with the hash of a block whose bytes have another hash.</param>
+    /// <param name="cancellationToken">Stops the walk.</param>
+    public string? CheckContent(ContentRecord content, Action<Multihash> damaged, CancellationToken cancellationToken)
+    {
+        using GcLease lease = store.LeaseDag(content.Root);
+        if (FaultBelow(content.Root, cancellationToken) is { } fault)
+        {
+            return fault;
+        }
+
+        foreach (Cid cid in DagVerify.Reachable(store.Blocks, content.Root, cancellationToken))
+        {
+            if (cid.Hash.Code == Multihash.Identity)
+            {
+                continue;
+            }
+
+            try
+            {
+                using IMemoryOwner<byte>? block = store.Blocks.Get(cid.Hash);
+                if (block is null)
+                {
+                    return $"block {cid} is missing";
+                }
+
+                if (!cid.Hash.Verifies(block.Memory.Span))
+                {
+                    damaged(cid.Hash);
+                    return $"block {cid} is damaged";
+                }
+            }
+            catch (StoreException e)
+            {
+                return e.Message;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The pins that lack a block, and why.</summary>
     public IEnumerable<(PinRecord Pin, string Why)> BrokenPins(CancellationToken cancellationToken)
     {

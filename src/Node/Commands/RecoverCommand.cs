@@ -39,7 +39,8 @@ internal static class RecoverCommand
 
             Terminal.Line(incomplete + pins == 0
                 ? "recovered: all contents and pins are whole"
-                : $"recovered: {incomplete} contents and {pins} pins lack blocks: start the daemon and run `ipcs repo verify --repair`");
+                : $"recovered: {incomplete} contents and {pins} pins lack blocks: "
+                + "start the daemon and run `ipcs repo verify --repair`, then `ipcs containerd check --fix`");
             return Task.FromResult(0);
         });
         return command;

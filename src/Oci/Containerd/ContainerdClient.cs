@@ -51,6 +51,8 @@ public sealed class ContainerdClient : IDisposable
         Content = new Content.ContentClient(_channel);
         Snapshots = new Snapshots.SnapshotsClient(_channel);
         Diff = new Diff.DiffClient(_channel);
+        Namespaces = new Namespaces.NamespacesClient(_channel);
+        Introspection = new Introspection.IntrospectionClient(_channel);
     }
 
     /// <summary>The path of the socket.</summary>
@@ -68,6 +70,10 @@ public sealed class ContainerdClient : IDisposable
     internal Snapshots.SnapshotsClient Snapshots { get; }
 
     internal Diff.DiffClient Diff { get; }
+
+    internal Namespaces.NamespacesClient Namespaces { get; }
+
+    internal Introspection.IntrospectionClient Introspection { get; }
 
     /// <summary>The headers of a call: the namespace, and the lease that protects the created objects from GC.</summary>
     public static Metadata Headers(string space, string? lease = null)

@@ -43,6 +43,17 @@ public sealed class ContainerdLease : IAsyncDisposable
         return new ContainerdLease(client, space, id);
     }
 
+    /// <summary>Protects an object that exists already, and what it references.</summary>
+    /// <param name="type"><c>content</c>, or <c>snapshots/</c> and the name of a snapshotter.</param>
+    /// <param name="id">The digest of the content, or the key of the snapshot.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="ContainerdException">The call failed.</exception>
+    internal Task AddAsync(string type, string id, CancellationToken cancellationToken) =>
+        _client.CallAsync("lease", async () => await _client.Leases.AddResourceAsync(
+            new AddResourceRequest { Id = _id, Resource = new Resource { Type = type, Id = id } },
+            ContainerdClient.Headers(_space),
+            cancellationToken: cancellationToken));
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Ipcs.Oci.Containerd;
+
+namespace Ipcs.CommandLine;
+
+/// <summary><c>containerd config</c> and <c>containerd check</c>.</summary>
+internal static class ContainerdCommands
+{
+    /// <summary>Builds the commands.</summary>
+    public static Command Build(GlobalOptions global) =>
+        NodeCommands.Group("containerd", "set containerd up, and bring it and ipcs together after a loss", [Config(global), Check(global)]);
+
+    /// <summary>The line of a document of <c>ipcs/containerd/check</c>.</summary>
+    internal static void Show(JsonNode line)
+    {
+        if (line["warning"] is { } warning)
+        {
+            Terminal.Line($"warning: {warning}");
+        }
+        else if (line["digest"] is not null)
+        {
+            string state = $"{line["problem"]}: {line["reason"]}{Outcome(line)}";
+            Terminal.Line($"{line["namespace"] ?? "-"}\t{line["digest"]}\t{line["size"]}\t{state}\t{Images(line["images"])}");
+        }
+        else
+        {
+            foreach (JsonNode? pull in line["pull"]!.AsArray())
+            {
+                Terminal.Line($"pull again: {pull!["image"]} (namespace {pull["namespace"]})");
+            }
+
+            long differences = (long)line["differences"]!;
+            string result = differences == 0 ? "no differences" : $"{differences} differences, {line["left"]} left";
+            Terminal.Line($"{line["contents"]} contents in {line["namespaces"]} namespaces: {result}");
+        }
+    }
+
+    private static string Outcome(JsonNode line) => (string?)line["fix"] switch
+    {
+        "fetched" => " (fetched from the fleet)",
+        "owned" => " (containerd's again)",
+        "dropped" => " (containerd's record is dropped)",
+        "released" => " (left to the next garbage collection)",
+        _ => line["error"] is { } error ? $" (not put right: {error})" : "",
+    };
+
+    private static string Images(JsonNode? images) => string.Join(", ", (images as JsonArray ?? []).Select(image => (string?)image));
+
+    private static Command Check(GlobalOptions global)
+    {
+        var command = new Command("check", "compare what containerd records, in all its namespaces, with what ipcs has for it");
+        var fix = new Option<bool>("--fix")
+        {
+            Description = "fetch what ipcs lacks, or have containerd forget it so that it is pulled again; free what containerd forgot",
+        };
+        var config = new Option<string>("--containerd-config")
+        {
+            Description = "containerd's configuration, of which the daemon reads what matters to ipcs",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => ContainerdSettings.DefaultFile,
+        };
+        command.Options.Add(fix);
+        command.Options.Add(config);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var query = GlobalOptions.Query(
+                ("fix", parsed.GetValue(fix) ? "true" : null), ("config", Path.GetFullPath(parsed.GetRequiredValue(config))));
+            using ApiClient client = global.Client(parsed);
+            var progress = new ProgressDisplay();
+            await foreach (JsonNode line in client.LinesAsync("ipcs/containerd/check", query, body: null, cancellationToken))
+            {
+                if (!progress.TryShow(line))
+                {
+                    global.Print(parsed, line, Show);
+                }
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Config(GlobalOptions global)
+    {
+        var command = new Command("config", "print the configuration that makes ipcs containerd's content store");
+        Option<string?> version = OptionValues.OneOf("--version", null, "2 for containerd 1.6 and 1.7, 3 for 2.x", "N", "2", "2", "3");
+        var socket = new Option<string>("--content-socket")
+        {
+            Description = "the daemon's content socket",
+            HelpName = "PATH",
+            DefaultValueFactory = _ => global.Settings.ContentSocket,
+        };
+        command.Options.Add(version);
+        command.Options.Add(socket);
+        command.SetAction(parsed => Terminal.Lines($"""
+            version = {parsed.GetValue(version)}
+            disabled_plugins = ["io.containerd.content.v1.content"]
+            required_plugins = ["io.containerd.content.v1.ipcs", "io.containerd.metadata.v1.bolt"]
+            [proxy_plugins.ipcs]
+              type = "content"
+              address = "{parsed.GetValue(socket)}"
+
+            {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs", global.Socket(parsed))}
+            """));
+        return command;
+    }
+}
