@@ -35,6 +35,7 @@ done
 suite lint "" count_lines 60 python3 tests/lint.py
 suite service "" count_lines 60 python3 tests/service.py
 suite sbom "" count_lines 60 python3 tests/sbom.py
+suite hardening "binary" count_lines 60 python3 tests/hardening.py
 suite cli "binary" count_lines 300 python3 tests/EndToEnd/cli.py
 suite aot-smoke "build" count_lines 300 tests/AotSmoke/run.sh
 suite conformance "binary go" count_go 300 tests/EndToEnd/conformance.sh

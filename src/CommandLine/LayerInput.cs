@@ -6,29 +6,36 @@ using Ipcs.Oci.Sources;
 namespace Ipcs.CommandLine;
 
 /// <summary>
-/// A layer that containerd reads from the daemon in small pieces and writes to this process's standard input. Meanwhile the daemon looks up
-/// the layer's digest by the hash of its first bytes; once it is known, the rest is read from the daemon in one stream. A wrong digest
-/// would be noticed, since containerd compares the tar with the image's diff id. Read synchronously.
+/// A layer that containerd reads from the daemon in small pieces and writes to this process's standard input. Of a layer that is not small
+/// the daemon meanwhile looks up the digest by the hash of its first bytes; once it is known, the rest is read from the daemon in one
+/// stream. A wrong digest would be noticed, since containerd compares the tar with the image's diff id. Read synchronously.
 /// </summary>
 internal sealed class LayerInput : ForwardStream
 {
     /// <summary>How many of the first bytes identify a content.</summary>
     private const int PrefixLength = 1 << 17;
 
+    /// <summary>
+    /// After how many bytes the digest is looked up. Libraries and a client for that take longer to start than what is left of a shorter
+    /// layer takes to come.
+    /// </summary>
+    private const int LookUpAfter = 1 << 20;
+
     /// <summary>How many bytes are read from standard input at a time: the capacity of the pipe.</summary>
     private const int ReadLength = 1 << 16;
 
     private readonly Stream _input;
     private readonly string _apiSocket;
-    private readonly Task<string?>? _digest;
-    private readonly byte[] _buffer = new byte[PrefixLength];
+    private readonly byte[] _prefix = new byte[PrefixLength];
+    private byte[] _buffer;
+    private Task<string?>? _digest;
     private int _start;
     private int _end;
     private long _offset;
     private ApiClient? _client;
     private Stream? _body;
 
-    /// <summary>Reads the first bytes and starts to look up the digest.</summary>
+    /// <summary>Reads the first bytes.</summary>
     /// <param name="input">Standard input. Not owned.</param>
     /// <param name="apiSocket">The daemon's control socket.</param>
     /// <exception cref="InvalidDataException">Standard input is empty. The message has the daemon's reason when there is one.</exception>
@@ -36,18 +43,12 @@ internal sealed class LayerInput : ForwardStream
     {
         _input = input;
         _apiSocket = apiSocket;
-        _end = input.ReadAtLeast(_buffer, PrefixLength, throwOnEndOfStream: false);
+        _buffer = _prefix;
+        _end = input.ReadAtLeast(_prefix, PrefixLength, throwOnEndOfStream: false);
         if (_end == 0)
         {
             // containerd could not read the layer, and does not pass on the reason.
             throw new InvalidDataException($"nothing came on standard input{FailureAsync().GetAwaiter().GetResult()}");
-        }
-
-        // A shorter layer has been read already.
-        if (_end == PrefixLength)
-        {
-            string hash = Convert.ToHexStringLower(SHA256.HashData(_buffer));
-            _digest = Task.Run(() => FindDigestAsync(hash));
         }
     }
 
@@ -70,7 +71,18 @@ internal sealed class LayerInput : ForwardStream
                 return _body.Read(buffer);
             }
 
-            (_start, _end) = (0, _input.Read(_buffer.AsSpan(0, ReadLength)));
+            if (_digest is null && _offset >= LookUpAfter)
+            {
+                // With its hash in the background too: starting OpenSSL takes milliseconds.
+                _digest = Task.Run(FindDigestAsync);
+            }
+
+            if (ReferenceEquals(_buffer, _prefix))
+            {
+                _buffer = new byte[ReadLength];
+            }
+
+            (_start, _end) = (0, _input.Read(_buffer));
         }
 
         int n = Math.Min(buffer.Length, _end - _start);
@@ -106,12 +118,13 @@ internal sealed class LayerInput : ForwardStream
     }
 
     /// <summary>
-    /// The digest of the content that starts with bytes of this hash; null when it is ambiguous or unknown, or the daemon does not answer.
+    /// The digest of the content that starts with the first bytes; null when it is ambiguous or unknown, or the daemon does not answer.
     /// </summary>
-    private async Task<string?> FindDigestAsync(string hash)
+    private async Task<string?> FindDigestAsync()
     {
         try
         {
+            string hash = Convert.ToHexStringLower(SHA256.HashData(_prefix));
             var query = GlobalOptions.Query(("arg", hash), ("length", PrefixLength.ToString(CultureInfo.InvariantCulture)));
             return (string?)(await Client.CallAsync("ipcs/content/reading", query, CancellationToken.None))["digest"];
         }

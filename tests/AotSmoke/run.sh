@@ -17,5 +17,6 @@ fi
 [ "$(ls "$out/publish")" = Ipcs.AotSmoke ]; say "publishing makes one file" $?
 allowed='^(linux-vdso\.so\.1|libm\.so\.6|libc\.so\.6|/lib64/ld-linux-x86-64\.so\.2)$'
 [ -z "$(ldd "$out/publish/Ipcs.AotSmoke" | awk '{ print $1 }' | grep -vE "$allowed")" ]; say "needs only libc and libm" $?
+python3 ../hardening.py "$out/publish/Ipcs.AotSmoke" || failed=1
 "$out/publish/Ipcs.AotSmoke"; say "the smoke test succeeds" $?
 exit $failed
