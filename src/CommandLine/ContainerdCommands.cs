@@ -11,28 +11,37 @@ internal static class ContainerdCommands
     public static Command Build(GlobalOptions global) =>
         NodeCommands.Group("containerd", "set containerd up, and bring it and ipcs together after a loss", [Config(global), Check(global)]);
 
-    /// <summary>The line of a document of <c>ipcs/containerd/check</c>.</summary>
-    internal static void Show(JsonNode line)
+    /// <summary>The lines of a document of <c>ipcs/containerd/check</c>.</summary>
+    internal static IEnumerable<PrintableHandler> Lines(JsonNode document)
     {
-        if (line["warning"] is { } warning)
+        if (document["warning"] is { } warning)
         {
-            Terminal.Line($"warning: {warning}");
+            yield return $"warning: {warning}";
         }
-        else if (line["digest"] is not null)
+        else if (document["digest"] is not null)
         {
-            string state = $"{line["problem"]}: {line["reason"]}{Outcome(line)}";
-            Terminal.Line($"{line["namespace"] ?? "-"}\t{line["digest"]}\t{line["size"]}\t{state}\t{Images(line["images"])}");
+            string state = $"{document["problem"]}: {document["reason"]}{Outcome(document)}";
+            string space = (string?)document["namespace"] ?? "-";
+            yield return $"{space}\t{document["digest"]}\t{document["size"]}\t{state}\t{Images(document["images"])}";
         }
         else
         {
-            foreach (JsonNode? pull in line["pull"]!.AsArray())
+            foreach (JsonNode? pull in document["pull"]!.AsArray())
             {
-                Terminal.Line($"pull again: {pull!["image"]} (namespace {pull["namespace"]})");
+                yield return $"pull again: {pull!["image"]} (namespace {pull["namespace"]})";
             }
 
-            long differences = (long)line["differences"]!;
-            string result = differences == 0 ? "no differences" : $"{differences} differences, {line["left"]} left";
-            Terminal.Line($"{line["contents"]} contents in {line["namespaces"]} namespaces: {result}");
+            long differences = (long)document["differences"]!;
+            string result = differences == 0 ? "no differences" : $"{differences} differences, {document["left"]} left";
+            yield return $"{document["contents"]} contents in {document["namespaces"]} namespaces: {result}";
+        }
+    }
+
+    private static void Show(JsonNode document)
+    {
+        foreach (PrintableHandler line in Lines(document))
+        {
+            Terminal.Line(line);
         }
     }
 

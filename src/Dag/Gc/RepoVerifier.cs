@@ -77,44 +77,31 @@ public sealed class RepoVerifier(IStore store)
 
     /// <summary>Reads every block of a content. Returns what is wrong with the first that is missing or damaged; null for none.</summary>
     /// <param name="content">The content.</param>
-    /// <param name="damaged">Called with the hash of a block whose bytes have another hash.</param>
+    /// <param name="damaged">
+    /// Called with the hash of each block whose bytes have another hash. It may delete the block. All of them must go before the content is
+    /// fetched again: the stored ones are not, and the hash of the whole would be wrong.
+    /// </param>
     /// <param name="cancellationToken">Stops the walk.</param>
     public string? CheckContent(ContentRecord content, Action<Multihash> damaged, CancellationToken cancellationToken)
     {
         using GcLease lease = store.LeaseDag(content.Root);
-        if (FaultBelow(content.Root, cancellationToken) is { } fault)
+        string? fault = FaultBelow(content.Root, cancellationToken);
+        try
         {
-            return fault;
-        }
-
-        foreach (Cid cid in DagVerify.Reachable(store.Blocks, content.Root, cancellationToken))
-        {
-            if (cid.Hash.Code == Multihash.Identity)
+            foreach (Cid cid in DagVerify.Reachable(store.Blocks, content.Root, cancellationToken))
             {
-                continue;
-            }
-
-            try
-            {
-                using IMemoryOwner<byte>? block = store.Blocks.Get(cid.Hash);
-                if (block is null)
+                if (cid.Hash.Code != Multihash.Identity && FaultOf(cid, damaged) is { } found)
                 {
-                    return $"block {cid} is missing";
-                }
-
-                if (!cid.Hash.Verifies(block.Memory.Span))
-                {
-                    damaged(cid.Hash);
-                    return $"block {cid} is damaged";
+                    fault ??= found;
                 }
             }
-            catch (StoreException e)
-            {
-                return e.Message;
-            }
+        }
+        catch (Exception e) when (e is DagFormatException or StoreException)
+        {
+            fault ??= e.Message;
         }
 
-        return null;
+        return fault;
     }
 
     /// <summary>The pins that lack a block, and why.</summary>
@@ -199,6 +186,25 @@ public sealed class RepoVerifier(IStore store)
         {
             return e.Message;
         }
+    }
+
+    private string? FaultOf(Cid cid, Action<Multihash> damaged)
+    {
+        try
+        {
+            using IMemoryOwner<byte>? block = store.Blocks.Get(cid.Hash);
+            if (block is null || cid.Hash.Verifies(block.Memory.Span))
+            {
+                return block is null ? $"block {cid} is missing" : null;
+            }
+        }
+        catch (StoreException e)
+        {
+            return e.Message;
+        }
+
+        damaged(cid.Hash);
+        return $"block {cid} is damaged";
     }
 
     private string? FaultBelow(Cid root, CancellationToken cancellationToken)

@@ -50,6 +50,38 @@ public sealed class RepoVerifierTests : IDisposable
         Assert.Equal(3, _faults.Count);
     }
 
+    [Fact]
+    public void Every_damaged_block_of_a_content_is_named_whatever_else_it_lacks()
+    {
+        byte[] data = Fill(out DagRoot root);
+        var verifier = new RepoVerifier(_repo.Store);
+        ContentRecord content = RepoFixture.Record(data, root);
+        List<Multihash> damaged = [];
+        Assert.Null(verifier.CheckContent(content, damaged.Add, TestContext.Current.CancellationToken));
+
+        Multihash[] leaves = [.. DagVerify.Reachable(_repo.Store.Blocks, root.Root, TestContext.Current.CancellationToken)
+            .Where(cid => cid.Codec == Multicodec.Raw)
+            .Select(cid => cid.Hash)
+            .TakeLast(3)];
+        foreach (Multihash leaf in leaves)
+        {
+            _repo.Store.Blocks.Delete(leaf);
+        }
+
+        _repo.Store.Blocks.Put(leaves[1], "other bytes"u8);
+        _repo.Store.Blocks.Put(leaves[2], "and others"u8);
+        string? fault = verifier.CheckContent(
+            content,
+            hash =>
+            {
+                damaged.Add(hash);
+                _repo.Store.Blocks.Delete(hash);
+            },
+            TestContext.Current.CancellationToken);
+        Assert.Contains($"{Cid.V1(Multicodec.Raw, leaves[0])} is missing", fault, StringComparison.Ordinal);
+        Assert.Equal(leaves[1..], damaged);
+    }
+
     public void Dispose() => _repo.Dispose();
 
     private byte[] Fill(out DagRoot root)
