@@ -26,6 +26,8 @@ internal sealed unsafe class Database : SafeHandle
     private volatile bool _disposed;
     private int _disposing;
     private int _broken;
+    private long _emptied;
+    private long _filled;
 
     private Database(string folder)
         : base(0, ownsHandle: true)
@@ -45,6 +47,9 @@ internal sealed unsafe class Database : SafeHandle
 
     /// <summary>True once disposed, though blocks and iterators in use may still keep the database open.</summary>
     public bool IsDisposed => _disposed;
+
+    // With this prefix no record of the default family begins.
+    private static ReadOnlySpan<byte> MarkKey => "!mark"u8;
 
     /// <summary>
     /// Raised once, on the thread of the write, when a write has failed for another reason than a full disk: from then on RocksDB refuses
@@ -211,6 +216,7 @@ internal sealed unsafe class Database : SafeHandle
         using InUse use = Enter();
         byte* error = null;
         nint options = Options(family, durability);
+        KeepBuffersFilled();
         fixed (byte* k = key, v = value)
         {
             RocksDb.rocksdb_put_cf(handle, options, _families[(int)family], k, (nuint)key.Length, v, (nuint)value.Length, &error);
@@ -229,6 +235,7 @@ internal sealed unsafe class Database : SafeHandle
     {
         using InUse use = Enter();
         byte* error = null;
+        KeepBuffersFilled();
         fixed (byte* k = key)
         {
             nint options = sync ? _syncWriteOptions : _writeOptions;
@@ -251,7 +258,9 @@ internal sealed unsafe class Database : SafeHandle
     {
         using InUse use = Enter();
         byte* error = null;
-        RocksDb.rocksdb_write(handle, Options(ColumnFamily.Blocks, durability), batch.Pointer, &error);
+        nint options = Options(ColumnFamily.Blocks, durability);
+        KeepBuffersFilled();
+        RocksDb.rocksdb_write(handle, options, batch.Pointer, &error);
         if (error is not null)
         {
             throw WriteFailure(error, "write");
@@ -259,6 +268,16 @@ internal sealed unsafe class Database : SafeHandle
 
         Written(durability);
     }
+
+    /// <summary>
+    /// Called when the write buffers of all families may have become empty, which a full disk at the next write must not meet.
+    /// </summary>
+    /// <remarks>
+    /// After a write to the log that finds the disk full, RocksDB flushes what is in the buffers and goes on with a new log. With nothing
+    /// to flush it goes on with the old log, whose writer has failed, and an assertion in RocksDB 7.8 (WritableFileWriter) ends the process
+    /// at the next write. So before the next write a record that no log has is put into a buffer.
+    /// </remarks>
+    public void BuffersEmptied() => Interlocked.Increment(ref _emptied);
 
     /// <summary>Makes all deferred writes before the call durable.</summary>
     public void FlushDeferred()
@@ -351,6 +370,7 @@ internal sealed unsafe class Database : SafeHandle
         RocksDb.rocksdb_compactoptions_set_bottommost_level_compaction(options, all ? Force : Skip);
         RocksDb.rocksdb_compact_range_cf_opt(handle, _families[(int)family], options, null, 0, null, 0);
         RocksDb.rocksdb_compactoptions_destroy(options);
+        BuffersEmptied();
     }
 
     /// <summary>Frees a value and its reference to the database. Called once by its owner.</summary>
@@ -491,12 +511,43 @@ internal sealed unsafe class Database : SafeHandle
     private StoreException WriteFailure(byte* error, string what)
     {
         StoreException failure = RocksDb.Failure(error, $"store {Folder}: {what}");
-        if (!failure.IsNoSpace && !_disposed && Interlocked.Exchange(ref _broken, 1) == 0)
+        if (failure.IsNoSpace)
+        {
+            // RocksDB flushes everything before it takes writes again.
+            BuffersEmptied();
+        }
+        else if (!_disposed && Interlocked.Exchange(ref _broken, 1) == 0)
         {
             Broken?.Invoke(failure);
         }
 
         return failure;
+    }
+
+    /// <summary>Puts a record into a write buffer when all of them may be empty. If it is refused, the next write says so.</summary>
+    private void KeepBuffersFilled()
+    {
+        long emptied = Interlocked.Read(ref _emptied);
+        if (emptied == Interlocked.Read(ref _filled))
+        {
+            return;
+        }
+
+        byte* error = null;
+        fixed (byte* key = MarkKey)
+        {
+            nint family = _families[(int)ColumnFamily.Default];
+            RocksDb.rocksdb_put_cf(handle, _deferredWriteOptions, family, key, (nuint)MarkKey.Length, key, 0, &error);
+        }
+
+        if (error is null)
+        {
+            Interlocked.Exchange(ref _filled, emptied);
+        }
+        else
+        {
+            RocksDb.rocksdb_free(error);
+        }
     }
 
     private void Written(Durability durability)

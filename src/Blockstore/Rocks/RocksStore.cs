@@ -99,6 +99,7 @@ public sealed class RocksStore : IStore
         try
         {
             CheckSchema(database, set, options);
+            database.BuffersEmptied();
             return new RocksStore(database, options);
         }
         catch

@@ -73,6 +73,34 @@ public sealed class DiskFullTests : IDisposable
         Assert.NotNull(again.Contents.Get(Record(Multihash.Sha256(more)).Digest));
     }
 
+    [Fact]
+    public void A_full_disk_that_fails_the_first_write_after_the_opening_ends_no_process()
+    {
+        string folder = Path.Combine(_folder.Path, "s");
+        RocksStore.Open(folder).Dispose();
+        using (RocksStore store = RocksStore.Open(folder))
+        {
+            string ballast = Path.Combine(_folder.Path, "ballast");
+            Assert.Throws<IOException>(() => TakeAll(ballast));
+
+            // RocksDB tries again by itself meanwhile; each attempt ends with empty write buffers.
+            long started = TimeProvider.System.GetTimestamp();
+            int refused = 0;
+            while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(1))
+            {
+                Assert.True(Assert.Throws<StoreException>(() => store.Metadata.Put("key"u8, new byte[100_000])).IsNoSpace);
+                refused++;
+            }
+
+            Assert.True(refused > 1);
+            File.Delete(ballast);
+            Eventually(() => store.Metadata.Put("key"u8, [1]));
+        }
+
+        using RocksStore again = RocksStore.Open(folder);
+        Assert.Equal([1], again.Metadata.Get("key"u8));
+    }
+
     public void Dispose()
     {
         if (_mounted)
