@@ -14,6 +14,9 @@ public sealed class BitswapOptions
     /// <summary>How long a peer may send none of the requested blocks before other peers are asked for them.</summary>
     public TimeSpan StallTime { get; init; } = TimeSpan.FromMilliseconds(800);
 
+    /// <summary>How long a peer may send less than a fair rate (64 KiB/s) of the requested blocks before it counts as stalled.</summary>
+    public TimeSpan FairTime { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>How long a block may be wanted without a peer left to ask before the want fails.</summary>
     public TimeSpan NoPeerTime { get; init; } = TimeSpan.FromSeconds(20);
 

@@ -42,6 +42,12 @@ public sealed class BitswapSession : IAsyncDisposable
     /// <summary>Which peers are asked beside the named ones.</summary>
     internal PeerScope PeerScope { get; set; }
 
+    /// <summary>
+    /// How long, in microseconds, its peers may send less than a fair rate before its blocks fail; null for
+    /// <see cref="BitswapOptions.NoPeerTime"/> without any block.
+    /// </summary>
+    internal long? Patience { get; init; }
+
     /// <summary>What each known peer has of the content.</summary>
     internal Dictionary<PeerId, PeerAvailability> Peers { get; } = [];
 

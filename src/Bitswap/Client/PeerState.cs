@@ -1,9 +1,10 @@
+using Ipcs.Bitswap.Wire;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Bitswap.Client;
 
 /// <summary>The scheduler's state of one connected peer. Accessed only under the scheduler's lock.</summary>
-internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions options)
+internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions options, ReceivedBytes received)
 {
     public PeerId Peer { get; } = peer;
 
@@ -11,6 +12,12 @@ internal sealed class PeerState(PeerId peer, bool saysHave, BitswapOptions optio
     public bool SaysHave { get; } = saysHave;
 
     public RequestWindow Window { get; } = new(options.FirstWindow, options.MaxWindow);
+
+    /// <summary>Whether it sends at a fair rate what was requested from it.</summary>
+    public FairRate Fairness { get; } = new();
+
+    /// <summary>The bytes that it has sent, counted by the readers of its streams.</summary>
+    public ReceivedBytes Received { get; } = received;
 
     /// <summary>The wants that may be requested from it next.</summary>
     public PeerWantQueue PeerWantQueue { get; } = new();

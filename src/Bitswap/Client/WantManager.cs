@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Ipcs.Bitswap.Wire;
 using Ipcs.Blockstore;
@@ -15,6 +16,8 @@ internal sealed class WantManager : IAsyncDisposable
 
     private readonly IBlockstore _store;
     private readonly Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> _send;
+    private readonly Func<bool> _isBehind;
+    private readonly ConcurrentDictionary<PeerId, ReceivedBytes> _received = new();
     private readonly TimeProvider _time;
     private readonly WantScheduler _scheduler;
     private readonly Lock _lock = new();
@@ -26,11 +29,13 @@ internal sealed class WantManager : IAsyncDisposable
         IBlockstore store,
         BitswapOptions options,
         Action<IReadOnlyList<(PeerId Peer, WantEntry Entry)>> send,
+        Func<bool> isBehind,
         BitswapMeter meter,
         TimeProvider time)
     {
         _store = store;
         _send = send;
+        _isBehind = isBehind;
         _time = time;
         _scheduler = new WantScheduler(self, options, new Random(options.Seed), meter.FirstBlock);
         _ticking = TickAsync();
@@ -206,10 +211,17 @@ internal sealed class WantManager : IAsyncDisposable
     });
 
     /// <summary>Adds a connected peer whose protocols are known.</summary>
-    public void PeerCame(PeerId peer, bool saysHave) => Run((scheduler, now) => scheduler.PeerCame(peer, saysHave, now));
+    public void PeerCame(PeerId peer, bool saysHave) =>
+        Run((scheduler, now) => scheduler.PeerCame(peer, saysHave, now, ReceivedOf(peer)));
 
     /// <summary>Removes a peer that has disconnected.</summary>
     public void PeerGone(PeerId peer) => Run((scheduler, now) => scheduler.PeerGone(peer, now));
+
+    /// <summary>The counter of the bytes received from a peer.</summary>
+    public ReceivedBytes ReceivedOf(PeerId peer) => _received.GetOrAdd(peer, static _ => new ReceivedBytes());
+
+    /// <summary>Removes the counter of the bytes received from a peer that has no connection and no stream.</summary>
+    public void ForgetReceived(PeerId peer) => _received.TryRemove(peer, out _);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -240,7 +252,7 @@ internal sealed class WantManager : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                Run((scheduler, now) => scheduler.Tick(now));
+                Run((scheduler, now) => scheduler.Tick(now, _isBehind()));
             }
         }
         catch (OperationCanceledException)

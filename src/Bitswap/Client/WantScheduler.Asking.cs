@@ -65,6 +65,7 @@ internal sealed partial class WantScheduler
         {
             peer.LastBlock = now;
             peer.Window.Begin(now);
+            peer.Fairness.Begin(now, peer.Received.Count);
         }
 
         want.Asked = peer;
@@ -156,10 +157,43 @@ internal sealed partial class WantScheduler
 
     private void Fail(Want want)
     {
+        BlockUnavailableException failure = FailureOf(want, options.NoPeerTime);
+        Forget(want);
+        want.Fail(failure);
+    }
+
+    /// <summary>Fails a want for the sessions whose patience is over, and leaves it to the others. True when there are no others.</summary>
+    /// <param name="want">The want.</param>
+    /// <param name="waited">How long it has waited, in microseconds.</param>
+    /// <param name="from">The peer that was asked for it and has not sent it; null when none is asked now.</param>
+    private bool FailedImpatient(Want want, long waited, PeerState? from = null)
+    {
+        if (!want.Sessions.Exists(s => s.Patience <= waited))
+        {
+            return false;
+        }
+
+        if (from is not null)
+        {
+            want.Refused.Add(from.Peer);
+        }
+
+        BlockUnavailableException failure = FailureOf(want, TimeSpan.FromMicroseconds(waited));
+        foreach ((BitswapSession session, Cid cid) in want.Prefetches.Where(p => p.Session.Patience <= waited).ToArray())
+        {
+            want.Prefetches.Remove((session, cid));
+            LetGo(want, session);
+            session.Report(want, cid, isLeaf: false, failure: failure);
+        }
+
+        return want.Sessions.Count == 0;
+    }
+
+    private static BlockUnavailableException FailureOf(Want want, TimeSpan time)
+    {
         string tried = want.Refused.Count > 0 ? $"no block from {string.Join(", ", want.Refused)}"
             : want.NotifiedPeers.Count > 0 ? $"none of the {want.NotifiedPeers.Count} peers asked has said to have it"
             : "no connected peer to ask";
-        Forget(want);
-        want.Fail(new BlockUnavailableException($"block {want.Cid}: {tried} within {options.NoPeerTime.TotalSeconds} s"));
+        return new BlockUnavailableException($"block {want.Cid}: {tried} within {time.TotalSeconds:0.#} s", [.. want.Refused]);
     }
 }

@@ -12,10 +12,18 @@ internal sealed partial class WantScheduler
     private const long LookTime = 1_000_000;
 
     /// <summary>Moves wants from slow peers and fails those that have waited too long; called a few times a second.</summary>
-    public void Tick(long now)
+    /// <param name="now">The time.</param>
+    /// <param name="isBehind">True while this node takes received blocks too slowly: then no peer is unfair.</param>
+    public void Tick(long now, bool isBehind = false)
     {
         foreach (PeerState state in _peers.Values)
         {
+            if (isBehind)
+            {
+                state.Fairness.Begin(now, state.Received.Count);
+            }
+
+            state.Fairness.Update(now, state.Received.Count);
             MoveIfQuiet(state, now);
             CancelFinished(state);
         }
@@ -52,6 +60,10 @@ internal sealed partial class WantScheduler
         {
             Fail(want);
         }
+        else if (FailedImpatient(want, now - Math.Max(want.Since, want.ServableAt)))
+        {
+            // Nobody else wants it.
+        }
         else if (now > want.RetryAt && (want.Refused.Count > 0 || want.Sessions.Exists(s => s.PeerScope == PeerScope.Broadcast)))
         {
             want.RetryAt = now + RetryTime;
@@ -80,13 +92,13 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Handles a peer that sends none of the requested blocks: its wants move to peers that can serve them; when there are none, the
+    /// Handles a peer that sends none of the requested blocks, or less than a fair rate: its wants move to peers that can serve them; when there are none, the
     /// request is repeated, and at last the want fails.
     /// </summary>
     private void MoveIfQuiet(PeerState state, long now)
     {
-        long quiet = now - state.LastBlock;
-        if (state.UnderWay.Count == 0 || quiet < Microseconds(options.StallTime))
+        long quiet = now - state.LastBlock, unfair = state.Fairness.UnfairTime(now);
+        if (state.UnderWay.Count == 0 || (quiet < Microseconds(options.StallTime) && unfair < Microseconds(options.FairTime)))
         {
             return;
         }
@@ -108,6 +120,10 @@ internal sealed partial class WantScheduler
                 Release(want);
                 want.Refused.Add(state.Peer);
                 Fail(want);
+            }
+            else if (FailedImpatient(want, Math.Min(unfair, now - want.AskedAt), state))
+            {
+                // Nobody else wants it.
             }
             else if (now - want.AskedAt > RepeatTime)
             {

@@ -149,7 +149,8 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
         if (state is not null)
         {
             state.LastBlock = now;
-            state.Stalled = false;
+            state.Fairness.BlockArrived(length, now, state.Received.Count);
+            state.Stalled &= state.Fairness.UnfairTime(now) >= Microseconds(options.FairTime);
             _pace.Spend(length, now);
         }
 
@@ -272,9 +273,9 @@ internal sealed partial class WantScheduler(PeerId self, BitswapOptions options,
     }
 
     /// <summary>Adds a connected peer.</summary>
-    public void PeerCame(PeerId peer, bool saysHave, long now)
+    public void PeerCame(PeerId peer, bool saysHave, long now, ReceivedBytes? received = null)
     {
-        if (!_peers.TryAdd(peer, new PeerState(peer, saysHave, options)))
+        if (!_peers.TryAdd(peer, new PeerState(peer, saysHave, options, received ?? new ReceivedBytes())))
         {
             return;
         }

@@ -61,7 +61,7 @@ public sealed partial class BitswapService : IAsyncDisposable
         _bans = new BanList(_time, options.BanTime);
         _engine = new Engine(host, store, options, _time, LogUnreadable);
         _meter = new BitswapMeter(() => Statistics);
-        _wants = new WantManager(host.LocalPeer, store, options, Send, _meter, _time);
+        _wants = new WantManager(host.LocalPeer, store, options, Send, () => _received.Reader.Count == MaxQueued, _meter, _time);
         _receiver = new BlockReceiver(store, _wants, options.IsLeaf, (hash, length) => _engine.Waiting.BlockArrived(hash, length));
         _workers = [.. Enumerable.Range(0, Environment.ProcessorCount).Select(_ => Task.Factory
             .StartNew(WorkAsync, CancellationToken.None, TaskCreationOptions.None, options.Work).Unwrap())];
@@ -107,7 +107,14 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// <summary>
     /// Creates a session that asks only the peers that are added to it. Its prefetch results have the blocks that are still in memory.
     /// </summary>
-    public BitswapSession CreateSession() => new(_store, _wants, PeerScope.Named, _sharing);
+    /// <param name="patience">
+    /// How long the peers may send less than a fair rate (64 KiB/s) before a prefetched block fails; null to wait as long as blocks come at
+    /// any rate.
+    /// </param>
+    public BitswapSession CreateSession(TimeSpan? patience = null) => new(_store, _wants, PeerScope.Named, _sharing)
+    {
+        Patience = (long?)patience?.TotalMicroseconds,
+    };
 
     /// <summary>The blocks that this node wants.</summary>
     public IReadOnlyList<Cid> Wantlist() => _wants.Wanted();
@@ -216,6 +223,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     private void OnDisconnected(PeerId peer)
     {
         _wants.PeerGone(peer);
+        _wants.ForgetReceived(peer);
         if (_queues.TryRemove(peer, out PeerMessageQueue? queue))
         {
             _background.Add(queue.DisposeAsync().AsTask());
@@ -268,7 +276,7 @@ public sealed partial class BitswapService : IAsyncDisposable
     /// </summary>
     private async Task ReadMessagesAsync(PeerStream stream, CancellationToken cancellationToken)
     {
-        var reader = new MessageReader(stream);
+        var reader = new MessageReader(stream, _wants.ReceivedOf(stream.RemotePeer));
         while (await reader.ReadAsync(cancellationToken) is { } piece)
         {
             bool queued = false;
@@ -301,6 +309,10 @@ public sealed partial class BitswapService : IAsyncDisposable
         if (_streams.AddOrUpdate(peer, 0, (_, n) => n - 1) <= 0)
         {
             _streams.TryRemove(new KeyValuePair<PeerId, int>(peer, 0));
+            if (!_host.Peers.Any(p => p.Peer == peer))
+            {
+                _wants.ForgetReceived(peer);
+            }
         }
     }
 

@@ -9,10 +9,15 @@ namespace Ipcs.Bitswap.Wire;
 /// concatenation of protobuf messages is their merge (https://protobuf.dev/programming-guides/encoding/, section Last One Wins). The first
 /// blocks of a message are verified while the last ones are still being received, and no buffer has the length of the whole message.
 /// </summary>
-internal sealed class MessageReader(PeerStream stream)
+/// <param name="stream">The stream.</param>
+/// <param name="received">Counts the bytes of fields as they are received; null when nobody counts them.</param>
+internal sealed class MessageReader(PeerStream stream, ReceivedBytes? received = null)
 {
     /// <summary>The maximum length in bytes of a field that has one block.</summary>
     private const int MaxBlockField = IBlockstore.MaxBlockLength + 1024;
+
+    /// <summary>The bytes after which received bytes are counted: half a second at the fair rate.</summary>
+    private const int Part = 32 * 1024;
 
     /// <summary>The maximum length of a protobuf varint in bytes.</summary>
     private const int MaxVarint = 10;
@@ -106,7 +111,15 @@ internal sealed class MessageReader(PeerStream stream)
 
     private async ValueTask FillAsync(MessagePiece piece, int length, CancellationToken cancellationToken)
     {
-        await _messages.ReadBytesAsync(piece.Extend(length), cancellationToken);
+        Memory<byte> rest = piece.Extend(length);
+        while (rest.Length > 0)
+        {
+            Memory<byte> part = rest[..Math.Min(rest.Length, Part)];
+            await _messages.ReadBytesAsync(part, cancellationToken);
+            received?.Add(part.Length);
+            rest = rest[part.Length..];
+        }
+
         _left -= length;
     }
 

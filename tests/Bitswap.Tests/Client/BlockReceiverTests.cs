@@ -150,6 +150,7 @@ public sealed class BlockReceiverTests : IAsyncDisposable
             _runs++;
             _sent.AddRange(entries);
         },
+        () => false,
         _meter,
         _time);
 

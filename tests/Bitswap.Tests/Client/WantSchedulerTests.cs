@@ -130,6 +130,131 @@ public sealed class WantSchedulerTests
         Assert.Equal(0, model.Wanted);
     }
 
+    /// <summary>
+    /// A drip: one block at first, then bytes at a quarter of the fair rate. A door does not wait for it; a reader without patience does.
+    /// </summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Blocks_of_an_unfair_peer_fail_for_the_impatient_session_only(int drip)
+    {
+        (WantScheduler scheduler, _, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        BitswapSession impatient = NewSession(2_000_000), patient = NewSession(null);
+        foreach (BitswapSession session in (BitswapSession[])[impatient, patient])
+        {
+            scheduler.SetAvailability(session, peer, PeerAvailability.Complete, 0);
+            Prefetch(scheduler, session, cids[..4], 0);
+        }
+
+        scheduler.Received(peer, cids[0].Hash, Block, isLeaf: false, 10_000);
+        for (long now = 100_000; now <= 5_000_000; now += 100_000)
+        {
+            if (drip > 0 && now % 1_000_000 == 0 && now < 4_000_000)
+            {
+                scheduler.Received(peer, cids[now / 1_000_000].Hash, 16 << 10, isLeaf: false, now);
+            }
+
+            scheduler.Tick(now);
+            int failed = Failures(impatient).Count;
+            if (failed > 0)
+            {
+                Assert.InRange(now, 2_000_000, 2_200_000);
+                Assert.Empty(Failures(patient));
+                return;
+            }
+        }
+
+        Assert.Fail("the impatient session waited");
+    }
+
+    [Fact]
+    public void A_peer_that_sends_long_blocks_slowly_is_fair()
+    {
+        var scheduler = new WantScheduler(Simulation.PeerOf(0), new BitswapOptions(), new Random(1));
+        BitswapSession session = NewSession(2_000_000);
+        PeerId peer = Simulation.PeerOf(1);
+        var received = new ReceivedBytes();
+        scheduler.PeerCame(peer, saysHave: true, 0, received);
+        scheduler.SetAvailability(session, peer, PeerAvailability.Complete, 0);
+        var cid = Cid.V1(Multicodec.Raw, Multihash.Sha256([1]));
+        Prefetch(scheduler, session, [cid], 0);
+
+        // 256 KiB at 80 KiB/s take 3.2 s.
+        for (long now = 100_000; now < 3_200_000; now += 100_000)
+        {
+            received.Add(8 << 10);
+            scheduler.Tick(now);
+            Assert.False(session.Results.TryPeek(out _));
+        }
+
+        // Bytes that never become a block count for 8 s.
+        for (long now = 3_200_000; now < 12_000_000; now += 100_000)
+        {
+            received.Add(8 << 10);
+            scheduler.Tick(now);
+        }
+
+        Assert.Single(Failures(session));
+    }
+
+    [Fact]
+    public void A_peer_that_refuses_is_named_in_the_failure()
+    {
+        (WantScheduler scheduler, _, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        BitswapSession session = NewSession(2_000_000);
+        scheduler.SetAvailability(session, peer, PeerAvailability.Complete, 0);
+        Prefetch(scheduler, session, cids[..1], 0);
+        scheduler.Presence(peer, new PresenceEntry(cids[0], Have: false), 1000);
+        for (long now = 100_000; now <= 2_500_000; now += 100_000)
+        {
+            scheduler.Tick(now);
+        }
+
+        Assert.Equal([peer], Assert.Single(Failures(session)).Peers);
+        Assert.Equal(0, scheduler.Count);
+    }
+
+    [Fact]
+    public void No_peer_is_unfair_while_this_node_is_behind()
+    {
+        (WantScheduler scheduler, _, PeerId peer, Cid[] cids) = NewScheduler(window: 16 * Block);
+        BitswapSession session = NewSession(2_000_000);
+        scheduler.SetAvailability(session, peer, PeerAvailability.Complete, 0);
+        Prefetch(scheduler, session, cids[..4], 0);
+        for (long now = 100_000; now <= 5_000_000; now += 100_000)
+        {
+            scheduler.Tick(now, isBehind: true);
+        }
+
+        Assert.Empty(Failures(session));
+    }
+
+    private static BitswapSession NewSession(long? patience) => new(null!, null!, PeerScope.Named) { Patience = patience };
+
+    private static void Prefetch(WantScheduler scheduler, BitswapSession session, Cid[] cids, long now)
+    {
+        Want[] wants = scheduler.Add(session, cids, urgent: false, now);
+        for (int i = 0; i < cids.Length; i++)
+        {
+            wants[i].Prefetches.Add((session, cids[i]));
+            session.Wants.Add(wants[i]);
+        }
+    }
+
+    private static List<BlockUnavailableException> Failures(BitswapSession session)
+    {
+        var failures = new List<BlockUnavailableException>();
+        while (session.Results.TryRead(out PrefetchResult result))
+        {
+            if (result.Failure is { } failure)
+            {
+                failures.Add(failure);
+            }
+        }
+
+        return failures;
+    }
+
     /// <summary>A scheduler with one complete peer, and blocks of the length that it expects.</summary>
     private static (WantScheduler Scheduler, BitswapSession Session, PeerId Peer, Cid[] Cids) NewScheduler(int window, int blocks = 40)
     {
