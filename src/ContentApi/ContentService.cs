@@ -15,8 +15,8 @@ using Ipcs.Multiformats;
 namespace Ipcs.ContentApi;
 
 /// <summary>
-/// containerd's content service over the store and the fleet. containerd relies on a positive Info, so the record that it promises is
-/// durable before the reply is sent.
+/// containerd's content service over the store and the fleet. Nothing that a peer says becomes a fact that containerd keeps: the fleet's
+/// contents come in through Write, once they are verified.
 /// </summary>
 internal sealed class ContentService(
     IStore store,
@@ -41,7 +41,7 @@ internal sealed class ContentService(
     private readonly ReadHandler _reads = new(store, catalog, fleet, readers, recent);
 
     public override Task<InfoResponse> Info(InfoRequest request, ServerCallContext context) =>
-        errors.Guard(InfoAsync(request, context.CancellationToken), context);
+        errors.Guard(Task.Run(() => Info(request), CancellationToken.None), context);
 
     public override Task<UpdateResponse> Update(UpdateRequest request, ServerCallContext context) =>
         errors.Guard(Task.Run(() => Update(request), CancellationToken.None), context);
@@ -74,58 +74,31 @@ internal sealed class ContentService(
     public override Task<Empty> Abort(AbortRequest request, ServerCallContext context) =>
         errors.Guard(AbortAsync(request, context.CancellationToken), context);
 
-    private async Task<InfoResponse> InfoAsync(InfoRequest request, CancellationToken cancellationToken)
+    /// <summary>
+    /// containerd waits for an Info with its metadata locked, and keeps a positive one as a fact: so it is answered from the index alone,
+    /// and positively only for a content that is stored completely and verified.
+    /// </summary>
+    private InfoResponse Info(InfoRequest request)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
         ContentRecord? record = catalog.Get(digest);
-        if (record is not { Owned: true })
+        if (record is { Owned: false, Complete: true })
         {
-            record = Claim(digest, found: null) ?? Claim(digest, await fleet.FindAsync(digest, cancellationToken))
-                ?? throw RpcErrors.NotFound($"content {digest} not found");
+            DateTimeOffset now = options.Time.GetUtcNow();
+            record = catalog.Change(digest, record => record is { Owned: false, Complete: true }
+                ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
+                : record);
         }
 
-        if (!record.Complete)
+        if (record is { Owned: true, Complete: false })
         {
+            // Its disk has lost a block, or a pull without a registry has promised it.
             fleet.StartFetch(record);
         }
 
-        return new InfoResponse { Info = ToWire(record) };
-    }
-
-    /// <summary>
-    /// Makes containerd the owner of a content, durably: of one with a complete record, or of the one that the fleet has found. Null when
-    /// there is neither.
-    /// </summary>
-    private ContentRecord? Claim(Digest digest, ContentRecord? found)
-    {
-        // A collection that is under way must not take the root after it was seen here.
-        using GcLease lease = store.LeaseTouched();
-        if (found is { Complete: true })
-        {
-            // A DAG in the store without a record: a collection may have taken blocks of it since it was found. Only the root is looked up
-            // here, since containerd waits with its metadata locked. The fetch that follows visits the other blocks in the background, gets
-            // those that are missing, and stores that the content is complete.
-            if (!store.Blocks.Has(found.Root.Hash))
-            {
-                return null;
-            }
-
-            found = found with { Complete = false };
-        }
-
-        return catalog.Change(digest, record => Claimed(record, digest, found)) is { Owned: true } owned ? owned : null;
-    }
-
-    private ContentRecord? Claimed(ContentRecord? record, Digest digest, ContentRecord? found)
-    {
-        DateTimeOffset now = options.Time.GetUtcNow();
-        return record switch
-        {
-            { Owned: true } => record,
-            { Complete: true } => record with { Owned = true, CreatedAt = now, UpdatedAt = now },
-            _ when found is null => record,
-            _ => found with { Digest = digest, Owned = true, CreatedAt = now, UpdatedAt = now },
-        };
+        return record is { Owned: true } && (record.Complete || record.Kind == ContentKind.Dag)
+            ? new InfoResponse { Info = ToWire(record) }
+            : throw RpcErrors.NotFound($"content {digest} not found");
     }
 
     private UpdateResponse Update(UpdateRequest request)

@@ -16,8 +16,8 @@ public interface IBlockSource
 public sealed class BlockNotFoundException : IOException
 {
     /// <summary>Creates an exception whose message names the block and the sources tried.</summary>
-    public BlockNotFoundException(Cid cid, string tried)
-        : base($"block {cid} not found: {tried}") => Cid = cid;
+    public BlockNotFoundException(Cid cid, string tried, Exception? inner = null)
+        : base($"block {cid} not found: {tried}", inner) => Cid = cid;
 
     /// <summary>The block.</summary>
     public Cid Cid { get; }

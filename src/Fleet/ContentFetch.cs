@@ -1,142 +1,410 @@
-using System.Security.Cryptography;
+using System.Diagnostics;
+using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
-using Ipcs.Dag.Read;
+using Ipcs.Libp2p;
 using Ipcs.Multiformats;
+using Microsoft.Extensions.Logging;
 
 namespace Ipcs.Fleet;
 
 /// <summary>
-/// The fetch of one content: <see cref="DagFetch"/> fetches its blocks; for a blob, a reader follows them in order and hashes the bytes, so
-/// that the whole is verified soon after the last block. Owns its session.
+/// The fetch of one content from the fleet: every root that peers claim for the digest is tried, first that with the most peers, then the
+/// others a few at a time, until the bytes under one have the digest. In the first pass a root is given up when its peers send less than a
+/// fair rate for <see cref="FairTime"/>. When somebody waits patiently, a second pass tries all roots again, and waits as long as blocks
+/// come at any rate. Only a verified content gets into the index.
 /// </summary>
-internal sealed class ContentFetch : IAsyncDisposable
+internal sealed partial class ContentFetch(FetchServices services, Digest digest, TimeSpan findTime)
 {
-    private readonly IBlockstore _blocks;
-    private readonly BitswapSession _session;
-    private readonly TaskScheduler _work;
-    private readonly TimeProvider _time;
-    private readonly Lock _lock = new();
-    private readonly OrderedDictionary<PeerId, bool> _sources = [];
+    /// <summary>Up to this size, in bytes, a fetch does not wait for a slot: everything else waits for manifests and configs.</summary>
+    private const int SmallSize = 1 << 20;
 
-    public ContentFetch(ContentRecord record, IBlockstore blocks, BitswapSession session, TimeProvider time, TaskScheduler work)
+    /// <summary>Roots tried in one pass: honest peers have one or two. With liars only, a pass ends within 18 s.</summary>
+    private const int MaxRoots = 64;
+
+    /// <summary>Roots tried at a time, after the first one has failed.</summary>
+    private const int MaxAtOnce = 8;
+
+    /// <summary>How long the peers of a root may send less than a fair rate in the first pass.</summary>
+    private static readonly TimeSpan FairTime = TimeSpan.FromSeconds(2);
+
+    /// <summary>The time between two searches for more sources of a fetch; it doubles with each search.</summary>
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
+
+    private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(4);
+
+    private readonly TaskCompletionSource<ContentRecord?> _firstPass = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ILogger _logger = services.Logger;
+    private readonly TimeProvider _time = services.Time;
+    private readonly Lock _lock = new();
+
+    // Replaced as a whole under the lock.
+    private volatile RootFetch[] _current = [];
+    private volatile bool _withFailed;
+
+    /// <summary>The digest of the content.</summary>
+    public Digest Digest => digest;
+
+    /// <summary>
+    /// Completes with the verified content, or with null when the first pass has ended without one. Fails only when the fetch is stopped.
+    /// </summary>
+    public Task<ContentRecord?> FirstPass => _firstPass.Task;
+
+    /// <summary>The record of a root that is being fetched, which is not verified; null between two roots.</summary>
+    public ContentRecord? Claimed => _current is [var first, ..] ? first.Record : null;
+
+    /// <summary>Raised with the number of bytes verified so far.</summary>
+    public event Action<long>? Progressed;
+
+    /// <summary>Fetches the content.</summary>
+    /// <param name="slot">Held while a large content is fetched in the first pass.</param>
+    /// <param name="patientSlot">The same for the second pass.</param>
+    /// <param name="goesOn">Called once after a first pass without a result; true when somebody waits for a second pass.</param>
+    /// <param name="cancellationToken">Stops the fetch.</param>
+    /// <exception cref="ContentUnavailableException">No source is left; the message names the digest and the sources tried.</exception>
+    public async Task<ContentRecord> RunAsync(
+        SemaphoreSlim slot, SemaphoreSlim patientSlot, Func<bool> goesOn, CancellationToken cancellationToken)
     {
-        _time = time;
-        _work = work;
-        Record = record;
-        _blocks = blocks;
-        _session = session;
+        using Activity? span = IpcsActivity.Source.StartActivity("fetch");
+        span?.SetTag("digest", digest.ToString());
+        try
+        {
+            await FindAsync(cancellationToken);
+            (ContentRecord? content, Exception? failure) = await PassAsync(slot, FairTime, cancellationToken);
+            _firstPass.TrySetResult(content);
+            if (content is null && goesOn())
+            {
+                (content, failure) = await PassAsync(patientSlot, null, cancellationToken);
+            }
+
+            span?.SetTag("size", content?.Size ?? 0);
+            return content ?? throw Unavailable(failure);
+        }
+        catch (Exception e)
+        {
+            span?.SetStatus(ActivityStatusCode.Error, e.Message);
+            if (e is OperationCanceledException)
+            {
+                _firstPass.TrySetCanceled(CancellationToken.None);
+            }
+
+            // Nothing that went wrong here is the registry's fault, which serves the content next.
+            _firstPass.TrySetResult(null);
+            throw;
+        }
     }
 
-    /// <summary>The record of the content.</summary>
-    public ContentRecord Record { get; }
+    /// <summary>A peer is fetching the content too.</summary>
+    public void AddLeecher(PeerId peer) => Array.ForEach(_current, f => f.AddSource(peer, PeerAvailability.Partial));
 
-    /// <summary>The peers that are known to have the content completely or partly.</summary>
-    public PeerId[] Sources
+    /// <summary>Asks the peers again, and uses those that have the content or a part of it.</summary>
+    public static async Task FindSourcesAsync(FetchServices services, IReadOnlyList<ContentFetch> fetches)
     {
-        get
+        Task asking = services.Locator.AskAgainAsync([.. fetches.Select(f => f.Digest)]);
+
+        // A hanging peer does not delay the use of the other answers.
+        await Task.WhenAny(asking, Task.Delay(FirstPause, services.Time));
+        foreach (ContentFetch fetch in fetches)
         {
-            lock (_lock)
+            Array.ForEach(fetch._current, fetch.AddSources);
+        }
+    }
+
+    /// <summary>
+    /// Asks the connected peers, and the providers from the DHT when none of them has the content, for <c>findTime</c> at most.
+    /// </summary>
+    private async Task FindAsync(CancellationToken cancellationToken)
+    {
+        if (services.Local.Peek(digest) is { Complete: true })
+        {
+            return;
+        }
+
+        using var limit = new Deadline(_time, findTime, cancellationToken);
+        try
+        {
+            await services.Locator.Ask(digest).Decided.WaitAsync(limit.Token);
+            if (services.Locator.Best(digest) is null && await services.Search.SearchAsync(digest.Hash).WaitAsync(limit.Token))
             {
-                return [.. _sources.Keys];
+                await services.Locator.AskAgainAsync([digest]).WaitAsync(limit.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            if (services.Locator.Best(digest) is null)
+            {
+                LogTooLate(digest, findTime.TotalMilliseconds);
             }
         }
     }
 
-    /// <summary>Adds a peer that has the content completely or partly.</summary>
-    public void AddSource(PeerId peer, PeerAvailability availability)
+    /// <summary>Tries each root once. Returns the verified content, or else why the last root failed.</summary>
+    private async Task<(ContentRecord? Content, Exception? Failure)> PassAsync(
+        SemaphoreSlim slot, TimeSpan? patience, CancellationToken cancellationToken)
+    {
+        var tried = new HashSet<Cid>();
+        bool hasSlot = false;
+        Exception? failure = null;
+
+        // Peers that failed lately are asked again only by those who have the patience.
+        _withFailed = patience is null;
+        try
+        {
+            while (tried.Count < MaxRoots && NextCandidates(tried, tried.Count == 0 ? 1 : MaxAtOnce) is { Count: > 0 } candidates)
+            {
+                tried.UnionWith(candidates.Select(c => c.Root));
+                if (!hasSlot && candidates.Any(c => c.Size > SmallSize))
+                {
+                    await slot.WaitAsync(cancellationToken);
+                    hasSlot = true;
+                }
+
+                (ContentRecord? content, failure) = await TryAsync(candidates, patience, cancellationToken);
+                if (content is not null)
+                {
+                    return (content, null);
+                }
+            }
+
+            return (null, failure);
+        }
+        finally
+        {
+            if (hasSlot)
+            {
+                slot.Release();
+            }
+        }
+    }
+
+    /// <summary>Tries some roots at once. Returns the first verified content, or else why a root failed.</summary>
+    private async Task<(ContentRecord? Content, Exception? Failure)> TryAsync(
+        IReadOnlyList<ContentRecord> candidates, TimeSpan? patience, CancellationToken cancellationToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        List<Task<ContentRecord>> running = [.. candidates.Select(c => FetchAsync(c, patience, over.Token))];
+        try
+        {
+            Exception? failure = null;
+            while (running.Count > 0)
+            {
+                Task<ContentRecord> first = await Task.WhenAny(running);
+                running.Remove(first);
+                try
+                {
+                    return (await first, null);
+                }
+                catch (Exception e) when (e is BlockNotFoundException or DagFormatException or FalseContentException)
+                {
+                    failure = e;
+                }
+            }
+
+            return (null, failure);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await ((Task)Task.WhenAll(running)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>The next roots to try: what is stored under the digest, or else what peers claim. None when all were tried.</summary>
+    private IReadOnlyList<ContentRecord> NextCandidates(HashSet<Cid> tried, int count)
+    {
+        // A root block alone says nothing of the blocks below it: in the first pass it counts only with a record.
+        if (services.Local.Peek(digest) is { } local
+            && (local.Complete || _withFailed || services.Store.Contents.Get(digest) is not null)
+            && !tried.Contains(local.Root))
+        {
+            return [local];
+        }
+
+        IEnumerable<ContentRecord> untried = services.Locator.Candidates(digest, _withFailed).Where(c => !tried.Contains(c.Root));
+        return [.. untried.DistinctBy(c => c.Root).Take(count)];
+    }
+
+    private async Task<ContentRecord> FetchAsync(ContentRecord candidate, TimeSpan? patience, CancellationToken cancellationToken)
+    {
+        using GcLease lease = services.Store.LeaseDag(candidate.Root);
+        if (services.Store.Contents.Get(digest) is { Complete: true } there)
+        {
+            return there;
+        }
+
+        long started = _time.GetTimestamp();
+        await using var fetch = new RootFetch(
+            candidate,
+            services.Store.Blocks,
+            services.Bitswap.CreateSession(patience),
+            _time,
+            services.Work,
+            bytes => Progressed?.Invoke(bytes));
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        ChangeCurrent(current => [.. current, fetch]);
+        Task finding = KeepFindingSourcesAsync(fetch, over.Token);
+        IReadOnlyList<PeerId> failed = [];
+        try
+        {
+            long length = await fetch.RunAsync(cancellationToken);
+            failed = fetch.UnfairPeers;
+            ContentRecord content = Complete(candidate, length);
+            TimeSpan took = _time.GetElapsedTime(started);
+            FleetMeter.Fetched(length, took);
+            LogFetched(digest, length, fetch.Sources.Length, took.TotalMilliseconds);
+            foreach (PeerId source in fetch.Sources.Except(failed))
+            {
+                services.Locator.Sent(source);
+            }
+
+            return content;
+        }
+        catch (FalseContentException e)
+        {
+            LogRootFailed(digest, candidate.Root, e.Message);
+            foreach (PeerId liar in Claimants(candidate))
+            {
+                services.Locator.Forget(digest, liar);
+                await services.Bitswap.BanAsync(liar, e.Message);
+            }
+
+            throw;
+        }
+        catch (BlockNotFoundException e)
+        {
+            LogRootFailed(digest, candidate.Root, e.Message);
+            failed = [.. (e.InnerException as BlockUnavailableException)?.Peers ?? [], .. fetch.UnfairPeers];
+            throw;
+        }
+        catch (DagFormatException e)
+        {
+            LogRootFailed(digest, candidate.Root, e.Message);
+            // Whoever has the content completely has read it.
+            failed = Claimants(candidate);
+            throw;
+        }
+        finally
+        {
+            ChangeCurrent(current => [.. current.Where(f => f != fetch)]);
+            await over.CancelAsync();
+            await finding;
+            services.Background.Add(BlameAsync([.. failed.Distinct().Intersect(Claimants(candidate))]));
+        }
+    }
+
+    /// <summary>Records the verified content, with the facts of its bytes: the candidate's may be a peer's word.</summary>
+    private ContentRecord Complete(ContentRecord candidate, long length)
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        return services.Catalog.Change(digest, current => current switch
+        {
+            { Complete: true } => current,
+            null => new ContentRecord
+            {
+                Digest = digest,
+                Kind = candidate.Kind,
+                Root = candidate.Root,
+                Size = length,
+                Complete = true,
+                CreatedAt = now,
+                UpdatedAt = now,
+            },
+            _ => current with
+            {
+                Kind = candidate.Kind, Root = candidate.Root, Size = length, Profile = "", Complete = true, UpdatedAt = now,
+            },
+        })!;
+    }
+
+    private void ChangeCurrent(Func<RootFetch[], RootFetch[]> change)
     {
         lock (_lock)
         {
-            _sources.TryAdd(peer, true);
+            _current = change(_current);
         }
-
-        _session.AddPeer(peer, availability);
     }
 
-    /// <summary>Asks every connected peer for each block, since none is known to have the whole.</summary>
-    public void Broadcast() => _session.Broadcast();
+    private PeerId[] Claimants(ContentRecord candidate) =>
+    [
+        .. services.Locator.Claims(digest, withFailed: true)
+            .Where(c => c.Record.Complete && c.Record.Root == candidate.Root)
+            .Select(c => c.Peer),
+    ];
+
+    private async Task BlameAsync(PeerId[] peers)
+    {
+        foreach (PeerId peer in await services.Locator.FailedAsync(digest, peers))
+        {
+            await services.Bitswap.BanAsync(peer, "it claims contents that it does not send");
+        }
+    }
 
     /// <summary>
-    /// Completes when the whole is stored and verified. Returns its length, which may not be that of the record, and the bytes when they
-    /// may be a manifest.
+    /// Finds more sources while a root is fetched: peers that have connected, leechers, and providers in the DHT when no connected peer has
+    /// a part, or after the first pause when none has the whole. Never throws.
     /// </summary>
-    /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
-    /// <exception cref="DagFormatException">The DAG is not what the record says, or the bytes do not hash to the digest.</exception>
-    public async Task<(long Length, ReadOnlyMemory<byte> Text)> RunAsync(CancellationToken cancellationToken)
+    private async Task KeepFindingSourcesAsync(RootFetch fetch, CancellationToken over)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var arriving = new ArrivingBlocks(_blocks);
-        Task fetching = FetchAsync(arriving, stop.Token);
-        Task<(long Length, ReadOnlyMemory<byte> Text)> checking = Task.Factory
-            .StartNew(() => CheckAsync(arriving, stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
-            .Unwrap();
-        Task first = await Task.WhenAny(fetching, checking);
-        if (!first.IsCompletedSuccessfully)
+        TimeSpan pause = FirstPause;
+        AddSources(fetch);
+        while (!over.IsCancellationRequested)
         {
-            await stop.CancelAsync();
-            await Task.WhenAll(fetching, checking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await first;
-        }
-
-        await fetching;
-        return await checking;
-    }
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _session.DisposeAsync();
-
-    private async Task FetchAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
-    {
-        await new DagFetch(_blocks, _session, Record.Root, _time, arriving.Arrived).RunAsync(cancellationToken);
-        arriving.Complete();
-    }
-
-    /// <summary>Follows the fetch in the order of the content, and hashes the bytes.</summary>
-    private async Task<(long Length, ReadOnlyMemory<byte> Text)> CheckAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
-    {
-        // Blocks that arrive after the end are not kept.
-        using ArrivingBlocks source = arriving;
-        await using DagReader reader = await DagReader.OpenAsync(Record.Root, source, readAhead: 0, cancellationToken);
-        bool small = reader.Length <= DescriptorScan.MaxLength;
-        if (Record.Kind == ContentKind.Dag && !small)
-        {
-            // Each block was verified, and the digest is the root's hash.
-            return (reader.Length, default);
-        }
-
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashName(Record.Digest));
-        byte[] text = small ? new byte[reader.Length] : [];
-        int copied = 0;
-        await reader.CopyToAsync(
-            (piece, _) =>
+            if (!IsConnected(pause == FirstPause ? fetch.Sources : Claimants(fetch.Record)))
             {
-                hash.AppendData(piece.Span);
-                if (small)
-                {
-                    piece.Span.CopyTo(text.AsSpan(copied));
-                    copied += piece.Length;
-                }
+                Task search = services.Search.SearchAsync(digest.Hash);
+                await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await FindSourcesAsync(services, [this]);
+            }
 
-                return ValueTask.CompletedTask;
-            },
-            0,
-            reader.Length,
-            cancellationToken);
-        Multihash expected = Record.Digest.Hash;
-        if (Record.Kind == ContentKind.Blob && !hash.GetHashAndReset().AsSpan().SequenceEqual(expected.Digest))
-        {
-            throw new FalseContentException($"the bytes under {Record.Root} do not hash to {Record.Digest}");
+            await Task.Delay(pause, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (over.IsCancellationRequested)
+            {
+                return;
+            }
+
+            await FindSourcesAsync(services, [this]);
+            pause = pause * 2 < LastPause ? pause * 2 : LastPause;
         }
-
-        return (reader.Length, text);
     }
 
-    private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
+    private void AddSources(RootFetch fetch)
     {
-        Multihash.Sha2_512 => HashAlgorithmName.SHA512,
-        Multihash.Sha2_384 => HashAlgorithmName.SHA384,
-        _ => HashAlgorithmName.SHA256,
-    };
+        foreach ((PeerId peer, ContentRecord record) in services.Locator.Claims(digest, _withFailed))
+        {
+            if (record.Root == fetch.Record.Root)
+            {
+                fetch.AddSource(peer, record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial);
+            }
+        }
+
+        foreach (PeerId leecher in services.Local.LeechersOf(digest))
+        {
+            fetch.AddSource(leecher, PeerAvailability.Partial);
+        }
+
+        if (!IsConnected(Claimants(fetch.Record)))
+        {
+            fetch.Broadcast();
+        }
+    }
+
+    private bool IsConnected(PeerId[] any) => any.Length > 0 && services.Host.Peers.Any(p => any.Contains(p.Peer));
+
+    private ContentUnavailableException Unavailable(Exception? failure)
+    {
+        PeerId[] peers = [.. services.Locator.Claims(digest, withFailed: true).Where(c => c.Record.Complete).Select(c => c.Peer)];
+        string source = peers.Length == 0 ? "any connected peer" : string.Join(", ", peers);
+        return new ContentUnavailableException(
+            $"{digest} could not be fetched from {source}: {failure?.Message ?? "nobody has it"}", failure);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "no peer has answered for {Digest} within {Time} ms")]
+    private partial void LogTooLate(Digest digest, double time);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Digest} could not be fetched under the root {Root}: {Reason}")]
+    private partial void LogRootFailed(Digest digest, Cid root, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]
+    private partial void LogFetched(Digest digest, long bytes, int peers, double milliseconds);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
@@ -21,65 +20,71 @@ public sealed partial class ContentFetcher : IAsyncDisposable
 {
     /// <summary>
     /// Large contents fetched at a time, in the order of asking: enough to keep all connections busy, few enough that the first is complete
-    /// early.
+    /// early. Fetches that wait patiently for slow peers have as many slots of their own.
     /// </summary>
     private const int MaxLarge = 4;
 
-    /// <summary>Up to this size, in bytes, a fetch does not wait for a slot: everything else waits for manifests and configs.</summary>
-    private const int SmallSize = 1 << 20;
-
-    /// <summary>The time between two searches for more sources of a fetch; it doubles with each search.</summary>
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
-
-    private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(4);
+    /// <summary>The maximum number of running fetches. Over that no content is fetched ahead.</summary>
+    private const int MaxFetches = 4096;
 
     private readonly IHost _host;
     private readonly IStore _store;
     private readonly ContentCatalog _catalog;
     private readonly BitswapService _bitswap;
     private readonly ResolveService _resolve;
-    private readonly TimeSpan _budget;
+    private readonly TimeSpan _findTime;
     private readonly TimeProvider _time;
-    private readonly TaskScheduler _work;
     private readonly ILogger _logger;
     private readonly LocalResolver _local;
     private readonly ContentLocator _locator;
     private readonly ProviderSearch _search;
     private readonly BlockRepair _repair;
+    private readonly FetchServices _services;
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
+    private readonly SemaphoreSlim _largePatient = new(MaxLarge, MaxLarge);
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskTracker _background = new();
     private readonly Lock _lock = new();
 
     // Under the lock, in the order in which they were added.
-    private readonly OrderedDictionary<Digest, Task> _fetches = [];
-    private readonly OrderedDictionary<Digest, ContentFetch> _active = [];
+    private readonly OrderedDictionary<Digest, RunningFetch> _fetches = [];
     private readonly OrderedDictionary<Digest, bool> _interrupted = [];
 
+    /// <summary>Starts to answer the questions of peers.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="store">The store.</param>
+    /// <param name="catalog">Its contents.</param>
+    /// <param name="bitswap">Bitswap on the host.</param>
+    /// <param name="findTime">How long the peers have to say that they have a content, before it counts as absent.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">The logger.</param>
+    /// <param name="routing">The DHT; null when there is none.</param>
+    /// <param name="work">Where fetched contents are hashed.</param>
     public ContentFetcher(
         IHost host,
         IStore store,
         ContentCatalog catalog,
         BitswapService bitswap,
-        TimeSpan budget,
+        TimeSpan findTime,
         TimeProvider time,
         ILogger logger,
         IContentRouting? routing = null,
         TaskScheduler? work = null)
     {
-        _work = work ?? TaskScheduler.Default;
         _host = host;
         _store = store;
         _catalog = catalog;
         _bitswap = bitswap;
-        _budget = budget;
+        _findTime = findTime;
         _time = time;
         _logger = logger;
-        _local = new LocalResolver(store.Contents, store.Blocks, time);
+        _local = new LocalResolver(store.Contents, store.Blocks, time, ClaimedBy);
         _resolve = new ResolveService(host, _local, store.Blocks, time);
         _locator = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger);
         _search = new ProviderSearch(host, routing, time, logger);
         _repair = new BlockRepair(store, catalog, StartFetch, FetchPinAsync, logger);
+        _services = new FetchServices(
+            host, store, catalog, bitswap, _locator, _local, _search, time, work ?? TaskScheduler.Default, _background, logger);
         _local.LeecherSeen += OnLeecherSeen;
         host.PeerIdentified += OnIdentified;
     }
@@ -109,7 +114,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     }
 
     /// <summary>Starts the fetch of a content whose record is stored, owned and not complete, unless it runs already.</summary>
-    public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest);
+    public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest, patient: true);
 
     /// <summary>Completes when a content is stored completely and verified.</summary>
     /// <exception cref="ContentUnavailableException">No source is left; the message has the digest and what was tried.</exception>
@@ -120,7 +125,41 @@ public sealed partial class ContentFetcher : IAsyncDisposable
             return;
         }
 
-        await FetchOf(digest).WaitAsync(cancellationToken);
+        await FetchOf(digest, patient: true).Whole.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// Fetches a content for a client that can get it elsewhere too: gives up when no peer says within the time to find it that it has it,
+    /// or when the peers that do send less than a fair rate for 2 s.
+    /// </summary>
+    /// <param name="digest">The content.</param>
+    /// <param name="onProgress">Called with the number of verified bytes.</param>
+    /// <param name="cancellationToken">Ends the wait, and the fetch too when nobody else waits for it.</param>
+    /// <returns>The verified content, which is stored completely; null when the fleet cannot give it.</returns>
+    public async Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken)
+    {
+        if (_catalog.Get(digest) is { Complete: true } there)
+        {
+            return there;
+        }
+
+        long started = _time.GetTimestamp();
+        RunningFetch running = FetchOf(digest, patient: false, waits: true);
+        running.Fetch.Progressed += onProgress;
+        ContentRecord? content = null;
+        try
+        {
+            content = await running.Fetch.FirstPass.WaitAsync(cancellationToken);
+            return content;
+        }
+        finally
+        {
+            running.Fetch.Progressed -= onProgress;
+            await LeaveAsync(running);
+            FleetMeter.Waited(
+                content is not null ? "fetched" : cancellationToken.IsCancellationRequested ? "cancelled" : "absent",
+                _time.GetElapsedTime(started));
+        }
     }
 
     /// <summary>
@@ -134,9 +173,12 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
 
         BitswapSession session = _bitswap.CreateSession();
-        foreach ((PeerId peer, PeerAvailability availability) in _locator.Providers(content.Digest))
+        foreach ((PeerId peer, ContentRecord record) in _locator.Claims(content.Digest))
         {
-            session.AddPeer(peer, availability);
+            if (record.Root == content.Root)
+            {
+                session.AddPeer(peer, record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial);
+            }
         }
 
         return new BitswapSource(session, _time);
@@ -203,15 +245,17 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         (await source.GetAsync(pin.Root, cancellationToken)).Dispose();
     }
 
-    private void OnLeecherSeen(Digest digest, PeerId peer)
+    private void OnLeecherSeen(Digest digest, PeerId peer) => RunningFetchOf(digest)?.AddLeecher(peer);
+
+    /// <summary>What this node is fetching under a digest; null when it does not.</summary>
+    private ContentRecord? ClaimedBy(Digest digest) => RunningFetchOf(digest)?.Claimed;
+
+    private ContentFetch? RunningFetchOf(Digest digest)
     {
-        ContentFetch? fetch;
         lock (_lock)
         {
-            _active.TryGetValue(digest, out fetch);
+            return _fetches.GetValueOrDefault(digest)?.Fetch;
         }
-
-        fetch?.AddSource(peer, PeerAvailability.Partial);
     }
 
     /// <summary>Handles a peer that has connected: it may have contents that are being fetched or could not be fetched.</summary>
@@ -226,57 +270,100 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         Digest[] interrupted;
         lock (_lock)
         {
-            active = [.. _active.Values];
+            active = [.. _fetches.Values.Select(f => f.Fetch).Where(f => f.Claimed is not null)];
             interrupted = [.. _interrupted.Keys];
         }
 
         if (active.Length > 0)
         {
-            _background.Add(FindSourcesAsync(active));
+            _background.Add(ContentFetch.FindSourcesAsync(_services, active));
         }
 
-        Array.ForEach(interrupted, d => _ = FetchOf(d));
+        Array.ForEach(interrupted, d => _ = FetchOf(d, patient: true));
     }
 
-    /// <summary>The running fetch of a digest, or a new one. A failed fetch is removed, so that the next caller starts another.</summary>
-    private Task FetchOf(Digest digest)
+    /// <summary>
+    /// The running fetch of a digest, or a new one. A fetch that has ended is removed, so that the next caller starts another.
+    /// </summary>
+    /// <param name="digest">The content.</param>
+    /// <param name="patient">True for a caller that waits as long as blocks come at any rate.</param>
+    /// <param name="waits">True for a caller that leaves with <see cref="LeaveAsync"/>.</param>
+    private RunningFetch FetchOf(Digest digest, bool patient, bool waits = false)
     {
         lock (_lock)
         {
-            if (_fetches.TryGetValue(digest, out Task? running))
+            if (!_fetches.TryGetValue(digest, out RunningFetch? running))
             {
-                return running;
+                running = new RunningFetch(
+                    new ContentFetch(_services, digest, _findTime), CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token));
+                _fetches.Add(digest, running);
+                _interrupted.Remove(digest);
+                RunningFetch fetch = running;
+                running.Whole = Task.Run(() => RunFetchAsync(fetch));
+                _background.Add(ObserveAsync(running.Whole));
             }
 
-            Task fetch = Task.Run(() => RunFetchAsync(digest));
-            _fetches.Add(digest, fetch);
-            _interrupted.Remove(digest);
-            _background.Add(ObserveAsync(fetch));
-            return fetch;
+            running.IsPatient |= patient;
+            running.Waiting += waits ? 1 : 0;
+            return running;
+        }
+    }
+
+    /// <summary>Ends a fetch that nobody waits for any more, although somebody did.</summary>
+    private async Task LeaveAsync(RunningFetch running)
+    {
+        Task stopping;
+        lock (_lock)
+        {
+            if (--running.Waiting > 0 || running.IsPatient || running.Fetch.FirstPass.IsCompleted)
+            {
+                return;
+            }
+
+            // The next caller starts another.
+            Remove(running);
+            stopping = running.HasEnded ? Task.CompletedTask : running.Stop.CancelAsync();
+        }
+
+        await stopping;
+    }
+
+    private void Remove(RunningFetch running)
+    {
+        if (_fetches.GetValueOrDefault(running.Fetch.Digest) == running)
+        {
+            _fetches.Remove(running.Fetch.Digest);
         }
     }
 
     /// <summary>Waits for a fetch, so that a failure that no caller waits for counts as observed.</summary>
     private static async Task ObserveAsync(Task fetch) => await fetch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task RunFetchAsync(Digest digest)
+    private async Task RunFetchAsync(RunningFetch running)
     {
+        Digest digest = running.Fetch.Digest;
         bool interrupted = false;
         try
         {
-            await FetchAsync(digest, _stopping.Token);
+            await running.Fetch.RunAsync(_large, _largePatient, () => GoesOn(running), running.Stop.Token);
         }
         catch (Exception e)
         {
-            interrupted = _store.Contents.Get(digest) is { Owned: true, Complete: false };
-            LogFetchFailed(digest, e.Message);
+            interrupted = running.IsPatient && _store.Contents.Get(digest) is { Owned: true, Complete: false };
+            if (interrupted)
+            {
+                LogInterrupted(digest, e.Message);
+            }
+
             throw e as ContentUnavailableException ?? new ContentUnavailableException($"{digest} could not be fetched: {e.Message}", e);
         }
         finally
         {
             lock (_lock)
             {
-                _fetches.Remove(digest);
+                Remove(running);
+                running.HasEnded = true;
+                running.Stop.Dispose();
                 if (interrupted)
                 {
                     _interrupted[digest] = true;
@@ -285,174 +372,40 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
     }
 
-    private async Task FetchAsync(Digest digest, CancellationToken cancellationToken)
+    /// <summary>True when somebody waits patiently. Else no one can join the fetch any more.</summary>
+    private bool GoesOn(RunningFetch running)
     {
-        ContentRecord record = _store.Contents.Get(digest) ?? throw new ContentUnavailableException($"{digest} has no record");
-        if (record.Complete)
-        {
-            return;
-        }
-
-        bool needsSlot = record.Size > SmallSize;
-        if (needsSlot)
-        {
-            await _large.WaitAsync(cancellationToken);
-        }
-
-        try
-        {
-            using GcLease lease = _store.LeaseDag(record.Root);
-            if (_store.Contents.Get(digest) is { Complete: false } still)
-            {
-                await FetchAsync(await WithProvidedRootAsync(still, lease, cancellationToken), cancellationToken);
-            }
-        }
-        finally
-        {
-            if (needsSlot)
-            {
-                _large.Release();
-            }
-        }
-    }
-
-    /// <summary>
-    /// Returns the record, with the providers' root when they have made the DAG differently: the hash of the whole content decides. Asks
-    /// the peers when nothing is known.
-    /// </summary>
-    private async Task<ContentRecord> WithProvidedRootAsync(ContentRecord record, GcLease lease, CancellationToken cancellationToken)
-    {
-        ContentRecord? found = await _locator.Ask(record.Digest).Decided.WaitAsync(cancellationToken);
-        if (found is null || found.Root == record.Root || found.Size != record.Size || record.Kind != found.Kind)
-        {
-            return record;
-        }
-
-        lease.Add(found.Root);
-        return _catalog.Change(record.Digest, current => IsSame(current, record) ? current! with { Root = found.Root } : current) ?? record;
-    }
-
-    /// <summary>True while a record is incomplete and of the same DAG: containerd may have changed or removed it meanwhile.</summary>
-    private static bool IsSame(ContentRecord? current, ContentRecord record) =>
-        current is { Complete: false } && current.Root == record.Root;
-
-    private async Task FetchAsync(ContentRecord record, CancellationToken cancellationToken)
-    {
-        using Activity? span = IpcsActivity.Source.StartActivity("fetch");
-        span?.SetTag("digest", record.Digest.ToString()).SetTag("size", record.Size);
-        long started = _time.GetTimestamp();
-        await using var fetch = new ContentFetch(record, _store.Blocks, _bitswap.CreateSession(), _time, _work);
         lock (_lock)
         {
-            _active[record.Digest] = fetch;
-        }
-
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task finding = KeepFindingSourcesAsync(fetch, over.Token);
-        try
-        {
-            (long length, ReadOnlyMemory<byte> text) = await fetch.RunAsync(cancellationToken);
-
-            // The length in the record may be a peer's word; this one is of the bytes.
-            _catalog.Change(
-                record.Digest, current => IsSame(current, record) ? current! with { Size = length, Complete = true } : current);
-            TimeSpan took = _time.GetElapsedTime(started);
-            FleetMeter.Fetched(length, took);
-            LogFetched(record.Digest, length, fetch.Sources.Length, took.TotalMilliseconds);
-
-            // A fetched manifest passes no COMMIT, so the contents that it names are looked up here.
-            LookAhead(DescriptorScan.Descriptors(text));
-        }
-        catch (FalseContentException e)
-        {
-            span?.SetStatus(ActivityStatusCode.Error, e.Message);
-            foreach (PeerId liar in _locator.CompleteProviders(record.Digest))
+            if (!running.IsPatient)
             {
-                await _bitswap.BanAsync(liar, e.Message);
+                Remove(running);
             }
 
-            _locator.Forget(record.Digest);
-            throw;
-        }
-        catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
-        {
-            span?.SetStatus(ActivityStatusCode.Error, e.Message);
-            PeerId[] providers = _locator.CompleteProviders(record.Digest);
-            string source = providers.Length == 0 ? "any connected peer" : string.Join(", ", providers);
-            throw new ContentUnavailableException($"{record.Digest} could not be fetched from {source}: {e.Message}", e);
-        }
-        finally
-        {
-            lock (_lock)
-            {
-                _active.Remove(record.Digest);
-            }
-
-            await over.CancelAsync();
-            await finding;
+            return running.IsPatient;
         }
     }
-
-    /// <summary>
-    /// Finds more sources while a fetch runs: peers that have connected, leechers, and providers in the DHT when no connected peer has a
-    /// part, or after the first pause when none has the whole. Never throws.
-    /// </summary>
-    private async Task KeepFindingSourcesAsync(ContentFetch fetch, CancellationToken over)
-    {
-        TimeSpan pause = FirstPause;
-        AddSources(fetch);
-        while (!over.IsCancellationRequested)
-        {
-            if (!IsConnected(pause == FirstPause ? fetch.Sources : _locator.CompleteProviders(fetch.Record.Digest)))
-            {
-                Task search = _search.SearchAsync(fetch.Record.Digest.Hash);
-                await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                await FindSourcesAsync([fetch]);
-            }
-
-            await Task.Delay(pause, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (over.IsCancellationRequested)
-            {
-                return;
-            }
-
-            await FindSourcesAsync([fetch]);
-            pause = pause * 2 < LastPause ? pause * 2 : LastPause;
-        }
-    }
-
-    private async Task FindSourcesAsync(ContentFetch[] fetches)
-    {
-        Task asking = _locator.AskAgainAsync([.. fetches.Select(f => f.Record.Digest)]);
-
-        // A hanging peer does not delay the use of the other answers.
-        await Task.WhenAny(asking, Task.Delay(FirstPause, _time));
-        Array.ForEach(fetches, AddSources);
-    }
-
-    private void AddSources(ContentFetch fetch)
-    {
-        foreach ((PeerId peer, PeerAvailability availability) in _locator.Providers(fetch.Record.Digest))
-        {
-            fetch.AddSource(peer, availability);
-        }
-
-        foreach (PeerId leecher in _local.LeechersOf(fetch.Record.Digest))
-        {
-            fetch.AddSource(leecher, PeerAvailability.Partial);
-        }
-
-        if (!IsConnected(_locator.CompleteProviders(fetch.Record.Digest)))
-        {
-            fetch.Broadcast();
-        }
-    }
-
-    private bool IsConnected(PeerId[] any) => any.Length > 0 && _host.Peers.Any(p => any.Contains(p.Peer));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the fetch of {Digest} was interrupted: {Reason}")]
-    private partial void LogFetchFailed(Digest digest, string reason);
+    private partial void LogInterrupted(Digest digest, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]
-    private partial void LogFetched(Digest digest, long bytes, int peers, double milliseconds);
+    /// <summary>A fetch and those who wait for it. The properties that change are accessed under the fetcher's lock.</summary>
+    private sealed class RunningFetch(ContentFetch fetch, CancellationTokenSource stop)
+    {
+        public ContentFetch Fetch { get; } = fetch;
+
+        public CancellationTokenSource Stop { get; } = stop;
+
+        /// <summary>Completes when the content is complete.</summary>
+        public Task Whole { get; set; } = Task.CompletedTask;
+
+        /// <summary>True when somebody waits for it as long as blocks come at any rate.</summary>
+        public bool IsPatient { get; set; }
+
+        /// <summary>True when nothing is left to stop.</summary>
+        public bool HasEnded { get; set; }
+
+        /// <summary>The number of clients that wait for the first pass.</summary>
+        public int Waiting { get; set; }
+    }
 }

@@ -80,7 +80,7 @@ internal sealed class DagFetch(
         if (block.Failure is { } failure)
         {
             Debug.Assert(block.Block is null, "a block that failed has no bytes");
-            throw new BlockNotFoundException(block.Cid, failure.Message);
+            throw new BlockNotFoundException(block.Cid, failure.Message, failure);
         }
 
         _outstanding--;

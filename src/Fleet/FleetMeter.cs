@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace Ipcs.Fleet;
 
-/// <summary>The metrics of Info calls and fetches. Digests and peers are never tags, since their number is unbounded.</summary>
+/// <summary>The metrics of fetches. Digests and peers are never tags, since their number is unbounded.</summary>
 internal static class FleetMeter
 {
     /// <summary>
@@ -12,8 +12,8 @@ internal static class FleetMeter
 
     private static readonly Meter Meter = new(Name);
 
-    private static readonly Histogram<double> InfoSeconds = Meter.CreateHistogram<double>(
-        "info_wait", "s", "How long an Info waited for the fleet, by outcome: found, absent, or late (past its budget).");
+    private static readonly Histogram<double> WaitSeconds = Meter.CreateHistogram<double>(
+        "fetch_wait", "s", "How long a Write waited for the fleet, by outcome: fetched, absent, or cancelled.");
 
     private static readonly Counter<long> FetchedContents = Meter.CreateCounter<long>(
         "fetch_contents", null, "Contents fetched completely from the fleet.");
@@ -22,9 +22,9 @@ internal static class FleetMeter
 
     private static readonly Histogram<double> FetchSeconds = Meter.CreateHistogram<double>("fetch_time", "s", "How long a fetch took.");
 
-    /// <summary>Records the outcome of an Info and how long it waited.</summary>
-    public static void Info(string outcome, TimeSpan waited) =>
-        InfoSeconds.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
+    /// <summary>Records the outcome of a wait for a content, and how long it took.</summary>
+    public static void Waited(string outcome, TimeSpan waited) =>
+        WaitSeconds.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
 
     /// <summary>Records a content that was fetched completely and verified.</summary>
     public static void Fetched(long bytes, TimeSpan took)

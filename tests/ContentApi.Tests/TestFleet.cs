@@ -9,8 +9,14 @@ namespace Ipcs.ContentApi.Tests;
 /// <summary>A fleet whose replies a test sets.</summary>
 internal sealed class TestFleet(IStore store) : IContentFleet
 {
-    /// <summary>The contents that it finds.</summary>
-    public ConcurrentDictionary<Digest, ContentRecord> Found { get; } = new();
+    /// <summary>Completes the fetches of contents; a digest that is not here is absent at once.</summary>
+    public ConcurrentDictionary<Digest, Task<ContentRecord?>> Fetched { get; } = new();
+
+    /// <summary>The digests that Writes waited for.</summary>
+    public ConcurrentQueue<Digest> Asked { get; } = new();
+
+    /// <summary>Reports progress of the last fetch that was asked for.</summary>
+    public Action<long> Progress { get; private set; } = _ => { };
 
     /// <summary>The contents whose fetch was started.</summary>
     public ConcurrentQueue<ContentRecord> Fetches { get; } = new();
@@ -27,8 +33,14 @@ internal sealed class TestFleet(IStore store) : IContentFleet
     /// <summary>Completed by the first wait for a content.</summary>
     public TaskCompletionSource Waited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(Found.GetValueOrDefault(digest));
+    public Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken)
+    {
+        Progress = onProgress;
+        Asked.Enqueue(digest);
+        return Fetched.TryGetValue(digest, out Task<ContentRecord?>? fetched)
+            ? fetched.WaitAsync(cancellationToken)
+            : Task.FromResult<ContentRecord?>(null);
+    }
 
     public void StartFetch(ContentRecord content) => Fetches.Enqueue(content);
 

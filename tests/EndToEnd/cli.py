@@ -188,7 +188,7 @@ def without_a_daemon(results):
                           ["daemon", "--peer", "/ip4/1.2.3.4/tcp/0"],
                           ["daemon", "--api-addr", "everywhere"], ["daemon", "--log-format", "xml"], ["daemon", "--log-level", "loud"],
                           ["daemon", "--config", it.path("gone.toml")],
-                          ["daemon", "--info-budget", "-5"], ["daemon", "--data", "/a", "--data", "/b"],
+                          ["daemon", "--find-time", "-5"], ["daemon", "--data", "/a", "--data", "/b"],
                           ["daemon", "--max-connections", "0"],
                           ["daemon", "--data", ""], ["daemon", "--api-socket", "/" + "x" * 120]):
                 it.run(*words, code=2)
@@ -209,10 +209,10 @@ def without_a_daemon(results):
                     true(part in words, f"{part} is not in {words}")
             true(it.text("containerd", "config").startswith("version = 2"), "version 2 is the default")
         with results.check("config show: flags override the environment, which overrides the file; its output is a valid config file"):
-            config = it.write("c.toml", 'muxers = "yamux"\ninfo-budget = 7\nlog-level = "debug"\nlisten = ["/ip4/127.0.0.1/tcp/1"]\n')
-            env = {"IPCS_CONFIG": config, "IPCS_INFO_BUDGET": "8", "IPCS_LISTEN": "/ip4/127.0.0.1/tcp/2,/ip4/127.0.0.1/tcp/3"}
+            config = it.write("c.toml", 'muxers = "yamux"\nfind-time = 7\nlog-level = "debug"\nlisten = ["/ip4/127.0.0.1/tcp/1"]\n')
+            env = {"IPCS_CONFIG": config, "IPCS_FIND_TIME": "8", "IPCS_LISTEN": "/ip4/127.0.0.1/tcp/2,/ip4/127.0.0.1/tcp/3"}
             shown = it.json("config", "show", "--log-level", "warn", env=env)
-            equal([shown[k] for k in ("muxers", "info-budget", "log-level", "listen")],
+            equal([shown[k] for k in ("muxers", "find-time", "log-level", "listen")],
                   ["yamux", 8, "warn", ["/ip4/127.0.0.1/tcp/2", "/ip4/127.0.0.1/tcp/3"]], "the options")
             again = it.write("again.toml", it.run("config", "show", "--log-level", "warn", env=env))
             equal(it.json("config", "show", "--config", again), shown, "what was fed back")

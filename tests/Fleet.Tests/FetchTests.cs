@@ -181,7 +181,7 @@ public sealed class FetchTests
         await two.ConnectAsync(one);
 
         // The root has no record there: it is offered as complete once its DAG has been walked.
-        while (await two.Fleet.FindAsync(digest, Cancel) is null)
+        while (await two.Fleet.LocateAsync(digest, Cancel) is not [(_, { Complete: true })])
         {
             await Task.Delay(5, Cancel);
         }

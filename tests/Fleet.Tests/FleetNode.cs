@@ -26,7 +26,7 @@ internal sealed class FleetNode : IAsyncDisposable
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public static async Task<FleetNode> StartAsync(
-        TimeSpan? budget = null, BitswapOptions? options = null, IContentRouting? routing = null, TimeProvider? time = null)
+        TimeSpan? findTime = null, BitswapOptions? options = null, IContentRouting? routing = null, TimeProvider? time = null)
     {
         var host = new Host(new HostOptions
         {
@@ -44,7 +44,7 @@ internal sealed class FleetNode : IAsyncDisposable
             store,
             new ContentCatalog(store),
             bitswap,
-            budget ?? TimeSpan.FromSeconds(10),
+            findTime ?? TimeSpan.FromSeconds(10),
             time ?? TimeProvider.System,
             NullLogger.Instance,
             routing);
@@ -79,10 +79,10 @@ internal sealed class FleetNode : IAsyncDisposable
         return record;
     }
 
-    /// <summary>Does what containerd's Info does when the fleet has a content: records it as owned and starts the fetch.</summary>
+    /// <summary>Records a content of the fleet as owned and not complete, and starts a patient fetch.</summary>
     public async Task<ContentRecord> TakeAsync(Digest digest)
     {
-        ContentRecord found = Assert.IsType<ContentRecord>(await Fleet.FindAsync(digest, Cancel));
+        ContentRecord found = Assert.IsType<ContentRecord>(await Fleet.SearchAsync(digest, Cancel));
         ContentRecord owned = found with { Owned = true };
         Store.Commit(owned, ingestRef: null);
         Fleet.StartFetch(owned);

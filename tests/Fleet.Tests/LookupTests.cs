@@ -1,3 +1,4 @@
+using Ipcs.Bitswap;
 using Ipcs.Blockstore;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Ipcs.Fleet.Tests;
 
-/// <summary>Info calls that ask the connected peers, also peers that do not answer.</summary>
+/// <summary>Fetches that ask the connected peers, also peers that do not answer.</summary>
 public sealed class LookupTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -29,46 +30,61 @@ public sealed class LookupTests
         Assert.True(two.Store.Contents.Get(there.Digest)!.Complete);
     }
 
-    [Fact]
-    public async Task A_look_ahead_makes_the_answer_immediate()
-    {
-        await using FleetNode one = await FleetNode.StartAsync();
-        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
-        ContentRecord[] there = [await one.AddAsync(Xs128.Bytes("a", 1000)), await one.AddAsync(Xs128.Bytes("b", 900_000))];
-        await two.ConnectAsync(one);
-        two.Fleet.LookAhead([.. there.Select(r => r.Digest)]);
-
-        // Without a budget only an earlier answer can be returned.
-        foreach (ContentRecord record in there)
-        {
-            while (await two.Fleet.FindAsync(record.Digest, Cancel) is null)
-            {
-                await Task.Delay(1, Cancel);
-            }
-
-            ValueTask<ContentRecord?> again = two.Fleet.FindAsync(record.Digest, Cancel);
-            Assert.True(again.IsCompletedSuccessfully);
-            Assert.NotNull(await again);
-        }
-    }
-
-    [Fact]
-    public async Task Contents_of_a_fetched_manifest_are_looked_up_ahead()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(20_000)]
+    [InlineData(3_000_000)]
+    public async Task A_content_is_fetched_and_recorded_without_an_owner(int length)
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
-        ContentRecord layer = await one.AddAsync(Xs128.Bytes("layer", 5000));
-        ContentRecord manifest = await one.AddAsync(
-            System.Text.Encoding.ASCII.GetBytes($$"""{"layers":[{"digest":"{{layer.Digest}}"}]}"""));
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("fetch", length));
         await two.ConnectAsync(one);
-        await two.TakeAsync(manifest.Digest);
-        await two.Fleet.WaitAsync(manifest.Digest, Cancel);
+        long progress = 0;
+        ContentRecord? here = await two.Fleet.FetchAsync(there.Digest, bytes => progress = bytes, Cancel);
+        Assert.Equal((there.Root, there.Size, there.Kind, true, false), (here?.Root, here?.Size, here?.Kind, here?.Complete, here?.Owned));
+        Assert.Equal(here?.Root, Assert.Single(two.Store.Contents.Enumerate()).Root);
+        Assert.Equal(length, progress);
+    }
 
-        // No caller asked for the layer; its answer has arrived or is awaited.
-        while (!two.Fleet.Knows(layer.Digest))
+    [Fact]
+    public async Task Contents_are_fetched_ahead()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord[] there = [await one.AddAsync(Xs128.Bytes("a", 1000)), await one.AddAsync(Xs128.Bytes("b", 900_000))];
+        await two.ConnectAsync(one);
+        two.Fleet.LookAhead([.. there.Select(r => r.Digest), Digest.Sha256("nobody's"u8)]);
+        while (two.Fleet.FetchesUnderWay > 0)
         {
             await Task.Delay(1, Cancel);
         }
+
+        Assert.Equal(
+            there.Select(r => r.Digest.ToString()).Order(), two.Store.Contents.Enumerate().Select(r => r.Digest.ToString()).Order());
+        Assert.All(two.Store.Contents.Enumerate(), r => Assert.True(r is { Complete: true, Owned: false }));
+    }
+
+    [Fact]
+    public async Task A_fetch_that_nobody_waits_for_any_more_is_stopped()
+    {
+        await using FleetNode one = await FleetNode.StartAsync(options: new BitswapOptions { UploadRate = 500_000 });
+        await using FleetNode two = await FleetNode.StartAsync();
+        ContentRecord there = await one.AddAsync(Xs128.Bytes("stop", 20_000_000));
+        await two.ConnectAsync(one);
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        Task<ContentRecord?> first = two.Fleet.FetchAsync(there.Digest, _ => { }, leaving.Token);
+        Task<ContentRecord?> second = two.Fleet.FetchAsync(there.Digest, _ => { }, leaving.Token);
+        while (two.Bitswap.Statistics.BlocksReceived == 0)
+        {
+            await Task.Delay(1, Cancel);
+        }
+
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+        Assert.Equal(0, two.Fleet.FetchesUnderWay);
+        Assert.Empty(two.Store.Contents.Enumerate());
     }
 
     [Fact]
@@ -77,7 +93,7 @@ public sealed class LookupTests
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5));
         await two.ConnectAsync(one);
-        Assert.Null(await two.Fleet.FindAsync(Digest.Sha256("nobody's"u8), Cancel));
+        Assert.Null(await two.Fleet.FetchAsync(Digest.Sha256("nobody's"u8), _ => { }, Cancel));
     }
 
     [Fact]
@@ -96,26 +112,11 @@ public sealed class LookupTests
         await using FleetNode two = await FleetNode.StartAsync(TimeSpan.FromMinutes(5), time: time);
         await two.ConnectAsync(alive);
         await two.ConnectAsync(hanging);
-        Task<ContentRecord?> first = two.Fleet.FindAsync(Digest.Sha256("first"u8), Cancel).AsTask();
+        Task<ContentRecord?> first = two.Fleet.FetchAsync(Digest.Sha256("first"u8), _ => { }, Cancel);
         await asked.Task.WaitAsync(Cancel);
         time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Null(await two.Fleet.FindAsync(Digest.Sha256("second"u8), Cancel));
+        Assert.Null(await two.Fleet.FetchAsync(Digest.Sha256("second"u8), _ => { }, Cancel));
         Assert.False(first.IsCompleted);
-    }
-
-    [Fact]
-    public async Task A_late_answer_is_kept_for_the_next_call()
-    {
-        await using FleetNode one = await FleetNode.StartAsync();
-        await using FleetNode two = await FleetNode.StartAsync(TimeSpan.Zero);
-        ContentRecord there = await one.AddAsync(Xs128.Bytes("late", 5000));
-        await two.ConnectAsync(one);
-
-        // Without a budget only the answer to an earlier question can be returned.
-        while (await two.Fleet.FindAsync(there.Digest, Cancel) is null)
-        {
-            await Task.Delay(1, Cancel);
-        }
     }
 
     [Fact]
@@ -123,9 +124,9 @@ public sealed class LookupTests
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync();
-        ContentRecord part = await one.AddAsync(Xs128.Bytes("part", 5000), complete: false);
+        ContentRecord part = await one.AddAsync(Xs128.Bytes("part", 500_000), complete: false);
         await two.ConnectAsync(one);
-        Assert.Null(await two.Fleet.FindAsync(part.Digest, Cancel));
+        Assert.Null(await two.Fleet.FetchAsync(part.Digest, _ => { }, Cancel));
     }
 
     [Fact]
@@ -136,7 +137,7 @@ public sealed class LookupTests
         ContentRecord there = await one.AddAsync(Xs128.Bytes("size", 500_000));
         one.Store.Commit(there with { Size = 500_001 }, ingestRef: null);
         await two.ConnectAsync(one);
-        Assert.Null(await two.Fleet.FindAsync(there.Digest, Cancel));
+        Assert.Null(await two.Fleet.FetchAsync(there.Digest, _ => { }, Cancel));
     }
 
     [Fact]
@@ -147,9 +148,9 @@ public sealed class LookupTests
         ContentRecord a = await one.AddAsync(Xs128.Bytes("a", 10));
         ContentRecord b = await one.AddAsync(Xs128.Bytes("b", 10));
         await two.ConnectAsync(one);
-        Assert.NotNull(await two.Fleet.FindAsync(a.Digest, Cancel));
+        Assert.NotNull(await two.Fleet.FetchAsync(a.Digest, _ => { }, Cancel));
         await one.Host.DisconnectAsync(two.Host.LocalPeer);
         await two.ConnectAsync(one);
-        Assert.NotNull(await two.Fleet.FindAsync(b.Digest, Cancel));
+        Assert.NotNull(await two.Fleet.FetchAsync(b.Digest, _ => { }, Cancel));
     }
 }

@@ -19,41 +19,37 @@ public sealed class RoutingTests
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
         ContentRecord there = await one.AddAsync(Xs128.Bytes("search", 400_000));
-        Assert.Null(await two.Fleet.FindAsync(there.Digest, Cancel));
         Assert.Equal(there.Root, (await two.Fleet.SearchAsync(there.Digest, Cancel))?.Root);
         await two.TakeAsync(there.Digest);
         await two.Fleet.WaitAsync(there.Digest, Cancel);
     }
 
     [Fact]
-    public async Task Contents_of_a_manifest_are_found_within_the_budget()
+    public async Task A_content_of_an_unconnected_provider_is_fetched()
     {
         await using FleetNode one = await FleetNode.StartAsync();
         await using FleetNode two = await FleetNode.StartAsync(routing: new Names(one));
         ContentRecord there = await one.AddAsync(Xs128.Bytes("ahead", 400_000));
-        two.Fleet.LookAhead([there.Digest]);
-        Assert.Equal(there.Root, (await two.Fleet.FindAsync(there.Digest, Cancel))?.Root);
+        Assert.Equal(there.Root, (await two.Fleet.FetchAsync(there.Digest, _ => { }, Cancel))?.Root);
     }
 
     [Fact]
-    public async Task Contents_that_no_peer_has_share_one_budget()
+    public async Task A_search_is_waited_for_no_longer_than_the_time_to_find_a_content()
     {
         var time = new FakeTimeProvider();
-        TimeSpan budget = TimeSpan.FromSeconds(1);
-        await using FleetNode two = await FleetNode.StartAsync(budget, routing: new Names(null), time: time);
-        Digest[] digests = [.. Enumerable.Range(0, 10).Select(i => Digest.Sha256(BitConverter.GetBytes(i)))];
-        two.Fleet.LookAhead(digests);
-        Task<ContentRecord?> first = two.Fleet.FindAsync(digests[0], Cancel).AsTask();
-        time.Advance(budget * 0.9);
-        Assert.False(first.IsCompleted);
-        time.Advance(budget * 0.1);
-        Assert.Null(await first);
-
-        // The clock does not advance: the other calls wait no longer.
-        foreach (Digest digest in digests[1..])
+        TimeSpan findTime = TimeSpan.FromSeconds(1);
+        var names = new Names(null);
+        await using FleetNode two = await FleetNode.StartAsync(findTime, routing: names, time: time);
+        Task<ContentRecord?> fetch = two.Fleet.FetchAsync(Digest.Sha256([1]), _ => { }, Cancel);
+        while (names.Asked == 0)
         {
-            Assert.Null(await two.Fleet.FindAsync(digest, Cancel));
+            await Task.Delay(1, Cancel);
         }
+
+        time.Advance(findTime * 0.9);
+        Assert.False(fetch.IsCompleted);
+        time.Advance(findTime * 0.1);
+        Assert.Null(await fetch);
     }
 
     [Fact]

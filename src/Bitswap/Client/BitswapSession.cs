@@ -48,6 +48,9 @@ public sealed class BitswapSession : IAsyncDisposable
     /// </summary>
     internal long? Patience { get; init; }
 
+    /// <summary>The peers that sent less than a fair rate of the blocks that were requested from them.</summary>
+    internal HashSet<PeerId> Unfair { get; } = [];
+
     /// <summary>What each known peer has of the content.</summary>
     internal Dictionary<PeerId, PeerAvailability> Peers { get; } = [];
 
@@ -86,6 +89,11 @@ public sealed class BitswapSession : IAsyncDisposable
     /// whether it has it.
     /// </summary>
     public void Broadcast() => _wants.Broadcast(this);
+
+    /// <summary>
+    /// The peers that sent less than a fair rate (64 KiB/s) of the blocks that were requested from them for this session.
+    /// </summary>
+    public PeerId[] UnfairPeers() => _wants.UnfairPeers(this);
 
     /// <summary>Returns a block, from the store or else from a peer. The caller disposes it.</summary>
     /// <param name="cid">The block.</param>

@@ -159,6 +159,15 @@ internal sealed class WantManager : IAsyncDisposable
     public void SetAvailability(BitswapSession session, PeerId peer, PeerAvailability availability) =>
         Run((scheduler, now) => scheduler.SetAvailability(session, peer, availability, now));
 
+    /// <summary>The peers that sent less than a fair rate of a session's blocks.</summary>
+    public PeerId[] UnfairPeers(BitswapSession session)
+    {
+        lock (_lock)
+        {
+            return [.. session.Unfair];
+        }
+    }
+
     /// <summary>From now on a session asks every connected peer for each block.</summary>
     public void Broadcast(BitswapSession session) => Run((scheduler, now) => scheduler.Broadcast(session, now));
 

@@ -65,7 +65,11 @@ internal sealed partial class WantScheduler
         {
             peer.LastBlock = now;
             peer.Window.Begin(now);
-            peer.Fairness.Begin(now, peer.Received.Count);
+            if (!peer.Stalled)
+            {
+                // A stalled peer gets one request at a time, and its time goes on.
+                peer.Fairness.Begin(now, peer.Received.Count);
+            }
         }
 
         want.Asked = peer;

@@ -92,8 +92,8 @@ internal sealed partial class WantScheduler
     }
 
     /// <summary>
-    /// Handles a peer that sends none of the requested blocks, or less than a fair rate: its wants move to peers that can serve them; when there are none, the
-    /// request is repeated, and at last the want fails.
+    /// Handles a peer that sends none of the requested blocks, or less than a fair rate: its wants move to peers that can serve them; when
+    /// there are none, the request is repeated, and at last the want fails.
     /// </summary>
     private void MoveIfQuiet(PeerState state, long now)
     {
@@ -108,6 +108,11 @@ internal sealed partial class WantScheduler
             if (now - want.AskedAt < Microseconds(options.StallTime))
             {
                 continue;
+            }
+
+            if (unfair >= Microseconds(options.FairTime))
+            {
+                want.Sessions.ForEach(s => s.Unfair.Add(state.Peer));
             }
 
             if (_peers.Values.Any(p => p != state && !p.Stalled && CanServe(p, want, now)))

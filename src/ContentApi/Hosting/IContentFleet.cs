@@ -11,11 +11,17 @@ namespace Ipcs.ContentApi.Hosting;
 public interface IContentFleet
 {
     /// <summary>
-    /// Finds a content that has no complete record in the index. The record returned is complete when the content's DAG is in the store,
-    /// and incomplete when a connected peer has it; null when neither is so, or when no peer has answered within the budget of an Info.
-    /// Calls for one digest share one query, and a negative answer is cached for a moment. Throws only when it is cancelled.
+    /// Fetches a content for a client that can get it from a registry too. Ends within seconds when no peer has it, and when the peers that
+    /// claim to have it send less than a fair rate.
     /// </summary>
-    ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken);
+    /// <param name="digest">The content.</param>
+    /// <param name="onProgress">Called with the number of verified bytes, on any thread.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>
+    /// The content's record, when every block is stored and the whole was verified; null when the fleet cannot give it. Throws only when it
+    /// is cancelled.
+    /// </returns>
+    Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken);
 
     /// <summary>
     /// Starts to fetch a content whose record is in the index, owned and not complete. Blocks that are in the store are not fetched. The
@@ -33,6 +39,6 @@ public interface IContentFleet
     /// </summary>
     IBlockSource SourceFor(ContentRecord content);
 
-    /// <summary>Asks the fleet now for contents that containerd will ask for soon.</summary>
+    /// <summary>Starts to fetch contents that containerd will ask for soon.</summary>
     void LookAhead(IReadOnlyList<Digest> digests);
 }

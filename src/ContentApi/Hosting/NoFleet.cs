@@ -8,8 +8,8 @@ namespace Ipcs.ContentApi.Hosting;
 public sealed class NoFleet(IBlockstore blocks) : IContentFleet
 {
     /// <inheritdoc/>
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<ContentRecord?>(null);
+    public Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken) =>
+        Task.FromResult<ContentRecord?>(null);
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content)

@@ -43,9 +43,21 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
     }
 
     /// <summary>Locks a reference.</summary>
-    /// <returns>Null when another session kept it locked for <see cref="ContentApiOptions.LockWait"/>.</returns>
-    public ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken) =>
-        AcquireAsync(reference, _options.LockWait, cancellationToken);
+    /// <returns>
+    /// Null when another session waits for the fleet with it, or kept it locked for <see cref="ContentApiOptions.LockWait"/>.
+    /// </returns>
+    public ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_open.GetValueOrDefault(reference) is { IsWaiting: true })
+            {
+                return ValueTask.FromResult<LockedIngest?>(null);
+            }
+        }
+
+        return AcquireAsync(reference, _options.LockWait, cancellationToken);
+    }
 
     private async ValueTask<LockedIngest?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
     {
@@ -164,12 +176,26 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
     }
 
     /// <summary>Replaces the state of an ingest in memory.</summary>
-    internal void Publish(Ingest ingest)
+    internal void Publish(Ingest ingest) => Publish(ingest.Status);
+
+    /// <summary>Shows clients how much the fleet has sent, while the session of the reference waits for it.</summary>
+    internal void PublishProgress(LockedIngest session, IngestStatus status)
     {
-        IngestStatus status = ingest.Status;
         lock (_gate)
         {
-            _statuses[ingest.Ref] = status;
+            if (session.IsWaiting)
+            {
+                _statuses[status.Ref] = status;
+            }
+        }
+    }
+
+    /// <summary>Replaces the state of an ingest in memory, as clients see it.</summary>
+    internal void Publish(IngestStatus status)
+    {
+        lock (_gate)
+        {
+            _statuses[status.Ref] = status;
         }
     }
 

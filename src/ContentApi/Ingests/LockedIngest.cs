@@ -12,6 +12,7 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
 {
     private readonly CancellationTokenSource _abort = new();
     private volatile Ingest? _ingest;
+    private volatile bool _isWaiting;
     private bool _released;
 
     /// <summary>The reference.</summary>
@@ -19,6 +20,16 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
 
     /// <summary>Cancelled when another client aborts the ingest.</summary>
     public CancellationToken Aborted => _abort.Token;
+
+    /// <summary>
+    /// True while the session waits for the fleet: another session is refused at once, since it would wait with containerd's metadata
+    /// locked.
+    /// </summary>
+    public bool IsWaiting
+    {
+        get => _isWaiting;
+        set => _isWaiting = value;
+    }
 
     /// <summary>The ingest; null before <see cref="Open"/> and after the commit. For any thread.</summary>
     public Ingest? Current => _ingest;
@@ -45,8 +56,10 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
             ingest.Expect(Digest.Parse(expected).Hash.Code);
             changed = true;
         }
-        else if (AlgorithmIn(Ref) is { } code)
+        else if (Reference.AlgorithmOf(Ref) is { } code)
         {
+            // containerd sends the digest with the commit only. Hashing with its algorithm from the start saves reading the bytes back
+            // then.
             ingest.Expect(code);
         }
 
@@ -118,13 +131,6 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
             Release();
         }
     }
-
-    // containerd sends the digest with the commit only, but its references contain it (layer-sha512:...). Hashing with that algorithm from
-    // the start saves reading the bytes back at the commit.
-    private static uint? AlgorithmIn(string reference) =>
-        reference.Contains("sha512:", StringComparison.Ordinal) ? Multihash.Sha2_512
-        : reference.Contains("sha384:", StringComparison.Ordinal) ? Multihash.Sha2_384
-        : null;
 
     private void DropIngest()
     {

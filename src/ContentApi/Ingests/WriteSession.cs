@@ -26,10 +26,16 @@ internal sealed class WriteSession(
     ContentApiOptions options,
     RpcErrors errors)
 {
+    /// <summary>The least growth, in bytes, of a content that is fetched after which Status shows it.</summary>
+    private const long ProgressStep = 1 << 20;
+
     private long _total;
+    private int _stats;
+    private ContentRecord? _fetched;
+    private GcLease? _fetchedLease;
     private Digest _expected;
     private byte[] _manifest = [];
-    private DagRoot? _longManifest;
+    private (Cid Root, long Size)? _committed;
 
     /// <summary>Runs the session until the client ends the stream, a commit, or an error.</summary>
     public async Task RunAsync(
@@ -60,7 +66,7 @@ internal sealed class WriteSession(
             while (true)
             {
                 bool commits = request.Action == WriteAction.Commit;
-                WriteContentResponse reply = await HandleAsync(locked, request);
+                WriteContentResponse reply = await HandleAsync(locked, request, either.Token);
 
                 // A commit has unlocked the reference, and a later session's abort is not for this reply.
                 await replies.WriteAsync(reply, commits ? cancellationToken : either.Token);
@@ -82,6 +88,10 @@ internal sealed class WriteSession(
         catch (Exception) when (locked.Aborted.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw RpcErrors.Aborted($"ref {locked.Ref} was aborted");
+        }
+        finally
+        {
+            _fetchedLease?.Dispose();
         }
     }
 
@@ -117,7 +127,8 @@ internal sealed class WriteSession(
         }
     }
 
-    private async ValueTask<WriteContentResponse> HandleAsync(LockedIngest locked, WriteRequest request)
+    private async ValueTask<WriteContentResponse> HandleAsync(
+        LockedIngest locked, WriteRequest request, CancellationToken cancellationToken)
     {
         CheckNumbers(request);
         if (request.Ref.Length > 0 && request.Ref != locked.Ref)
@@ -143,7 +154,15 @@ internal sealed class WriteSession(
         Ingest ingest = locked.Ingest;
         if (request.Action == WriteAction.Stat)
         {
-            return Reply(request.Action, ingest.Status, ingest.DigestSoFar);
+            // The first one, and the last before the commit, come while containerd has its metadata locked.
+            if (++_stats == 2 && ingest.Offset == 0 && _total > 0 && Reference.DigestOf(locked.Ref) is { } digest)
+            {
+                await FetchAsync(locked, digest, cancellationToken);
+            }
+
+            return _fetched is null
+                ? Reply(request.Action, ingest.Status, ingest.DigestSoFar)
+                : Reply(request.Action, ingest.Status with { Offset = _fetched.Size }, _fetched.Digest);
         }
 
         if (request.Action == WriteAction.Commit)
@@ -151,11 +170,92 @@ internal sealed class WriteSession(
             Labels.Check(request.Labels);
         }
 
+        // After the whole was fetched, a client commits it without data, at its end or at the offset of its first STAT, which is 0.
+        if (_fetched is { } fetched && request.Data.IsEmpty && (request.Offset == fetched.Size || request.Offset == 0))
+        {
+            return request.Action == WriteAction.Commit
+                ? CommitFetched(locked, request, fetched)
+                : Reply(request.Action, ingest.Status with { Offset = fetched.Size }, fetched.Digest);
+        }
+
+        // The client writes all the same.
+        _fetched = null;
+        _stats = 2;
         await WriteAsync(ingest, request);
         locked.Publish();
         return request.Action == WriteAction.Commit
             ? await CommitAsync(locked, request)
             : Reply(request.Action, ingest.Status, ingest.DigestSoFar);
+    }
+
+    /// <summary>
+    /// Waits for the fleet. When it has the content, the ingest counts as written from then on, and its commit names the blocks that came;
+    /// else the ingest is empty, and the client writes what the registry sends.
+    /// </summary>
+    private async Task FetchAsync(LockedIngest locked, Digest digest, CancellationToken cancellationToken)
+    {
+        IngestStatus status = locked.Ingest.Status;
+        long shown = 0;
+        locked.IsWaiting = true;
+        try
+        {
+            ContentRecord? fetched = await fleet.FetchAsync(digest, Show, cancellationToken);
+            if (fetched is null)
+            {
+                return;
+            }
+
+            // A collection may have taken it before the lease had its root.
+            _fetchedLease = store.LeaseDag(fetched.Root);
+            if (store.Contents.Get(digest) is { Complete: true } there && there.Root == fetched.Root && there.Size == _total)
+            {
+                _fetched = there;
+            }
+        }
+        finally
+        {
+            locked.IsWaiting = false;
+            registry.Publish(status with { Offset = _fetched?.Size ?? 0 });
+        }
+
+        void Show(long bytes)
+        {
+            if (bytes - Interlocked.Read(ref shown) >= ProgressStep)
+            {
+                Interlocked.Exchange(ref shown, bytes);
+                registry.PublishProgress(locked, status with { Offset = bytes, UpdatedAt = options.Time.GetUtcNow() });
+            }
+        }
+    }
+
+    private WriteContentResponse CommitFetched(LockedIngest locked, WriteRequest request, ContentRecord fetched)
+    {
+        if (_total > 0 && _total != fetched.Size)
+        {
+            throw RpcErrors.FailedPrecondition($"unexpected commit size {fetched.Size}, expected {_total}");
+        }
+
+        if (!_expected.IsDefault && fetched.Digest != _expected)
+        {
+            throw RpcErrors.FailedPrecondition($"unexpected commit digest {fetched.Digest}, expected {_expected}");
+        }
+
+        DateTimeOffset now = options.Time.GetUtcNow();
+        bool exists = false;
+        IngestStatus status = locked.Ingest.Status;
+        locked.Commit(catalog, fetched.Digest, existing =>
+        {
+            exists = existing is { Owned: true, Complete: true };
+            return exists
+                ? existing!
+                : existing is { Complete: true }
+                ? existing with { Owned = true, CreatedAt = now, UpdatedAt = now, Labels = Labels.WithoutEmpty(request.Labels) }
+                : throw RpcErrors.Unavailable($"a block of {fetched.Digest} was lost before the commit");
+        });
+        _committed = (fetched.Root, fetched.Size);
+        return exists
+            ? throw RpcErrors.AlreadyExists(fetched.Digest)
+            : Reply(request.Action, status with { Offset = fetched.Size, UpdatedAt = now }, fetched.Digest);
     }
 
     private async ValueTask WriteAsync(Ingest ingest, WriteRequest request)
@@ -237,7 +337,7 @@ internal sealed class WriteSession(
                 Labels = Labels.WithoutEmpty(request.Labels),
             };
         });
-        _longManifest = isLong ? root : null;
+        _committed = isLong ? (root.Root, root.Size) : null;
         return exists
             ? throw RpcErrors.AlreadyExists(digest)
             : Reply(request.Action, status with { UpdatedAt = now }, digest);
@@ -260,7 +360,7 @@ internal sealed class WriteSession(
     {
         try
         {
-            byte[] manifest = _manifest.Length > 0 ? _manifest : await ReadLongManifestAsync();
+            byte[] manifest = _manifest.Length > 0 ? _manifest : await ReadManifestAsync();
             if (DescriptorScan.Descriptors(manifest) is { Count: > 0 } digests)
             {
                 fleet.LookAhead(digests);
@@ -272,10 +372,10 @@ internal sealed class WriteSession(
         }
     }
 
-    /// <summary>Reads back a content longer than a chunk that begins as a manifest does; empty for another or one over the bound.</summary>
-    private async ValueTask<byte[]> ReadLongManifestAsync()
+    /// <summary>Reads back a committed content that begins as a manifest does; empty for another or one over the bound.</summary>
+    private async ValueTask<byte[]> ReadManifestAsync()
     {
-        if (_longManifest is not { Size: <= DescriptorScan.MaxLength } root)
+        if (_committed is not { Size: <= DescriptorScan.MaxLength } root)
         {
             return [];
         }

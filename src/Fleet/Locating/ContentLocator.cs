@@ -25,10 +25,14 @@ internal sealed partial class ContentLocator(
     /// <summary>How long a negative answer is remembered: containerd repeats its Info within a pull, and new owners are rare.</summary>
     private static readonly TimeSpan NegativeTime = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long one question to a peer may take in all. Info itself waits only for its budget.</summary>
+    /// <summary>How long one question to a peer may take in all. A fetch waits less for the answers.</summary>
     private static readonly TimeSpan QuestionTime = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long the peers that failed have to repeat or withdraw their claim.</summary>
+    private static readonly TimeSpan RepeatTime = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _lock = new();
+    private readonly FailedClaims _failed = new();
 
     // In the order of asking.
     private readonly LinkedList<Resolution> _order = new();
@@ -99,34 +103,66 @@ internal sealed partial class ContentLocator(
         }
     }
 
-    /// <summary>The peers that are known to have a digest completely or partly.</summary>
-    public IReadOnlyList<(PeerId Peer, PeerAvailability Availability)> Providers(Digest digest)
+    /// <summary>
+    /// What the peers say of a digest, one entry per peer. Peers that did not send this content lately, although they claimed to have it,
+    /// are left out unless they are asked for.
+    /// </summary>
+    public IReadOnlyList<(PeerId Peer, ContentRecord Record)> Claims(Digest digest, bool withFailed = false)
+    {
+        Resolution? resolution;
+        lock (_lock)
+        {
+            resolution = Find(digest);
+        }
+
+        return resolution is null ? [] : [.. UsableAnswers(resolution, withFailed)];
+    }
+
+    /// <summary>
+    /// The record that most peers have completely; the one that was answered first when there are several. Null when no peer has it.
+    /// </summary>
+    public ContentRecord? Best(Digest digest) => Candidates(digest, withFailed: false) is [var best, ..] ? best : null;
+
+    /// <summary>The different complete records that peers claim, those with the most peers first.</summary>
+    public IReadOnlyList<ContentRecord> Candidates(Digest digest, bool withFailed) =>
+        [.. Claims(digest, withFailed)
+            .Where(c => c.Record.Complete)
+            .GroupBy(c => (c.Record.Root, c.Record.Kind))
+            .OrderByDescending(g => g.Count())
+            .Select(g => g.First().Record with { Complete = false })];
+
+    /// <summary>Removes a peer's answer for a digest, which was false.</summary>
+    public void Forget(Digest digest, PeerId peer)
     {
         lock (_lock)
         {
-            return Find(digest) is { } resolution
-                ? [.. resolution.Providers.Select(p => (p.Key, p.Value ? PeerAvailability.Complete : PeerAvailability.Partial))]
-                : [];
+            Find(digest)?.Remove(peer);
         }
     }
 
-    /// <summary>The peers that say that they have a digest completely.</summary>
-    public PeerId[] CompleteProviders(Digest digest)
+    /// <summary>
+    /// Records that peers did not send a content that they claim to have completely. They are asked whether they still claim it.
+    /// </summary>
+    /// <returns>The peers that have repeated such a claim for several contents, and are to be cut off.</returns>
+    public async Task<IReadOnlyList<PeerId>> FailedAsync(Digest digest, IReadOnlyList<PeerId> peers)
     {
-        lock (_lock)
+        if (peers.Count == 0)
         {
-            return Find(digest)?.CompleteProviders ?? [];
+            return [];
         }
+
+        foreach (PeerId peer in peers)
+        {
+            _failed.Failed(peer, digest, time.GetUtcNow());
+        }
+
+        await Task.WhenAny(AskAgainAsync([digest]), Task.Delay(RepeatTime, time, _stopping.Token));
+        HashSet<PeerId> repeated = [.. Claims(digest, withFailed: true).Where(c => c.Record.Complete).Select(c => c.Peer)];
+        return [.. peers.Where(p => repeated.Contains(p) && _failed.Repeated(p, digest))];
     }
 
-    /// <summary>Removes the peers' answers for a digest.</summary>
-    public void Forget(Digest digest)
-    {
-        lock (_lock)
-        {
-            Remove(digest);
-        }
-    }
+    /// <summary>Records that a peer has sent blocks of a content that was verified.</summary>
+    public void Sent(PeerId peer) => _failed.Sent(peer);
 
     /// <summary>
     /// The connected peers that have a digest, each with its record. Waits for all answers, for <see cref="QuestionTime"/> at most.
@@ -135,9 +171,9 @@ internal sealed partial class ContentLocator(
     {
         using var limit = new Deadline(time, QuestionTime, cancellationToken, _stopping.Token);
         PeerId[] peers = Peers();
-        IReadOnlyList<ResolvedContent>[] answers = await Task.WhenAll(peers.Select(p => AnswersOfAsync(p, [digest], limit.Token)));
+        IReadOnlyList<ResolvedContent>?[] answers = await Task.WhenAll(peers.Select(p => AnswersOfAsync(p, [digest], limit.Token)));
         cancellationToken.ThrowIfCancellationRequested();
-        return [.. peers.Zip(answers).SelectMany(x => x.Second.Where(c => IsPlausible(c.Record)).Select(c => (x.First, c.Record)))];
+        return [.. peers.Zip(answers).SelectMany(x => (x.Second ?? []).Where(c => IsPlausible(c.Record)).Select(c => (x.First, c.Record)))];
     }
 
     /// <inheritdoc/>
@@ -149,6 +185,18 @@ internal sealed partial class ContentLocator(
 
     private PeerId[] Peers() =>
         [.. host.Peers.Where(p => p.Protocols.Contains(ResolveService.Protocol)).Select(p => p.Peer).Distinct()];
+
+    private IEnumerable<(PeerId Peer, ContentRecord Record)> UsableAnswers(Resolution resolution, bool withFailed)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        foreach ((PeerId peer, ContentRecord record) in resolution.Answers)
+        {
+            if (withFailed || !_failed.Contains(peer, resolution.Digest, now))
+            {
+                yield return (peer, record);
+            }
+        }
+    }
 
     private Resolution? Find(Digest digest) => _resolutions.GetValueOrDefault(digest)?.Value;
 
@@ -193,26 +241,32 @@ internal sealed partial class ContentLocator(
     }
 
     /// <summary>
-    /// True while a positive answer's peer is connected, for a moment after a negative one, and while answers are awaited.
+    /// True while answers are awaited, for a moment after the question, and while a peer that has the content is connected.
     /// </summary>
     private bool IsFresh(Resolution resolution)
     {
-        Task<ContentRecord?> decided = resolution.Decided;
-        if (!decided.IsCompleted)
-        {
-            return true;
-        }
-
-        return decided.Result is null
-            ? time.GetElapsedTime(resolution.Asked) < NegativeTime
-            : resolution.CompleteProviders.Intersect(host.Peers.Select(p => p.Peer)).Any();
+        return !resolution.Decided.IsCompleted
+            || time.GetElapsedTime(resolution.Asked) < NegativeTime
+            || UsableAnswers(resolution, withFailed: false)
+                .Where(a => a.Record.Complete)
+                .Select(a => a.Peer)
+                .Intersect(host.Peers.Select(p => p.Peer))
+                .Any();
     }
 
     private async Task AskPeerAsync(PeerId peer, IReadOnlyCollection<Resolution> resolutions, bool waitedFor)
     {
         using var limit = new Deadline(time, QuestionTime, _stopping.Token);
-        IReadOnlyList<ResolvedContent> contents = await AnswersOfAsync(peer, [.. resolutions.Select(r => r.Digest)], limit.Token);
-        var said = contents.Where(c => IsPlausible(c.Record)).ToDictionary(c => c.Record.Digest);
+        IReadOnlyList<ResolvedContent>? contents = await AnswersOfAsync(peer, [.. resolutions.Select(r => r.Digest)], limit.Token);
+        var said = (contents ?? []).Where(c => IsPlausible(c.Record)).ToDictionary(c => c.Record.Digest);
+        if (contents is not null)
+        {
+            foreach (Resolution resolution in resolutions.Where(r => !said.ContainsKey(r.Digest)))
+            {
+                resolution.Remove(peer);
+            }
+        }
+
         await Task.WhenAll(resolutions.Select(r => TakeAsync(peer, r, said.GetValueOrDefault(r.Digest), waitedFor, limit.Token)));
     }
 
@@ -221,8 +275,7 @@ internal sealed partial class ContentLocator(
     {
         if (content is not null)
         {
-            bool known = resolution.TryGetRoot(out Cid root) && root == content.Record.Root;
-            if (known || await IsRootSoundAsync(peer, content, cancellationToken))
+            if (resolution.IsSound(content.Record) || await IsRootSoundAsync(peer, content, cancellationToken))
             {
                 resolution.Add(peer, content.Record);
             }
@@ -234,7 +287,8 @@ internal sealed partial class ContentLocator(
         }
     }
 
-    private async Task<IReadOnlyList<ResolvedContent>> AnswersOfAsync(
+    /// <summary>A peer's answer; null when it gives none.</summary>
+    private async Task<IReadOnlyList<ResolvedContent>?> AnswersOfAsync(
         PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
     {
         try
@@ -245,7 +299,7 @@ internal sealed partial class ContentLocator(
         {
             // A failure of one peer, of whatever kind, does not affect the other peers' answers.
             LogNoAnswer(peer, digests[0], e.Message);
-            return [];
+            return null;
         }
     }
 

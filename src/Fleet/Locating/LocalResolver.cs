@@ -10,7 +10,13 @@ namespace Ipcs.Fleet.Locating;
 /// What this node has of a digest: its record, or else what the block with the digest's hash says. Remembers which peers asked. Owns the
 /// background walks of roots without a record.
 /// </summary>
-internal sealed class LocalResolver(IContentIndex contents, IBlockstore blocks, TimeProvider time) : IResolveSource, IAsyncDisposable
+/// <param name="contents">The content index.</param>
+/// <param name="blocks">The store.</param>
+/// <param name="time">The clock.</param>
+/// <param name="underWay">What is being fetched under a digest, which is not verified; null when nothing is.</param>
+internal sealed class LocalResolver(
+    IContentIndex contents, IBlockstore blocks, TimeProvider time, Func<Digest, ContentRecord?>? underWay = null)
+    : IResolveSource, IAsyncDisposable
 {
     private readonly DagCompleteness _completeness = new(blocks, time);
     private readonly LeecherTable _leechers = new(time);
@@ -28,7 +34,7 @@ internal sealed class LocalResolver(IContentIndex contents, IBlockstore blocks, 
             LeecherSeen?.Invoke(digest, asker);
         }
 
-        return record ?? Peek(digest);
+        return record ?? underWay?.Invoke(digest) ?? Peek(digest);
     }
 
     /// <summary>

@@ -4,15 +4,16 @@ using Ipcs.Multiformats;
 namespace Ipcs.Fleet.Locating;
 
 /// <summary>
-/// What the peers have answered for one digest so far: the record of the first sound answer, and which peers have its root completely or
-/// partly. Late answers count too. Thread-safe.
+/// What the peers have answered for one digest so far: each peer's last answer whose record fits its root block. The answers may name
+/// different roots. Late answers count too. Thread-safe.
 /// </summary>
 internal sealed class Resolution(Digest digest, long asked)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<PeerId, bool> _providers = [];
-    private readonly TaskCompletionSource<ContentRecord?> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private ContentRecord? _found;
+
+    // In the order in which the peers answered.
+    private readonly OrderedDictionary<PeerId, ContentRecord> _answers = [];
+    private readonly TaskCompletionSource _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _waiting;
 
     /// <summary>The digest.</summary>
@@ -22,40 +23,18 @@ internal sealed class Resolution(Digest digest, long asked)
     public long Asked { get; } = asked;
 
     /// <summary>
-    /// The record (neither owned nor complete), once a peer has the content completely; null once all peers that are waited for have
-    /// denied.
+    /// Completes once a peer has said that it has the content completely, or all peers that are waited for have answered.
     /// </summary>
-    public Task<ContentRecord?> Decided
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _found is null ? _decided.Task : Task.FromResult<ContentRecord?>(_found);
-            }
-        }
-    }
+    public Task Decided => _decided.Task;
 
-    /// <summary>The peers that have the content; true for those that have it completely.</summary>
-    public KeyValuePair<PeerId, bool>[] Providers
+    /// <summary>The peers' answers, in the order in which they came. The records are neither owned nor verified.</summary>
+    public KeyValuePair<PeerId, ContentRecord>[] Answers
     {
         get
         {
             lock (_lock)
             {
-                return [.. _providers];
-            }
-        }
-    }
-
-    /// <summary>The peers that have the content completely.</summary>
-    public PeerId[] CompleteProviders
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _providers.Where(p => p.Value).Select(p => p.Key)];
+                return [.. _answers];
             }
         }
     }
@@ -70,42 +49,40 @@ internal sealed class Resolution(Digest digest, long asked)
 
         if (peers == 0)
         {
-            _decided.TrySetResult(null);
+            _decided.TrySetResult();
         }
     }
 
-    /// <summary>The root of the first sound answer. False when there is none yet.</summary>
-    public bool TryGetRoot(out Cid root)
+    /// <summary>True when a root with this size is known to be that of a file of this size.</summary>
+    public bool IsSound(ContentRecord record)
     {
         lock (_lock)
         {
-            root = _found?.Root ?? default;
-            return _found is not null;
+            return _answers.Values.Any(a => a.Root == record.Root && a.Size == record.Size && a.Kind == record.Kind);
         }
     }
 
-    /// <summary>Adds a peer's answer, whose record has been checked against the root block.</summary>
+    /// <summary>Adds or replaces a peer's answer, whose record has been checked against the root block.</summary>
     public void Add(PeerId peer, ContentRecord record)
     {
         lock (_lock)
         {
-            if (_found is null && record.Complete)
-            {
-                _found = record with { Complete = false, Owned = false };
-            }
-
-            if (_found is null || _found.Root == record.Root)
-            {
-                _providers[peer] = record.Complete;
-            }
-
-            if (_found is null)
-            {
-                return;
-            }
+            _answers[peer] = record with { Owned = false };
         }
 
-        _decided.TrySetResult(_found);
+        if (record.Complete)
+        {
+            _decided.TrySetResult();
+        }
+    }
+
+    /// <summary>Removes a peer's answer: it has nothing of the content any more, or its answer was false.</summary>
+    public void Remove(PeerId peer)
+    {
+        lock (_lock)
+        {
+            _answers.Remove(peer);
+        }
     }
 
     /// <summary>Records that one of the awaited peers has answered.</summary>
@@ -119,6 +96,6 @@ internal sealed class Resolution(Digest digest, long asked)
             }
         }
 
-        _decided.TrySetResult(null);
+        _decided.TrySetResult();
     }
 }

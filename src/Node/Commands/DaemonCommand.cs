@@ -32,6 +32,11 @@ internal static partial class DaemonCommand
             LogUnknownVariable(logger, name);
         }
 
+        foreach (string key in options.RetiredKeys)
+        {
+            LogRetiredKey(logger, key);
+        }
+
         await using var manager = new ServiceManager(time, logger);
         await using var daemon = new NodeDaemon(options, loggers, time, new Random());
         Terminal.Line(await daemon.StartAsync(stop));
@@ -50,6 +55,9 @@ internal static partial class DaemonCommand
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "unknown environment variable {Name} is ignored")]
     private static partial void LogUnknownVariable(ILogger logger, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the key {Key} of the config file has no effect any more")]
+    private static partial void LogRetiredKey(ILogger logger, string key);
 
     [LoggerMessage(
         Level = LogLevel.Critical, Message = "the store takes no more writes until the daemon is started again, so it ends: {Reason}")]

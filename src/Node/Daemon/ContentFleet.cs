@@ -10,8 +10,8 @@ namespace Ipcs.Node.Daemon;
 internal sealed class ContentFleet(ContentFetcher fetcher) : IContentFleet
 {
     /// <inheritdoc/>
-    public ValueTask<ContentRecord?> FindAsync(Digest digest, CancellationToken cancellationToken) =>
-        fetcher.FindAsync(digest, cancellationToken);
+    public Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken) =>
+        fetcher.FetchAsync(digest, onProgress, cancellationToken);
 
     /// <inheritdoc/>
     public void StartFetch(ContentRecord content) => fetcher.StartFetch(content);

@@ -117,7 +117,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             store,
             catalog,
             bitswap,
-            _options.InfoBudget,
+            _options.FindTime,
             _time,
             _loggers.CreateLogger<ContentFetcher>(),
             routing,

@@ -59,8 +59,11 @@ internal sealed class NodeOptions
     /// <summary>The DAG profile of containerd's writes, the same on every host of a fleet.</summary>
     public ImportProfile Profile { get; set; } = ImportProfile.KuboV1;
 
-    /// <summary>How long an Info waits for replies of the fleet.</summary>
-    public TimeSpan InfoBudget { get; set; } = TimeSpan.FromMilliseconds(100);
+    /// <summary>How long the fleet has to say that a peer has a content before a pull gets it from the registry.</summary>
+    public TimeSpan FindTime { get; set; } = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>Keys of the config file that earlier versions knew and that have no effect any more.</summary>
+    public IList<string> RetiredKeys { get; } = [];
 
     /// <summary>Discover peers in the local network by multicast DNS, and answer their queries.</summary>
     public bool Mdns { get; set; } = true;

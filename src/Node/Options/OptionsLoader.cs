@@ -74,6 +74,13 @@ internal static class OptionsLoader
     {
         foreach ((string key, IReadOnlyList<string> values) in ConfigFile.Read(file))
         {
+            if (Setting.Retired.Contains(key))
+            {
+                // A host whose daemon is upgraded keeps its config file.
+                options.RetiredKeys.Add(key);
+                continue;
+            }
+
             Setting setting = Setting.All.FirstOrDefault(s => s.Name == key)
                 ?? throw new OptionsException($"{file}: unknown key '{key}'");
             if (!setting.Multiple && values.Count > 1)

@@ -68,8 +68,8 @@ internal sealed record Setting(
             "profile", "NAME", "DAG profile of containerd's writes, the same on every host: kubo-v1 or kubo-v0",
             false, (o, v) => o.Profile = Profile(v), o => o.Profile.Name),
         new(
-            "info-budget", "MS", "how long an Info waits for replies of the fleet, in milliseconds",
-            false, (o, v) => o.InfoBudget = Milliseconds(v), o => (long)o.InfoBudget.TotalMilliseconds),
+            "find-time", "MS", "how long a pull waits for a peer that says that it has a content, in milliseconds",
+            false, (o, v) => o.FindTime = Milliseconds(v), o => (long)o.FindTime.TotalMilliseconds),
         new(
             "mdns", "on|off", "discover peers in the local network by multicast DNS, and be discovered",
             false, (o, v) => o.Mdns = OneOf(v, "on", "off") == "on", o => o.Mdns ? "on" : "off"),
@@ -100,6 +100,9 @@ internal sealed record Setting(
         new("log-level", "LEVEL", "trace, debug, info, warn or error", false, (o, v) => o.LogLevel = Level(v), o => LevelName(o.LogLevel)),
         .. LimitSettings.All,
     ];
+
+    /// <summary>Names of settings that earlier versions had.</summary>
+    public static IReadOnlyList<string> Retired { get; } = ["info-budget"];
 
     /// <summary>The environment variable of the option.</summary>
     public string Variable => "IPCS_" + Name.Replace('-', '_').ToUpperInvariant();

@@ -21,7 +21,7 @@ public sealed class OptionsLoaderTests : IDisposable
         { "api-addr", "127.0.0.1:1", "127.0.0.2:2", "[::1]:3" },
         { "muxers", "yamux,mplex", "mplex", "yamux" },
         { "containerd", "/c/file", "/c/env", "/c/flag" },
-        { "info-budget", "1", "2", "0" },
+        { "find-time", "1", "2", "0" },
         { "upload-rate", "1000000", "2000000", "off" },
         { "download-rate", "1000000", "off", "2000000" },
         { "log-level", "debug", "warn", "error" },
@@ -93,10 +93,18 @@ public sealed class OptionsLoaderTests : IDisposable
             ("listen", "/ip6/::1/tcp/2"),
             ("api-addr", "[::1]:5001"),
             ("log-format", "json"),
-            ("info-budget", "250"));
+            ("find-time", "250"));
         string toml = ConfigFile.ToToml(ConfigFile.Document(options));
         Assert.Equal(toml, ConfigFile.ToToml(ConfigFile.Document(Load(Config(toml)))));
-        Assert.Contains("info-budget = 250\n", toml, StringComparison.Ordinal);
+        Assert.Contains("find-time = 250\n", toml, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_key_of_an_earlier_version_is_named_and_ignored()
+    {
+        NodeOptions options = Load(Config("info-budget = 50\nfind-time = 70\n"));
+        Assert.Equal(["info-budget"], options.RetiredKeys);
+        Assert.Equal(TimeSpan.FromMilliseconds(70), options.FindTime);
     }
 
     [Theory]
@@ -114,8 +122,8 @@ public sealed class OptionsLoaderTests : IDisposable
     [InlineData("peer = [\"/ip4/10.0.0.1/tcp/0\"]", "peer: '/ip4/10.0.0.1/tcp/0' has port 0")]
     [InlineData("muxers = \"mplex,quic\"", "muxers: 'mplex,quic'")]
     [InlineData("muxers = \"mplex,mplex\"", "muxers: 'mplex,mplex'")]
-    [InlineData("info-budget = 10001", "info-budget: '10001'")]
-    [InlineData("info-budget = -1", "info-budget: '-1'")]
+    [InlineData("find-time = 10001", "find-time: '10001'")]
+    [InlineData("find-time = -1", "find-time: '-1'")]
     [InlineData("upload-rate = \"quick\"", "upload-rate: 'quick' is not off or a size")]
     [InlineData("upload-rate = \"1KiB\"", "upload-rate: '1KiB' is less than 128KiB")]
     [InlineData("download-rate = -1", "download-rate: '-1'")]

@@ -1,0 +1,141 @@
+using System.Security.Cryptography;
+using Ipcs.Bitswap.Client;
+using Ipcs.Blockstore;
+using Ipcs.Dag;
+using Ipcs.Dag.Read;
+using Ipcs.Multiformats;
+
+namespace Ipcs.Fleet;
+
+/// <summary>
+/// The fetch of one content from one of the roots that peers claim for it: <see cref="DagFetch"/> fetches the blocks; for a blob, a reader
+/// follows them in order and hashes the bytes, so that the whole is verified soon after the last block. Owns its session.
+/// </summary>
+internal sealed class RootFetch : IAsyncDisposable
+{
+    private readonly IBlockstore _blocks;
+    private readonly BitswapSession _session;
+    private readonly TaskScheduler _work;
+    private readonly Action<long> _onProgress;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private readonly OrderedDictionary<PeerId, bool> _sources = [];
+
+    public RootFetch(
+        ContentRecord record, IBlockstore blocks, BitswapSession session, TimeProvider time, TaskScheduler work, Action<long> onProgress)
+    {
+        _onProgress = onProgress;
+        _time = time;
+        _work = work;
+        Record = record;
+        _blocks = blocks;
+        _session = session;
+    }
+
+    /// <summary>The record of the content, as peers claim it.</summary>
+    public ContentRecord Record { get; }
+
+    /// <summary>The peers that sent less than a fair rate of what was requested from them.</summary>
+    public PeerId[] UnfairPeers => _session.UnfairPeers();
+
+    /// <summary>The peers that are known to have the content completely or partly.</summary>
+    public PeerId[] Sources
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _sources.Keys];
+            }
+        }
+    }
+
+    /// <summary>Adds a peer that has the content completely or partly.</summary>
+    public void AddSource(PeerId peer, PeerAvailability availability)
+    {
+        lock (_lock)
+        {
+            _sources.TryAdd(peer, true);
+        }
+
+        _session.AddPeer(peer, availability);
+    }
+
+    /// <summary>Asks every connected peer for each block, since none is known to have the whole.</summary>
+    public void Broadcast() => _session.Broadcast();
+
+    /// <summary>
+    /// Completes when the whole is stored and verified. Returns its length in bytes, which may not be that of the record.
+    /// </summary>
+    /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
+    /// <exception cref="DagFormatException">The DAG is malformed.</exception>
+    /// <exception cref="FalseContentException">The bytes do not hash to the digest.</exception>
+    public async Task<long> RunAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var arriving = new ArrivingBlocks(_blocks);
+        Task fetching = FetchAsync(arriving, stop.Token);
+        Task<long> checking = Task.Factory
+            .StartNew(() => CheckAsync(arriving, stop.Token), CancellationToken.None, TaskCreationOptions.None, _work)
+            .Unwrap();
+        Task first = await Task.WhenAny(fetching, checking);
+        if (!first.IsCompletedSuccessfully)
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(fetching, checking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await first;
+        }
+
+        await fetching;
+        return await checking;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _session.DisposeAsync();
+
+    private async Task FetchAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
+    {
+        await new DagFetch(_blocks, _session, Record.Root, _time, arriving.Arrived).RunAsync(cancellationToken);
+        arriving.Complete();
+    }
+
+    /// <summary>Follows the fetch in the order of the content, and hashes the bytes.</summary>
+    private async Task<long> CheckAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
+    {
+        // Blocks that arrive after the end are not kept.
+        using ArrivingBlocks source = arriving;
+        await using DagReader reader = await DagReader.OpenAsync(Record.Root, source, readAhead: 0, cancellationToken);
+        if (Record.Kind == ContentKind.Dag)
+        {
+            // Each block was verified, and the digest is the root's hash.
+            return reader.Length;
+        }
+
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashName(Record.Digest));
+        long done = 0;
+        await reader.CopyToAsync(
+            (piece, _) =>
+            {
+                hash.AppendData(piece.Span);
+                done += piece.Length;
+                _onProgress(done);
+                return ValueTask.CompletedTask;
+            },
+            0,
+            reader.Length,
+            cancellationToken);
+        if (!hash.GetHashAndReset().AsSpan().SequenceEqual(Record.Digest.Hash.Digest))
+        {
+            throw new FalseContentException($"the bytes under {Record.Root} do not hash to {Record.Digest}");
+        }
+
+        return reader.Length;
+    }
+
+    private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
+    {
+        Multihash.Sha2_512 => HashAlgorithmName.SHA512,
+        Multihash.Sha2_384 => HashAlgorithmName.SHA384,
+        _ => HashAlgorithmName.SHA256,
+    };
+}
