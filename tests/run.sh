@@ -49,6 +49,7 @@ suite interop "binary npm netns" count_lines 900 tests/Interop/run.sh
 suite swarm "binary lab impair" count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey "binary lab" count_lines 600 python3 tests/EndToEnd/journey.py
 suite fleet "binary lab" count_lines 1200 tests/EndToEnd/fleet.py
+suite pull "binary lab" count_lines 600 python3 tests/EndToEnd/pull.py
 suite images "binary lab" count_lines 900 python3 tests/EndToEnd/images.py
 suite cri "binary lab" count_lines 300 python3 tests/EndToEnd/cri.py
 suite demo "binary lab" count_lines 600 tests/EndToEnd/demo.sh

@@ -155,10 +155,16 @@ internal sealed class ContentService(
         {
             owned = record is { Owned: true };
 
-            // A pinned content keeps its record, without the labels, which were containerd's.
-            return owned && store.Pins.Get(record!.Root) is null
-                ? null
-                : owned ? record! with { Owned = false, Labels = new Dictionary<string, string>(0) } : record;
+            if (!owned)
+            {
+                return record;
+            }
+
+            // A pinned or retained content keeps its record, without the labels, which were containerd's.
+            bool stays = store.Pins.Get(record!.Root) is not null || (record.Complete && options.Retains());
+            return stays
+                ? record with { Owned = false, UpdatedAt = options.Time.GetUtcNow(), Labels = new Dictionary<string, string>(0) }
+                : null;
         });
         if (!owned)
         {

@@ -54,6 +54,27 @@ public sealed class FleetTests
     }
 
     [Fact]
+    public async Task What_is_deleted_may_stay_for_the_peers_and_is_here_when_it_is_pulled_again()
+    {
+        using var store = new MemoryStore();
+        bool retains = true;
+        await using ContentHost host = await ContentHost.StartAsync(store, configure: o => o.Retains = () => retains);
+        byte[] data = Calls.Bytes(5000, 31);
+        string digest = await host.Client.CommitAsync("r", data, commit => commit.Labels.Add("a", "b"));
+        await host.Client.DeleteAsync(new DeleteContentRequest { Digest = digest }, cancellationToken: Token);
+        Assert.True(Assert.Single(store.Contents.Enumerate()) is { Owned: false, Complete: true, Labels.Count: 0 });
+        Assert.Empty(await host.Client.ListAllAsync());
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
+            async () => await host.Client.DeleteAsync(new DeleteContentRequest { Digest = digest }, cancellationToken: Token))).StatusCode);
+        Assert.Equal(5000, (await host.Client.InfoAsync(new InfoRequest { Digest = digest }, cancellationToken: Token)).Info.Size);
+        Assert.Equal(data, await host.Client.ReadAllAsync(digest));
+
+        retains = false;
+        await host.Client.DeleteAsync(new DeleteContentRequest { Digest = digest }, cancellationToken: Token);
+        Assert.Empty(store.Contents.Enumerate());
+    }
+
+    [Fact]
     public async Task A_blob_is_read_after_it_is_verified()
     {
         using var store = new MemoryStore();

@@ -31,6 +31,9 @@ public sealed class ContentApiOptions
     /// <summary>The record of an open ingest is written each time so many new bytes are stored.</summary>
     public long SaveEvery { get; set; } = 16 << 20;
 
+    /// <summary>True when a content that containerd deletes now stays for the peers for a while.</summary>
+    public Func<bool> Retains { get; set; } = static () => false;
+
     /// <summary>The clock of time stamps and waits.</summary>
     public required TimeProvider Time { get; set; }
 }

@@ -34,14 +34,29 @@ public sealed partial class GarbageCollector(
     /// <exception cref="StoreException">
     /// An inner node that is needed is damaged, or the store failed. No needed block was removed.
     /// </exception>
-    public async Task<GcResult> CollectAsync(Action<Multihash, int> removed, CancellationToken cancellationToken)
+    public Task<GcResult> CollectAsync(Action<Multihash, int> removed, CancellationToken cancellationToken) =>
+        CollectAsync(removed, retainSince: null, room: 0, cancellationToken);
+
+    /// <summary>Collects garbage once, and keeps contents that containerd has deleted lately for the peers.</summary>
+    /// <param name="removed">Called for every block removed, with its length in bytes; may be slow.</param>
+    /// <param name="retainSince">Complete contents that nobody owns since then stay; null for none.</param>
+    /// <param name="room">The bytes of them that are to go all the same, those first that nobody has owned for the longest time.</param>
+    /// <param name="cancellationToken">Stops the collection; blocks removed by then stay removed.</param>
+    /// <exception cref="StoreException">
+    /// An inner node that is needed is damaged, or the store failed. No needed block was removed.
+    /// </exception>
+    public async Task<GcResult> CollectAsync(
+        Action<Multihash, int> removed, DateTimeOffset? retainSince, long room, CancellationToken cancellationToken)
     {
         await _oneAtATime.WaitAsync(cancellationToken);
         Volatile.Write(ref _running, true);
         try
         {
             GcResult result = await Task.Factory.StartNew(
-                () => Collect(removed, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                () => Collect(removed, retainSince, room, cancellationToken),
+                cancellationToken,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
             Interlocked.Increment(ref _runs);
             return result;
         }
@@ -60,7 +75,8 @@ public sealed partial class GarbageCollector(
     /// <inheritdoc/>
     public void Dispose() => _oneAtATime.Dispose();
 
-    private GcResult Collect(Action<Multihash, int> removed, CancellationToken cancellationToken)
+    private GcResult Collect(
+        Action<Multihash, int> removed, DateTimeOffset? retainSince, long room, CancellationToken cancellationToken)
     {
         long started = time.GetTimestamp();
         long blocks = 0;
@@ -68,7 +84,7 @@ public sealed partial class GarbageCollector(
         GcResult result;
         using (IGcCycle collection = store.BeginCollection())
         {
-            int deleted = DeleteUnowned(collection);
+            int deleted = DeleteUnowned(collection, retainSince, room);
             BlockSet marks = Mark(collection, cancellationToken);
             collection.Sweep(
                 marks,
@@ -95,14 +111,21 @@ public sealed partial class GarbageCollector(
         return result;
     }
 
-    private int DeleteUnowned(IGcCycle collection)
+    private int DeleteUnowned(IGcCycle collection, DateTimeOffset? retainSince, long room)
     {
         HashSet<Multihash> pinned = [.. store.Pins.Enumerate().Where(pin => pin.Recursive).Select(pin => pin.Root.Hash)];
         int deleted = 0;
         IEnumerable<ContentRecord> unowned =
             store.Contents.Enumerate().Where(content => !content.Owned && !pinned.Contains(content.Root.Hash));
-        foreach (ContentRecord content in unowned)
+        foreach (ContentRecord content in unowned.OrderBy(content => content.UpdatedAt))
         {
+            bool retained = content.Complete && content.UpdatedAt > retainSince && room <= 0;
+            room -= retained ? 0 : content.Size;
+            if (retained)
+            {
+                continue;
+            }
+
             catalog.Change(content.Digest, record =>
             {
                 bool needed = record is null or { Owned: true } || IsKept(record.Root, collection);

@@ -5,16 +5,20 @@ namespace Ipcs.Dag.Gc;
 
 /// <summary>
 /// Collects garbage at an interval. With a maximum size of the store, only when the store has reached nine tenths of it; blocks that are
-/// needed stay even beyond the maximum. Owns its loop.
+/// needed stay even beyond the maximum. What is retained for the peers is the first to go then. Owns its loop.
 /// </summary>
 public sealed partial class GcSchedule : IAsyncDisposable
 {
     /// <summary>The fraction of <c>storage-max</c> at which it collects, as Kubo's StorageGCWatermark.</summary>
     private const double Watermark = 0.9;
 
+    /// <summary>The fraction of <c>storage-max</c> to which it makes room.</summary>
+    private const double Target = 0.8;
+
     private readonly GarbageCollector _collector;
     private readonly IStore _store;
     private readonly long _storageMax;
+    private readonly Retention _retention;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
@@ -24,11 +28,19 @@ public sealed partial class GcSchedule : IAsyncDisposable
     /// <param name="store">The store whose size is compared with <paramref name="storageMax"/>.</param>
     /// <param name="interval">The interval; zero for never.</param>
     /// <param name="storageMax">The maximum size in bytes; zero for none.</param>
+    /// <param name="retention">What stays for the peers.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Logs failures.</param>
     public GcSchedule(
-        GarbageCollector collector, IStore store, TimeSpan interval, long storageMax, TimeProvider time, ILogger<GcSchedule> logger)
+        GarbageCollector collector,
+        IStore store,
+        TimeSpan interval,
+        long storageMax,
+        Retention retention,
+        TimeProvider time,
+        ILogger<GcSchedule> logger)
     {
+        _retention = retention;
         _collector = collector;
         _store = store;
         _storageMax = storageMax;
@@ -64,9 +76,11 @@ public sealed partial class GcSchedule : IAsyncDisposable
     {
         try
         {
-            if (_storageMax == 0 || _store.GetStatistics().Bytes >= _storageMax * Watermark)
+            long bytes = _store.GetStatistics().Bytes;
+            if (_storageMax == 0 || bytes >= _storageMax * Watermark)
             {
-                await _collector.CollectAsync(static (_, _) => { }, _stop.Token);
+                long room = _storageMax == 0 ? 0 : bytes - (long)(_storageMax * Target);
+                await _collector.CollectAsync(static (_, _) => { }, _retention.Since, room, _stop.Token);
             }
         }
         catch (Exception e) when (e is StoreException or DagFormatException)

@@ -74,7 +74,8 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
 
         // Building this server takes a third of the start-up time, so it is built while the store is opened.
         ContentDependencies? dependencies = null;
-        Task<WebApplication> content = Task.Run(() => ContentListener(() => dependencies!), cancellationToken);
+        var retention = new Retention(_options.Retain, () => DiskUse(_options.Data), _time);
+        Task<WebApplication> content = Task.Run(() => ContentListener(() => dependencies!, retention), cancellationToken);
         KeyPair key = DataFolder.Prepare(_options.Data);
         if (DataFolder.IsKeyExposed(_options.Data))
         {
@@ -133,7 +134,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             _loggers.CreateLogger<GarbageCollector>());
         _open.Push(new Closing(collector));
         _open.Push(new GcSchedule(
-            collector, store, _options.GcInterval, _options.StorageMax, _time, _loggers.CreateLogger<GcSchedule>()));
+            collector, store, _options.GcInterval, _options.StorageMax, retention, _time, _loggers.CreateLogger<GcSchedule>()));
         var listeners = new ListenerSet(_time);
         _open.Push(listeners);
         await listeners.OpenAsync(await content, _options.ContentSocket, cancellationToken);
@@ -228,10 +229,17 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
     private static string TcpAddress(WebApplication api) =>
         new Uri(api.Urls.First(u => !u.Contains("://unix:", StringComparison.Ordinal))).Authority;
 
-    private WebApplication ContentListener(Func<ContentDependencies> dependencies)
+    /// <summary>The used share of the file system that has a folder.</summary>
+    private static double DiskUse(string folder)
+    {
+        var disk = new DriveInfo(folder);
+        return 1 - ((double)disk.AvailableFreeSpace / Math.Max(1, disk.TotalSize));
+    }
+
+    private WebApplication ContentListener(Func<ContentDependencies> dependencies, Retention retention)
     {
         WebApplicationBuilder builder = Builder(_options.ContentSocket, HttpProtocols.Http2);
-        builder.Services.AddContentApi(dependencies, _options.Profile, _time);
+        builder.Services.AddContentApi(dependencies, _options.Profile, _time, o => o.Retains = () => retention.IsOn);
         WebApplication app = builder.Build();
         app.MapContentApi();
         return app;

@@ -62,6 +62,9 @@ internal sealed class NodeOptions
     /// <summary>How long the fleet has to say that a peer has a content before a pull gets it from the registry.</summary>
     public TimeSpan FindTime { get; set; } = TimeSpan.FromMilliseconds(300);
 
+    /// <summary>How long contents that containerd has deleted stay for the peers; zero for not at all.</summary>
+    public TimeSpan Retain { get; set; } = TimeSpan.FromHours(24);
+
     /// <summary>Keys of the config file that earlier versions knew and that have no effect any more.</summary>
     public IList<string> RetiredKeys { get; } = [];
 

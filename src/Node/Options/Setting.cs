@@ -86,6 +86,9 @@ internal sealed record Setting(
             "gc-interval", "TIME", "time between garbage collections, such as 30m or 1h; off: only 'repo gc' collects",
             false, (o, v) => o.GcInterval = Quantity.Duration(Last(v)), o => Quantity.Text(o.GcInterval)),
         new(
+            "retain", "TIME", "how long contents that containerd has deleted stay for the peers, if there is room, such as 24h",
+            false, (o, v) => o.Retain = Quantity.Duration(Last(v)), o => Quantity.Text(o.Retain)),
+        new(
             "storage-max", "SIZE", "collect only when the store uses 90 % of this size, such as 100GB; off: at every interval",
             false, (o, v) => o.StorageMax = Quantity.Size(Last(v)), o => Quantity.Text(o.StorageMax)),
         new(

@@ -170,7 +170,7 @@ public sealed class GarbageCollectorTests : IDisposable
         var time = new FakeTimeProvider();
         Store.Blocks.Put(Multihash.Sha256("x"u8), new byte[900]);
         await using (var schedule = new GcSchedule(
-            _repo.Collector, Store, TimeSpan.FromHours(1), storageMax, time, NullLogger<GcSchedule>.Instance))
+            _repo.Collector, Store, TimeSpan.FromHours(1), storageMax, Nothing(time), time, NullLogger<GcSchedule>.Instance))
         {
             time.Advance(TimeSpan.FromMinutes(59));
             Assert.True(Store.Blocks.Has(Multihash.Sha256("x"u8)));
@@ -186,7 +186,35 @@ public sealed class GarbageCollectorTests : IDisposable
         Assert.Equal(!collects, Store.Blocks.Has(Multihash.Sha256("x"u8)));
     }
 
+    [Theory]
+    [InlineData(0.5, 0, "bcd")] // a was deleted too long ago
+    [InlineData(0.5, 15_000, "cd")] // room for two contents is needed: a, and then the oldest of the others
+    [InlineData(0.5, 1_000_000, "d")]
+    [InlineData(0.8, 0, "d")] // the disk is nearly full
+    public async Task Contents_that_were_deleted_lately_stay_while_there_is_room(double diskUse, long room, string left)
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(50));
+        var retention = new Retention(TimeSpan.FromHours(24), () => diskUse, time);
+        (char, int, bool)[] contents = [('a', 25, false), ('b', 23, false), ('c', 1, false), ('d', 99, true)];
+        foreach ((char name, int hours, bool owned) in contents)
+        {
+            byte[] data = Xs128.Bytes($"{name}", 10_000);
+            Store.Commit(
+                RepoFixture.Record(data, _repo.Import(data), owned) with { UpdatedAt = time.GetUtcNow().AddHours(-hours) }, null);
+        }
+
+        await _repo.Collector.CollectAsync((_, _) => { }, retention.Since, room, TestContext.Current.CancellationToken);
+        HashSet<Digest> there = [.. Store.Contents.Enumerate().Select(c => c.Digest)];
+        Assert.Equal(left, string.Concat("abcd".Where(name => there.Contains(Digest.Sha256(Xs128.Bytes($"{name}", 10_000))))));
+
+        // By hand all of them go.
+        await _repo.CollectAsync();
+        Assert.Single(Store.Contents.Enumerate());
+    }
+
     public void Dispose() => _repo.Dispose();
+
+    private static Retention Nothing(TimeProvider time) => new(TimeSpan.Zero, () => 0, time);
 
     private IEnumerable<Multihash> Below(
         Cid root) => DagVerify.Reachable(Store.Blocks, root, TestContext.Current.CancellationToken).Select(cid => cid.Hash);
