@@ -57,20 +57,31 @@ public sealed class ContentCatalog(IStore store)
     }
 
     /// <summary>
-    /// Ends containerd's ownership of a content, durably. The record is deleted, or kept without an owner when its root is pinned.
+    /// Ends containerd's ownership of a content, durably. The record is deleted, or kept without an owner when its root is pinned, or when
+    /// it is complete and to be retained.
     /// </summary>
     /// <param name="digest">The digest.</param>
     /// <param name="when">Decides with the owned record as it is at that moment.</param>
+    /// <param name="retainedAt">The time from which on a complete content is retained; null for not at all.</param>
     /// <returns>True when containerd owned the content and does so no longer.</returns>
-    public bool Release(Digest digest, Func<ContentRecord, bool> when)
+    public bool Release(Digest digest, Func<ContentRecord, bool> when, DateTimeOffset? retainedAt = null)
     {
         bool released = false;
         Change(digest, record =>
         {
             released = record is { Owned: true } && when(record);
-            return !released ? record
-                : store.Pins.Get(record!.Root) is null ? null
-                : record with { Owned = false, Labels = new Dictionary<string, string>(0) };
+            if (!released)
+            {
+                return record;
+            }
+
+            bool stays = store.Pins.Get(record!.Root) is not null || (record.Complete && retainedAt is not null);
+            return stays
+                ? record with
+                {
+                    Owned = false, UpdatedAt = retainedAt ?? record.UpdatedAt, Labels = new Dictionary<string, string>(0),
+                }
+                : null;
         });
         return released;
     }

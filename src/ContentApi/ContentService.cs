@@ -150,23 +150,8 @@ internal sealed class ContentService(
     private async Task<Empty> DeleteAsync(DeleteContentRequest request)
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
-        bool owned = false;
-        catalog.Change(digest, record =>
-        {
-            owned = record is { Owned: true };
-
-            if (!owned)
-            {
-                return record;
-            }
-
-            // A pinned or retained content keeps its record, without the labels, which were containerd's.
-            bool stays = store.Pins.Get(record!.Root) is not null || (record.Complete && options.Retains());
-            return stays
-                ? record with { Owned = false, UpdatedAt = options.Time.GetUtcNow(), Labels = new Dictionary<string, string>(0) }
-                : null;
-        });
-        if (!owned)
+        DateTimeOffset? retainedAt = options.Retains() ? options.Time.GetUtcNow() : null;
+        if (!catalog.Release(digest, static _ => true, retainedAt))
         {
             throw RpcErrors.NotFound($"content {digest} not found");
         }
