@@ -28,10 +28,11 @@ artifacts/ipcs artifacts/ipcs-trace: $(SOURCES)
 test: ## all tests, with a line of totals at the end (SUITES="Dag journey" sets up, builds and runs only those)
 	tests/run.sh $(SUITES)
 
-soak: build ## what takes too long for `make test`: 1,000 kills of a working daemon (KILLS=n, SEED=text; needs root)
+soak: build ## what is too long for `make test`: 1,000 kills of a daemon, 500 rounds of failing writes (KILLS, ROUNDS, SEED; needs root)
 	scripts/setup.sh lab
 	scripts/setup.sh go
 	python3 tests/EndToEnd/crash.py $(or $(KILLS),1000) $(SEED)
+	python3 tests/EndToEnd/faults.py $(or $(ROUNDS),500) $(SEED)
 
 demo: build ## a fleet of three hosts on this machine, step by step (needs root; IMAGE=reference for an image of yours)
 	scripts/setup.sh demo

@@ -45,6 +45,7 @@ suite gc "binary lab" count_lines 480 python3 tests/EndToEnd/gc.py
 suite disk-full "binary lab" count_lines 300 python3 tests/EndToEnd/diskfull.py
 suite damage "binary lab" count_lines 300 python3 tests/EndToEnd/damage.py
 suite crash "binary lab go" count_lines 480 python3 tests/EndToEnd/crash.py
+suite faults "binary go" count_lines 300 python3 tests/EndToEnd/faults.py
 suite interop "binary npm netns" count_lines 900 tests/Interop/run.sh
 suite swarm "binary lab impair" count_lines 900 python3 tests/EndToEnd/swarm.py
 suite journey "binary lab" count_lines 600 python3 tests/EndToEnd/journey.py
