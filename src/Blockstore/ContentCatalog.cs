@@ -75,11 +75,14 @@ public sealed class ContentCatalog(IStore store)
                 return record;
             }
 
-            bool stays = store.Pins.Get(record!.Root) is not null || (record.Complete && retainedAt is not null);
-            return stays
+            bool isPinned = store.Pins.Get(record!.Root) is not null;
+            return isPinned || (record.Complete && retainedAt is not null)
                 ? record with
                 {
-                    Owned = false, UpdatedAt = retainedAt ?? record.UpdatedAt, Labels = new Dictionary<string, string>(0),
+                    Owned = false,
+                    Retained = !isPinned,
+                    UpdatedAt = retainedAt ?? record.UpdatedAt,
+                    Labels = new Dictionary<string, string>(0),
                 }
                 : null;
         });

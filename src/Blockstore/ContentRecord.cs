@@ -26,6 +26,12 @@ public sealed record ContentRecord
     /// <summary>True when the store has every block and (for a blob) the hash of all bytes was verified.</summary>
     public bool Complete { get; init; }
 
+    /// <summary>
+    /// True when containerd has deleted it and it stays for the peers. containerd's Info does not find it: it has asked for its deletion,
+    /// and gets it again by a Write.
+    /// </summary>
+    public bool Retained { get; init; }
+
     /// <summary>When the record was created.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 

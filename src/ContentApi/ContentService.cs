@@ -82,10 +82,10 @@ internal sealed class ContentService(
     {
         Digest digest = RpcErrors.ParseDigest(request.Digest);
         ContentRecord? record = catalog.Get(digest);
-        if (record is { Owned: false, Complete: true })
+        if (record is { Owned: false, Complete: true, Retained: false })
         {
             DateTimeOffset now = options.Time.GetUtcNow();
-            record = catalog.Change(digest, record => record is { Owned: false, Complete: true }
+            record = catalog.Change(digest, record => record is { Owned: false, Complete: true, Retained: false }
                 ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
                 : record);
         }

@@ -236,7 +236,7 @@ internal sealed class ContainerdCheck(
         DateTimeOffset now = time.GetUtcNow();
         return catalog.Change(digest, record => record is { Owned: true }
             ? record
-            : (record ?? found) is { } other ? other with { Owned = true, CreatedAt = now, UpdatedAt = now } : null);
+            : (record ?? found) is { } other ? other with { Owned = true, Retained = false, CreatedAt = now, UpdatedAt = now } : null);
     }
 
     /// <summary>The number of blocks of a content that are stored.</summary>

@@ -181,7 +181,7 @@ internal sealed class PullApi(
             }
 
             // As Info does for dag content: containerd owns it before it is complete, and deletes it with the lease when the pull fails.
-            catalog.Change(content.Digest, record => record is { Owned: false } ? record with { Owned = true } : record);
+            catalog.Change(content.Digest, record => record is { Owned: false } ? record with { Owned = true, Retained = false } : record);
         }
 
         await images.AdoptAsync(content, cancellationToken);
@@ -208,6 +208,12 @@ internal sealed class PullApi(
             // A content without an owner may have been collected before the lease had its root.
             gcLease.Add(record.Root);
             record = store.Contents.Get(digest);
+        }
+
+        if (record is { Retained: true })
+        {
+            // containerd has deleted it, and is to find it again.
+            record = catalog.Change(digest, there => there is { Retained: true } ? there with { Retained = false } : there);
         }
 
         while (record is null)

@@ -290,6 +290,7 @@ public abstract class StoreConformance : IDisposable
         ContentRecord record = Record("c") with
         {
             Labels = new Dictionary<string, string>(StringComparer.Ordinal) { ["a"] = "1", ["b/ü"] = "", [""] = "x" },
+            Retained = true,
         };
         Store.Contents.Put(record);
         Assert.Equivalent(record, Store.Contents.Get(record.Digest), strict: true);

@@ -73,6 +73,18 @@ public sealed class FetchedWriteTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_content_that_was_retained_is_owned_again()
+    {
+        _fetch.SetResult(Store(_data));
+        _host.Services.GetRequiredService<ContentCatalog>().Change(Digest, there => there! with { Retained = true });
+        using Calls.Session session = _host.Client.Open();
+        await session.SendAsync(Stat());
+        Assert.Equal(5000, (await session.SendAsync(new WriteContentRequest { Action = WriteAction.Stat })).Offset);
+        await session.SendAsync(new WriteContentRequest { Action = WriteAction.Commit, Expected = Digest.ToString() });
+        Assert.True(Assert.Single(_store.Contents.Enumerate()) is { Owned: true, Retained: false });
+    }
+
+    [Fact]
     public async Task What_the_fleet_cannot_give_is_written_by_the_client()
     {
         _fetch.SetResult(null);

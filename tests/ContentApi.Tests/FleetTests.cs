@@ -54,7 +54,7 @@ public sealed class FleetTests
     }
 
     [Fact]
-    public async Task What_is_deleted_may_stay_for_the_peers_and_is_here_when_it_is_pulled_again()
+    public async Task What_is_deleted_may_stay_for_the_peers_and_comes_back_by_a_write()
     {
         using var store = new MemoryStore();
         bool retains = true;
@@ -62,11 +62,16 @@ public sealed class FleetTests
         byte[] data = Calls.Bytes(5000, 31);
         string digest = await host.Client.CommitAsync("r", data, commit => commit.Labels.Add("a", "b"));
         await host.Client.DeleteAsync(new DeleteContentRequest { Digest = digest }, cancellationToken: Token);
-        Assert.True(Assert.Single(store.Contents.Enumerate()) is { Owned: false, Complete: true, Labels.Count: 0 });
+        Assert.True(Assert.Single(store.Contents.Enumerate()) is { Owned: false, Complete: true, Retained: true, Labels.Count: 0 });
         Assert.Empty(await host.Client.ListAllAsync());
         Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
             async () => await host.Client.DeleteAsync(new DeleteContentRequest { Digest = digest }, cancellationToken: Token))).StatusCode);
-        Assert.Equal(5000, (await host.Client.InfoAsync(new InfoRequest { Digest = digest }, cancellationToken: Token)).Info.Size);
+        var request = new InfoRequest { Digest = digest };
+        Assert.Equal(StatusCode.NotFound, (await Calls.FailureAsync(
+            async () => await host.Client.InfoAsync(request, cancellationToken: Token))).StatusCode);
+        Assert.Equal(digest, await host.Client.CommitAsync("again", data, commit => commit.Expected = digest));
+        Assert.True(Assert.Single(store.Contents.Enumerate()) is { Owned: true, Complete: true, Retained: false });
+        Assert.Equal(5000, (await host.Client.InfoAsync(request, cancellationToken: Token)).Info.Size);
         Assert.Equal(data, await host.Client.ReadAllAsync(digest));
 
         retains = false;

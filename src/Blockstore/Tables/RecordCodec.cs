@@ -45,6 +45,7 @@ internal static class RecordCodec
             Profile = record.Profile,
             Owned = record.Owned,
             Complete = record.Complete,
+            Retained = record.Retained,
             CreatedAt = record.CreatedAt.UtcTicks,
             UpdatedAt = record.UpdatedAt.UtcTicks,
         };
@@ -78,6 +79,7 @@ internal static class RecordCodec
             Profile = value.Profile,
             Owned = value.Owned,
             Complete = value.Complete,
+            Retained = value.Retained,
             CreatedAt = created,
             UpdatedAt = updated,
             Labels = new Dictionary<string, string>(value.Labels, StringComparer.Ordinal),

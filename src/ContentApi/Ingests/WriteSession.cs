@@ -249,7 +249,14 @@ internal sealed class WriteSession(
             return exists
                 ? existing!
                 : existing is { Complete: true }
-                ? existing with { Owned = true, CreatedAt = now, UpdatedAt = now, Labels = Labels.WithoutEmpty(request.Labels) }
+                ? existing with
+                {
+                    Owned = true,
+                    Retained = false,
+                    CreatedAt = now,
+                    UpdatedAt = now,
+                    Labels = Labels.WithoutEmpty(request.Labels),
+                }
                 : throw RpcErrors.Unavailable($"a block of {fetched.Digest} was lost before the commit");
         });
         _committed = (fetched.Root, fetched.Size);
@@ -349,9 +356,14 @@ internal sealed class WriteSession(
     /// <summary>
     /// Makes containerd the owner of a content with a complete record, durably. True when the content need not be written.
     /// </summary>
-    private bool ClaimExisting(Digest digest) => catalog.Change(digest, record => record is { Owned: false, Complete: true }
-        ? record with { Owned = true, CreatedAt = options.Time.GetUtcNow(), UpdatedAt = options.Time.GetUtcNow() }
-        : record) is { Owned: true } claimed && IsUsable(claimed);
+    private bool ClaimExisting(Digest digest)
+    {
+        DateTimeOffset now = options.Time.GetUtcNow();
+        ContentRecord? claimed = catalog.Change(digest, record => record is { Owned: false, Complete: true, Retained: false }
+            ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
+            : record);
+        return claimed is { Owned: true } && IsUsable(claimed);
+    }
 
     /// <summary>
     /// Asks the fleet for the contents that a manifest names. A failure is only logged: containerd asks for each of them later.

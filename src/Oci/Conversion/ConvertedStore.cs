@@ -37,6 +37,7 @@ public static class ConvertedStore
                     CreatedAt = now,
                     UpdatedAt = now,
                 },
+                { Complete: true, Retained: true } => there with { Retained = false },
                 { Complete: true } => there,
                 _ => there with
                 {
