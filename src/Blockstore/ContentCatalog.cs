@@ -57,6 +57,16 @@ public sealed class ContentCatalog(IStore store)
     }
 
     /// <summary>
+    /// Makes containerd the owner of a complete content that nobody owns, durably, unless containerd has deleted it. Returns the record as
+    /// it is then; null when there is none.
+    /// </summary>
+    public ContentRecord? Claim(Digest digest, DateTimeOffset now) => Change(
+        digest,
+        record => record is { Owned: false, Complete: true, Retained: false }
+            ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
+            : record);
+
+    /// <summary>
     /// Ends containerd's ownership of a content, durably. The record is deleted, or kept without an owner when its root is pinned, or when
     /// it is complete and to be retained.
     /// </summary>

@@ -84,10 +84,7 @@ internal sealed class ContentService(
         ContentRecord? record = catalog.Get(digest);
         if (record is { Owned: false, Complete: true, Retained: false })
         {
-            DateTimeOffset now = options.Time.GetUtcNow();
-            record = catalog.Change(digest, record => record is { Owned: false, Complete: true, Retained: false }
-                ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
-                : record);
+            record = catalog.Claim(digest, options.Time.GetUtcNow());
         }
 
         if (record is { Owned: true, Complete: false })

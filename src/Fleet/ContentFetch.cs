@@ -271,17 +271,14 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
             throw;
         }
-        catch (BlockNotFoundException e)
+        catch (Exception e) when (e is BlockNotFoundException or DagFormatException)
         {
             LogRootFailed(digest, candidate.Root, e.Message);
-            failed = [.. (e.InnerException as BlockUnavailableException)?.Peers ?? [], .. fetch.UnfairPeers];
-            throw;
-        }
-        catch (DagFormatException e)
-        {
-            LogRootFailed(digest, candidate.Root, e.Message);
-            // Whoever has the content completely has read it.
-            failed = Claimants(candidate);
+
+            // A DAG is malformed for all: whoever has the content completely has read it.
+            failed = e is DagFormatException
+                ? Claimants(candidate)
+                : [.. (e.InnerException as BlockUnavailableException)?.Peers ?? [], .. fetch.UnfairPeers];
             throw;
         }
         finally
@@ -370,12 +367,9 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
     private void AddSources(RootFetch fetch)
     {
-        foreach ((PeerId peer, ContentRecord record) in services.Locator.Claims(digest, _withFailed))
+        foreach ((PeerId peer, PeerAvailability availability) in services.Locator.Sources(fetch.Record, _withFailed))
         {
-            if (record.Root == fetch.Record.Root)
-            {
-                fetch.AddSource(peer, record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial);
-            }
+            fetch.AddSource(peer, availability);
         }
 
         foreach (PeerId leecher in services.Local.LeechersOf(digest))

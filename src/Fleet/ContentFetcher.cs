@@ -173,12 +173,9 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
 
         BitswapSession session = _bitswap.CreateSession();
-        foreach ((PeerId peer, ContentRecord record) in _locator.Claims(content.Digest))
+        foreach ((PeerId peer, PeerAvailability availability) in _locator.Sources(content, withFailed: false))
         {
-            if (record.Root == content.Root)
-            {
-                session.AddPeer(peer, record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial);
-            }
+            session.AddPeer(peer, availability);
         }
 
         return new BitswapSource(session, _time);

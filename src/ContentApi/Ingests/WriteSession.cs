@@ -356,14 +356,8 @@ internal sealed class WriteSession(
     /// <summary>
     /// Makes containerd the owner of a content with a complete record, durably. True when the content need not be written.
     /// </summary>
-    private bool ClaimExisting(Digest digest)
-    {
-        DateTimeOffset now = options.Time.GetUtcNow();
-        ContentRecord? claimed = catalog.Change(digest, record => record is { Owned: false, Complete: true, Retained: false }
-            ? record with { Owned = true, CreatedAt = now, UpdatedAt = now }
-            : record);
-        return claimed is { Owned: true } && IsUsable(claimed);
-    }
+    private bool ClaimExisting(Digest digest) =>
+        catalog.Claim(digest, options.Time.GetUtcNow()) is { Owned: true } claimed && IsUsable(claimed);
 
     /// <summary>
     /// Asks the fleet for the contents that a manifest names. A failure is only logged: containerd asks for each of them later.

@@ -107,7 +107,7 @@ internal sealed partial class ContentLocator(
     /// What the peers say of a digest, one entry per peer. Peers that did not send this content lately, although they claimed to have it,
     /// are left out unless they are asked for.
     /// </summary>
-    public IReadOnlyList<(PeerId Peer, ContentRecord Record)> Claims(Digest digest, bool withFailed = false)
+    public IReadOnlyList<(PeerId Peer, ContentRecord Record)> Claims(Digest digest, bool withFailed)
     {
         Resolution? resolution;
         lock (_lock)
@@ -117,6 +117,12 @@ internal sealed partial class ContentLocator(
 
         return resolution is null ? [] : [.. UsableAnswers(resolution, withFailed)];
     }
+
+    /// <summary>What each peer has of a content under the root of its record.</summary>
+    public IEnumerable<(PeerId Peer, PeerAvailability Availability)> Sources(ContentRecord content, bool withFailed) =>
+        Claims(content.Digest, withFailed)
+            .Where(c => c.Record.Root == content.Root)
+            .Select(c => (c.Peer, c.Record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial));
 
     /// <summary>
     /// The record that most peers have completely; the one that was answered first when there are several. Null when no peer has it.
