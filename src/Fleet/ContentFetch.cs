@@ -3,6 +3,9 @@ using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
+using Ipcs.Dag.Import;
+using Ipcs.Fleet.Growing;
+using Ipcs.Fleet.Resolve;
 using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -13,7 +16,8 @@ namespace Ipcs.Fleet;
 /// The fetch of one content from the fleet: every root that peers claim for the digest is tried, first that with the most peers, then the
 /// others a few at a time, until the bytes under one have the digest. In the first pass a root is given up when its peers send less than a
 /// fair rate for <see cref="FairTime"/>. When somebody waits patiently, a second pass tries all roots again, and waits as long as blocks
-/// come at any rate. Only a verified content gets into the index.
+/// come at any rate. When no root is left, the chunks are fetched from peers that are getting the content themselves. Only a verified
+/// content gets into the index.
 /// </summary>
 internal sealed partial class ContentFetch(FetchServices services, Digest digest, TimeSpan findTime)
 {
@@ -28,6 +32,9 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
     /// <summary>How long the peers of a root may send less than a fair rate in the first pass.</summary>
     private static readonly TimeSpan FairTime = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a growing content may grow by less than a fair rate while somebody waits patiently.</summary>
+    private static readonly TimeSpan PatientTime = TimeSpan.FromSeconds(20);
 
     /// <summary>The time between two searches for more sources of a fetch; it doubles with each search.</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
@@ -60,22 +67,25 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
     /// <summary>Fetches the content.</summary>
     /// <param name="slot">Held while a large content is fetched in the first pass.</param>
     /// <param name="patientSlot">The same for the second pass.</param>
+    /// <param name="growingSlot">
+    /// Held while a content is fetched from peers that are getting it themselves; without one free it is not.
+    /// </param>
     /// <param name="goesOn">Called once after a first pass without a result; true when somebody waits for a second pass.</param>
     /// <param name="cancellationToken">Stops the fetch.</param>
     /// <exception cref="ContentUnavailableException">No source is left; the message names the digest and the sources tried.</exception>
     public async Task<ContentRecord> RunAsync(
-        SemaphoreSlim slot, SemaphoreSlim patientSlot, Func<bool> goesOn, CancellationToken cancellationToken)
+        SemaphoreSlim slot, SemaphoreSlim patientSlot, SemaphoreSlim growingSlot, Func<bool> goesOn, CancellationToken cancellationToken)
     {
         using Activity? span = IpcsActivity.Source.StartActivity("fetch");
         span?.SetTag("digest", digest.ToString());
         try
         {
             await FindAsync(cancellationToken);
-            (ContentRecord? content, Exception? failure) = await PassAsync(slot, FairTime, cancellationToken);
+            (ContentRecord? content, Exception? failure) = await PassAsync(slot, growingSlot, FairTime, cancellationToken);
             _firstPass.TrySetResult(content);
             if (content is null && goesOn())
             {
-                (content, failure) = await PassAsync(patientSlot, null, cancellationToken);
+                (content, failure) = await PassAsync(patientSlot, growingSlot, null, cancellationToken);
             }
 
             span?.SetTag("size", content?.Size ?? 0);
@@ -141,9 +151,39 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
     /// <summary>Tries each root once. Returns the verified content, or else why the last root failed.</summary>
     private async Task<(ContentRecord? Content, Exception? Failure)> PassAsync(
-        SemaphoreSlim slot, TimeSpan? patience, CancellationToken cancellationToken)
+        SemaphoreSlim slot, SemaphoreSlim growingSlot, TimeSpan? patience, CancellationToken cancellationToken)
     {
         var tried = new HashSet<Cid>();
+        (ContentRecord? content, Exception? failure) = await TryRootsAsync(tried, slot, patience, cancellationToken);
+        if (content is not null
+            || services.Locator.Growing(digest) is not { Count: > 0 } growing
+            || !growingSlot.Wait(0, cancellationToken))
+        {
+            return (content, failure);
+        }
+
+        try
+        {
+            (content, failure) = await TryGrowingAsync(growing, patience ?? PatientTime, cancellationToken);
+        }
+        finally
+        {
+            growingSlot.Release();
+        }
+
+        if (content is null)
+        {
+            // The peers may have the whole by now.
+            await Task.WhenAny(services.Locator.AskAgainAsync([digest]), Task.Delay(findTime, _time, cancellationToken));
+            (content, _) = await TryRootsAsync(tried, slot, patience, cancellationToken);
+        }
+
+        return (content, failure);
+    }
+
+    private async Task<(ContentRecord? Content, Exception? Failure)> TryRootsAsync(
+        HashSet<Cid> tried, SemaphoreSlim slot, TimeSpan? patience, CancellationToken cancellationToken)
+    {
         bool hasSlot = false;
         Exception? failure = null;
 
@@ -175,6 +215,45 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
             {
                 slot.Release();
             }
+        }
+    }
+
+    /// <summary>Fetches the content from peers that are getting it. Returns the verified content, or else why that failed.</summary>
+    private async Task<(ContentRecord? Content, Exception? Failure)> TryGrowingAsync(
+        IReadOnlyList<(PeerId Peer, GrowingPart Part)> growing, TimeSpan stallTime, CancellationToken cancellationToken)
+    {
+        long[] sizes = [.. growing.Where(g => g.Part.Profile == services.Profile.Name).Select(g => g.Part.Size)];
+        if (sizes.Length == 0 || !LeafAssembly.CanAssemble(services.Profile))
+        {
+            return (null, null);
+        }
+
+        long size = sizes.CountBy(s => s).MaxBy(c => c.Value).Key, started = _time.GetTimestamp();
+
+        // The root, which could be protected, is known at the end only.
+        using GcLease lease = services.Store.LeaseTouched();
+        using GrowingContent? own = services.Growing.Begin(digest, size);
+        await using var fetch = new GrowingFetch(services, digest, size, stallTime, own, bytes => Progressed?.Invoke(bytes));
+        try
+        {
+            DagRoot root = await fetch.RunAsync(cancellationToken);
+            var fetched = new ContentRecord { Digest = digest, Kind = ContentKind.Blob, Root = root.Root, Size = size };
+            ContentRecord content = Complete(fetched, size);
+            own?.Complete();
+            TimeSpan took = _time.GetElapsedTime(started);
+            FleetMeter.Fetched(size, took);
+            LogFetchedGrowing(digest, size, fetch.Peers.Count, took.TotalMilliseconds);
+            return (content, null);
+        }
+        catch (Exception e) when (e is BlockNotFoundException or FalseContentException or GrowthEndedException)
+        {
+            LogGrowingFailed(digest, e.Message);
+            if (e is not GrowthEndedException { IsStalled: false })
+            {
+                services.Locator.GrowingFailed(digest, fetch.Peers, areFalse: e is FalseContentException);
+            }
+
+            return (null, e);
         }
     }
 
@@ -398,6 +477,14 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Digest} could not be fetched under the root {Root}: {Reason}")]
     private partial void LogRootFailed(Digest digest, Cid root, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Digest} could not be fetched from peers that are getting it: {Reason}")]
+    private partial void LogGrowingFailed(Digest digest, string reason);
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers that were getting it, in {Milliseconds:F0} ms")]
+    private partial void LogFetchedGrowing(Digest digest, long bytes, int peers, double milliseconds);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "fetched {Digest}: {Bytes} bytes from {Peers} peers in {Milliseconds:F0} ms")]
     private partial void LogFetched(Digest digest, long bytes, int peers, double milliseconds);

@@ -2,6 +2,8 @@ using Ipcs.Bitswap.Client;
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
 using Ipcs.Dag;
+using Ipcs.Dag.Import;
+using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Locating;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Kademlia;
@@ -24,6 +26,12 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// </summary>
     private const int MaxLarge = 4;
 
+    /// <summary>
+    /// Contents fetched at a time from peers that are getting them themselves. Over that they are left to the registry: they come at the
+    /// rate of what those peers get them from, so nobody waits for one of them to end.
+    /// </summary>
+    private const int MaxGrowing = 16;
+
     /// <summary>The maximum number of running fetches. Over that no content is fetched ahead.</summary>
     private const int MaxFetches = 4096;
 
@@ -35,6 +43,8 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     private readonly TimeSpan _findTime;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly GrowingContents _growing;
+    private readonly bool _sharesGrowing;
     private readonly LocalResolver _local;
     private readonly ContentLocator _locator;
     private readonly ProviderSearch _search;
@@ -42,6 +52,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     private readonly FetchServices _services;
     private readonly SemaphoreSlim _large = new(MaxLarge, MaxLarge);
     private readonly SemaphoreSlim _largePatient = new(MaxLarge, MaxLarge);
+    private readonly SemaphoreSlim _growingSlots = new(MaxGrowing, MaxGrowing);
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskTracker _background = new();
     private readonly Lock _lock = new();
@@ -55,6 +66,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// <param name="store">The store.</param>
     /// <param name="catalog">Its contents.</param>
     /// <param name="bitswap">Bitswap on the host.</param>
+    /// <param name="profile">The profile of the DAGs of contents that clients write.</param>
     /// <param name="findTime">How long the peers have to say that they have a content, before it counts as absent.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The logger.</param>
@@ -65,6 +77,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         IStore store,
         ContentCatalog catalog,
         BitswapService bitswap,
+        ImportProfile profile,
         TimeSpan findTime,
         TimeProvider time,
         ILogger logger,
@@ -78,13 +91,27 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _findTime = findTime;
         _time = time;
         _logger = logger;
-        _local = new LocalResolver(store.Contents, store.Blocks, time, ClaimedBy);
+        _growing = new GrowingContents(profile.Name, time);
+        _sharesGrowing = LeafAssembly.CanAssemble(profile);
+        _local = new LocalResolver(store.Contents, store.Blocks, _growing, time, ClaimedBy);
         _resolve = new ResolveService(host, _local, store.Blocks, time);
         _locator = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger);
         _search = new ProviderSearch(host, routing, time, logger);
         _repair = new BlockRepair(store, catalog, StartFetch, FetchPinAsync, logger);
         _services = new FetchServices(
-            host, store, catalog, bitswap, _locator, _local, _search, time, work ?? TaskScheduler.Default, _background, logger);
+            host,
+            store,
+            catalog,
+            bitswap,
+            _locator,
+            _local,
+            _search,
+            _growing,
+            profile,
+            time,
+            work ?? TaskScheduler.Default,
+            _background,
+            logger);
         _local.LeecherSeen += OnLeecherSeen;
         host.PeerIdentified += OnIdentified;
     }
@@ -112,6 +139,14 @@ public sealed partial class ContentFetcher : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>
+    /// Begins to share the chunks of a content while a client writes it. Null when they are not shared: the same content is growing
+    /// already, too many are, or their leaves are no raw blocks.
+    /// </summary>
+    /// <param name="digest">The digest that the content is to have.</param>
+    /// <param name="size">Its length in bytes.</param>
+    public GrowingContent? BeginGrowing(Digest digest, long size) => _sharesGrowing ? _growing.Begin(digest, size) : null;
 
     /// <summary>Starts the fetch of a content whose record is stored, owned and not complete, unless it runs already.</summary>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest, patient: true);
@@ -258,7 +293,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// <summary>Handles a peer that has connected: it may have contents that are being fetched or could not be fetched.</summary>
     private void OnIdentified(PeerInfo peer)
     {
-        if (_stopping.IsCancellationRequested || !peer.Protocols.Contains(ResolveService.Protocol))
+        if (_stopping.IsCancellationRequested || !ResolveService.IsSpokenBy(peer))
         {
             return;
         }
@@ -342,7 +377,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         bool interrupted = false;
         try
         {
-            await running.Fetch.RunAsync(_large, _largePatient, () => GoesOn(running), running.Stop.Token);
+            await running.Fetch.RunAsync(_large, _largePatient, _growingSlots, () => GoesOn(running), running.Stop.Token);
         }
         catch (Exception e)
         {

@@ -1,5 +1,7 @@
 using Ipcs.Bitswap.Exchange;
 using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
+using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Locating;
 using Ipcs.Libp2p;
 using Microsoft.Extensions.Logging;
@@ -16,6 +18,8 @@ internal sealed record FetchServices(
     ContentLocator Locator,
     LocalResolver Local,
     ProviderSearch Search,
+    GrowingContents Growing,
+    ImportProfile Profile,
     TimeProvider Time,
     TaskScheduler Work,
     TaskTracker Background,

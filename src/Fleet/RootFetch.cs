@@ -111,7 +111,7 @@ internal sealed class RootFetch : IAsyncDisposable
             return reader.Length;
         }
 
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashName(Record.Digest));
+        using IncrementalHash hash = ContentHash.Create(Record.Digest);
         long done = 0;
         await reader.CopyToAsync(
             (piece, _) =>
@@ -131,11 +131,4 @@ internal sealed class RootFetch : IAsyncDisposable
 
         return reader.Length;
     }
-
-    private static HashAlgorithmName HashName(Digest digest) => digest.Hash.Code switch
-    {
-        Multihash.Sha2_512 => HashAlgorithmName.SHA512,
-        Multihash.Sha2_384 => HashAlgorithmName.SHA384,
-        _ => HashAlgorithmName.SHA256,
-    };
 }

@@ -33,6 +33,9 @@ internal sealed class TestFleet(IStore store) : IContentFleet
     /// <summary>Completed by the first wait for a content.</summary>
     public TaskCompletionSource Waited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The contents whose chunks peers saw while they were written.</summary>
+    public ConcurrentQueue<Growing> Shared { get; } = new();
+
     public Task<ContentRecord?> FetchAsync(Digest digest, Action<long> onProgress, CancellationToken cancellationToken)
     {
         Progress = onProgress;
@@ -52,6 +55,13 @@ internal sealed class TestFleet(IStore store) : IContentFleet
 
     public IBlockSource SourceFor(ContentRecord content) => new LocalBlockSource(store.Blocks);
 
+    public IGrowingContent? BeginGrowing(Digest digest, long size)
+    {
+        var content = new Growing(digest, size);
+        Shared.Enqueue(content);
+        return content;
+    }
+
     public void LookAhead(IReadOnlyList<Digest> digests)
     {
         foreach (Digest digest in digests)
@@ -63,5 +73,28 @@ internal sealed class TestFleet(IStore store) : IContentFleet
         {
             throw AheadError;
         }
+    }
+
+    internal sealed class Growing(Digest digest, long size) : IGrowingContent
+    {
+        public Digest Digest => digest;
+
+        public long Size => size;
+
+        public ConcurrentQueue<Cid> Chunks { get; } = new();
+
+        public long Written { get; private set; }
+
+        public bool IsWhole { get; private set; }
+
+        public bool IsOver { get; private set; }
+
+        public void Add(in Cid chunk) => Chunks.Enqueue(chunk);
+
+        public void Advance(long written) => Written = written;
+
+        public void Complete() => IsWhole = true;
+
+        public void Dispose() => IsOver = true;
     }
 }

@@ -213,7 +213,55 @@ def restarts(fleet, layout):
             one.clear()
 
 
+def growing(fleet, layout):
+    one, two, three = fleet.hosts
+    name = fleet.registry.reference("app:v1")
+    fleet.registry.push(layout, "app:v1")
+    fleet.registry.limit("20mbit")
+    with check("growing: a host pulls an image from a slow registry", need=True):
+        start(one)
+        start(two, one)
+        start(three, two)
+        pulls, ends = {}, {}
+        pulls[one] = begin_pull(one, name)
+        layers = [d["digest"] for d in images.layers(layout)[2]]
+        lab.wait("a part of the image", lambda: part_of(one, layers) > SIZE // 8 or pulls[one].poll() is not None, 60)
+        true(pulls[one].poll() is None, "the pull was over before another could begin")
+    with check("growing: two others pull it meanwhile, one of them from the other, and end within a second after the first", need=True):
+        pulls[two] = begin_pull(two, name)
+        lab.wait("a part of it", lambda: two.received() > SIZE // 8 or pulls[one].poll() is not None, 60)
+        pulls[three] = begin_pull(three, name)
+        true(pulls[one].poll() is None, "the first pull was over too early")
+        while len(ends) < 3:
+            for host in set(pulls) - set(ends):
+                if pulls[host].poll() is not None:
+                    ends[host] = time.monotonic()
+            time.sleep(0.01)
+        for host, pull in pulls.items():
+            equal(pull.returncode, 0, "the exit status of a pull: " + pull.communicate()[0][-500:])
+            check_image(host, layout)
+        later = [ends[host] - ends[one] for host in (two, three)]
+        print(f"# the second pull ended {later[0]:.2f} s after the first, the third {later[1]:.2f} s")
+        true(max(later) < 1, "a pull ended too late")
+    with check("growing: the registry has sent each layer once"):
+        served = [path.rsplit("/", 1)[1] for host in fleet.hosts for path in layers_served(fleet, host, layout)]
+        equal(sorted(d for d in served if d in layers), sorted(layers), "the layers that the registry served")
+
+
+def part_of(host, digests):
+    """The bytes that clients have written of contents that are not committed yet."""
+    lines = host.ctr("content", "active").stdout.splitlines()
+    return sum(bytes_of(line.split()[1]) for line in lines if any(digest in line for digest in digests))
+
+
+def bytes_of(text):
+    """A number of bytes as ctr prints it: 1.5MB or `1.5 MiB`."""
+    number, unit = re.match(r"([0-9.]+)\s*([kKMG]?)", text).groups()
+    return float(number) * {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[unit]
+
+
 SCENARIOS = (
+    ("contents grow", 3, growing),
     ("the fleet gives everything", 3, the_fleet_gives_everything),
     ("peers lie", 3, liars),
     ("the only holder is killed", 3, killed_half_way("killed")),

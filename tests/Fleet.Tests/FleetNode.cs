@@ -44,6 +44,7 @@ internal sealed class FleetNode : IAsyncDisposable
             store,
             new ContentCatalog(store),
             bitswap,
+            ImportProfile.KuboV1,
             findTime ?? TimeSpan.FromSeconds(10),
             time ?? TimeProvider.System,
             NullLogger.Instance,

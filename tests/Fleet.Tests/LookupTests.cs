@@ -103,7 +103,7 @@ public sealed class LookupTests
         await using FleetNode alive = await FleetNode.StartAsync();
         await using FleetNode hanging = await FleetNode.StartAsync();
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        hanging.Host.Handle("/ipcs/resolve/1.0.0", async (stream, cancel) =>
+        hanging.Host.Handle("/ipcs/resolve/2.0.0", async (stream, cancel) =>
         {
             (await stream.ReadMessageAsync(1 << 20, cancel))?.Dispose();
             asked.TrySetResult();

@@ -205,6 +205,8 @@ internal sealed class LyingPeer : IAsyncDisposable
             }
         }
 
+        public GrowingPart? Growing(in Digest digest, int from, int most) => null;
+
         public ContentRecord? Resolve(in Digest digest, PeerId asker)
         {
             lock (_contents)

@@ -52,7 +52,10 @@ public sealed class PartsTests : IAsyncLifetime
         foreach (FleetNode holder in holders)
         {
             // Like a node of another implementation, which supports Bitswap only.
-            holder.Host.Handle("/ipcs/resolve/1.0.0", (_, _) => throw new InvalidDataException("not spoken"));
+            foreach (string version in (string[])["1.0.0", "2.0.0"])
+            {
+                holder.Host.Handle($"/ipcs/resolve/{version}", (_, _) => throw new InvalidDataException("not spoken"));
+            }
         }
 
         FleetNode two = await StartAsync();

@@ -4,7 +4,7 @@ namespace Ipcs.Bitswap.Client;
 /// Whether a peer sends what was requested from it at a fair rate. The bytes of a block count as they are received, so that a long block
 /// from a slow peer is not a pause. Times are in microseconds.
 /// </summary>
-internal sealed class FairRate
+public sealed class FairRate
 {
     /// <summary>
     /// The rate, in bytes per second, below which a peer does not send fairly: half a Mbit/s, less than the least share that a busy host

@@ -39,6 +39,12 @@ public interface IContentFleet
     /// </summary>
     IBlockSource SourceFor(ContentRecord content);
 
+    /// <summary>Begins to share the chunks of a content with peers while a client writes it.</summary>
+    /// <param name="digest">The digest that the content is to have.</param>
+    /// <param name="size">Its length in bytes.</param>
+    /// <returns>Where its chunks are to be added; the caller disposes it. Null when they are not shared.</returns>
+    IGrowingContent? BeginGrowing(Digest digest, long size);
+
     /// <summary>Starts to fetch contents that containerd will ask for soon.</summary>
     void LookAhead(IReadOnlyList<Digest> digests);
 }

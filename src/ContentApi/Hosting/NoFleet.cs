@@ -24,6 +24,9 @@ public sealed class NoFleet(IBlockstore blocks) : IContentFleet
     public IBlockSource SourceFor(ContentRecord content) => new LocalBlockSource(blocks);
 
     /// <inheritdoc/>
+    public IGrowingContent? BeginGrowing(Digest digest, long size) => null;
+
+    /// <inheritdoc/>
     public void LookAhead(IReadOnlyList<Digest> digests)
     {
     }

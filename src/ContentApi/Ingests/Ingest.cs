@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Ipcs.Blockstore;
+using Ipcs.ContentApi.Hosting;
 using Ipcs.ContentApi.Wire;
 using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
@@ -27,6 +28,7 @@ internal sealed class Ingest : IDisposable
     private DagImporter _importer;
     private IncrementalHash? _other;
     private uint _otherCode;
+    private IGrowingContent? _shared;
     private Task _storing = Task.CompletedTask;
     private long _savedAt;
     private bool _finished;
@@ -151,6 +153,31 @@ internal sealed class Ingest : IDisposable
 
         Offset += data.Length;
         UpdatedAt = _time.GetUtcNow();
+        _shared?.Advance(Offset);
+    }
+
+    /// <summary>
+    /// Adds the chunks that are stored to a content that peers see, and from now on each further one. Call <see cref="DrainAsync"/> before.
+    /// </summary>
+    /// <exception cref="Dag.BlockNotFoundException">A node of the ingest is not in the store.</exception>
+    public void Share(IGrowingContent content)
+    {
+        AssertDrained();
+        foreach (Cid leaf in _importer.Leaves())
+        {
+            content.Add(leaf);
+        }
+
+        content.Advance(Offset);
+        _shared = content;
+        _importer.LeafStored = leaf => content.Add(leaf);
+    }
+
+    /// <summary>Ends the sharing, if there is any. Call <see cref="DrainAsync"/> before.</summary>
+    public void Unshare()
+    {
+        _shared = null;
+        _importer.LeafStored = null;
     }
 
     /// <summary>Waits until all bytes written are stored.</summary>
@@ -161,6 +188,7 @@ internal sealed class Ingest : IDisposable
     public void Truncate()
     {
         AssertDrained();
+        Debug.Assert(_shared is null, "what peers see is not truncated");
         Offset = 0;
         lock (_gate)
         {

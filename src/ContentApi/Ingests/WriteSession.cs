@@ -33,6 +33,8 @@ internal sealed class WriteSession(
     private int _stats;
     private ContentRecord? _fetched;
     private GcLease? _fetchedLease;
+    private IGrowingContent? _growing;
+    private bool _mayGrow = true;
     private Digest _expected;
     private byte[] _manifest = [];
     private (Cid Root, long Size)? _committed;
@@ -92,6 +94,7 @@ internal sealed class WriteSession(
         finally
         {
             _fetchedLease?.Dispose();
+            await EndGrowingAsync(locked.Current);
         }
     }
 
@@ -181,7 +184,7 @@ internal sealed class WriteSession(
         // The client writes all the same.
         _fetched = null;
         _stats = 2;
-        await WriteAsync(ingest, request);
+        await WriteAsync(locked, request);
         locked.Publish();
         return request.Action == WriteAction.Commit
             ? await CommitAsync(locked, request)
@@ -265,8 +268,9 @@ internal sealed class WriteSession(
             : Reply(request.Action, status with { Offset = fetched.Size, UpdatedAt = now }, fetched.Digest);
     }
 
-    private async ValueTask WriteAsync(Ingest ingest, WriteRequest request)
+    private async ValueTask WriteAsync(LockedIngest locked, WriteRequest request)
     {
+        Ingest ingest = locked.Ingest;
         if (request.Offset != 0 && request.Offset != ingest.Offset)
         {
             throw RpcErrors.OutOfRange($"a write at {request.Offset} must be at the current offset {ingest.Offset}");
@@ -275,12 +279,46 @@ internal sealed class WriteSession(
         if (request.Offset == 0 && ingest.Offset > 0)
         {
             await ingest.DrainAsync();
+            await EndGrowingAsync(ingest);
             ingest.Truncate();
+            _mayGrow = true;
         }
 
         if (!request.Data.IsEmpty)
         {
+            await BeginGrowingAsync(locked);
             await ingest.WriteAsync(request, options.SaveEvery);
+        }
+    }
+
+    /// <summary>Lets peers see the chunks of a content whose digest and size are known, before its first byte is written.</summary>
+    private async ValueTask BeginGrowingAsync(LockedIngest locked)
+    {
+        if (!_mayGrow)
+        {
+            return;
+        }
+
+        _mayGrow = false;
+        if (_total > 0 && Reference.DigestOf(locked.Ref) is { } digest && (_growing = fleet.BeginGrowing(digest, _total)) is { } growing)
+        {
+            await locked.Ingest.DrainAsync();
+            locked.Ingest.Share(growing);
+        }
+    }
+
+    private async ValueTask EndGrowingAsync(Ingest? ingest)
+    {
+        if (_growing is { } growing)
+        {
+            _growing = null;
+            if (ingest is not null)
+            {
+                await ingest.DrainAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                ingest.Unshare();
+            }
+
+            growing.Dispose();
         }
     }
 
@@ -344,6 +382,11 @@ internal sealed class WriteSession(
                 Labels = Labels.WithoutEmpty(request.Labels),
             };
         });
+        if (Reference.DigestOf(locked.Ref) == digest)
+        {
+            _growing?.Complete();
+        }
+
         _committed = isLong ? (root.Root, root.Size) : null;
         return exists
             ? throw RpcErrors.AlreadyExists(digest)

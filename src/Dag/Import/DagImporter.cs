@@ -52,6 +52,9 @@ public sealed class DagImporter
     /// <summary>True when some of the chunks become durable only with a later synced write.</summary>
     public bool IsBulk => DurableLength > LoggedLength;
 
+    /// <summary>Called with each leaf once it is stored, on the thread that writes.</summary>
+    public Action<Cid>? LeafStored { get; set; }
+
     /// <summary>The bytes after <see cref="DurableLength"/>, less than a chunk; valid until the next write.</summary>
     public ReadOnlySpan<byte> Tail => _buffered == 0 ? default : _buffer.AsSpan(LeafWriter.Headroom, _buffered);
 
@@ -184,6 +187,7 @@ public sealed class DagImporter
         _layout.AddLeaf(leaf);
         DurableLength += leaf.Size;
         _writer.NodesInBulk = NextIsBulk;
+        LeafStored?.Invoke(leaf.Cid);
     }
 
     private void FlushBuffer()

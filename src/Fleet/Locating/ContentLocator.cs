@@ -137,6 +137,56 @@ internal sealed partial class ContentLocator(
             .OrderByDescending(g => g.Count())
             .Select(g => g.First().Record with { Complete = false })];
 
+    /// <summary>
+    /// The connected peers that are getting a content, each with what it says of it. Peers that did not send this content lately are left
+    /// out, and so are those whose chunks were false once.
+    /// </summary>
+    public IReadOnlyList<(PeerId Peer, GrowingPart Part)> Growing(Digest digest)
+    {
+        Resolution? resolution;
+        lock (_lock)
+        {
+            resolution = Find(digest);
+        }
+
+        DateTimeOffset now = time.GetUtcNow();
+        HashSet<PeerId> connected = [.. host.Peers.Select(p => p.Peer)];
+        return resolution is null ? [] :
+        [
+            .. resolution.Growing
+                .Where(g => connected.Contains(g.Key) && !_failed.Contains(g.Key, digest, now) && !_failed.HasFalseChunks(g.Key, now))
+                .Select(g => (g.Key, g.Value)),
+        ];
+    }
+
+    /// <summary>Asks a peer for the next chunks of a content that it is getting.</summary>
+    /// <param name="peer">The peer.</param>
+    /// <param name="digest">The content.</param>
+    /// <param name="from">The number of chunks that are known.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Null when the peer does not answer, or is not getting the content any more.</returns>
+    public async Task<GrowingPart?> FollowAsync(PeerId peer, Digest digest, int from, CancellationToken cancellationToken)
+    {
+        using var limit = new Deadline(time, QuestionTime, cancellationToken, _stopping.Token);
+        return await AnswerOfAsync(peer, [new ResolveQuestion(digest, from)], limit.Token) is { Growing: [var part] } ? part : null;
+    }
+
+    /// <summary>
+    /// Records that peers which are getting a content did not send what they named of it, or sent what is no part of it. Their client may
+    /// have got false bytes from a registry, so they are not cut off.
+    /// </summary>
+    public void GrowingFailed(Digest digest, IEnumerable<PeerId> peers, bool areFalse)
+    {
+        foreach (PeerId peer in peers)
+        {
+            _failed.Failed(peer, digest, time.GetUtcNow());
+            if (areFalse)
+            {
+                _failed.SentFalseChunks(peer, time.GetUtcNow());
+            }
+        }
+    }
+
     /// <summary>Removes a peer's answer for a digest, which was false.</summary>
     public void Forget(Digest digest, PeerId peer)
     {
@@ -177,9 +227,14 @@ internal sealed partial class ContentLocator(
     {
         using var limit = new Deadline(time, QuestionTime, cancellationToken, _stopping.Token);
         PeerId[] peers = Peers();
-        IReadOnlyList<ResolvedContent>?[] answers = await Task.WhenAll(peers.Select(p => AnswersOfAsync(p, [digest], limit.Token)));
+        ResolveQuestion[] question = [new(digest, 0)];
+        ResolveAnswer?[] answers = await Task.WhenAll(peers.Select(p => AnswerOfAsync(p, question, limit.Token)));
         cancellationToken.ThrowIfCancellationRequested();
-        return [.. peers.Zip(answers).SelectMany(x => (x.Second ?? []).Where(c => IsPlausible(c.Record)).Select(c => (x.First, c.Record)))];
+        return
+        [
+            .. peers.Zip(answers)
+                .SelectMany(x => (x.Second?.Contents ?? []).Where(c => IsPlausible(c.Record)).Select(c => (x.First, c.Record))),
+        ];
     }
 
     /// <inheritdoc/>
@@ -190,7 +245,7 @@ internal sealed partial class ContentLocator(
     }
 
     private PeerId[] Peers() =>
-        [.. host.Peers.Where(p => p.Protocols.Contains(ResolveService.Protocol)).Select(p => p.Peer).Distinct()];
+        [.. host.Peers.Where(ResolveService.IsSpokenBy).Select(p => p.Peer).Distinct()];
 
     private IEnumerable<(PeerId Peer, ContentRecord Record)> UsableAnswers(Resolution resolution, bool withFailed)
     {
@@ -263,13 +318,19 @@ internal sealed partial class ContentLocator(
     private async Task AskPeerAsync(PeerId peer, IReadOnlyCollection<Resolution> resolutions, bool waitedFor)
     {
         using var limit = new Deadline(time, QuestionTime, _stopping.Token);
-        IReadOnlyList<ResolvedContent>? contents = await AnswersOfAsync(peer, [.. resolutions.Select(r => r.Digest)], limit.Token);
-        var said = (contents ?? []).Where(c => IsPlausible(c.Record)).ToDictionary(c => c.Record.Digest);
-        if (contents is not null)
+        ResolveQuestion[] questions = [.. resolutions.Select(r => new ResolveQuestion(r.Digest, 0))];
+        ResolveAnswer? answer = await AnswerOfAsync(peer, questions, limit.Token);
+        var said = (answer?.Contents ?? []).Where(c => IsPlausible(c.Record)).ToDictionary(c => c.Record.Digest);
+        if (answer is not null)
         {
-            foreach (Resolution resolution in resolutions.Where(r => !said.ContainsKey(r.Digest)))
+            var growing = answer.Growing.ToDictionary(g => g.Digest);
+            foreach (Resolution resolution in resolutions)
             {
-                resolution.Remove(peer);
+                resolution.SetGrowing(peer, growing.GetValueOrDefault(resolution.Digest));
+                if (!said.ContainsKey(resolution.Digest))
+                {
+                    resolution.Remove(peer);
+                }
             }
         }
 
@@ -294,17 +355,17 @@ internal sealed partial class ContentLocator(
     }
 
     /// <summary>A peer's answer; null when it gives none.</summary>
-    private async Task<IReadOnlyList<ResolvedContent>?> AnswersOfAsync(
-        PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    private async Task<ResolveAnswer?> AnswerOfAsync(
+        PeerId peer, IReadOnlyList<ResolveQuestion> questions, CancellationToken cancellationToken)
     {
         try
         {
-            return await resolve.AskAsync(peer, digests, cancellationToken);
+            return await resolve.AskAsync(peer, questions, cancellationToken);
         }
         catch (Exception e)
         {
             // A failure of one peer, of whatever kind, does not affect the other peers' answers.
-            LogNoAnswer(peer, digests[0], e.Message);
+            LogNoAnswer(peer, questions[0].Digest, e.Message);
             return null;
         }
     }

@@ -20,10 +20,19 @@ internal sealed class FailedClaims
 
     private static readonly TimeSpan LastTime = TimeSpan.FromHours(1);
 
+    /// <summary>The maximum number of remembered peers with false chunks. Over that the oldest is removed.</summary>
+    private const int MaxFalse = 1024;
+
+    /// <summary>How long a peer's growing contents are not used after its chunks were no part of one.</summary>
+    private static readonly TimeSpan FalseTime = TimeSpan.FromMinutes(10);
+
     private readonly Lock _lock = new();
 
     // In the order of the last failure.
     private readonly OrderedDictionary<(PeerId Peer, Digest Digest), (int Failures, DateTimeOffset Until, bool Repeated)> _pairs = [];
+
+    // In the order of the last failure.
+    private readonly OrderedDictionary<PeerId, DateTimeOffset> _falseChunks = [];
 
     /// <summary>True while a peer should not be asked for a content.</summary>
     public bool Contains(PeerId peer, in Digest digest, DateTimeOffset now)
@@ -76,6 +85,30 @@ internal sealed class FailedClaims
             {
                 _pairs[key] = _pairs[key] with { Repeated = false };
             }
+        }
+    }
+
+    /// <summary>Records that a peer named chunks of a content that it was getting, and the whole did not have the digest.</summary>
+    public void SentFalseChunks(PeerId peer, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            _falseChunks.Remove(peer);
+            if (_falseChunks.Count == MaxFalse)
+            {
+                _falseChunks.RemoveAt(0);
+            }
+
+            _falseChunks.Add(peer, now + FalseTime);
+        }
+    }
+
+    /// <summary>True while the growing contents of a peer should not be used.</summary>
+    public bool HasFalseChunks(PeerId peer, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            return _falseChunks.TryGetValue(peer, out DateTimeOffset until) && now < until;
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Ipcs.Blockstore;
 using Ipcs.Dag.Read;
+using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
 
@@ -12,10 +13,15 @@ namespace Ipcs.Fleet.Locating;
 /// </summary>
 /// <param name="contents">The content index.</param>
 /// <param name="blocks">The store.</param>
+/// <param name="growing">What this node is getting from its start to its end.</param>
 /// <param name="time">The clock.</param>
 /// <param name="underWay">What is being fetched under a digest, which is not verified; null when nothing is.</param>
 internal sealed class LocalResolver(
-    IContentIndex contents, IBlockstore blocks, TimeProvider time, Func<Digest, ContentRecord?>? underWay = null)
+    IContentIndex contents,
+    IBlockstore blocks,
+    GrowingContents growing,
+    TimeProvider time,
+    Func<Digest, ContentRecord?>? underWay = null)
     : IResolveSource, IAsyncDisposable
 {
     private readonly DagCompleteness _completeness = new(blocks, time);
@@ -36,6 +42,9 @@ internal sealed class LocalResolver(
 
         return record ?? underWay?.Invoke(digest) ?? Peek(digest);
     }
+
+    /// <inheritdoc/>
+    public GrowingPart? Growing(in Digest digest, int from, int most) => growing.Part(digest, from, most);
 
     /// <summary>
     /// What is stored of a digest. Without a record, a DAG counts as incomplete until its walk in the background has ended.

@@ -1,4 +1,5 @@
 using Ipcs.Blockstore;
+using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet.Locating;
@@ -13,6 +14,7 @@ internal sealed class Resolution(Digest digest, long asked)
 
     // In the order in which the peers answered.
     private readonly OrderedDictionary<PeerId, ContentRecord> _answers = [];
+    private readonly OrderedDictionary<PeerId, GrowingPart> _growing = [];
     private readonly TaskCompletionSource _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _waiting;
 
@@ -35,6 +37,18 @@ internal sealed class Resolution(Digest digest, long asked)
             lock (_lock)
             {
                 return [.. _answers];
+            }
+        }
+    }
+
+    /// <summary>What the peers that are getting the content say of it, in the order in which they answered.</summary>
+    public KeyValuePair<PeerId, GrowingPart>[] Growing
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _growing];
             }
         }
     }
@@ -73,6 +87,22 @@ internal sealed class Resolution(Digest digest, long asked)
         if (record.Complete)
         {
             _decided.TrySetResult();
+        }
+    }
+
+    /// <summary>Adds or replaces what a peer says of the content that it is getting; null when it is not getting it any more.</summary>
+    public void SetGrowing(PeerId peer, GrowingPart? part)
+    {
+        lock (_lock)
+        {
+            if (part is null)
+            {
+                _growing.Remove(peer);
+            }
+            else
+            {
+                _growing[peer] = part;
+            }
         }
     }
 

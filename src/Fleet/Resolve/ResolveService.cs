@@ -13,8 +13,11 @@ namespace Ipcs.Fleet.Resolve;
 /// </summary>
 public sealed class ResolveService : IAsyncDisposable
 {
+    /// <summary>The protocol of hosts before growing contents: the same messages, without them.</summary>
+    public const string FirstProtocol = "/ipcs/resolve/1.0.0";
+
     /// <summary>The protocol name.</summary>
-    public const string Protocol = "/ipcs/resolve/1.0.0";
+    public const string Protocol = "/ipcs/resolve/2.0.0";
 
     /// <summary>The maximum number of digests in one question.</summary>
     public const int MaxDigests = ResolveWire.MaxDigests;
@@ -40,17 +43,27 @@ public sealed class ResolveService : IAsyncDisposable
         _host = host;
         _source = source;
         _blocks = blocks;
-        host.Handle(Protocol, AnswerAsync);
+        host.Handle(Protocol, (stream, stop) => AnswerAsync(stream, withGrowing: true, stop));
+        host.Handle(FirstProtocol, (stream, stop) => AnswerAsync(stream, withGrowing: false, stop));
         host.PeerIdentified += OnIdentified;
         host.PeerDisconnected += OnDisconnected;
     }
 
-    /// <summary>Asks one connected peer. The answer has one entry for each digest that the peer has completely or partly.</summary>
+    /// <summary>The versions of the protocol, in the order in which a stream is opened with them.</summary>
+    internal static IReadOnlyList<string> Protocols { get; } = [Protocol, FirstProtocol];
+
+    /// <summary>True when a peer answers questions.</summary>
+    public static bool IsSpokenBy(PeerInfo peer) => Protocols.Any(peer.Protocols.Contains);
+
+    /// <summary>
+    /// Asks one connected peer. The answer has one entry for each digest that the peer has completely or partly, and one for each that it
+    /// is getting.
+    /// </summary>
     /// <exception cref="IOException">The peer does not answer, or its answer does not belong to the question.</exception>
-    public Task<IReadOnlyList<ResolvedContent>> AskAsync(PeerId peer, IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    public Task<ResolveAnswer> AskAsync(PeerId peer, IReadOnlyList<ResolveQuestion> questions, CancellationToken cancellationToken)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(digests.Count, MaxDigests);
-        return StreamTo(peer).AskAsync(digests, cancellationToken);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(questions.Count, MaxDigests);
+        return StreamTo(peer).AskAsync(questions, cancellationToken);
     }
 
     /// <summary>True when a peer has left a question unanswered for long: its next answer should not be waited for.</summary>
@@ -73,7 +86,7 @@ public sealed class ResolveService : IAsyncDisposable
 
     private void OnIdentified(PeerInfo peer)
     {
-        if (peer.Protocols.Contains(Protocol))
+        if (IsSpokenBy(peer))
         {
             _background.Add(StreamTo(peer.Peer).WarmAsync());
         }
@@ -87,7 +100,7 @@ public sealed class ResolveService : IAsyncDisposable
         }
     }
 
-    private async Task AnswerAsync(PeerStream stream, CancellationToken cancellationToken)
+    private async Task AnswerAsync(PeerStream stream, bool withGrowing, CancellationToken cancellationToken)
     {
         PeerId peer = stream.RemotePeer;
         if (_inbound.AddOrUpdate(peer, 1, (_, n) => n + 1) > MaxStreams)
@@ -104,7 +117,7 @@ public sealed class ResolveService : IAsyncDisposable
                 byte[] answer;
                 using (question)
                 {
-                    answer = Answer(peer, question.Memory.Span);
+                    answer = Answer(peer, question.Memory.Span, withGrowing);
                 }
 
                 using var limit = new Deadline(_time, AnswerTime, cancellationToken);
@@ -125,22 +138,28 @@ public sealed class ResolveService : IAsyncDisposable
         }
     }
 
-    private byte[] Answer(PeerId peer, ReadOnlySpan<byte> question)
+    private byte[] Answer(PeerId peer, ReadOnlySpan<byte> question, bool withGrowing)
     {
-        if (!ResolveWire.TryDecodeQuestion(question, out List<Digest> digests))
+        if (!ResolveWire.TryDecodeQuestion(question, out List<ResolveQuestion> questions))
         {
             throw new InvalidDataException("a resolve question is malformed");
         }
 
         var answer = new Proto.Answer();
-        int room = ResolveWire.MaxRootBlocks;
-        foreach (Digest digest in digests)
+        int room = ResolveWire.MaxRootBlocks, chunks = ResolveWire.MaxChunks;
+        foreach ((Digest digest, int from) in questions)
         {
             if (_source.Resolve(digest, peer) is { } record)
             {
                 using IMemoryOwner<byte>? root = RootBlock(record, room);
                 room -= root?.Memory.Length ?? 0;
                 answer.Content.Add(ResolveWire.ContentOf(record, root is null ? default : root.Memory.Span));
+            }
+
+            if (withGrowing && _source.Growing(digest, from, chunks) is { } part)
+            {
+                chunks -= part.Chunks.Count;
+                answer.Growing.Add(ResolveWire.GrowingOf(part));
             }
         }
 

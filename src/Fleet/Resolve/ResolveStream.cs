@@ -45,15 +45,15 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
 
     /// <summary>Asks. When the stream is lost, it may have been lost long before, so the question is sent once more.</summary>
     /// <exception cref="IOException">The peer does not answer, or its answer does not belong to the question.</exception>
-    public async Task<IReadOnlyList<ResolvedContent>> AskAsync(IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    public async Task<ResolveAnswer> AskAsync(IReadOnlyList<ResolveQuestion> questions, CancellationToken cancellationToken)
     {
         try
         {
-            return await AskOnceAsync(digests, cancellationToken);
+            return await AskOnceAsync(questions, cancellationToken);
         }
         catch (StreamResetException)
         {
-            return await AskOnceAsync(digests, cancellationToken);
+            return await AskOnceAsync(questions, cancellationToken);
         }
     }
 
@@ -75,9 +75,9 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
         await _reading;
     }
 
-    private async Task<IReadOnlyList<ResolvedContent>> AskOnceAsync(IReadOnlyList<Digest> digests, CancellationToken cancellationToken)
+    private async Task<ResolveAnswer> AskOnceAsync(IReadOnlyList<ResolveQuestion> questions, CancellationToken cancellationToken)
     {
-        var question = new Question(digests);
+        var question = new Question(questions);
         Task sending = SendAsync(question);
         if (!sending.IsCompletedSuccessfully)
         {
@@ -132,7 +132,7 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
 
     private async Task<PeerStream> OpenAsync(CancellationToken cancellationToken)
     {
-        PeerStream stream = await host.OpenStreamAsync(peer, [ResolveService.Protocol], cancellationToken);
+        PeerStream stream = await host.OpenStreamAsync(peer, ResolveService.Protocols, cancellationToken);
         lock (_lock)
         {
             _stream = stream;
@@ -177,14 +177,14 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
             Interlocked.Exchange(ref _silentSince, _unanswered.Count == 0 ? long.MaxValue : time.GetTimestamp());
         }
 
-        if (!ResolveWire.TryDecodeAnswer(memory.Memory.Span, question.Digests, out List<ResolvedContent> contents))
+        if (!ResolveWire.TryDecodeAnswer(memory.Memory.Span, question.Digests, out ResolveAnswer answer))
         {
             var error = new InvalidDataException($"the answer of {peer} does not belong to the resolve question");
             question.Answer.TrySetException(error);
             throw error;
         }
 
-        question.Answer.TrySetResult(contents);
+        question.Answer.TrySetResult(answer);
     }
 
     private void Fail(PeerStream stream, Exception reason)
@@ -213,13 +213,13 @@ internal sealed class ResolveStream(IHost host, PeerId peer, TimeProvider time) 
         }
     }
 
-    private sealed class Question(IReadOnlyList<Digest> digests)
+    private sealed class Question(IReadOnlyList<ResolveQuestion> questions)
     {
-        public IReadOnlyList<Digest> Digests { get; } = digests;
+        public IReadOnlyList<Digest> Digests { get; } = [.. questions.Select(q => q.Digest)];
 
-        public byte[] Encoded { get; } = ResolveWire.EncodeQuestion(digests);
+        public byte[] Encoded { get; } = ResolveWire.EncodeQuestion(questions);
 
-        public TaskCompletionSource<IReadOnlyList<ResolvedContent>> Answer { get; } =
+        public TaskCompletionSource<ResolveAnswer> Answer { get; } =
             new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -12,7 +12,10 @@ internal static class ResolveWire
     /// <summary>The maximum number of digests in one question: an index of an image with many platforms has some hundreds.</summary>
     public const int MaxDigests = 1024;
 
-    /// <summary>The maximum length of a message in bytes: 1024 contents and <see cref="MaxRootBlocks"/>, with room to spare.</summary>
+    /// <summary>
+    /// The maximum length of a message in bytes: 1024 contents, <see cref="MaxRootBlocks"/> and <see cref="MaxChunks"/>, with room to
+    /// spare.
+    /// </summary>
     public const int MaxLength = 1 << 20;
 
     /// <summary>
@@ -23,6 +26,14 @@ internal static class ResolveWire
     /// <summary>The most bytes of root blocks in one answer: 2 ms at 1 Gbit/s. Other root blocks are fetched by Bitswap.</summary>
     public const int MaxRootBlocks = 256 << 10;
 
+    /// <summary>The maximum number of chunks in one answer: 128 KiB of digests, for 1 GiB of content.</summary>
+    public const int MaxChunks = 4096;
+
+    /// <summary>The most chunks of one content, and so the highest number that an asker knows: those of 8 GiB.</summary>
+    public const int MaxKnown = 1 << 15;
+
+    private const int HashLength = 32;
+
     /// <summary>The maximum length of a profile's name in bytes.</summary>
     private const int MaxProfile = 64;
 
@@ -31,26 +42,40 @@ internal static class ResolveWire
     /// </summary>
     private const int MaxFields = 16 * MaxDigests;
 
-    public static byte[] EncodeQuestion(IReadOnlyList<Digest> digests) =>
-        new Proto.Question { Digest = { digests.Select(digest => ByteString.CopyFrom(digest.Hash.ToArray())) } }.ToByteArray();
-
-    /// <summary>Decodes a question; false when it is malformed, has too many digests or one that is not a SHA-2 multihash.</summary>
-    public static bool TryDecodeQuestion(ReadOnlySpan<byte> source, out List<Digest> digests)
+    public static byte[] EncodeQuestion(IReadOnlyList<ResolveQuestion> questions)
     {
-        digests = [];
-        if (!Proto.Question.Parser.TryParse(source, MaxFields, [], out Proto.Question? question) || question.Digest.Count > MaxDigests)
+        var message = new Proto.Question { Digest = { questions.Select(q => ByteString.CopyFrom(q.Digest.Hash.ToArray())) } };
+        if (questions.Any(q => q.From > 0))
+        {
+            message.From.AddRange(questions.Select(q => (ulong)q.From));
+        }
+
+        return message.ToByteArray();
+    }
+
+    /// <summary>
+    /// Decodes a question; false when it is malformed, has too many digests or one that is not a SHA-2 multihash, or when the numbers of
+    /// known chunks do not belong to the digests.
+    /// </summary>
+    public static bool TryDecodeQuestion(ReadOnlySpan<byte> source, out List<ResolveQuestion> questions)
+    {
+        questions = [];
+        if (!Proto.Question.Parser.TryParse(source, MaxFields, [], out Proto.Question? message)
+            || message.Digest.Count > MaxDigests
+            || (message.From.Count > 0 && message.From.Count != message.Digest.Count)
+            || message.From.Any(from => from > MaxKnown))
         {
             return false;
         }
 
-        foreach (ByteString bytes in question.Digest)
+        for (int i = 0; i < message.Digest.Count; i++)
         {
-            if (!TryDigest(bytes.Span, out Digest digest))
+            if (!TryDigest(message.Digest[i].Span, out Digest digest))
             {
                 return false;
             }
 
-            digests.Add(digest);
+            questions.Add(new ResolveQuestion(digest, message.From.Count == 0 ? 0 : (int)message.From[i]));
         }
 
         return true;
@@ -68,13 +93,35 @@ internal static class ResolveWire
         Block = ByteString.CopyFrom(rootBlock),
     };
 
+    /// <summary>One growing content of an answer.</summary>
+    public static Proto.Growing GrowingOf(GrowingPart part)
+    {
+        byte[] chunks = new byte[part.Chunks.Count * HashLength];
+        for (int i = 0; i < part.Chunks.Count; i++)
+        {
+            part.Chunks[i].Digest.CopyTo(chunks.AsSpan(i * HashLength));
+        }
+
+        return new Proto.Growing
+        {
+            Digest = ByteString.CopyFrom(part.Digest.Hash.ToArray()),
+            Size = (ulong)part.Size,
+            Profile = part.Profile,
+            Written = (ulong)part.Written,
+            Chunks = UnsafeByteOperations.UnsafeWrap(chunks),
+        };
+    }
+
     /// <summary>
     /// Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.
     /// </summary>
-    public static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out List<ResolvedContent> contents)
+    public static bool TryDecodeAnswer(ReadOnlySpan<byte> source, IReadOnlyList<Digest> asked, out ResolveAnswer decoded)
     {
-        contents = [];
-        if (!Proto.Answer.Parser.TryParse(source, MaxFields, [Proto.Answer.ContentFieldNumber], out Proto.Answer? answer))
+        var contents = new List<ResolvedContent>();
+        var growing = new List<GrowingPart>();
+        decoded = new ResolveAnswer(contents, growing);
+        int[] messages = [Proto.Answer.ContentFieldNumber, Proto.Answer.GrowingFieldNumber];
+        if (!Proto.Answer.Parser.TryParse(source, MaxFields, messages, out Proto.Answer? answer))
         {
             return false;
         }
@@ -90,6 +137,39 @@ internal static class ResolveWire
             contents.Add(content);
         }
 
+        open = [.. asked];
+        foreach (Proto.Growing parsed in answer.Growing)
+        {
+            if (!TryGrowing(parsed, out GrowingPart? part) || !open.Remove(part!.Digest))
+            {
+                return false;
+            }
+
+            growing.Add(part);
+        }
+
+        return true;
+    }
+
+    private static bool TryGrowing(Proto.Growing parsed, out GrowingPart? part)
+    {
+        part = null;
+        if (!TryDigest(parsed.Digest.Span, out Digest digest)
+            || !parsed.HasSize || parsed.Size is 0 or > long.MaxValue
+            || !parsed.HasProfile || Encoding.UTF8.GetByteCount(parsed.Profile) > MaxProfile
+            || !parsed.HasWritten || parsed.Written > parsed.Size
+            || parsed.Chunks.Length % HashLength != 0 || parsed.Chunks.Length / HashLength > MaxChunks)
+        {
+            return false;
+        }
+
+        var chunks = new Multihash[parsed.Chunks.Length / HashLength];
+        for (int i = 0; i < chunks.Length; i++)
+        {
+            chunks[i] = new Multihash(Multihash.Sha2_256, parsed.Chunks.Span.Slice(i * HashLength, HashLength));
+        }
+
+        part = new GrowingPart(digest, (long)parsed.Size, parsed.Profile, (long)parsed.Written, chunks);
         return true;
     }
 

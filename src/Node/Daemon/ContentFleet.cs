@@ -2,6 +2,7 @@ using Ipcs.Blockstore;
 using Ipcs.ContentApi.Hosting;
 using Ipcs.Dag;
 using Ipcs.Fleet;
+using Ipcs.Fleet.Growing;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Node.Daemon;
@@ -23,5 +24,20 @@ internal sealed class ContentFleet(ContentFetcher fetcher) : IContentFleet
     public IBlockSource SourceFor(ContentRecord content) => fetcher.SourceFor(content);
 
     /// <inheritdoc/>
+    public IGrowingContent? BeginGrowing(Digest digest, long size) =>
+        fetcher.BeginGrowing(digest, size) is { } content ? new SharedContent(content) : null;
+
+    /// <inheritdoc/>
     public void LookAhead(IReadOnlyList<Digest> digests) => fetcher.LookAhead(digests);
+
+    private sealed class SharedContent(GrowingContent content) : IGrowingContent
+    {
+        public void Add(in Cid chunk) => content.Add(chunk.Hash);
+
+        public void Advance(long written) => content.Advance(written);
+
+        public void Complete() => content.Complete();
+
+        public void Dispose() => content.Dispose();
+    }
 }

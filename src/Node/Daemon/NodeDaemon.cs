@@ -118,6 +118,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
             store,
             catalog,
             bitswap,
+            _options.Profile,
             _options.FindTime,
             _time,
             _loggers.CreateLogger<ContentFetcher>(),

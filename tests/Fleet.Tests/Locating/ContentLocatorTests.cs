@@ -1,4 +1,5 @@
 using Ipcs.Blockstore;
+using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Locating;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
@@ -14,7 +15,7 @@ public sealed class ContentLocatorTests
     {
         await using FleetNode node = await FleetNode.StartAsync();
         var time = new BackwardClock();
-        var local = new LocalResolver(node.Store.Contents, node.Store.Blocks, time);
+        var local = new LocalResolver(node.Store.Contents, node.Store.Blocks, new GrowingContents("kubo-v1", time), time);
         await using var resolve = new ResolveService(node.Host, local, node.Store.Blocks, time);
         await using var locator = new ContentLocator(node.Host, node.Store.Blocks, node.Bitswap, resolve, time, NullLogger.Instance);
         for (int i = 0; i < 4200; i++)

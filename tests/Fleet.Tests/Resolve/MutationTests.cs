@@ -14,18 +14,20 @@ public sealed class MutationTests
     [Fact]
     public void Mutated_questions_are_decoded_or_refused() => Corpus.Try(File, "question", bytes =>
     {
-        if (ResolveWire.TryDecodeQuestion(bytes, out List<Digest> digests))
+        if (ResolveWire.TryDecodeQuestion(bytes, out List<ResolveQuestion> questions))
         {
-            Assert.True(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion(digests), out List<Digest> again));
-            Assert.Equal(digests, again);
+            Assert.True(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion(questions), out List<ResolveQuestion> again));
+            Assert.Equal(questions, again);
         }
     });
 
     [Fact]
     public void Mutated_answers_are_decoded_or_refused() => Corpus.Try(File, "answer", bytes =>
     {
-        if (ResolveWire.TryDecodeAnswer(bytes, Asked, out List<ResolvedContent> contents))
+        if (ResolveWire.TryDecodeAnswer(bytes, Asked, out ResolveAnswer answer))
         {
+            IReadOnlyList<ResolvedContent> contents = answer.Contents;
+            Assert.All(answer.Growing, g => Assert.Contains(g.Digest, Asked));
             Assert.All(contents, c => Assert.Contains(c.Record.Digest, Asked));
             Assert.All(contents, c => Assert.True(c.RootBlock.IsEmpty || c.Record.Root.Hash.Verifies(c.RootBlock.Span)));
         }

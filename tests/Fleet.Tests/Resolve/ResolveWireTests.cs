@@ -29,7 +29,7 @@ public sealed class ResolveWireTests
         Assert.Equal(
             $"0a22{hash}" + "1000" + $"1a240155{hash}" + "2003" + "2a00" + "3000",
             Convert.ToHexStringLower(ResolveWire.ContentOf(Record, default).ToByteArray()));
-        Assert.Equal($"0a22{hash}", Convert.ToHexStringLower(ResolveWire.EncodeQuestion([One])));
+        Assert.Equal($"0a22{hash}", Convert.ToHexStringLower(ResolveWire.EncodeQuestion([new ResolveQuestion(One, 0)])));
     }
 
     [Fact]
@@ -38,11 +38,12 @@ public sealed class ResolveWireTests
         Digest two = Sha512("two"u8);
         foreach (byte[] seed in Corpus.Seeds("fleet.txt", "answer"))
         {
-            Assert.True(ResolveWire.TryDecodeAnswer(seed, [One, two], out List<ResolvedContent> contents));
-            Assert.NotEmpty(contents);
+            Assert.True(ResolveWire.TryDecodeAnswer(seed, [One, two], out ResolveAnswer decoded));
+            Assert.True(decoded.Contents.Count + decoded.Growing.Count > 0);
             var answer = new Ipcs.Fleet.Resolve.Proto.Answer
             {
-                Content = { contents.Select(content => ResolveWire.ContentOf(content.Record, content.RootBlock.Span)) },
+                Content = { decoded.Contents.Select(content => ResolveWire.ContentOf(content.Record, content.RootBlock.Span)) },
+                Growing = { decoded.Growing.Select(ResolveWire.GrowingOf) },
             };
             Assert.Equal(seed, answer.ToByteArray());
         }
@@ -92,24 +93,51 @@ public sealed class ResolveWireTests
     public void Questions_and_answers_are_bounded()
     {
         Digest[] most = [.. Enumerable.Range(0, ResolveWire.MaxDigests).Select(i => Digest.Sha256(BitConverter.GetBytes(i)))];
-        Assert.True(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion(most), out List<Digest> digests));
-        Assert.Equal(most, digests);
-        Assert.False(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion([.. most, One]), out _));
+        ResolveQuestion[] asked = [.. most.Select((d, i) => new ResolveQuestion(d, i % 3 == 0 ? ResolveWire.MaxKnown : 0))];
+        Assert.True(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion(asked), out List<ResolveQuestion> questions));
+        Assert.Equal(asked, questions);
+        Assert.False(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion([.. asked, new ResolveQuestion(One, 0)]), out _));
+        ResolveQuestion[] tooMany = [new(One, ResolveWire.MaxKnown + 1)];
+        Assert.False(ResolveWire.TryDecodeQuestion(ResolveWire.EncodeQuestion(tooMany), out _));
         var answer = new Ipcs.Fleet.Resolve.Proto.Answer
         {
             Content = { most.Select(d => ResolveWire.ContentOf(Record with { Digest = d }, default)) },
         };
-        Assert.True(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), most, out List<ResolvedContent> contents));
-        Assert.Equal(most, contents.Select(c => c.Record.Digest));
+        Assert.True(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), most, out ResolveAnswer decoded));
+        Assert.Equal(most, decoded.Contents.Select(c => c.Record.Digest));
         Assert.False(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), most[1..], out _));
         answer.Content.Add(answer.Content[0]);
         Assert.False(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), most, out _));
     }
 
+    [Fact]
+    public void A_growing_content_is_written_and_read()
+    {
+        Multihash[] chunks = [Multihash.Sha256("a"u8), Multihash.Sha256("b"u8)];
+        var part = new GrowingPart(One, Size: 7, "kubo-v1", Written: 5, chunks);
+        var answer = new Ipcs.Fleet.Resolve.Proto.Answer { Growing = { ResolveWire.GrowingOf(part) } };
+        Assert.True(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), [One], out ResolveAnswer decoded));
+        GrowingPart read = Assert.Single(decoded.Growing);
+        Assert.Equal(part with { Chunks = [] }, read with { Chunks = [] });
+        Assert.Equal(chunks, read.Chunks);
+        Assert.False(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), [Sha512("two"u8)], out _));
+        foreach (Action<Ipcs.Fleet.Resolve.Proto.Growing> spoil in (Action<Ipcs.Fleet.Resolve.Proto.Growing>[])
+        [
+            g => g.ClearDigest(), g => g.ClearSize(), g => g.ClearProfile(), g => g.ClearWritten(), g => g.Size = 0, g => g.Written = 8,
+            g => g.Size = 1UL << 63, g => g.Profile = new string('a', 65), g => g.Chunks = ByteString.CopyFrom(new byte[33]),
+            g => g.Chunks = ByteString.CopyFrom(new byte[32 * (ResolveWire.MaxChunks + 1)]),
+        ])
+        {
+            answer = new Ipcs.Fleet.Resolve.Proto.Answer { Growing = { ResolveWire.GrowingOf(part) } };
+            spoil(answer.Growing[0]);
+            Assert.False(ResolveWire.TryDecodeAnswer(answer.ToByteArray(), [One], out _));
+        }
+    }
+
     private static List<ResolvedContent>? Decode(byte[] content)
     {
         byte[] answer = [0x0a, (byte)content.Length, .. content];
-        return ResolveWire.TryDecodeAnswer(answer, [One], out List<ResolvedContent> contents) ? contents : null;
+        return ResolveWire.TryDecodeAnswer(answer, [One], out ResolveAnswer decoded) ? [.. decoded.Contents] : null;
     }
 
     private static Digest Sha512(ReadOnlySpan<byte> bytes)
