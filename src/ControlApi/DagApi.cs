@@ -23,6 +23,11 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         request.Lines();
         foreach (Cid root in roots)
         {
+            if (recursive)
+            {
+                await blocks.ReadAllAsync(root);
+            }
+
             await foreach (DagRef link in DagRefs.ListAsync(root, blocks, recursive, unique, request.Aborted))
             {
                 string text = format
@@ -45,6 +50,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
         foreach (Cid root in await RootsAsync(request, blocks))
         {
             (lastSize, lastBlocks) = (0, 0);
+            await blocks.ReadAllAsync(root);
             await foreach ((Cid cid, ReadOnlyMemory<byte> block) in DagWalk.InOrderAsync(
                 [root], blocks, DagReader.MaxReadAhead, request.Aborted))
             {
@@ -79,6 +85,7 @@ internal sealed class DagApi(IStore store, RequestBlockSources sources)
     {
         await using var blocks = sources.Open(request);
         Cid root = await blocks.ResolveAsync(request.Arg(0, "root"), request.Aborted);
+        await blocks.ReadAllAsync(root);
         await request.BytesAsync(
             "application/vnd.ipld.car", length: null, body => CarWriter.WriteAsync([root], blocks, body, request.Aborted));
     }

@@ -33,6 +33,11 @@ internal sealed class FilesApi(RequestBlockSources sources)
             throw new ApiException(stat.IsDirectory ? $"{arg} is a directory" : $"{arg} is a symbolic link to {stat.Target}");
         }
 
+        if (offset == 0 && most >= stat.Size)
+        {
+            await blocks.ReadAllAsync(root);
+        }
+
         await using DagReader reader = await DagReader.OpenAsync(root, blocks, ReadAhead, request.Aborted);
         if (offset > reader.Length)
         {
@@ -52,6 +57,7 @@ internal sealed class FilesApi(RequestBlockSources sources)
         Cid root = await blocks.ResolveAsync(arg, request.Aborted);
         UnixFsStat stat = await UnixFsStat.GetAsync(root, blocks, request.Aborted);
         string name = arg.TrimEnd('/').Split('/')[^1];
+        await blocks.ReadAllAsync(root);
 
         await request.BytesAsync("application/x-tar", length: null, async body =>
         {

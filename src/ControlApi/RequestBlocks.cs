@@ -19,6 +19,7 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
 
     private readonly RequestBlockSources _sources;
     private readonly BitswapSource? _fleet;
+    private DagDownload? _download;
 
     public RequestBlocks(RequestBlockSources sources, ApiRequest request)
     {
@@ -30,7 +31,7 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
     /// <exception cref="BlockNotFoundException">The block is not in the store and no peer sent it in time.</exception>
     public async ValueTask<IMemoryOwner<byte>> GetAsync(Cid cid, CancellationToken cancellationToken)
     {
-        if (_sources.Store.Blocks.Get(cid.Hash) is { } block)
+        if (_download is null && _sources.Store.Blocks.Get(cid.Hash) is { } block)
         {
             return block;
         }
@@ -43,11 +44,29 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
         using var deadline = new Deadline(_sources.Time, SearchTimeout, cancellationToken);
         try
         {
-            return await _fleet.GetAsync(cid, deadline.Token);
+            IBlockSource fleet = _download ?? (IBlockSource)_fleet;
+            return await fleet.GetAsync(cid, deadline.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new BlockNotFoundException(cid, $"not here, and no peer sent it within {SearchTimeout.TotalSeconds} s");
+        }
+    }
+
+    /// <summary>
+    /// Fetches the whole DAG under a root ahead of the reader, once a block of it is not in the store. From now on all of the request's
+    /// blocks are below it.
+    /// </summary>
+    public async ValueTask ReadAllAsync(Cid root)
+    {
+        if (_fleet is not null)
+        {
+            if (_download is not null)
+            {
+                await _download.DisposeAsync();
+            }
+
+            _download = _sources.Fetcher.Download(root);
         }
     }
 
@@ -73,7 +92,18 @@ internal sealed class RequestBlocks : IBlockSource, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _fleet?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public async ValueTask DisposeAsync()
+    {
+        if (_download is not null)
+        {
+            await _download.DisposeAsync();
+        }
+
+        if (_fleet is not null)
+        {
+            await _fleet.DisposeAsync();
+        }
+    }
 
     private async Task<ContentRecord> FetchContentAsync(Digest digest, CancellationToken cancellationToken)
     {

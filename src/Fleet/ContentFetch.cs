@@ -36,11 +36,6 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
     /// <summary>How long a growing content may grow by less than a fair rate while somebody waits patiently.</summary>
     private static readonly TimeSpan PatientTime = TimeSpan.FromSeconds(20);
 
-    /// <summary>The time between two searches for more sources of a fetch; it doubles with each search.</summary>
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
-
-    private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(4);
-
     private readonly TaskCompletionSource<ContentRecord?> _firstPass = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ILogger _logger = services.Logger;
     private readonly TimeProvider _time = services.Time;
@@ -105,21 +100,11 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         }
     }
 
+    /// <summary>Where the roots that are being fetched come from.</summary>
+    public IEnumerable<FetchSources> Sources => _current.Select(f => f.Sources);
+
     /// <summary>A peer is fetching the content too.</summary>
-    public void AddLeecher(PeerId peer) => Array.ForEach(_current, f => f.AddSource(peer, PeerAvailability.Partial));
-
-    /// <summary>Asks the peers again, and uses those that have the content or a part of it.</summary>
-    public static async Task FindSourcesAsync(FetchServices services, IReadOnlyList<ContentFetch> fetches)
-    {
-        Task asking = services.Locator.AskAgainAsync([.. fetches.Select(f => f.Digest)]);
-
-        // A hanging peer does not delay the use of the other answers.
-        await Task.WhenAny(asking, Task.Delay(FirstPause, services.Time));
-        foreach (ContentFetch fetch in fetches)
-        {
-            Array.ForEach(fetch._current, fetch.AddSources);
-        }
-    }
+    public void AddLeecher(PeerId peer) => Array.ForEach(_current, f => f.Sources.Add(peer, PeerAvailability.Partial));
 
     /// <summary>
     /// Asks the connected peers, and the providers from the DHT when none of them has the content, for <c>findTime</c> at most.
@@ -313,16 +298,10 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         }
 
         long started = _time.GetTimestamp();
-        await using var fetch = new RootFetch(
-            candidate,
-            services.Store.Blocks,
-            services.Bitswap.CreateSession(patience),
-            _time,
-            services.Work,
-            bytes => Progressed?.Invoke(bytes));
+        await using var fetch = new RootFetch(services, candidate, patience, _withFailed, bytes => Progressed?.Invoke(bytes));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         ChangeCurrent(current => [.. current, fetch]);
-        Task finding = KeepFindingSourcesAsync(fetch, over.Token);
+        Task finding = fetch.Sources.KeepFindingAsync(over.Token);
         IReadOnlyList<PeerId> failed = [];
         try
         {
@@ -331,8 +310,8 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
             ContentRecord content = Complete(candidate, length);
             TimeSpan took = _time.GetElapsedTime(started);
             FleetMeter.Fetched(length, took);
-            LogFetched(digest, length, fetch.Sources.Length, took.TotalMilliseconds);
-            foreach (PeerId source in fetch.Sources.Except(failed))
+            LogFetched(digest, length, fetch.Sources.Peers.Length, took.TotalMilliseconds);
+            foreach (PeerId source in fetch.Sources.Peers.Except(failed))
             {
                 services.Locator.Sent(source);
             }
@@ -342,7 +321,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         catch (FalseContentException e)
         {
             LogRootFailed(digest, candidate.Root, e.Message);
-            foreach (PeerId liar in Claimants(candidate))
+            foreach (PeerId liar in fetch.Sources.Claimants)
             {
                 services.Locator.Forget(digest, liar);
                 await services.Bitswap.BanAsync(liar, e.Message);
@@ -356,7 +335,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
 
             // A DAG is malformed for all: whoever has the content completely has read it.
             failed = e is DagFormatException
-                ? Claimants(candidate)
+                ? fetch.Sources.Claimants
                 : [.. (e.InnerException as BlockUnavailableException)?.Peers ?? [], .. fetch.UnfairPeers];
             throw;
         }
@@ -365,7 +344,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
             ChangeCurrent(current => [.. current.Where(f => f != fetch)]);
             await over.CancelAsync();
             await finding;
-            services.Background.Add(BlameAsync([.. failed.Distinct().Intersect(Claimants(candidate))]));
+            services.Background.Add(BlameAsync([.. failed.Distinct().Intersect(fetch.Sources.Claimants)]));
         }
     }
 
@@ -401,13 +380,6 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         }
     }
 
-    private PeerId[] Claimants(ContentRecord candidate) =>
-    [
-        .. services.Locator.Claims(digest, withFailed: true)
-            .Where(c => c.Record.Complete && c.Record.Root == candidate.Root)
-            .Select(c => c.Peer),
-    ];
-
     private async Task BlameAsync(PeerId[] peers)
     {
         foreach (PeerId peer in await services.Locator.FailedAsync(digest, peers))
@@ -415,54 +387,6 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
             await services.Bitswap.BanAsync(peer, "it claims contents that it does not send");
         }
     }
-
-    /// <summary>
-    /// Finds more sources while a root is fetched: peers that have connected, leechers, and providers in the DHT when no connected peer has
-    /// a part, or after the first pause when none has the whole. Never throws.
-    /// </summary>
-    private async Task KeepFindingSourcesAsync(RootFetch fetch, CancellationToken over)
-    {
-        TimeSpan pause = FirstPause;
-        AddSources(fetch);
-        while (!over.IsCancellationRequested)
-        {
-            if (!IsConnected(pause == FirstPause ? fetch.Sources : Claimants(fetch.Record)))
-            {
-                Task search = services.Search.SearchAsync(digest.Hash);
-                await search.WaitAsync(over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                await FindSourcesAsync(services, [this]);
-            }
-
-            await Task.Delay(pause, _time, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (over.IsCancellationRequested)
-            {
-                return;
-            }
-
-            await FindSourcesAsync(services, [this]);
-            pause = pause * 2 < LastPause ? pause * 2 : LastPause;
-        }
-    }
-
-    private void AddSources(RootFetch fetch)
-    {
-        foreach ((PeerId peer, PeerAvailability availability) in services.Locator.Sources(fetch.Record, _withFailed))
-        {
-            fetch.AddSource(peer, availability);
-        }
-
-        foreach (PeerId leecher in services.Local.LeechersOf(digest))
-        {
-            fetch.AddSource(leecher, PeerAvailability.Partial);
-        }
-
-        if (!IsConnected(Claimants(fetch.Record)))
-        {
-            fetch.Broadcast();
-        }
-    }
-
-    private bool IsConnected(PeerId[] any) => any.Length > 0 && services.Host.Peers.Any(p => any.Contains(p.Peer));
 
     private ContentUnavailableException Unavailable(Exception? failure)
     {

@@ -60,6 +60,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     // Under the lock, in the order in which they were added.
     private readonly OrderedDictionary<Digest, RunningFetch> _fetches = [];
     private readonly OrderedDictionary<Digest, bool> _interrupted = [];
+    private readonly List<DagDownload> _downloads = [];
 
     /// <summary>Starts to answer the questions of peers.</summary>
     /// <param name="host">The host.</param>
@@ -208,11 +209,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         }
 
         BitswapSession session = _bitswap.CreateSession();
-        foreach ((PeerId peer, PeerAvailability availability) in _locator.Sources(content, withFailed: false))
-        {
-            session.AddPeer(peer, availability);
-        }
-
+        new FetchSources(_services, content.Digest, content.Root, session).AddKnown();
         return new BitswapSource(session, _time);
     }
 
@@ -224,8 +221,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         new(_bitswap.CreateSession([]), _time, root => _search.Start(root.Hash));
 
     /// <summary>
-    /// Fetches every block of a DAG that is not stored from any connected peer. While none sends one, the providers of the root in the DHT
-    /// are connected to.
+    /// Fetches every block of a DAG that is not stored, from the peers that have it, and those that are fetching it too.
     /// </summary>
     /// <param name="root">The root.</param>
     /// <param name="onBlock">Called for each block once it is stored, also when it was stored before.</param>
@@ -234,11 +230,20 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// <exception cref="DagFormatException">A block is malformed, or the DAG has too many blocks.</exception>
     public async Task FetchDagAsync(Cid root, Action onBlock, CancellationToken cancellationToken)
     {
-        await using BitswapSession session = _bitswap.CreateSession([]);
-        await new DagFetch(_store.Blocks, session, root, _time, (_, _) => onBlock())
+        await using DagDownload download = Download(root);
+        await download.RunAsync(onBlock, cancellationToken);
+    }
+
+    /// <summary>The blocks of a DAG for a reader that reads all of it in order. The caller disposes it.</summary>
+    public DagDownload Download(Cid root)
+    {
+        var download = new DagDownload(_services, root, _findTime, Remove);
+        lock (_lock)
         {
-            OnLongWait = r => _search.Start(r.Hash),
-        }.RunAsync(cancellationToken);
+            _downloads.Add(download);
+        }
+
+        return download;
     }
 
     /// <summary>Fetches what complete contents, contents that containerd owns, and pins lack.</summary>
@@ -277,7 +282,25 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         (await source.GetAsync(pin.Root, cancellationToken)).Dispose();
     }
 
-    private void OnLeecherSeen(Digest digest, PeerId peer) => RunningFetchOf(digest)?.AddLeecher(peer);
+    private void OnLeecherSeen(Digest digest, PeerId peer)
+    {
+        RunningFetchOf(digest)?.AddLeecher(peer);
+        DagDownload[] downloads;
+        lock (_lock)
+        {
+            downloads = [.. _downloads.Where(d => d.Root.Hash == digest.Hash)];
+        }
+
+        Array.ForEach(downloads, d => d.AddLeecher(peer));
+    }
+
+    private void Remove(DagDownload download)
+    {
+        lock (_lock)
+        {
+            _downloads.Remove(download);
+        }
+    }
 
     /// <summary>What this node is fetching under a digest; null when it does not.</summary>
     private ContentRecord? ClaimedBy(Digest digest) => RunningFetchOf(digest)?.Claimed;
@@ -308,7 +331,8 @@ public sealed partial class ContentFetcher : IAsyncDisposable
 
         if (active.Length > 0)
         {
-            _background.Add(ContentFetch.FindSourcesAsync(_services, active));
+            _background.Add(
+                FetchSources.FindAsync(_services, [.. active.Select(f => f.Digest)], () => active.SelectMany(f => f.Sources)));
         }
 
         Array.ForEach(interrupted, d => _ = FetchOf(d, patient: true));

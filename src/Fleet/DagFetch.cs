@@ -15,12 +15,11 @@ namespace Ipcs.Fleet;
 /// <param name="blocks">The store.</param>
 /// <param name="session">The session, used by this fetch alone.</param>
 /// <param name="root">The root of the DAG.</param>
-/// <param name="time">The clock of <see cref="LongWait"/>.</param>
 /// <param name="onArrived">
 /// Called for each stored block, in the order of arrival. Takes the block's bytes, when they are still in memory.
 /// </param>
 internal sealed class DagFetch(
-    IBlockstore blocks, BitswapSession session, Cid root, TimeProvider time, Action<Cid, IMemoryOwner<byte>?> onArrived)
+    IBlockstore blocks, BitswapSession session, Cid root, Action<Cid, IMemoryOwner<byte>?> onArrived)
 {
     /// <summary>Blocks wanted at a time: 128 MiB at 256 KiB, from which leechers trade at random.</summary>
     private const int Window = 512;
@@ -48,10 +47,11 @@ internal sealed class DagFetch(
     private readonly HashSet<Cid> _here = [];
     private int _outstanding;
 
-    /// <summary>
-    /// Called with the root each time no block has arrived for <see cref="LongWait.Length"/>; null when nothing is to be done then.
-    /// </summary>
-    public Action<Cid>? OnLongWait { get; init; }
+    /// <summary>Called with the blocks before they are requested; null when nothing is to be done then.</summary>
+    public Action<IReadOnlyList<Cid>>? OnRequest { get; init; }
+
+    /// <summary>Completes when more blocks may be wanted; null when they always may.</summary>
+    public Func<CancellationToken, ValueTask>? WaitForRoom { get; init; }
 
     /// <summary>Completes when all blocks are stored.</summary>
     /// <exception cref="BlockNotFoundException">No peer sends a block.</exception>
@@ -61,7 +61,7 @@ internal sealed class DagFetch(
         Want();
         while (_outstanding > 0)
         {
-            PrefetchResult block = await LongWait.ForAsync(session.Results.ReadAsync(cancellationToken), root, OnLongWait, time);
+            PrefetchResult block = await session.Results.ReadAsync(cancellationToken);
             do
             {
                 Take(block);
@@ -70,6 +70,11 @@ internal sealed class DagFetch(
 
             if (_outstanding <= Window - Refill)
             {
+                if (WaitForRoom is not null)
+                {
+                    await WaitForRoom(cancellationToken);
+                }
+
                 Want();
             }
         }
@@ -158,6 +163,7 @@ internal sealed class DagFetch(
         {
             _outstanding += batch.Count;
             batch.ForEach(_inOrder.Enqueue);
+            OnRequest?.Invoke(batch);
             session.Prefetch(batch);
         }
     }

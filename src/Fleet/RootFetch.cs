@@ -17,19 +17,22 @@ internal sealed class RootFetch : IAsyncDisposable
     private readonly BitswapSession _session;
     private readonly TaskScheduler _work;
     private readonly Action<long> _onProgress;
-    private readonly TimeProvider _time;
-    private readonly Lock _lock = new();
-    private readonly OrderedDictionary<PeerId, bool> _sources = [];
 
+    /// <summary>Opens a session for the fetch.</summary>
+    /// <param name="services">What it works with.</param>
+    /// <param name="record">The record of the content, as peers claim it.</param>
+    /// <param name="patience">How long peers may send less than a fair rate; null to wait as long as blocks come at any rate.</param>
+    /// <param name="withFailed">True when peers that failed to send the content lately are asked too.</param>
+    /// <param name="onProgress">Called with the number of bytes hashed.</param>
     public RootFetch(
-        ContentRecord record, IBlockstore blocks, BitswapSession session, TimeProvider time, TaskScheduler work, Action<long> onProgress)
+        FetchServices services, ContentRecord record, TimeSpan? patience, bool withFailed, Action<long> onProgress)
     {
         _onProgress = onProgress;
-        _time = time;
-        _work = work;
+        _work = services.Work;
         Record = record;
-        _blocks = blocks;
-        _session = session;
+        _blocks = services.Store.Blocks;
+        _session = services.Bitswap.CreateSession(patience);
+        Sources = new FetchSources(services, record.Digest, record.Root, _session) { WithFailed = withFailed };
     }
 
     /// <summary>The record of the content, as peers claim it.</summary>
@@ -38,31 +41,8 @@ internal sealed class RootFetch : IAsyncDisposable
     /// <summary>The peers that sent less than a fair rate of what was requested from them.</summary>
     public PeerId[] UnfairPeers => _session.UnfairPeers();
 
-    /// <summary>The peers that are known to have the content completely or partly.</summary>
-    public PeerId[] Sources
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _sources.Keys];
-            }
-        }
-    }
-
-    /// <summary>Adds a peer that has the content completely or partly.</summary>
-    public void AddSource(PeerId peer, PeerAvailability availability)
-    {
-        lock (_lock)
-        {
-            _sources.TryAdd(peer, true);
-        }
-
-        _session.AddPeer(peer, availability);
-    }
-
-    /// <summary>Asks every connected peer for each block, since none is known to have the whole.</summary>
-    public void Broadcast() => _session.Broadcast();
+    /// <summary>The peers that it is fetched from.</summary>
+    public FetchSources Sources { get; }
 
     /// <summary>
     /// Completes when the whole is stored and verified. Returns its length in bytes, which may not be that of the record.
@@ -95,7 +75,7 @@ internal sealed class RootFetch : IAsyncDisposable
 
     private async Task FetchAsync(ArrivingBlocks arriving, CancellationToken cancellationToken)
     {
-        await new DagFetch(_blocks, _session, Record.Root, _time, arriving.Arrived).RunAsync(cancellationToken);
+        await new DagFetch(_blocks, _session, Record.Root, arriving.Arrived).RunAsync(cancellationToken);
         arriving.Complete();
     }
 

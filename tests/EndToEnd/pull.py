@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
@@ -222,30 +223,41 @@ def growing(fleet, layout):
         start(one)
         start(two, one)
         start(three, two)
-        pulls, ends = {}, {}
-        pulls[one] = begin_pull(one, name)
+        first = Pull(one, name)
         layers = [d["digest"] for d in images.layers(layout)[2]]
-        lab.wait("a part of the image", lambda: part_of(one, layers) > SIZE // 8 or pulls[one].poll() is not None, 60)
-        true(pulls[one].poll() is None, "the pull was over before another could begin")
+        lab.wait("a part of the image", lambda: part_of(one, layers) > SIZE // 8 or first.end, 60)
+        true(not first.end, "the pull was over before another could begin")
     with check("growing: two others pull it meanwhile, one of them from the other, and end within a second after the first", need=True):
-        pulls[two] = begin_pull(two, name)
-        lab.wait("a part of it", lambda: two.received() > SIZE // 8 or pulls[one].poll() is not None, 60)
-        pulls[three] = begin_pull(three, name)
-        true(pulls[one].poll() is None, "the first pull was over too early")
-        while len(ends) < 3:
-            for host in set(pulls) - set(ends):
-                if pulls[host].poll() is not None:
-                    ends[host] = time.monotonic()
-            time.sleep(0.01)
-        for host, pull in pulls.items():
-            equal(pull.returncode, 0, "the exit status of a pull: " + pull.communicate()[0][-500:])
-            check_image(host, layout)
-        later = [ends[host] - ends[one] for host in (two, three)]
+        second = Pull(two, name)
+        lab.wait("a part of it", lambda: two.received() > SIZE // 8 or first.end, 60)
+        third = Pull(three, name)
+        true(not first.end, "the first pull was over too early")
+        for pull in (first, second, third):
+            pull.wait()
+            check_image(pull.host, layout)
+        later = [pull.end - first.end for pull in (second, third)]
         print(f"# the second pull ended {later[0]:.2f} s after the first, the third {later[1]:.2f} s")
         true(max(later) < 1, "a pull ended too late")
     with check("growing: the registry has sent each layer once"):
         served = [path.rsplit("/", 1)[1] for host in fleet.hosts for path in layers_served(fleet, host, layout)]
         equal(sorted(d for d in served if d in layers), sorted(layers), "the layers that the registry served")
+
+
+class Pull(threading.Thread):
+    """A pull and the time of its end."""
+
+    def __init__(self, host, name):
+        super().__init__(daemon=True)
+        self.host, self.process, self.output, self.end = host, begin_pull(host, name), "", 0
+        self.start()
+
+    def run(self):
+        self.output = self.process.communicate()[0]
+        self.end = time.monotonic()
+
+    def wait(self):
+        self.join(110)
+        equal(self.process.returncode, 0, "the exit status of a pull: " + self.output[-500:])
 
 
 def part_of(host, digests):

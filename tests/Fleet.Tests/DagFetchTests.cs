@@ -31,7 +31,8 @@ public sealed class DagFetchTests
         await two.Fleet.FetchDagAsync(root.Root, () => blocks++, Cancel);
         Assert.True(DagVerify.IsComplete(two.Store.Blocks, root.Root, Cancel));
         Assert.Equal(one.Store.Blocks.Enumerate().Count(), blocks);
-        Assert.Equal(blocks, two.Bitswap.Statistics.BlocksReceived);
+        // The root comes with the answer to the question who has it, or as a block.
+        Assert.InRange(two.Bitswap.Statistics.BlocksReceived, blocks - 1, blocks);
         Assert.Equal(0, two.Bitswap.Statistics.DuplicateBlocks);
     }
 
@@ -47,7 +48,7 @@ public sealed class DagFetchTests
 
         // Stored blocks are reported in the order in which they are wanted.
         await using BitswapSession session = node.Bitswap.CreateSession();
-        await new DagFetch(node.Store.Blocks, session, root.Root, TimeProvider.System, (cid, _) =>
+        await new DagFetch(node.Store.Blocks, session, root.Root, (cid, _) =>
         {
             using IMemoryOwner<byte> block = node.Store.Blocks.Get(cid.Hash)!;
             if (!DagWalk.Children(cid, block.Memory.Span).Any())

@@ -61,6 +61,30 @@ public sealed class GrowingFetchTests
     }
 
     [Fact]
+    public async Task Hosts_that_get_a_content_from_each_other_both_get_it()
+    {
+        await using FleetNode one = await FleetNode.StartAsync();
+        await using FleetNode two = await FleetNode.StartAsync();
+        await using FleetNode three = await FleetNode.StartAsync();
+        await two.ConnectAsync(one);
+        await three.ConnectAsync(one);
+        await three.ConnectAsync(two);
+        using var writer = new Writer(one);
+        writer.Write(Chunk);
+        Task<ContentRecord?> second = two.Fleet.FetchAsync(Whole, _ => { }, Cancel);
+        Task<ContentRecord?> third = three.Fleet.FetchAsync(Whole, _ => { }, Cancel);
+        for (int i = 1; i < 20; i++)
+        {
+            await Task.Delay(10, Cancel);
+            writer.Write(Chunk);
+        }
+
+        writer.Finish();
+        Assert.Equal(writer.Root, (await second)?.Root);
+        Assert.Equal(writer.Root, (await third)?.Root);
+    }
+
+    [Fact]
     public async Task A_content_that_stops_growing_is_given_up_within_seconds()
     {
         await using FleetNode one = await FleetNode.StartAsync();

@@ -118,12 +118,6 @@ internal sealed partial class ContentLocator(
         return resolution is null ? [] : [.. UsableAnswers(resolution, withFailed)];
     }
 
-    /// <summary>What each peer has of a content under the root of its record.</summary>
-    public IEnumerable<(PeerId Peer, PeerAvailability Availability)> Sources(ContentRecord content, bool withFailed) =>
-        Claims(content.Digest, withFailed)
-            .Where(c => c.Record.Root == content.Root)
-            .Select(c => (c.Peer, c.Record.Complete ? PeerAvailability.Complete : PeerAvailability.Partial));
-
     /// <summary>
     /// The record that most peers have completely; the one that was answered first when there are several. Null when no peer has it.
     /// </summary>
