@@ -98,7 +98,8 @@ def show_fleet(fleet, layout, name, mine):
     show(f"ipcs daemon --listen /ip4/{two.address}/tcp/4001 --peer {one.multiaddr}")
     say("Each containerd has its own store switched off and ipcs plugged in. That is all of its configuration:")
     for line in lab.run(lab.IPCS, "containerd", "config").stdout.splitlines():
-        print("      " + line)
+        if not line.startswith("#"):
+            print("      " + line)
 
     step("Host 1 pulls: the one time that the registry gives the layers")
     show(f"ctr images pull {reference}")

@@ -111,6 +111,12 @@ internal static class ContainerdCommands
               address = "{parsed.GetValue(socket)}"
 
             {LayerProcessor.Configuration(Environment.ProcessPath ?? "ipcs", global.Socket(parsed))}
+
+            # Settings of yours that matter to ipcs; `ipcs containerd check` names those that work against it:
+            #   discard_unpacked_layers = true       (CRI) containerd deletes each layer after unpacking it; ipcs keeps it for the fleet
+            #                                        for `retain`, 24h unless the daemon is told otherwise
+            #   content_sharing_policy = "isolated"  (metadata) each namespace pulls what another one has already
+            #   config_path                          (CRI) the folder with hosts.toml: where what the fleet does not have comes from
             """));
         return command;
     }

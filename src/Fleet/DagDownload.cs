@@ -2,9 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using Ipcs.Bitswap;
 using Ipcs.Bitswap.Client;
-using Ipcs.Blockstore;
 using Ipcs.Dag;
-using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet;

@@ -1,5 +1,4 @@
 using Ipcs.Bitswap.Client;
-using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet;

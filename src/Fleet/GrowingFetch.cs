@@ -5,7 +5,6 @@ using Ipcs.Dag;
 using Ipcs.Dag.Import;
 using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Resolve;
-using Ipcs.Libp2p;
 using Ipcs.Multiformats;
 
 namespace Ipcs.Fleet;

@@ -16,6 +16,7 @@ public static class ContainerdSettings
     private const int MaxFile = 1 << 20;
 
     private const string Discard = "discard_unpacked_layers";
+    private const string Sharing = "content_sharing_policy";
 
     /// <summary>
     /// The warnings about a file, each a line. A file that cannot be read is one, except a missing one at the default path.
@@ -36,9 +37,19 @@ public static class ContainerdSettings
 
             // The CRI plugin has the setting in another table in each version of the format.
             TomlTable table = TomlSerializer.Deserialize(File.ReadAllText(file), ContainerdToml.Default.TomlTable) ?? [];
-            return HasTrue(table, Discard)
-                ? [$"{file}: {Discard} is true: containerd deletes each layer after unpacking it, so no host gets it from this one"]
-                : [];
+            var warnings = new List<string>();
+            if (Has(table, Discard, value => value is true))
+            {
+                warnings.Add($"{file}: {Discard} is true: containerd deletes each layer after unpacking it, "
+                    + "and other hosts get it from this one only while the daemon's option retain keeps it");
+            }
+
+            if (Has(table, Sharing, value => value is "isolated"))
+            {
+                warnings.Add($"{file}: {Sharing} is \"isolated\": each namespace of containerd pulls what another one has already");
+            }
+
+            return warnings;
         }
         catch (Exception e) when (e is TomlException or ArgumentOutOfRangeException or UnauthorizedAccessException or IOException)
         {
@@ -47,6 +58,7 @@ public static class ContainerdSettings
         }
     }
 
-    private static bool HasTrue(TomlTable table, string key) =>
-        (table.TryGetValue(key, out object? value) && value is true) || table.Values.OfType<TomlTable>().Any(inner => HasTrue(inner, key));
+    private static bool Has(TomlTable table, string key, Func<object?, bool> isMeant) =>
+        (table.TryGetValue(key, out object? value) && isMeant(value))
+        || table.Values.OfType<TomlTable>().Any(inner => Has(inner, key, isMeant));
 }

@@ -19,6 +19,12 @@ public sealed class ContainerdSettingsTests : IDisposable
         Assert.Equal(warnings, WarningsOf(toml).Count(warning => warning.Contains("discard_unpacked_layers", StringComparison.Ordinal)));
 
     [Theory]
+    [InlineData("[plugins.\"io.containerd.metadata.v1.bolt\"]\n  content_sharing_policy = \"isolated\"\n", 1)]
+    [InlineData("[plugins.\"io.containerd.metadata.v1.bolt\"]\n  content_sharing_policy = \"shared\"\n", 0)]
+    public void Contents_that_each_namespace_pulls_anew_are_a_warning(string toml, int warnings) =>
+        Assert.Equal(warnings, WarningsOf(toml).Count(warning => warning.Contains("content_sharing_policy", StringComparison.Ordinal)));
+
+    [Theory]
     [InlineData("version = ")]
     [InlineData("a = \"\\u12")]
     public void A_file_that_is_not_toml_is_a_warning_of_one_line(string toml)
