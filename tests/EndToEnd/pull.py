@@ -21,6 +21,7 @@ from tap import Results, equal, true  # noqa: E402
 
 WAYS = ("silent", "dont", "false", "mute", "drip", "size", "bits", "tenth", "reset")
 SIZE = 12 << 20
+HELD, HELD_SIZE, HELD_TIME = 10, 3 << 20, int(os.environ.get("HELD_TIME", "12"))
 results = Results()
 check = results.check
 
@@ -181,6 +182,42 @@ def fetches(host):
     return str(len([line for line in host.ipcs("bitswap", "wantlist").stdout.split() if line.startswith("b") or line.startswith("Q")]))
 
 
+def many_writes_are_held(fleet, _):
+    one, two, _ = fleet.hosts
+    layouts = [images.random(lab.IMAGES, f"held{k}", HELD_SIZE) for k in range(HELD)]
+    names = [fleet.registry.reference(f"held{k}:v1") for k in range(HELD)]
+    with check(f"held: a host has {HELD} images", need=True):
+        for k, layout in enumerate(layouts):
+            fleet.registry.push(layout, f"held{k}:v1")
+        start(one)
+        for name in names:
+            one.ctr("content", "fetch", "--plain-http", name)
+        start(two, one)
+        one.limit(f"{HELD * HELD_SIZE * 8 // HELD_TIME}bit")
+    with check(f"held: while {HELD} Writes wait for {HELD_TIME} s and a second client asks for each, containerd answers everything else"):
+        fetch = lambda name: subprocess.Popen(["nsenter", "--net=/run/netns/" + two.namespace, "ctr", "-a", two.socket, "content", "fetch",
+                                               "--plain-http", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        begin = time.monotonic()
+        fetches = [fetch(name) for name in names + names]
+        layer = images.layers(layouts[0])[2][0]["digest"]
+        slowest = ("", 0)
+        while time.monotonic() - begin < HELD_TIME / 2:
+            for call in (["leases", "create"], ["images", "ls"], ["content", "active"], ["content", "ls"], ["namespaces", "ls"]):
+                at = time.monotonic()
+                two.ctr(*call)
+                slowest = max(slowest, (" ".join(call), time.monotonic() - at), key=lambda pair: pair[1])
+        waiting = sum(f.poll() is None for f in fetches)
+        true(waiting >= HELD // 2, f"only {waiting} clients wait")
+        print(f"# {waiting} clients waited; the slowest call, with the start of ctr: {slowest[0]} {slowest[1]:.2f} s")
+        true(slowest[1] < 2, f"{slowest[0]} took {slowest[1]:.2f} s")
+        for f in fetches:
+            equal(f.wait(HELD_TIME + 60), 0, "the exit status of a fetch")
+        print(f"# all had ended after {time.monotonic() - begin:.0f} s")
+        for layout in layouts:
+            check_intact(two, images.layers(layout)[2])
+        true(layer in two.ctr("content", "ls", "-q").stdout, "a layer is not here")
+
+
 def restarts(fleet, layout):
     one, two, _ = fleet.hosts
     name = fleet.registry.reference("app:v1")
@@ -279,6 +316,7 @@ SCENARIOS = (
     ("the only holder is killed", 3, killed_half_way("killed")),
     ("the only holder is stopped", 3, killed_half_way("stopped")),
     ("clients leave", 3, clients_leave),
+    ("many writes are held", 3, many_writes_are_held),
     ("restarts", 3, restarts),
 )
 
