@@ -20,9 +20,10 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 
     private readonly Func<IChunker> _create;
 
-    private ChunkerSpec(string text, int maxLength, Func<IChunker> create, bool isTar = false)
+    private ChunkerSpec(string text, int maxLength, Func<IChunker> create, bool isTar = false, bool isFixed = false)
     {
         IsTar = isTar;
+        FixedLength = isFixed ? maxLength : null;
         Text = text;
         MaxLength = maxLength;
         _create = create;
@@ -33,6 +34,9 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
 
     /// <summary>The longest chunk it produces, in bytes.</summary>
     public int MaxLength { get; }
+
+    /// <summary>The length in bytes of every chunk but the last, which may be shorter; null when the bytes decide.</summary>
+    public int? FixedLength { get; }
 
     /// <summary>True when the chunker keeps no state across a cut, so that an interrupted import can resume there.</summary>
     public bool Resumes => !IsTar;
@@ -46,7 +50,8 @@ public sealed class ChunkerSpec : IEquatable<ChunkerSpec>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, MaxChunkLength);
-        return new ChunkerSpec($"size-{size.ToString(CultureInfo.InvariantCulture)}", size, () => new FixedSizeChunker(size));
+        string text = string.Create(CultureInfo.InvariantCulture, $"size-{size}");
+        return new ChunkerSpec(text, size, () => new FixedSizeChunker(size), isFixed: true);
     }
 
     /// <summary>Parses the notation.</summary>
