@@ -138,6 +138,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
     private async Task<(ContentRecord? Content, Exception? Failure)> PassAsync(
         SemaphoreSlim slot, SemaphoreSlim growingSlot, TimeSpan? patience, CancellationToken cancellationToken)
     {
+        // By CIDs of version 1: peers may name the root of a converted content by either version.
         var tried = new HashSet<Cid>();
         (ContentRecord? content, Exception? failure) = await TryRootsAsync(tried, slot, patience, cancellationToken);
         if (content is not null
@@ -178,7 +179,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         {
             while (tried.Count < MaxRoots && NextCandidates(tried, tried.Count == 0 ? 1 : MaxAtOnce) is { Count: > 0 } candidates)
             {
-                tried.UnionWith(candidates.Select(c => c.Root));
+                tried.UnionWith(candidates.Select(c => c.Root.ToV1()));
                 if (!hasSlot && candidates.Any(c => c.Size > SmallSize))
                 {
                     await slot.WaitAsync(cancellationToken);
@@ -280,13 +281,13 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         // A root block alone says nothing of the blocks below it: in the first pass it counts only with a record.
         if (services.Local.Peek(digest) is { } local
             && (local.Complete || _withFailed || services.Store.Contents.Get(digest) is not null)
-            && !tried.Contains(local.Root))
+            && !tried.Contains(local.Root.ToV1()))
         {
             return [local];
         }
 
-        IEnumerable<ContentRecord> untried = services.Locator.Candidates(digest, _withFailed).Where(c => !tried.Contains(c.Root));
-        return [.. untried.DistinctBy(c => c.Root).Take(count)];
+        IEnumerable<ContentRecord> untried = services.Locator.Candidates(digest, _withFailed).Where(c => !tried.Contains(c.Root.ToV1()));
+        return [.. untried.DistinctBy(c => c.Root.ToV1()).Take(count)];
     }
 
     private async Task<ContentRecord> FetchAsync(ContentRecord candidate, TimeSpan? patience, CancellationToken cancellationToken)

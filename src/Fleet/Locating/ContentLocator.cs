@@ -127,7 +127,7 @@ internal sealed partial class ContentLocator(
     public IReadOnlyList<ContentRecord> Candidates(Digest digest, bool withFailed) =>
         [.. Claims(digest, withFailed)
             .Where(c => c.Record.Complete)
-            .GroupBy(c => (c.Record.Root, c.Record.Kind))
+            .GroupBy(c => (c.Record.Root.ToV1(), c.Record.Kind))
             .OrderByDescending(g => g.Count())
             .Select(g => g.First().Record with { Complete = false })];
 

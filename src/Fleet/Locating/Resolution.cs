@@ -72,7 +72,7 @@ internal sealed class Resolution(Digest digest, long asked)
     {
         lock (_lock)
         {
-            return _answers.Values.Any(a => a.Root == record.Root && a.Size == record.Size && a.Kind == record.Kind);
+            return _answers.Values.Any(a => a.Root.ToV1() == record.Root.ToV1() && a.Size == record.Size && a.Kind == record.Kind);
         }
     }
 
