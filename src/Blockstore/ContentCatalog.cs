@@ -85,7 +85,8 @@ public sealed class ContentCatalog(IStore store)
                 return record;
             }
 
-            bool isPinned = store.Pins.Get(record!.Root) is not null;
+            // The root of a record and that of a pin may have CIDs of different versions.
+            bool isPinned = (store.Pins.Get(record!.Root) ?? store.Pins.Get(record.Root.ToV1())) is not null;
             return isPinned || (record.Complete && retainedAt is not null)
                 ? record with
                 {

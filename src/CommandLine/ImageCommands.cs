@@ -31,6 +31,11 @@ internal static class ImageCommands
         var containerdNamespace = Namespace();
         var all = new Option<bool>("--all-platforms") { Description = "convert every platform of an index" };
         var plain = new Option<bool>("--plain-http") { Description = "use HTTP for the registry (implied for localhost)" };
+        var profile = new Option<string?>("--profile")
+        {
+            Description = "DAG profile: kubo-v1 or kubo-v0 (default: the daemon's, whose images share all chunks with the unmodified ones)",
+            HelpName = "NAME",
+        };
         var chunker = new Option<string?>("--chunker")
         {
             Description = "how contents are split into chunks (default size-262144)",
@@ -39,7 +44,7 @@ internal static class ImageCommands
         Option<long?> maxLayer = MaxLayerSize();
         command.Arguments.Add(source);
         command.Arguments.Add(name);
-        foreach (Option option in (Option[])[containerdNamespace, all, plain, chunker, maxLayer])
+        foreach (Option option in (Option[])[containerdNamespace, all, plain, profile, chunker, maxLayer])
         {
             command.Options.Add(option);
         }
@@ -49,6 +54,7 @@ internal static class ImageCommands
             var query = GlobalOptions.Query(
                 ("arg", Logins.Absolute(parsed.GetRequiredValue(source))),
                 ("arg", parsed.GetValue(name)),
+                ("profile", parsed.GetValue(profile)),
                 ("chunker", parsed.GetValue(chunker)),
                 ("namespace", parsed.GetValue(containerdNamespace)),
                 ("max-layer-size", parsed.GetValue(maxLayer)?.ToString(CultureInfo.InvariantCulture)),

@@ -8,7 +8,7 @@ using Ipcs.Oci.Conversion;
 namespace Ipcs.ControlApi;
 
 /// <summary><c>compare</c>: counts the blocks that images share, for one or several chunkers.</summary>
-internal sealed class CompareApi(string containerdAddress, IStore store, TimeProvider time)
+internal sealed class CompareApi(ControlApiOptions options, IStore store, TimeProvider time)
 {
     /// <summary>The most chunkers in one request. Each reads all images again.</summary>
     private const int MaxChunkers = 16;
@@ -21,13 +21,13 @@ internal sealed class CompareApi(string containerdAddress, IStore store, TimePro
             throw ApiException.Bad("compare takes two or more images");
         }
 
-        string[] chunkers = Values(request, "chunker") is { Length: > 0 } given ? given : [ConvertChunkers.Default];
+        string[] chunkers = Values(request, "chunker") is { Length: > 0 } given ? given : [ConvertProfiles.DefaultChunker];
         ImportProfile[] profiles = chunkers.Length <= MaxChunkers
-            ? [.. chunkers.Select(ConvertApi.ParseChunker)]
+            ? [.. chunkers.Select(c => ConvertApi.WithChunker(options.Profile, c))]
             : throw ApiException.Bad($"{chunkers.Length} chunkers are more than {MaxChunkers}");
         bool all = request.Flag("all-platforms");
         long maxLayerLength = ConvertApi.MaxLayerLength(request);
-        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request, time);
+        using SourceOpener opener = await SourceOpener.CreateAsync(options.Containerd, store, request, time);
         var sources = new List<IImageSource>();
         try
         {

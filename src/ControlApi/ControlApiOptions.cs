@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Ipcs.Dag.Import;
 
 namespace Ipcs.ControlApi;
 
@@ -22,6 +23,9 @@ public sealed record ControlApiOptions
 
     /// <summary>The path of containerd's socket.</summary>
     public required string Containerd { get; init; }
+
+    /// <summary>The DAG profile of containerd's writes, and of converted images that name no other.</summary>
+    public required ImportProfile Profile { get; init; }
 
     /// <summary>The size of the store in bytes at which garbage is collected; 0 for no limit.</summary>
     public required long StorageMax { get; init; }

@@ -80,8 +80,8 @@ public sealed partial class ControlApiRoutes(
         Post(routes, "ipcs/content/failed", contents.FailedAsync);
         Post(routes, "ipcs/content/resolve", contents.ResolveAsync);
         Post(routes, "ipcs/add", add.AddPassedAsync);
-        Post(routes, "ipcs/convert", new ConvertApi(options.Containerd, store, catalog, time).ConvertAsync);
-        Post(routes, "ipcs/compare", new CompareApi(options.Containerd, store, time).CompareAsync);
+        Post(routes, "ipcs/convert", new ConvertApi(options, store, catalog, time).ConvertAsync);
+        Post(routes, "ipcs/compare", new CompareApi(options, store, time).CompareAsync);
         Post(routes, "ipcs/pull", new PullApi(options, host, store, catalog, fetcher, time).PullAsync);
         Post(routes, "ipcs/containerd/check", new ContainerdCheckApi(options, store, catalog, fetcher, time).CheckAsync);
         routes.MapFallback("{*path}", context => GuardAsync(context, NoSuchCommandAsync));

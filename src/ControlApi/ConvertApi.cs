@@ -8,15 +8,15 @@ using Ipcs.Oci.Conversion;
 namespace Ipcs.ControlApi;
 
 /// <summary><c>convert</c>. Pins, content records and the image in containerd are made after the whole image was converted.</summary>
-internal sealed class ConvertApi(string containerdAddress, IStore store, ContentCatalog catalog, TimeProvider time)
+internal sealed class ConvertApi(ControlApiOptions options, IStore store, ContentCatalog catalog, TimeProvider time)
 {
     public async Task ConvertAsync(ApiRequest request)
     {
         string spec = request.Arg(0, "source");
         string? name = request.OptionalArg(1);
         bool all = request.Flag("all-platforms");
-        ImportProfile profile = ParseChunker(request.Option("chunker"));
-        using SourceOpener opener = await SourceOpener.CreateAsync(containerdAddress, store, request, time);
+        ImportProfile profile = WithChunker(ParseProfile(request.Option("profile")), request.Option("chunker"));
+        using SourceOpener opener = await SourceOpener.CreateAsync(options.Containerd, store, request, time);
 
         using GcLease gcLease = store.LeaseTouched();
 
@@ -48,12 +48,12 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
         await request.LineAsync(ToJson(image, name ?? spec));
     }
 
-    /// <summary>The import profile for a value of the option <c>chunker</c>.</summary>
-    internal static ImportProfile ParseChunker(string? chunker)
+    /// <summary>The profile with a value of the option <c>chunker</c>.</summary>
+    internal static ImportProfile WithChunker(ImportProfile profile, string? chunker)
     {
         try
         {
-            return ConvertChunkers.Parse(chunker);
+            return ConvertProfiles.WithChunker(profile, chunker);
         }
         catch (FormatException e)
         {
@@ -63,6 +63,11 @@ internal sealed class ConvertApi(string containerdAddress, IStore store, Content
 
     /// <summary>The option <c>max-layer-size</c>: how many bytes one compressed layer may unpack to.</summary>
     internal static long MaxLayerLength(ApiRequest request) => request.Number("max-layer-size") ?? Converter.DefaultMaxLayerLength;
+
+    private ImportProfile ParseProfile(string? name) =>
+        name is null ? options.Profile
+        : ImportProfile.TryParse(name, out ImportProfile? profile) ? profile
+        : throw ApiException.Bad($"profile '{name}': not kubo-v1 or kubo-v0");
 
     private static string Namespace(ApiRequest request) => request.Option("namespace") ?? "default";
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
+using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Ipcs.Oci.Containerd;
 using Ipcs.TestKit;
@@ -30,6 +31,7 @@ public sealed class PullApiTests
             Data = folder.Path,
             ApiSocket = folder["api"],
             Containerd = folder["containerd"],
+            Profile = ImportProfile.KuboV1,
             StorageMax = 0,
             Config = () => [],
         };

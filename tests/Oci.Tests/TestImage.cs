@@ -1,5 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
 using Ipcs.Multiformats;
 using Ipcs.TestKit;
 
@@ -87,6 +89,25 @@ internal sealed class TestImage
     });
 
     public JsonObject Json(Digest digest) => ImageGraph.ParseDocument(Contents[digest], digest);
+
+    /// <summary>Puts all contents into a store, as containerd's writes do.</summary>
+    public async Task StoreAsync(IStore store, ImportProfile profile)
+    {
+        foreach ((Digest digest, byte[] bytes) in Contents)
+        {
+            DagRoot root = await DagImport.FromStreamAsync(
+                new MemoryStream(bytes), store.Blocks, profile, alsoHash: null, TestContext.Current.CancellationToken);
+            store.Contents.Put(new ContentRecord
+            {
+                Digest = digest,
+                Kind = ContentKind.Blob,
+                Root = root.Root,
+                Size = root.Size,
+                Owned = true,
+                Complete = true,
+            });
+        }
+    }
 
     /// <summary>The image as an OCI layout in a folder, tagged <c>v1</c>.</summary>
     public string WriteLayout(string folder)

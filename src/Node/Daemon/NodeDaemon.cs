@@ -211,6 +211,7 @@ internal sealed partial class NodeDaemon : IAsyncDisposable
         Data = options.Data,
         ApiSocket = options.ApiSocket,
         Containerd = options.Containerd,
+        Profile = options.Profile,
         StorageMax = options.StorageMax,
         IsOpen = Exposure.IsOpen(options),
         Config = () => ConfigFile.Document(options),

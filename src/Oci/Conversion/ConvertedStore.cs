@@ -1,5 +1,6 @@
 using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
+using Ipcs.Multiformats;
 
 namespace Ipcs.Oci.Conversion;
 
@@ -23,13 +24,15 @@ public static class ConvertedStore
     {
         foreach (ConvertedDescriptor content in image.Descriptors)
         {
+            // The root of a content of one raw chunk is the chunk, whose hash is that of the bytes.
+            ContentKind kind = content.Root.Codec == Multicodec.Raw ? ContentKind.Blob : ContentKind.Dag;
             store.Pins.Put(new PinRecord(content.Root, Recursive: true, $"convert {name}"));
             catalog.Change(content.Converted, there => there switch
             {
                 null => new ContentRecord
                 {
                     Digest = content.Converted,
-                    Kind = ContentKind.Dag,
+                    Kind = kind,
                     Root = content.Root,
                     Size = content.Size,
                     Profile = profile.Name,
@@ -42,7 +45,7 @@ public static class ConvertedStore
                 _ => there with
                 {
                     // What the record had may be a peer's word.
-                    Kind = ContentKind.Dag,
+                    Kind = kind,
                     Root = content.Root,
                     Size = content.Size,
                     Profile = profile.Name,

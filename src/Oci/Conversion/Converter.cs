@@ -74,23 +74,23 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
             throw ImageGraph.TooLarge(_target);
         }
 
-        JsonObject document = ImageGraph.ParseDocument(await source.ReadDocumentAsync(descriptor, cancellationToken), descriptor.Digest);
-        if (document["manifests"] is JsonArray manifests)
+        byte[] bytes = await source.ReadDocumentAsync(descriptor, cancellationToken);
+        JsonObject document = ImageGraph.ParseDocument(bytes, descriptor.Digest);
+        bool changed = document["manifests"] is JsonArray manifests
+            ? await ConvertIndexAsync(descriptor, manifests, depth, cancellationToken)
+            : await ConvertPartsAsync(document, cancellationToken);
+        if (changed)
         {
-            await ConvertIndexAsync(descriptor, manifests, depth, cancellationToken);
-        }
-        else
-        {
-            await ConvertPartsAsync(document, cancellationToken);
+            bytes = ImageGraph.Serialize(document);
         }
 
-        byte[] bytes = ImageGraph.Serialize(document);
         DagRoot root = await DagImport.FromStreamAsync(
             new MemoryStream(bytes), storeFor(descriptor.Digest), profile, alsoHash: null, cancellationToken);
         return Add(descriptor.MediaType, descriptor, root);
     }
 
-    private async Task ConvertIndexAsync(Descriptor index, JsonArray manifests, int depth, CancellationToken cancellationToken)
+    /// <summary>Converts what an index names, and the index. Returns false when all digests stay as they are.</summary>
+    private async Task<bool> ConvertIndexAsync(Descriptor index, JsonArray manifests, int depth, CancellationToken cancellationToken)
     {
         Count(manifests.Count);
         Descriptor[] all = [.. manifests.Select(Descriptor.Parse)];
@@ -113,24 +113,30 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
             }
         }
 
+        bool changed = false;
         for (int i = 0; i < all.Length; i++)
         {
             if (wanted.Contains(all[i]))
             {
-                Replace(manifests[i]!, all[i]);
+                changed |= Replace(manifests[i]!, all[i]);
             }
 
             // An attestation has to name the converted manifest.
             if (manifests[i]!["annotations"] is JsonObject annotations
                 && annotations[AttestedDigest] is JsonValue value && value.TryGetValue(out string? text)
-                && Digest.TryParse(text, out Digest attested) && _done.TryGetValue(attested, out ConvertedDescriptor? converted))
+                && Digest.TryParse(text, out Digest attested) && _done.TryGetValue(attested, out ConvertedDescriptor? converted)
+                && converted.Converted != attested)
             {
                 annotations[AttestedDigest] = converted.Converted.ToString();
+                changed = true;
             }
         }
+
+        return changed;
     }
 
-    private async Task ConvertPartsAsync(JsonObject manifest, CancellationToken cancellationToken)
+    /// <summary>Converts the config and the layers of a manifest, and the manifest. Returns false when all digests stay.</summary>
+    private async Task<bool> ConvertPartsAsync(JsonObject manifest, CancellationToken cancellationToken)
     {
         (JsonNode Node, Descriptor Descriptor)[] parts =
         [
@@ -150,10 +156,13 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
             distinct,
             new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
             async (part, stop) => await ConvertBlobAsync(part, stop));
+        bool changed = false;
         foreach ((JsonNode node, Descriptor descriptor) in parts)
         {
-            Replace(node, descriptor);
+            changed |= Replace(node, descriptor);
         }
+
+        return changed;
     }
 
     private async Task ConvertBlobAsync(Descriptor descriptor, CancellationToken cancellationToken)
@@ -164,7 +173,7 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
             return;
         }
 
-        string? unpacked = ConvertChunkers.Unpacks(profile) ? LayerUnpacking.UnpackedType(descriptor.MediaType) : null;
+        string? unpacked = ConvertProfiles.Unpacks(profile) ? LayerUnpacking.UnpackedType(descriptor.MediaType) : null;
         if (Memory?.Recall(descriptor.Digest, profile) is { } known && (known.Size == descriptor.Size || unpacked is not null))
         {
             Progress.Advance(descriptor.Size);
@@ -210,17 +219,24 @@ public sealed class Converter(IImageSource source, Func<Digest, IBlockstore> sto
 
     /// <summary>
     /// Replaces the digest of a descriptor by that of the root. Embedded data and URLs are removed, since they belong to the original
-    /// bytes.
+    /// bytes. Returns false, and changes nothing, when the digest is that of the root.
     /// </summary>
-    private void Replace(JsonNode node, Descriptor descriptor)
+    private bool Replace(JsonNode node, Descriptor descriptor)
     {
         Debug.Assert(_done.ContainsKey(descriptor.Digest), "children are converted before their parent is rewritten");
         ConvertedDescriptor converted = _done[descriptor.Digest];
+        if (converted.Converted == descriptor.Digest)
+        {
+            Debug.Assert(converted.Size == descriptor.Size, "the length was verified with the bytes");
+            return false;
+        }
+
         JsonObject o = node.AsObject();
         o["mediaType"] = converted.MediaType;
         o["digest"] = converted.Converted.ToString();
         o["size"] = converted.Size;
         o.Remove("data");
         o.Remove("urls");
+        return true;
     }
 }

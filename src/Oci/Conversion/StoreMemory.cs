@@ -10,27 +10,37 @@ namespace Ipcs.Oci.Conversion;
 
 /// <summary>
 /// The DAGs of converted blobs, in the metadata table of the store: the key is <c>oci/PROFILE/DIGEST</c>, the value <c>CID SIZE DAGSIZE
-/// BLOCKS</c>. An entry is a hint: garbage collection may have removed blocks, so each lookup verifies that all are there.
+/// BLOCKS</c>. An entry is a hint: garbage collection may have removed blocks, so each lookup verifies that all are there. A content that
+/// was not converted yet but is complete in the store gets its DAG from the leaves of the stored one (<see cref="DagRebuild"/>).
 /// </summary>
 public sealed class StoreMemory(IStore store) : IConversionMemory
 {
     /// <inheritdoc/>
     public DagRoot? Recall(Digest blob, ImportProfile profile)
     {
-        if (store.Metadata.Get(Key(blob, profile)) is not { } value || !TryParse(Encoding.ASCII.GetString(value), out DagRoot root))
-        {
-            return null;
-        }
-
         try
         {
-            return DagVerify.IsComplete(store.Blocks, root.Root) ? root : null;
+            if (store.Metadata.Get(Key(blob, profile)) is { } value
+                && TryParse(Encoding.ASCII.GetString(value), out DagRoot known)
+                && DagVerify.IsComplete(store.Blocks, known.Root))
+            {
+                return known;
+            }
+
+            if (store.Contents.Get(blob) is { Complete: true } stored
+                && DagRebuild.TryBuild(store.Blocks, stored.Root, profile) is { } built
+                && built.Size == stored.Size)
+            {
+                Remember(blob, profile, built);
+                return built;
+            }
         }
         catch (Exception e) when (e is DagFormatException or StoreException)
         {
             // The conversion replaces the damaged blocks.
-            return null;
         }
+
+        return null;
     }
 
     /// <inheritdoc/>

@@ -61,7 +61,8 @@ public sealed class ComparisonTests
         a.Target = a.Manifest([a.Put(TestImage.Gzip, one)], seed: "a");
         b.Target = b.Manifest([b.Put(TestImage.Gzip, two)], seed: "b");
         long coarse = Shared(await CompareAsync(ImportProfile.KuboV0, new TestSource(a), new TestSource(b)));
-        long fine = Shared(await CompareAsync(ConvertChunkers.Parse("size-4096"), new TestSource(a), new TestSource(b)));
+        ImportProfile small = ConvertProfiles.WithChunker(ImportProfile.KuboV1, "size-4096");
+        long fine = Shared(await CompareAsync(small, new TestSource(a), new TestSource(b)));
         Assert.InRange(coarse, 0, 262144);
         Assert.InRange(fine, 250_000, 300_000);
 

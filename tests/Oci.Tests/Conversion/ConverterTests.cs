@@ -16,20 +16,25 @@ namespace Ipcs.Oci.Tests;
 public sealed class ConverterTests : IDisposable
 {
     private static readonly CancellationToken Stop = TestContext.Current.CancellationToken;
+    private static readonly ImportProfile Tarred = ConvertProfiles.WithChunker(ImportProfile.KuboV0, "tar");
     private readonly MemoryStore _store = new();
 
     public void Dispose() => _store.Dispose();
 
-    private Task<ConvertedImage> ConvertAsync(IImageSource source, bool all = false, ImportProfile? profile = null) =>
-        new Converter(source, _ => _store.Blocks, profile ?? ImportProfile.KuboV0)
+    private Task<ConvertedImage> ConvertAsync(
+        IImageSource source, bool all = false, ImportProfile? profile = null, IStore? store = null) =>
+        new Converter(source, _ => (store ?? _store).Blocks, profile ?? ImportProfile.KuboV0)
         {
             AllPlatforms = all,
-            Memory = new StoreMemory(_store),
+            Memory = new StoreMemory(store ?? _store),
         }.ConvertAsync(Stop);
 
     private async Task<byte[]> ReadAsync(Digest root)
     {
-        await using DagReader reader = await DagReader.OpenAsync(Cid.V0(root.Hash), new LocalBlockSource(_store.Blocks), Stop);
+        Cid cid = DagFile.TryReadRoot(_store.Blocks.Get(root.Hash)!.Memory.Span, out _)
+            ? Cid.V0(root.Hash)
+            : Cid.V1(Multicodec.Raw, root.Hash);
+        await using DagReader reader = await DagReader.OpenAsync(cid, new LocalBlockSource(_store.Blocks), Stop);
         byte[] bytes = new byte[reader.Length];
         for (int at = 0; at < bytes.Length;)
         {
@@ -75,29 +80,51 @@ public sealed class ConverterTests : IDisposable
     public static TheoryData<string> Golden => [.. GoldenFiles().Select(f => f.Text("name")!)];
 
     private static IEnumerable<JsonElement> GoldenFiles() =>
-        Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().Where(IsGolden);
+        Vectors.Load("unixfs-vectors.json").GetProperty("files").EnumerateArray().Where(f => ProfileOf(f) is not null);
 
-    private static bool IsGolden(JsonElement f) =>
-        f.GetProperty("options") is var o && o.GetProperty("cidVersion").GetInt32() == 0 && !o.GetProperty("rawLeaves").GetBoolean()
-        && o.Text("layout") == "balanced" && o.Text("chunker") == "size-262144" && o.GetProperty("maxChildren").GetInt32() == 174
-        && f.GetProperty("input").Text("gen") == "xs128-v1" && f.GetProperty("input").GetProperty("size").GetInt64() < 10_000_000
-        && !f.TryGetProperty("mode", out _) && !f.TryGetProperty("mtime", out _);
+    private static ImportProfile? ProfileOf(JsonElement f) =>
+        f.GetProperty("options") is var o && o.Text("layout") == "balanced" && o.Text("chunker") == "size-262144"
+        && o.GetProperty("maxChildren").GetInt32() == 174
+        && f.GetProperty("input").Text("gen") == "xs128-v1" && f.GetProperty("input").GetProperty("size").GetInt64() < 50_000_000
+        && !f.TryGetProperty("mode", out _) && !f.TryGetProperty("mtime", out _)
+            ? (o.GetProperty("cidVersion").GetInt32(), o.GetProperty("rawLeaves").GetBoolean()) switch
+            {
+                (0, false) => ImportProfile.KuboV0,
+                (1, true) => ImportProfile.KuboV1,
+                _ => null,
+            }
+            : null;
 
-    /// <summary>The converted digest of a layer is that of the CID which the JavaScript importer makes from the same bytes.</summary>
+    /// <summary>
+    /// The converted digest of a layer is that of the CID which the JavaScript importer makes from the same bytes, as
+    /// <c>ipfs add</c> and <c>ipfs add --cid-version=1</c> do; also when the layer is in the store.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Golden))]
     public async Task Digests_are_those_of_another_importer(string name)
     {
         JsonElement file = GoldenFiles().Single(f => f.Text("name") == name);
         JsonElement input = file.GetProperty("input");
+        byte[] bytes = Xs128.Bytes(input.Text("seed")!, input.GetProperty("size").GetInt32());
         var image = new TestImage();
-        image.Target = image.Manifest([image.Put(TestImage.Gzip, Xs128.Bytes(input.Text("seed")!, input.GetProperty("size").GetInt32()))]);
-        ConvertedImage converted = await ConvertAsync(new TestSource(image));
-        Assert.Equal(file.Text("root"), converted.Descriptors.Single(d => d.MediaType == TestImage.Gzip).Root.ToString());
+        image.Target = image.Manifest([image.Put(TestImage.Gzip, bytes)]);
+        ConvertedImage converted = await ConvertAsync(new TestSource(image), profile: ProfileOf(file));
+        Assert.Equal(file.Text("root"), Layer(converted).Root.ToString());
+
+        // The layer is here, under other inner nodes.
+        using var other = new MemoryStore();
+        await image.StoreAsync(other, ImportProfile.KuboV1 with { MaxChildren = 100 });
+        converted = await ConvertAsync(new TestSource(image), profile: ProfileOf(file), store: other);
+        Assert.Equal(file.Text("root"), Layer(converted).Root.ToString());
+
+        static ConvertedDescriptor Layer(ConvertedImage image) => image.Descriptors.Single(d => d.MediaType == TestImage.Gzip);
     }
 
     [Fact]
-    public void There_are_golden_files() => Assert.True(Golden.Count >= 5, $"{Golden.Count}");
+    public void There_are_golden_files() =>
+        Assert.All(
+            [ImportProfile.KuboV0, ImportProfile.KuboV1],
+            profile => Assert.True(GoldenFiles().Count(f => ProfileOf(f) == profile) >= 5, profile.Name));
 
     [Fact]
     public async Task Unknown_fields_and_foreign_layers_stay()
@@ -219,15 +246,17 @@ public sealed class ConverterTests : IDisposable
         Assert.True(_store.Blocks.Has(leaf));
     }
 
-    [Fact]
-    public async Task A_converted_image_is_converted_to_itself()
+    [Theory]
+    [InlineData("kubo-v0")]
+    [InlineData("kubo-v1")]
+    public async Task A_converted_image_is_converted_to_itself(string name)
     {
-        TestImage image = TestImage.Simple(500_000);
-        ConvertedImage first = await ConvertAsync(new TestSource(image));
-        ConvertedStore.Record(_store, new ContentCatalog(_store), first, "app", ImportProfile.KuboV0, DateTimeOffset.UnixEpoch);
+        Assert.True(ImportProfile.TryParse(name, out ImportProfile? profile));
+        ConvertedImage first = await ConvertAsync(new TestSource(TestImage.Simple(500_000)), profile: profile);
+        ConvertedStore.Record(_store, new ContentCatalog(_store), first, "app", profile, DateTimeOffset.UnixEpoch);
         var again = new TestImage { Target = first.Target };
         await using var source = new Ipcs.Oci.Sources.LocalFirstSource(new TestSource(again), _store);
-        Assert.Equal(first.Target.Digest, (await ConvertAsync(source)).Target.Digest);
+        Assert.Equal(first.Target.Digest, (await ConvertAsync(source, profile: profile)).Target.Digest);
     }
 
     [Fact]
@@ -235,37 +264,15 @@ public sealed class ConverterTests : IDisposable
     {
         TestImage image = TestImage.Simple(500_000);
         ConvertedImage whole = await ConvertAsync(new TestSource(image));
-        ConvertedImage small = await ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("size-65536"));
+        ImportProfile finer = ConvertProfiles.WithChunker(ImportProfile.KuboV0, "size-65536");
+        ConvertedImage small = await ConvertAsync(new TestSource(image), profile: finer);
         Assert.NotEqual(whole.Target.Digest, small.Target.Digest);
         Assert.True(small.Descriptors.Max(d => d.Blocks) > whole.Descriptors.Max(d => d.Blocks));
-        Assert.Throws<FormatException>(() => ConvertChunkers.Parse("size-0"));
-        Assert.Throws<FormatException>(() => ConvertChunkers.Parse("nonsense"));
-    }
-
-    [Fact]
-    public async Task A_recorded_image_has_pins_and_content_records()
-    {
-        ConvertedImage converted = await ConvertAsync(new TestSource(TestImage.Simple(500_000, 3)));
-        Assert.Empty(_store.Pins.Enumerate());
-        Assert.Empty(_store.Contents.Enumerate());
-
-        // What a peer said of one of them was false.
-        ConvertedDescriptor told = converted.Descriptors[^1];
-        _store.Contents.Put(new ContentRecord
-        {
-            Digest = told.Converted,
-            Kind = ContentKind.Dag,
-            Root = converted.Descriptors[0].Root,
-            Size = told.Size + 1,
-        });
-        ConvertedStore.Record(_store, new ContentCatalog(_store), converted, "app", ImportProfile.KuboV0, DateTimeOffset.UnixEpoch);
-        Assert.Equal(4, _store.Pins.Enumerate().Count());
-        foreach (ConvertedDescriptor d in converted.Descriptors)
-        {
-            ContentRecord record = _store.Contents.Get(d.Converted)!;
-            Assert.Equal(
-                (ContentKind.Dag, d.Root, d.Size, true, false), (record.Kind, record.Root, record.Size, record.Complete, record.Owned));
-        }
+        Assert.Equal("kubo-v1-tar", ConvertProfiles.WithChunker(ImportProfile.KuboV1, "tar").Name);
+        Assert.Same(ImportProfile.KuboV1, ConvertProfiles.WithChunker(ImportProfile.KuboV1, "size-262144"));
+        Assert.Same(ImportProfile.KuboV1, ConvertProfiles.WithChunker(ImportProfile.KuboV1, null));
+        Assert.Throws<FormatException>(() => ConvertProfiles.WithChunker(ImportProfile.KuboV0, "size-0"));
+        Assert.Throws<FormatException>(() => ConvertProfiles.WithChunker(ImportProfile.KuboV0, "nonsense"));
     }
 
     [Theory]
@@ -325,9 +332,12 @@ public sealed class ConverterTests : IDisposable
         return packed.ToArray();
     }
 
-    [Fact]
-    public async Task The_tar_chunker_unpacks_layers_and_nothing_else()
+    [Theory]
+    [InlineData("kubo-v0")]
+    [InlineData("kubo-v1")]
+    public async Task The_tar_chunker_unpacks_layers_and_nothing_else(string name)
     {
+        Assert.True(ImportProfile.TryParse(name, out ImportProfile? form));
         byte[] tar = Tar();
         var image = new TestImage();
         image.Target = image.Manifest(
@@ -338,7 +348,7 @@ public sealed class ConverterTests : IDisposable
                 MediaTypes.DockerLayer + ".gzip", Pack([.. tar, 0], s => new GZipStream(s, CompressionLevel.Fastest, leaveOpen: true))),
             image.Put("application/vnd.example+gzip", [1, 2, 3]),
         ]);
-        ImportProfile profile = ConvertChunkers.Parse("tar");
+        ImportProfile profile = ConvertProfiles.WithChunker(form, "tar");
         ConvertedImage converted = await ConvertAsync(new TestSource(image), profile: profile);
         Descriptor[] parts = [.. ImageGraph.Children(await ReadJsonAsync(converted.Target.Digest), null)];
         Assert.Equal(
@@ -369,7 +379,7 @@ public sealed class ConverterTests : IDisposable
         var image = new TestImage();
         image.Target = image.Manifest([image.Put(mediaType, Xs128.Bytes("noise", 1000))]);
         ImageSourceException error = await Assert.ThrowsAsync<ImageSourceException>(() =>
-            ConvertAsync(new TestSource(image), profile: ConvertChunkers.Parse("tar")));
+            ConvertAsync(new TestSource(image), profile: Tarred));
         Assert.Contains("cannot be decompressed", error.Message, StringComparison.Ordinal);
     }
 
@@ -391,8 +401,7 @@ public sealed class ConverterTests : IDisposable
             await ConvertAsync(tar.Length);
 
             Task<ConvertedImage> ConvertAsync(long maxLayerLength) =>
-                new Converter(new TestSource(image), _ => _store.Blocks, ConvertChunkers.Parse("tar")) { MaxLayerLength = maxLayerLength }
-                    .ConvertAsync(Stop);
+                new Converter(new TestSource(image), _ => _store.Blocks, Tarred) { MaxLayerLength = maxLayerLength }.ConvertAsync(Stop);
         }
     }
 
