@@ -101,23 +101,22 @@ def block_file(host, cid):
 
 def check_root(host, descriptor):
     """Checks that a converted digest is the hash of a root block, and that the file below it has the size in the descriptor."""
-    cid = as_root(descriptor["digest"])
     path = host.path("block")
-    host.enter("sh", "-c", f'"{lab.IPCS}" block get {cid} --api-socket "{host.api}" > "{path}"')
+    host.enter("sh", "-c", f'"{lab.IPCS}" block get {as_root(descriptor["digest"])} --api-socket "{host.api}" > "{path}"')
     with open(path, "rb") as f:
         equal(sha256(f.read()), descriptor["digest"], "the hash of the root block")
-    host.enter("sh", "-c", f'"{lab.IPCS}" cat {cid} --api-socket "{host.api}" > "{path}"')
+    host.enter("sh", "-c", f'"{lab.IPCS}" cat {descriptor["digest"]} --api-socket "{host.api}" > "{path}"')
     equal(os.path.getsize(path), descriptor["size"], "the length of the file under " + descriptor["digest"])
     with open(path, "rb") as f:
         return sha256(f.read())
 
 
-def roots_of(files):
-    """The digests of the roots that Helia's importer computes for files."""
+def roots_of(profile, files):
+    """The digests of the roots that Helia's importer computes for files with a profile."""
     interop = os.path.join(lab.REPOSITORY, "tests", "Interop")
     lab.run(os.path.join(interop, "setup.sh"), seconds=300)
     return lab.run(os.path.join(interop, "peer", "node_modules", ".bin", "node"), os.path.join(interop, "peer", "roots.mjs"),
-                   *files).stdout.split()
+                   profile, *files).stdout.split()
 
 
 def names(host):
@@ -162,23 +161,28 @@ def from_one_host_to_another(fleet):
               "what the attestation is of")
     with check("every digest of the manifest is the hash of its root block, and the bytes are the original's"):
         equal(check_root(one, index["manifests"][0]), check_root(one, index["manifests"][0]), "the same twice")
-        manifest = json.loads(block_file(one, as_root(index["manifests"][0]["digest"])))
+        manifest = json.loads(block_file(one, index["manifests"][0]["digest"]))
         with open(os.path.join(multi, "blobs", "sha256", ours[7:])) as f:
             before = json.load(f)
         for old, new in zip([before["config"]] + before["layers"], [manifest["config"]] + manifest["layers"]):
             equal(check_root(one, new), old["digest"], "the hash of the bytes")
             equal(new["mediaType"], old["mediaType"], "the media type")
-    with check("every digest, those of the manifest and the index too, is the one that Helia's importer computes"):
-        blobs = [os.path.join(multi, "blobs", "sha256", d["digest"][7:]) for d in [before["config"]] + before["layers"]]
-        for what, digest in (("manifest", index["manifests"][0]["digest"]), ("index", done["converted"])):
-            blobs.append(one.path(what))
-            one.enter("sh", "-c", f'"{lab.IPCS}" cat {as_root(digest)} --api-socket "{one.api}" > "{blobs[-1]}"')
-        equal(roots_of(blobs), [d["digest"] for d in [manifest["config"]] + manifest["layers"]]
-              + [index["manifests"][0]["digest"], done["converted"]], "the digests")
+    with check("every digest, those of the manifest and the index too, is the one that Helia's importer computes, with either profile"):
+        parts = [os.path.join(multi, "blobs", "sha256", d["digest"][7:]) for d in [before["config"]] + before["layers"]]
+        for profile in ("kubo-v1", "kubo-v0"):
+            made, entries = converted(one, "oci:" + multi, "--profile", profile)
+            equal(made["converted"] == done["converted"], profile == "kubo-v1", f"{profile} is the default")
+            inner = json.loads(block_file(one, entries["manifests"][0]["digest"]))
+            blobs = list(parts)
+            for what, digest in (("manifest", entries["manifests"][0]["digest"]), ("index", made["converted"])):
+                blobs.append(one.path(what))
+                one.enter("sh", "-c", f'"{lab.IPCS}" cat {digest} --api-socket "{one.api}" > "{blobs[-1]}"')
+            equal(roots_of(profile, blobs), [d["digest"] for d in [inner["config"]] + inner["layers"]]
+                  + [entries["manifests"][0]["digest"], made["converted"]], f"the digests of {profile}")
     with check("the reference to a signature's subject, annotations and labels are kept"):
         equal(manifest["subject"], before["subject"], "the subject")
         equal(manifest["annotations"], before["annotations"], "the annotations")
-        config = json.loads(block_file(one, as_root(manifest["config"]["digest"])))
+        config = json.loads(block_file(one, manifest["config"]["digest"]))
         equal(config["config"]["Labels"], {"org.example.made": "by a test"}, "the labels")
     with check("it is registered, and no lease is left"):
         true("multi:v1" in names(one), "it is not registered")
@@ -255,6 +259,8 @@ def from_every_source(fleet):
         equal({d["mediaType"] for d in manifest["layers"]}, {images.LAYER.removesuffix("+gzip")}, "the media types of the layers")
         true(images.GREETING in one.run_container("tar:v1"), "the container printed something else")
         equal(converted(one, "oci:" + small, "--chunker", "tar")[0]["converted"], tar["converted"], "the digest the second time")
+        old, _ = converted(one, "oci:" + small, "--chunker", "tar", "--profile", "kubo-v0")
+        true(old["converted"] != tar["converted"], "the profile makes no difference")
     with check("the last line gives the result"):
         lines = one.ipcs("convert", "oci:" + small).stdout.splitlines()
         equal(lines[-1], f"converted oci:{small} {made['converted']}", "the last line")
@@ -311,6 +317,7 @@ def from_every_source(fleet):
     with check("wrong usage is exit 2 or a line that says what is wrong"):
         equal(one.ipcs("compare", "oci:" + small, check=False).returncode, 2, "the exit status of compare with one image")
         one_line(one.ipcs("convert", "oci:" + small, "--chunker", "nonsense", check=False), "chunker")
+        one_line(one.ipcs("convert", "oci:" + small, "--profile", "kubo-v2", check=False), "profile 'kubo-v2': not kubo-v1 or kubo-v0")
         one_line(one.ipcs("convert", "oci:/nowhere", check=False), "nowhere")
 
     with check("a registry with a password: refused without, read with the login of Docker's file", need=True):
@@ -420,7 +427,7 @@ def from_thirds(fleet):
         maker.start_ipcs()
         maker.start_containerd()
         made, manifest = converted(maker, "oci:" + noise, "thirds:v1")
-        roots = [as_root(d) for d in [made["converted"], manifest["config"]["digest"], *(d["digest"] for d in manifest["layers"])]]
+        roots = [d["root"] for d in made["descriptors"]]
         blocks = maker.blocks_of(roots)
         for k, host in enumerate(holders):
             host.start_ipcs(maker, options=("--gc-interval", "off"))
@@ -495,6 +502,71 @@ def from_thirds(fleet):
         equal(read(digest), digest, "the hash")
 
 
+def shared(fleet):
+    """The converted image and the unmodified one have the same chunks."""
+    one, two = fleet.hosts
+    noise = images.random(lab.IMAGES, "noise", 24 << 20)
+    original, config, layers = images.layers(noise)
+    size = sum(d["size"] for d in layers)
+    start_two(one, two)
+    fleet.registry.push(noise, "noise:v1")
+    name = fleet.registry.reference("noise:v1")
+
+    def blocks(host):
+        return json.loads(host.ipcs("repo", "stat", "--json").stdout)["NumObjects"]
+
+    def delete(host, image):
+        host.ctr("images", "rm", "--sync", image)
+        lab.wait("deletion", lambda: image not in names(host))
+
+    with check("shared: two hosts pull the unmodified image", need=True):
+        one.pull(name)
+        two.pull(name)
+        for host in (one, two):
+            lab.wait("whole contents", lambda: all(host.has_whole(d["digest"]) for d in [config] + layers))
+    with check("shared: its conversion stores one block, the manifest", need=True):
+        before = blocks(one)
+        made, manifest = converted(one, "containerd:" + name, "noise-p2p:v1")
+        true(made["converted"] != original, "it is the same image")
+        equal(blocks(one) - before, 1, "the number of new blocks")
+        equal(manifest["config"]["digest"], config["digest"], "the digest of the config, which is one chunk")
+        equal(converted(one, name, "--plain-http")[0]["converted"], made["converted"], "the digest from the registry's reference")
+        equal(blocks(one) - before, 1, "the number of new blocks")
+    fleet.registry.stop()
+    with check("shared: a host with the unmodified image pulls the converted one for less than 1% of its bytes, and runs it", need=True):
+        before, begin = two.received(), time.monotonic()
+        stat = json.loads(two.ipcs("bitswap", "stat", "--json").stdout)["DataReceived"]
+        two.ipcs("pull", "noise-p2p:v1@" + made["converted"], "--unpack", seconds=150)
+        print(f"# {two.received() - before} of {size} bytes over the link, in {time.monotonic() - begin:.2f} s")
+        true(two.received() - before < size / 100, f"{two.received() - before} bytes over the link")
+        true(json.loads(two.ipcs("bitswap", "stat", "--json").stdout)["DataReceived"] - stat < size / 100, "bytes over Bitswap")
+        true(images.GREETING in two.run_container("noise-p2p:v1"), "the container printed something else")
+    with check("shared: the host whose blocks came from peers converts it into the same image, and stores nothing"):
+        before = blocks(two)
+        equal(converted(two, "containerd:" + name)[0]["converted"], made["converted"], "the digest")
+        equal(blocks(two), before, "the number of blocks")
+    with check("shared: when the unmodified image is deleted, the converted one stays whole"):
+        delete(one, name)
+        one.ipcs("repo", "gc", "--silent")
+        check_root(one, {"digest": made["converted"], "size": len(one.ipcs("cat", made["converted"]).stdout)})
+        for new in manifest["layers"]:
+            check_root(one, new)
+        true(images.GREETING in one.run_container("noise-p2p:v1"), "the container printed something else")
+        one.ipcs("containerd", "check")
+    with check("shared: when the converted image is deleted, the unmodified one stays whole"):
+        delete(two, "noise-p2p:v1")
+        for root in two.ipcs("pin", "ls", "-q", "--type", "recursive").stdout.split():
+            two.ipcs("pin", "rm", root)
+        two.ipcs("repo", "gc", "--silent")
+        for d in [config] + layers:
+            two.enter("sh", "-c", f'"{lab.IPCS}" cat {d["digest"]} --api-socket "{two.api}" > "{two.path("content")}"')
+            with open(two.path("content"), "rb") as f:
+                equal(sha256(f.read()), d["digest"], "the hash of the bytes")
+        true(images.GREETING in two.run_container(name), "the container printed something else")
+        two.ipcs("containerd", "check")
+        true(not any(d["digest"] in two.ipcs("content", "ls").stdout for d in manifest["layers"] if d not in layers), "it is not deleted")
+
+
 def new_file(host, name, data):
     with open(host.path(name), "wb") as f:
         f.write(data)
@@ -505,6 +577,7 @@ def main():
     return suites.run(results, "images", [
         ("from one host to another", 2, from_one_host_to_another),
         ("from every source", 1, from_every_source),
+        ("shared", 2, shared),
         ("interrupted", 2, interrupted),
         ("from thirds", 5, from_thirds),
     ], sys.argv[1:])

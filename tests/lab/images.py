@@ -177,13 +177,18 @@ def pause(folder):
     return _once(folder, "pause", make)
 
 
+PIECE = 64 << 20
+
+
 def random(folder, name, size):
     def make(work, layout):
         first = _userland_layer(work, folder)
         tree = os.path.join(work, "noise")
         os.makedirs(tree)
         with open(os.path.join(tree, "noise"), "wb") as f:
-            f.write(rng.Random(name).randbytes(size))
+            source = rng.Random(name)
+            for at in range(0, size, PIECE):  # randbytes makes at most 256 MiB at once
+                f.write(source.randbytes(min(PIECE, size - at)))
         _write(layout, [first, _layer(tree)], {"Cmd": ["/bin/sh", "-c", f"test $(stat -c %s /noise) = {size} && echo '{GREETING}'"],
                                                "Env": ["PATH=/bin"]})
     return _once(folder, f"{name}-{size}", make)
