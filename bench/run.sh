@@ -12,6 +12,7 @@
 # fanout-image   the same with the largest of the real images and five receivers, behind 100 Mbit/s
 # table          real images on a new host, from a docker-registry and from three hosts (RUNS=3, IMAGES="mini app24 base29 dev296")
 # pull           pulls from a registry and from the fleet (RUNS=5, RATES="- 1gbit 100mbit": the registry's link; - is unlimited)
+# convert        converting an image of 298 MB that is here, and pulling it where the unmodified image is (RUNS=5)
 # tar            bytes on the wire of images converted with the tar chunker, an image and then its next version; converting and comparing
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,6 +35,7 @@ bench fanout python3 bench/Fleet/fanout.py
 bench fanout-image env IMAGE=dev296 UPLINK=100 RECEIVERS=5 python3 bench/Fleet/fanout.py
 bench table python3 bench/Fleet/table.py
 bench pull python3 bench/Fleet/pull.py
+bench convert python3 bench/Fleet/convert.py
 bench tar python3 bench/Fleet/tar.py
 figures=("$out"/*.json)
 [ ! -e "${figures[0]}" ] || dotnet run -c Release --project bench/Plot -- "${figures[@]}"

@@ -64,13 +64,14 @@ def measure(image, runs):
         maker.start_containerd()
         lab.wait("connections", lambda: all(h.peer in maker.peers() for h in holders))
         made = {}
-        for way, words in ((CONVERTED, ()), (TAR, ("--chunker", "tar"))):
+        # kubo-v0: with the fleet's profile the holders would have all chunks of the converted image, those of the unmodified one.
+        for way, words in ((CONVERTED, ("--profile", "kubo-v0")), (TAR, ("--chunker", "tar"))):
             copy = f"{image}-{len(made)}:v1"
             digest = lab.convert_result(maker.ipcs("convert", name, copy, "--plain-http", *words, seconds=300).stdout)
             made[way] = f"{copy}@{digest}"
             manifest = json.loads(maker.ipcs("cat", digest).stdout)
-            blocks = maker.blocks_of([lab.as_root(d) for d in (digest, manifest["config"]["digest"],
-                                                               *(d["digest"] for d in manifest["layers"]))])
+            blocks = maker.blocks_of([json.loads(maker.ask("ipcs/content/info", d))["root"]
+                                      for d in (digest, manifest["config"]["digest"], *(d["digest"] for d in manifest["layers"]))])
             for k, host in enumerate(holders):
                 if os.environ.get("HOLD") == "whole":
                     host.ipcs("pull", made[way], seconds=300)
