@@ -136,8 +136,7 @@ def show_fleet(fleet, layout, name, mine):
         times.append((f"host {host.number}, from the fleet, converted", took, 0, host.received() - before))
         pulled = next(r for r in host.ctr("images", "ls", "-q").stdout.split() if r.startswith(target))
         say(f"{took:.2f} s. A container says: {run(host, pulled, mine)}")
-    say("A converted image has the chunks and layout of `ipfs add`, the unmodified one those of the fleet's profile: "
-        "their blocks differ, so these bytes were transferred again.")
+    say("A converted image has the chunks of the unmodified one, which the hosts have: only its manifest was transferred.")
 
     step("Times of this run (one each, pull with unpacking; see `make bench` for medians)")
     print(f"\n   | {'pull':<42} | seconds | from the registry | from the fleet |")
