@@ -52,6 +52,17 @@ public sealed class GrowingWriteTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Peers_know_of_a_content_when_its_client_turns_to_the_registry()
+    {
+        using Calls.Session session = await BeginAsync();
+        Assert.Empty(_fleet.Shared);
+        await session.SendAsync(new WriteContentRequest { Action = WriteAction.Stat });
+        Assert.Equal(0, Assert.Single(_fleet.Shared).Written);
+        await WriteAsync(session, 0, 2500);
+        Assert.Equal(Chunks(2), Assert.Single(_fleet.Shared).Chunks);
+    }
+
+    [Fact]
     public async Task A_write_that_is_resumed_shares_what_was_stored_before()
     {
         using (Calls.Session first = await BeginAsync())

@@ -8,6 +8,8 @@ internal static class RocksError
 {
     private static readonly string[] NoSpace = ["No space left on device", "Disk quota exceeded", "Max allowed space was reached"];
 
+    private static readonly string[] Named = [".blob", ".sst", "/MANIFEST-"];
+
     /// <summary>Creates the exception for a message.</summary>
     public static StoreException Exception(string message, string what)
     {
@@ -19,10 +21,10 @@ internal static class RocksError
         };
     }
 
-    /// <summary>True when a file with data is gone.</summary>
+    /// <summary>True when a file with data, or the list of files that the file CURRENT names, is gone.</summary>
     private static bool IsMissingFile(string message) =>
         message.Contains("No such file or directory", StringComparison.Ordinal)
-        && (message.Contains(".blob", StringComparison.Ordinal) || message.Contains(".sst", StringComparison.Ordinal));
+        && Named.Any(text => message.Contains(text, StringComparison.Ordinal));
 
     /// <summary>True when opening failed because this or another process has the folder open.</summary>
     public static bool IsLocked(string message) =>

@@ -161,6 +161,11 @@ internal sealed class WriteSession(
             if (++_stats == 2 && ingest.Offset == 0 && _total > 0 && Reference.DigestOf(locked.Ref) is { } digest)
             {
                 await FetchAsync(locked, digest, cancellationToken);
+                if (_fetched is null)
+                {
+                    // The client gets it from a registry now. Peers that ask from here on wait for its first chunk.
+                    await BeginGrowingAsync(locked);
+                }
             }
 
             return _fetched is null
@@ -291,7 +296,7 @@ internal sealed class WriteSession(
         }
     }
 
-    /// <summary>Lets peers see the chunks of a content whose digest and size are known, before its first byte is written.</summary>
+    /// <summary>Lets peers see the chunks of a content whose digest and size are known, before the next byte is written.</summary>
     private async ValueTask BeginGrowingAsync(LockedIngest locked)
     {
         if (!_mayGrow)
