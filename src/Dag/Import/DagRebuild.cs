@@ -21,14 +21,13 @@ public static class DagRebuild
     /// <exception cref="StoreException">An inner node is damaged, or the store failed.</exception>
     public static DagRoot? TryBuild(IBlockstore store, Cid root, ImportProfile profile)
     {
-        if (!profile.RawLeaves || profile.Layout != DagLayout.Balanced || profile.Chunker.FixedLength is not { } chunk)
+        if (!LeafAssembly.CanAssemble(profile) || profile.Chunker.FixedLength is not { } chunk)
         {
             return null;
         }
 
-        var layout = new BalancedLayout(new LeafWriter(store, profile.Checked()), profile.MaxChildren);
+        var assembly = new LeafAssembly(store, profile);
         bool ended = false;
-        long size = 0;
         int visited = 0;
 
         // The next block of the file is on top. A peer can have made the DAG, and blocks may be linked repeatedly: so lengths are compared
@@ -63,12 +62,10 @@ public static class DagRebuild
 
             // Only the last leaf is shorter.
             ended = length < chunk;
-            size += length;
-            layout.AddLeaf(new DagEntry(next.Cid, length, length));
+            assembly.Add(next.Cid, length);
         }
 
-        DagEntry built = layout.Finish(null, null);
-        return new DagRoot(built.Cid, size, built.DagSize, layout.Blocks);
+        return assembly.Finish();
     }
 
     /// <summary>Puts the children of an inner node in its place. False when it is none, or states another length than its parent.</summary>

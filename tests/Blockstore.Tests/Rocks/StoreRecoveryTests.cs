@@ -38,8 +38,8 @@ public sealed class StoreRecoveryTests : IDisposable
     }
 
     /// <summary>
-    /// In 200 places, each file in turn: the store opens, and every read is an error or gives the right bytes; or it does not open, and says
-    /// so. In both cases it is healed: what was lost can be put again, or <see cref="StoreRecovery"/> keeps the rest.
+    /// In 200 places, each file in turn: the store opens, and every read is an error or gives the right bytes; or it does not open, and
+    /// says so. In both cases it is healed: what was lost can be put again, or <see cref="StoreRecovery"/> keeps the rest.
     /// </summary>
     [Fact]
     public void A_flipped_bit_in_any_file_costs_at_most_what_is_there()
@@ -118,7 +118,9 @@ public sealed class StoreRecoveryTests : IDisposable
         }
     }
 
-    /// <summary>Reads every block of a damaged store. One that is damaged gives an error and is deleted, so that it is fetched again.</summary>
+    /// <summary>
+    /// Reads every block of a damaged store. One that is damaged gives an error and is deleted, so that it is fetched again.
+    /// </summary>
     private static void AssertRightOrLost(RocksStore store, string name)
     {
         int contents = store.Contents.Enumerate().Count(), blocks = 0;
