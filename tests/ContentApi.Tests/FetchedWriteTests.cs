@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Ipcs.Blockstore;
 using Ipcs.Blockstore.Memory;
+using Ipcs.ContentApi.Ingests;
 using Ipcs.ContentApi.V1;
 using Ipcs.Dag.Chunking;
 using Ipcs.Dag.Import;
@@ -203,6 +204,34 @@ public sealed class FetchedWriteTests : IAsyncLifetime
 
         Arrive();
         Assert.Equal(5000, (await held).Offset);
+    }
+
+    /// <summary>A second client that came before the wait, or while the first writes what the registry sends.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_second_client_that_waits_is_refused_with_the_next_request_of_the_first(bool isFetched)
+    {
+        if (!isFetched)
+        {
+            _fetch.SetResult(null);
+        }
+
+        using Calls.Session first = _host.Client.Open();
+        await first.SendAsync(Stat());
+        using Calls.Session second = _host.Client.Open();
+        Task<Grpc.Core.Status> refused = Calls.FailureAsync(() => second.SendAsync(Stat()));
+        while (!_host.Services.GetRequiredService<IngestRegistry>().IsAwaited(Ref))
+        {
+            await Task.Delay(1, Token);
+        }
+
+        long started = System.Diagnostics.Stopwatch.GetTimestamp();
+        Task<WriteContentResponse> next = first.SendAsync(new WriteContentRequest { Action = WriteAction.Stat });
+        Assert.Equal(StatusCode.Unavailable, (await refused).StatusCode);
+        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(started) < TimeSpan.FromMilliseconds(500));
+        _fetch.TrySetResult(null);
+        Assert.Equal(0, (await next).Offset);
     }
 
     [Fact]

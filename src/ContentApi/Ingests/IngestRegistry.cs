@@ -42,21 +42,47 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         }
     }
 
-    /// <summary>Locks a reference.</summary>
+    /// <summary>
+    /// Locks a reference. Waits only for a session that may be at its end, since the caller may be in containerd's transaction: a client
+    /// that closes a session opens the next one at once.
+    /// </summary>
     /// <returns>
-    /// Null when another session waits for the fleet with it, or kept it locked for <see cref="ContentApiOptions.LockWait"/>.
+    /// Null when another session waits for the fleet with the reference, gets a request meanwhile, or keeps the reference locked for
+    /// <see cref="ContentApiOptions.LockWait"/>.
     /// </returns>
-    public ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken)
+    public async ValueTask<LockedIngest?> AcquireAsync(string reference, CancellationToken cancellationToken)
     {
+        Task? nextRequest;
         lock (_gate)
         {
-            if (_open.GetValueOrDefault(reference) is { IsWaiting: true })
+            LockedIngest? session = _open.GetValueOrDefault(reference);
+            nextRequest = session?.NextRequest;
+            if (session is { IsWaiting: true })
             {
-                return ValueTask.FromResult<LockedIngest?>(null);
+                return null;
             }
         }
 
-        return AcquireAsync(reference, _options.LockWait, cancellationToken);
+        if (nextRequest is null)
+        {
+            return await AcquireAsync(reference, _options.LockWait, cancellationToken);
+        }
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<LockedIngest?> locking = AcquireAsync(reference, _options.LockWait, stop.Token).AsTask();
+        if (await Task.WhenAny(locking, nextRequest) == nextRequest)
+        {
+            await stop.CancelAsync();
+        }
+
+        try
+        {
+            return await locking;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     private async ValueTask<LockedIngest?> AcquireAsync(string reference, TimeSpan wait, CancellationToken cancellationToken)
@@ -75,6 +101,15 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         }
 
         return locked;
+    }
+
+    /// <summary>True while a session waits for the end of another with the reference.</summary>
+    internal bool IsAwaited(string reference)
+    {
+        lock (_gate)
+        {
+            return _open.GetValueOrDefault(reference) is { IsAwaited: true };
+        }
     }
 
     /// <summary>The state of an ingest; null when there is none.</summary>

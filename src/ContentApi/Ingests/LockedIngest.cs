@@ -13,6 +13,7 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
     private readonly CancellationTokenSource _abort = new();
     private volatile Ingest? _ingest;
     private volatile bool _isWaiting;
+    private TaskCompletionSource? _nextRequest;
     private bool _released;
 
     /// <summary>The reference.</summary>
@@ -30,6 +31,21 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
         get => _isWaiting;
         set => _isWaiting = value;
     }
+
+    /// <summary>
+    /// Completes with the session's next request: the client is there, and has not just closed the session. For any thread.
+    /// </summary>
+    public Task NextRequest
+    {
+        get
+        {
+            var next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return (Interlocked.CompareExchange(ref _nextRequest, next, null) ?? next).Task;
+        }
+    }
+
+    /// <summary>True while another session waits for this one's end.</summary>
+    public bool IsAwaited => Volatile.Read(ref _nextRequest) is not null;
 
     /// <summary>The ingest; null before <see cref="Open"/> and after the commit. For any thread.</summary>
     public Ingest? Current => _ingest;
@@ -103,6 +119,9 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
             Release();
         }
     }
+
+    /// <summary>The client has sent a request.</summary>
+    public void Requested() => Interlocked.Exchange(ref _nextRequest, null)?.TrySetResult();
 
     /// <summary>Ends the session from another call.</summary>
     public void SignalAbort() => _abort.Cancel();

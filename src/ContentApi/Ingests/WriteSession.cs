@@ -133,6 +133,7 @@ internal sealed class WriteSession(
     private async ValueTask<WriteContentResponse> HandleAsync(
         LockedIngest locked, WriteRequest request, CancellationToken cancellationToken)
     {
+        locked.Requested();
         CheckNumbers(request);
         if (request.Ref.Length > 0 && request.Ref != locked.Ref)
         {
@@ -205,6 +206,9 @@ internal sealed class WriteSession(
         IngestStatus status = locked.Ingest.Status;
         long shown = 0;
         locked.IsWaiting = true;
+
+        // A session that came between the request and this line.
+        locked.Requested();
         try
         {
             ContentRecord? fetched = await fleet.FetchAsync(digest, Show, cancellationToken);
