@@ -4,10 +4,14 @@ namespace Ipcs.ContentApi.Hosting;
 public sealed class ContentApiOptions
 {
     /// <summary>
-    /// How long a Write waits for a locked reference, and an Abort for the end of the session that has it. A client closes a Write by a
-    /// half-close and may open the reference again before the server has seen it.
+    /// How long a Write waits for a locked reference. A client closes a Write by a half-close and may open the reference again before the
+    /// server has handled it. containerd waits with its metadata locked, and the session that has the reference may be waiting for just
+    /// those to commit.
     /// </summary>
-    public TimeSpan LockWait { get; set; } = TimeSpan.FromSeconds(1);
+    public TimeSpan LockWait { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long an Abort waits for the end of the session that has the reference.</summary>
+    public TimeSpan AbortWait { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The most ingests at once, open or interrupted. Each has a record of up to one chunk in the store.</summary>
     public int MaxIngests { get; set; } = 2048;

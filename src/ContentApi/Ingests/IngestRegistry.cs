@@ -132,11 +132,11 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
 
     /// <summary>Ends the session of a reference, if there is one, and deletes its ingest.</summary>
     /// <returns>False when there is no ingest.</returns>
-    /// <exception cref="Grpc.Core.RpcException">The session did not end within <see cref="ContentApiOptions.LockWait"/>.</exception>
+    /// <exception cref="Grpc.Core.RpcException">The session did not end within <see cref="ContentApiOptions.AbortWait"/>.</exception>
     public async Task<bool> AbortAsync(string reference, CancellationToken cancellationToken)
     {
         // Another session may have waited for the lock and got it first: each round ends the session that has it now.
-        for (TimeSpan left = _options.LockWait; left > TimeSpan.Zero; left -= AbortInterval)
+        for (TimeSpan left = _options.AbortWait; left > TimeSpan.Zero; left -= AbortInterval)
         {
             LockedIngest? session;
             lock (_gate)

@@ -23,8 +23,8 @@ internal sealed class LockedIngest(IngestRegistry registry, string reference, ID
     public CancellationToken Aborted => _abort.Token;
 
     /// <summary>
-    /// True while the session waits for the fleet: another session is refused at once, since it would wait with containerd's metadata
-    /// locked.
+    /// True while the session waits for the fleet, and when the fleet has given the whole: another session is refused at once, since it
+    /// would wait with containerd's metadata locked.
     /// </summary>
     public bool IsWaiting
     {

@@ -189,6 +189,7 @@ internal sealed class WriteSession(
 
         // The client writes all the same.
         _fetched = null;
+        locked.IsWaiting = false;
         _stats = 2;
         await WriteAsync(locked, request);
         locked.Publish();
@@ -226,7 +227,8 @@ internal sealed class WriteSession(
         }
         finally
         {
-            locked.IsWaiting = false;
+            // What was fetched is only committed yet: a second client has nothing to wait for.
+            locked.IsWaiting = _fetched is not null;
             registry.Publish(status with { Offset = _fetched?.Size ?? 0 });
         }
 
