@@ -178,6 +178,11 @@ public sealed class DagDownload : IBlockSource, IAsyncDisposable
         }
 
         cancellationToken.ThrowIfCancellationRequested();
+        if (fetching.Exception?.InnerException is BlockNotFoundException missing && missing.Cid.Hash == hash)
+        {
+            throw missing;
+        }
+
         return arrival.IsCompleted;
     }
 

@@ -156,10 +156,11 @@ internal sealed class GrowingFetch(
         lock (_lock)
         {
             _written = Math.Max(_written, part.Written);
-            int known = _chunks.Count - from, added = part.Chunks.Count - known;
+            int known = _chunks.Count - from;
+            int added = Math.Min(part.Chunks.Count - known, GrowingContent.MaxChunks - _chunks.Count);
             if (added > 0)
             {
-                _chunks.AddRange(part.Chunks.Skip(known));
+                _chunks.AddRange(part.Chunks.Skip(known).Take(added));
                 Want();
                 _more.SetResult();
                 _more = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

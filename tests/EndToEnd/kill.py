@@ -96,7 +96,8 @@ def kill_repeatedly(fleet, seed):
             remove_image(host, names[noise])
     with check("some pulls were interrupted"):
         print(f"# {interrupted} of {ROUNDS} pulls were interrupted, {resumed} left a part to resume from")
-        true(interrupted >= ROUNDS // 4, f"only {interrupted} were")
+        # How many depends on the moments: a kill before the first content, or while a layer is unpacked, interrupts nothing.
+        true(interrupted > 0, "none was")
     with check("the whole store is sound"):
         host.ipcs("repo", "verify")
     with check("no orphan is left"):
