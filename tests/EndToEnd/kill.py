@@ -58,6 +58,11 @@ def remove_image(host, name):
     host.ctr("images", "rm", "--sync", name)
 
 
+def start(host):
+    """Starts the daemon. What is removed does not stay: else only the first pull would download anything."""
+    host.start_ipcs(options=["--retain", "0"])
+
+
 def kill_repeatedly(fleet, seed):
     host = fleet.hosts[0]
     moments = random.Random(seed)
@@ -69,7 +74,7 @@ def kill_repeatedly(fleet, seed):
     known = [manifest, config["digest"], *(d["digest"] for d in layers)]
 
     with check("one image is pulled, and an uninterrupted pull of another is timed", need=True):
-        host.start_ipcs()
+        start(host)
         host.start_containerd()
         host.pull(names[kept])
         fleet.registry.limit("100mbit")
@@ -83,7 +88,7 @@ def kill_repeatedly(fleet, seed):
             going = pull(host, names[noise])
             time.sleep(moment)  # the random moment, not a wait for a condition
             host.ipcs_service.stop(signal.SIGKILL)
-            host.start_ipcs()  # at once, as systemd does
+            start(host)  # at once, as systemd does
             output = going.communicate(timeout=150)[0]
             interrupted += going.returncode != 0
             true(going.returncode == 0 or re.search("unavailable|content.sock|EOF|closed|wrong diff id|can't be unpacked", output, re.I),
@@ -96,8 +101,7 @@ def kill_repeatedly(fleet, seed):
             remove_image(host, names[noise])
     with check("some pulls were interrupted"):
         print(f"# {interrupted} of {ROUNDS} pulls were interrupted, {resumed} left a part to resume from")
-        # How many depends on the moments: a kill before the first content, or while a layer is unpacked, interrupts nothing.
-        true(interrupted > 0, "none was")
+        true(interrupted >= ROUNDS // 4, f"only {interrupted} were")
     with check("the whole store is sound"):
         host.ipcs("repo", "verify")
     with check("no orphan is left"):
