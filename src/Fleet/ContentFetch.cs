@@ -142,7 +142,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
         var tried = new HashSet<Cid>();
         (ContentRecord? content, Exception? failure) = await TryRootsAsync(tried, slot, patience, cancellationToken);
         if (content is not null
-            || services.Locator.Growing(digest) is not { Count: > 0 } growing
+            || services.GrowersOf(digest) is not { Count: > 0 } growing
             || !growingSlot.Wait(0, cancellationToken))
         {
             return (content, failure);
@@ -208,13 +208,7 @@ internal sealed partial class ContentFetch(FetchServices services, Digest digest
     private async Task<(ContentRecord? Content, Exception? Failure)> TryGrowingAsync(
         IReadOnlyList<(PeerId Peer, GrowingPart Part)> growing, TimeSpan stallTime, CancellationToken cancellationToken)
     {
-        long[] sizes = [.. growing.Where(g => g.Part.Profile == services.Profile.Name).Select(g => g.Part.Size)];
-        if (sizes.Length == 0 || !LeafAssembly.CanAssemble(services.Profile))
-        {
-            return (null, null);
-        }
-
-        long size = sizes.CountBy(s => s).MaxBy(c => c.Value).Key, started = _time.GetTimestamp();
+        long size = growing.CountBy(g => g.Part.Size).MaxBy(c => c.Value).Key, started = _time.GetTimestamp();
 
         // The root, which could be protected, is known at the end only.
         using GcLease lease = services.Store.LeaseTouched();

@@ -44,7 +44,6 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly GrowingContents _growing;
-    private readonly bool _sharesGrowing;
     private readonly LocalResolver _local;
     private readonly ContentLocator _locator;
     private readonly ProviderSearch _search;
@@ -92,8 +91,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
         _findTime = findTime;
         _time = time;
         _logger = logger;
-        _growing = new GrowingContents(profile.Name, time);
-        _sharesGrowing = LeafAssembly.CanAssemble(profile);
+        _growing = new GrowingContents(profile, time);
         _local = new LocalResolver(store.Contents, store.Blocks, _growing, time, ClaimedBy);
         _resolve = new ResolveService(host, _local, store.Blocks, time);
         _locator = new ContentLocator(host, store.Blocks, bitswap, _resolve, time, logger);
@@ -147,7 +145,7 @@ public sealed partial class ContentFetcher : IAsyncDisposable
     /// </summary>
     /// <param name="digest">The digest that the content is to have.</param>
     /// <param name="size">Its length in bytes.</param>
-    public GrowingContent? BeginGrowing(Digest digest, long size) => _sharesGrowing ? _growing.Begin(digest, size) : null;
+    public GrowingContent? BeginGrowing(Digest digest, long size) => _growing.Begin(digest, size);
 
     /// <summary>Starts the fetch of a content whose record is stored, owned and not complete, unless it runs already.</summary>
     public void StartFetch(ContentRecord content) => _ = FetchOf(content.Digest, patient: true);

@@ -3,7 +3,9 @@ using Ipcs.Blockstore;
 using Ipcs.Dag.Import;
 using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Locating;
+using Ipcs.Fleet.Resolve;
 using Ipcs.Libp2p;
+using Ipcs.Multiformats;
 using Microsoft.Extensions.Logging;
 using IHost = Ipcs.Libp2p.IHost;
 
@@ -23,4 +25,9 @@ internal sealed record FetchServices(
     TimeProvider Time,
     TaskScheduler Work,
     TaskTracker Background,
-    ILogger Logger);
+    ILogger Logger)
+{
+    /// <summary>The peers that are getting a content which this node can fetch from them, each with what it says of it.</summary>
+    public IReadOnlyList<(PeerId Peer, GrowingPart Part)> GrowersOf(Digest digest) =>
+        [.. Locator.Growing(digest).Where(g => Growing.CanGrow(g.Part.Profile, g.Part.Size))];
+}

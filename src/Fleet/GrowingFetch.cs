@@ -98,9 +98,9 @@ internal sealed class GrowingFetch(
     {
         while (true)
         {
-            foreach ((PeerId peer, GrowingPart part) in services.Locator.Growing(digest))
+            foreach ((PeerId peer, GrowingPart part) in services.GrowersOf(digest))
             {
-                if (part.Size == size && part.Profile == services.Profile.Name)
+                if (part.Size == size)
                 {
                     Follow(peer, part, over);
                 }

@@ -89,7 +89,7 @@ internal sealed class TestFleet(IStore store) : IContentFleet
 
         public bool IsOver { get; private set; }
 
-        public void Add(in Cid chunk) => Chunks.Enqueue(chunk);
+        public void Add(Cid chunk) => Chunks.Enqueue(chunk);
 
         public void Advance(long written) => Written = written;
 

@@ -3,6 +3,7 @@ using Ipcs.Dag.Import;
 using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
+using Ipcs.TestKit;
 
 namespace Ipcs.Fleet.Tests;
 
@@ -11,7 +12,7 @@ public sealed class GrowingFetchTests
 {
     private const int Chunk = 256 << 10;
 
-    private static readonly byte[] Bytes = RandomBytes((20 * Chunk) + 5);
+    private static readonly byte[] Bytes = Xs128.Bytes("growing", (20 * Chunk) + 5);
 
     private static readonly Digest Whole = Digest.Sha256(Bytes);
 
@@ -49,10 +50,8 @@ public sealed class GrowingFetchTests
         await three.ConnectAsync(two);
         using var writer = new Writer(one);
         writer.Write(3 * Chunk);
-        long seen = 0;
-        Task<ContentRecord?> fetch = two.Fleet.FetchAsync(Whole, bytes => Interlocked.Exchange(ref seen, bytes), Cancel);
-        await Until(() => Interlocked.Read(ref seen) == 3 * Chunk);
-        Task<ContentRecord?> next = three.Fleet.FetchAsync(Whole, bytes => Interlocked.Exchange(ref seen, bytes), Cancel);
+        Task<ContentRecord?> fetch = await BeginAsync(two, 3 * Chunk);
+        Task<ContentRecord?> next = three.Fleet.FetchAsync(Whole, _ => { }, Cancel);
         writer.Write(6 * Chunk);
         await Until(() => three.Store.Blocks.Has(Multihash.Sha256(Bytes.AsSpan(8 * Chunk, Chunk))));
         writer.Finish();
@@ -103,9 +102,7 @@ public sealed class GrowingFetchTests
         await two.ConnectAsync(one);
         var writer = new Writer(one);
         writer.Write(3 * Chunk);
-        long seen = 0;
-        Task<ContentRecord?> fetch = two.Fleet.FetchAsync(Whole, bytes => Interlocked.Exchange(ref seen, bytes), Cancel);
-        await Until(() => Interlocked.Read(ref seen) == 3 * Chunk);
+        Task<ContentRecord?> fetch = await BeginAsync(two, 3 * Chunk);
         writer.Dispose();
         Assert.Null(await fetch);
 
@@ -123,9 +120,7 @@ public sealed class GrowingFetchTests
         await two.ConnectAsync(one);
         var writer = new Writer(one);
         writer.Write(3 * Chunk);
-        long seen = 0;
-        Task<ContentRecord?> fetch = two.Fleet.FetchAsync(Whole, bytes => Interlocked.Exchange(ref seen, bytes), Cancel);
-        await Until(() => Interlocked.Read(ref seen) == 3 * Chunk);
+        Task<ContentRecord?> fetch = await BeginAsync(two, 3 * Chunk);
         ContentRecord added = await one.AddAsync(Bytes);
         writer.Dispose();
         Assert.Equal(added.Root, (await fetch)?.Root);
@@ -179,11 +174,13 @@ public sealed class GrowingFetchTests
         }
     }
 
-    private static byte[] RandomBytes(int length)
+    /// <summary>Starts a fetch, and waits until it has verified what is there.</summary>
+    private static async Task<Task<ContentRecord?>> BeginAsync(FleetNode node, long there)
     {
-        byte[] bytes = new byte[length];
-        new Random(7).NextBytes(bytes);
-        return bytes;
+        long seen = 0;
+        Task<ContentRecord?> fetch = node.Fleet.FetchAsync(Whole, bytes => Interlocked.Exchange(ref seen, bytes), Cancel);
+        await Until(() => Interlocked.Read(ref seen) == there);
+        return fetch;
     }
 
     private static Task Until(Func<bool> condition) => Until(() => Task.FromResult(condition()));
@@ -199,14 +196,12 @@ public sealed class GrowingFetchTests
     /// <summary>A client that writes <see cref="Bytes"/> into a node, whose peers see the chunks.</summary>
     private sealed class Writer : IDisposable
     {
-        private readonly FleetNode _node;
         private readonly GrowingContent _content;
         private readonly DagImporter _importer;
         private int _offset;
 
         public Writer(FleetNode node, Digest? digest = null)
         {
-            _node = node;
             _content = Assert.IsType<GrowingContent>(node.Fleet.BeginGrowing(digest ?? Whole, Bytes.Length));
             _importer = new DagImporter(node.Store.Blocks, ImportProfile.KuboV1) { LeafStored = leaf => _content.Add(leaf.Hash) };
         }

@@ -8,7 +8,7 @@ namespace Ipcs.ContentApi.Hosting;
 public interface IGrowingContent : IDisposable
 {
     /// <summary>Adds the next chunk, which is stored as a raw block.</summary>
-    void Add(in Cid chunk);
+    void Add(Cid chunk);
 
     /// <summary>Sets the number of bytes that the client has written.</summary>
     void Advance(long written);

@@ -170,7 +170,7 @@ internal sealed class Ingest : IDisposable
 
         content.Advance(Offset);
         _shared = content;
-        _importer.LeafStored = leaf => content.Add(leaf);
+        _importer.LeafStored = content.Add;
     }
 
     /// <summary>Ends the sharing, if there is any. Call <see cref="DrainAsync"/> before.</summary>

@@ -56,11 +56,12 @@ internal sealed partial class IngestRegistry : IIngestRoots, IDisposable
         lock (_gate)
         {
             LockedIngest? session = _open.GetValueOrDefault(reference);
-            nextRequest = session?.NextRequest;
             if (session is { IsWaiting: true })
             {
                 return null;
             }
+
+            nextRequest = session?.NextRequest;
         }
 
         if (nextRequest is null)

@@ -13,7 +13,7 @@ public sealed class GrowingContent : IDisposable
     /// <summary>The most chunks that are named to peers: those after them are served when the content is whole.</summary>
     public const int MaxChunks = ResolveWire.MaxKnown;
 
-    private const int HashLength = 32;
+    private const int HashLength = ResolveWire.HashLength;
 
     private readonly Lock _lock = new();
     private readonly ArrayBufferWriter<byte> _chunks = new(64 * HashLength);
@@ -95,13 +95,8 @@ public sealed class GrowingContent : IDisposable
         lock (_lock)
         {
             int count = Math.Clamp((_chunks.WrittenCount / HashLength) - from, 0, most);
-            var chunks = new Multihash[count];
-            for (int i = 0; i < count; i++)
-            {
-                chunks[i] = new Multihash(Multihash.Sha2_256, _chunks.WrittenSpan.Slice((from + i) * HashLength, HashLength));
-            }
-
-            return new GrowingPart(Digest, Size, _profile, _written, chunks);
+            ReadOnlySpan<byte> next = count == 0 ? [] : _chunks.WrittenSpan.Slice(from * HashLength, count * HashLength);
+            return new GrowingPart(Digest, Size, _profile, _written, ResolveWire.ChunksOf(next));
         }
     }
 }

@@ -1,3 +1,4 @@
+using Ipcs.Dag.Import;
 using Ipcs.Fleet.Resolve;
 using Ipcs.Multiformats;
 
@@ -9,7 +10,7 @@ namespace Ipcs.Fleet.Growing;
 /// </summary>
 /// <param name="profile">The profile of their DAGs.</param>
 /// <param name="time">The clock.</param>
-public sealed class GrowingContents(string profile, TimeProvider time)
+public sealed class GrowingContents(ImportProfile profile, TimeProvider time)
 {
     /// <summary>
     /// The maximum number of contents, each of which takes up to 1 MiB. Over that, further ones are not shared before they are whole.
@@ -39,12 +40,12 @@ public sealed class GrowingContents(string profile, TimeProvider time)
     /// <param name="digest">The digest that it is to have.</param>
     /// <param name="size">Its length in bytes.</param>
     /// <returns>
-    /// The content, which the caller disposes; null when the same content is growing already, when there are too many, and when it is too
-    /// short or too long.
+    /// The content, which the caller disposes; null when the same content is growing already, when there are too many, when it is too short
+    /// or too long, and when its leaves are no raw blocks.
     /// </returns>
     public GrowingContent? Begin(Digest digest, long size)
     {
-        if (size is < MinSize or > MaxSize)
+        if (!CanGrow(profile.Name, size))
         {
             return null;
         }
@@ -66,11 +67,20 @@ public sealed class GrowingContents(string profile, TimeProvider time)
                 return null;
             }
 
-            var content = new GrowingContent(digest, size, profile, time, Remove);
+            var content = new GrowingContent(digest, size, profile.Name, time, Remove);
             _contents.Add(digest, content);
             return content;
         }
     }
+
+    /// <summary>
+    /// True for a content that can be shared while it grows, and fetched from a peer that shares it: the same chunks then have the same
+    /// root.
+    /// </summary>
+    /// <param name="profileName">The name of the profile of its DAG.</param>
+    /// <param name="size">Its length in bytes.</param>
+    public bool CanGrow(string profileName, long size) =>
+        profileName == profile.Name && LeafAssembly.CanAssemble(profile) && size is >= MinSize and <= MaxSize;
 
     /// <summary>The next chunks of a content; null when it is not growing.</summary>
     /// <param name="digest">Its digest.</param>

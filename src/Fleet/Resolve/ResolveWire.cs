@@ -32,7 +32,8 @@ internal static class ResolveWire
     /// <summary>The most chunks of one content, and so the highest number that an asker knows: those of 8 GiB.</summary>
     public const int MaxKnown = 1 << 15;
 
-    private const int HashLength = 32;
+    /// <summary>The length in bytes of a chunk's sha2-256 digest.</summary>
+    public const int HashLength = 32;
 
     /// <summary>The maximum length of a profile's name in bytes.</summary>
     private const int MaxProfile = 64;
@@ -112,6 +113,18 @@ internal static class ResolveWire
         };
     }
 
+    /// <summary>The chunks of a list of sha2-256 digests, <see cref="HashLength"/> bytes each.</summary>
+    public static Multihash[] ChunksOf(ReadOnlySpan<byte> hashes)
+    {
+        var chunks = new Multihash[hashes.Length / HashLength];
+        for (int i = 0; i < chunks.Length; i++)
+        {
+            chunks[i] = new Multihash(Multihash.Sha2_256, hashes.Slice(i * HashLength, HashLength));
+        }
+
+        return chunks;
+    }
+
     /// <summary>
     /// Decodes an answer; false when it is malformed, names a digest that was not asked for, or a root block fails its hash.
     /// </summary>
@@ -163,13 +176,7 @@ internal static class ResolveWire
             return false;
         }
 
-        var chunks = new Multihash[parsed.Chunks.Length / HashLength];
-        for (int i = 0; i < chunks.Length; i++)
-        {
-            chunks[i] = new Multihash(Multihash.Sha2_256, parsed.Chunks.Span.Slice(i * HashLength, HashLength));
-        }
-
-        part = new GrowingPart(digest, (long)parsed.Size, parsed.Profile, (long)parsed.Written, chunks);
+        part = new GrowingPart(digest, (long)parsed.Size, parsed.Profile, (long)parsed.Written, ChunksOf(parsed.Chunks.Span));
         return true;
     }
 

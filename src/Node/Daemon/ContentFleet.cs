@@ -32,7 +32,7 @@ internal sealed class ContentFleet(ContentFetcher fetcher) : IContentFleet
 
     private sealed class SharedContent(GrowingContent content) : IGrowingContent
     {
-        public void Add(in Cid chunk) => content.Add(chunk.Hash);
+        public void Add(Cid chunk) => content.Add(chunk.Hash);
 
         public void Advance(long written) => content.Advance(written);
 

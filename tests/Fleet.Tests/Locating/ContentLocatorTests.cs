@@ -1,4 +1,5 @@
 using Ipcs.Blockstore;
+using Ipcs.Dag.Import;
 using Ipcs.Fleet.Growing;
 using Ipcs.Fleet.Locating;
 using Ipcs.Fleet.Resolve;
@@ -16,7 +17,7 @@ public sealed class ContentLocatorTests
     {
         await using FleetNode node = await FleetNode.StartAsync();
         var time = new BackwardClock();
-        var local = new LocalResolver(node.Store.Contents, node.Store.Blocks, new GrowingContents("kubo-v1", time), time);
+        var local = new LocalResolver(node.Store.Contents, node.Store.Blocks, new GrowingContents(ImportProfile.KuboV1, time), time);
         await using var resolve = new ResolveService(node.Host, local, node.Store.Blocks, time);
         await using var locator = new ContentLocator(node.Host, node.Store.Blocks, node.Bitswap, resolve, time, NullLogger.Instance);
         for (int i = 0; i < 4200; i++)
@@ -44,7 +45,7 @@ public sealed class ContentLocatorTests
         await asker.ConnectAsync(recorded);
         await asker.ConnectAsync(unrecorded);
 
-        var growing = new GrowingContents("kubo-v1", TimeProvider.System);
+        var growing = new GrowingContents(ImportProfile.KuboV1, TimeProvider.System);
         var local = new LocalResolver(asker.Store.Contents, asker.Store.Blocks, growing, TimeProvider.System);
         await using var resolve = new ResolveService(asker.Host, local, asker.Store.Blocks, TimeProvider.System);
         await using var locator = new ContentLocator(

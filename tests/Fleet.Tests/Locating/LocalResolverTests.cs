@@ -25,7 +25,7 @@ public sealed class LocalResolverTests
         var digest = new Digest(root.Root.Hash);
         var gated = new GatedStore(store.Blocks, root.Root.Hash);
         var time = new FakeTimeProvider();
-        await using var resolver = new LocalResolver(store.Contents, gated, new GrowingContents("kubo-v1", time), time);
+        await using var resolver = new LocalResolver(store.Contents, gated, new GrowingContents(ImportProfile.KuboV1, time), time);
 
         // The walk stops at the first block below the root.
         Assert.False(resolver.Resolve(digest, Asker)!.Complete);
@@ -41,7 +41,7 @@ public sealed class LocalResolverTests
         byte[] bytes = Xs128.Bytes("blob", 1000);
         store.Blocks.Put(Multihash.Sha256(bytes), bytes);
         var resolver = new LocalResolver(
-            store.Contents, store.Blocks, new GrowingContents("kubo-v1", TimeProvider.System), new FakeTimeProvider());
+            store.Contents, store.Blocks, new GrowingContents(ImportProfile.KuboV1, TimeProvider.System), new FakeTimeProvider());
         Assert.True(resolver.Resolve(Digest.Sha256(bytes), Asker)!.Complete);
         Assert.Equal([Asker], resolver.LeechersOf(Digest.Sha256(bytes)));
     }
